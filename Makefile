@@ -1,0 +1,83 @@
+# The entry points: Python 3.11 or newer and make are all that they need.
+# Another Python: make test PYTHON=python3.13
+
+PYTHON ?= python3
+
+VENV := .venv
+BENCH := .venv-bench
+SOURCES := $(wildcard src tests examples benchmarks)
+
+# a stamp is newer than pyproject.toml when its environment is up to date
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+BENCH_STAMP := $(BENCH)/.installed
+
+# NumPy 2.0.0 has wheels up to Python 3.12; newer Pythons take the first NumPy that has wheels for them
+OLDEST_NUMPY = $(shell $(PYTHON) -c "import sys; print({11: '2.0.0', 12: '2.0.0', 13: '2.1.0'}.get(sys.version_info[1], '2.3.2'))")
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-oldest format bench bench-quick fixtures clean python-new-enough
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accuracy and where it is saved
+	$(VENV)/bin/purecnn train
+
+test: $(DEV_STAMP) ## install, then check format, lint, types, tests with branch coverage, and doctests
+	$(VENV)/bin/ruff format --check $(SOURCES)
+	$(VENV)/bin/ruff check $(SOURCES)
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest --cov
+
+test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.2.0
+	$(MAKE) --no-print-directory test-numpy-$(OLDEST_NUMPY) test-numpy-2.2.0
+
+format: $(DEV_STAMP) ## format the code, and mend what the linter can mend
+	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
+	$(VENV)/bin/ruff format $(SOURCES)
+
+bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their own
+	$(BENCH)/bin/python -m benchmarks.run
+
+bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
+	$(VENV)/bin/python -m benchmarks.run --quick
+
+fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
+	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
+
+clean: ## remove the environments, the caches and what was built
+	rm -rf $(VENV) .venv-* build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python-new-enough:
+	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(v < (3, 11) and f'purecnn needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12')"
+
+$(VENV)/bin/python: | python-new-enough
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP_INSTALL) --editable '.[cli]'
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP_INSTALL) --editable '.[all,dev]'
+	@touch $(RUN_STAMP) $@
+
+$(BENCH_STAMP): pyproject.toml benchmarks/requirements.txt | python-new-enough
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python $(PIP_INSTALL) --requirement benchmarks/requirements.txt --editable '.[all,test]'
+	@touch $@
+
+test-numpy-%: .venv-numpy-%/.installed
+	.venv-numpy-$*/bin/python -c "import numpy; print('NumPy', numpy.__version__)"
+	.venv-numpy-$*/bin/python -m pytest
+
+.PRECIOUS: .venv-numpy-%/.installed
+.venv-numpy-%/.installed: pyproject.toml | python-new-enough
+	$(PYTHON) -m venv .venv-numpy-$*
+	.venv-numpy-$*/bin/python $(PIP_INSTALL) 'numpy==$*' --editable '.[all,test]'
+	@touch $@

@@ -1,0 +1,159 @@
+"""Measures a work side by side: the same numbers first, then turn by turn in one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.disturbance import Disturbance
+from benchmarks.networks import BENCHES
+from benchmarks.rows import DISTURBED, Row, duration, rate
+from benchmarks.worker import Worker
+from benchmarks.works import OURS, Comparison, Variant, Work, avx2_only
+
+PAUSE = (
+    0.3  # seconds between turns, so that a thread pool that spins on after its last region has gone to sleep
+)
+SAME_STEPS, SAME_IMAGES, SAME_WITHIN = 20, 1000, 1e-4
+
+
+def start(work: Work, variants: tuple[Variant, ...], place: Path, *more: str) -> list[Worker]:
+    """The programs, each in its own process; `more` arguments go to those that know them."""
+    extra = avx2_only() if work.avx2 else {}
+    known = {v.label: more if "purecnn" in v.module or "torch" in v.module else () for v in variants}
+    return [Worker(v.label, v.module, [str(place), *v.arguments, *known[v.label]], extra) for v in variants]
+
+
+def answers(work: Work, place: Path, *arguments: str, **request: Any) -> dict[str, np.ndarray]:
+    """What every program, freshly started, answers to a request for losses or outputs."""
+    workers = start(work, work.variants, place, *arguments)
+    try:
+        replies = {worker.label: worker.ask(**request) for worker in workers}
+    finally:
+        for worker in workers:
+            worker.close()
+    return {label: np.array(reply[request["what"]]) for label, reply in replies.items()}
+
+
+def difference(work: Work, place: Path) -> tuple[float, str]:
+    """The largest difference between ours and any peer, and what was compared.
+
+    Training: the losses of the first 20 steps without dropout, relative to the larger of 1 and the loss.
+    Where rounding grows too fast for that in float32, they are taken in float64, and the first 3 in float32.
+    Inference: the probabilities of the first 1,000 images.
+    """
+    if work.what == "predict":
+        return worst(
+            f"probabilities of {SAME_IMAGES} images", answers(work, place, what="outputs", count=SAME_IMAGES)
+        )
+    runs: list[tuple[str, int, list[str]]] = [("", SAME_STEPS, [])]
+    if BENCHES[work.network].rounding_grows:
+        runs = [(" in float64", SAME_STEPS, ["--double"]), (" in float32", 3, [])]
+    found = [
+        worst(
+            f"losses of the first {steps} steps{how}",
+            answers(work, place, "--no-dropout", *more, what="losses", steps=steps),
+        )
+        for how, steps, more in runs
+    ]
+    return max(largest for largest, _ in found), "; ".join(said for _, said in found)
+
+
+def worst(what: str, found: dict[str, np.ndarray]) -> tuple[float, str]:
+    """The largest difference between ours and any peer's values, as a number and in words."""
+    ours = found.pop(OURS)
+    scale = np.maximum(1, np.abs(ours))
+    largest, label = max(
+        (float(np.max(np.abs(theirs - ours) / scale)), label) for label, theirs in found.items()
+    )
+    return largest, f"{what} differ by at most {largest:.1e} ({label})"
+
+
+def turn(work: Work, worker: Worker) -> float:
+    """Seconds a step or a prediction in one turn of one program."""
+    time.sleep(PAUSE)
+    if work.what == "train":
+        reply = worker.ask("train", steps=work.count)
+    else:
+        reply = worker.ask("predict", count=work.count, repeats=work.repeats)
+    return float(reply["seconds"])
+
+
+def turns(work: Work, workers: list[Worker], rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    """Seconds by program, one for each round, and the share of the cores that others took in each round.
+
+    The order of the programs rotates from round to round. A round in which others took much is measured anew,
+    as often as there are rounds to measure; after that it counts.
+    """
+    seconds: dict[str, list[float]] = {worker.label: [] for worker in workers}
+    shares: list[float] = []
+    for worker in workers:
+        turn(work, worker)  # warms up
+    spare = rounds
+    while len(shares) < rounds:
+        at = len(shares) % len(workers)
+        watch = Disturbance([worker.process.pid for worker in workers])
+        found = {worker.label: turn(work, worker) for worker in workers[at:] + workers[:at]}
+        share = watch.share()
+        if share > DISTURBED and spare:
+            spare -= 1
+            continue
+        shares.append(share)
+        for label, value in found.items():
+            seconds[label].append(value)
+    return seconds, shares
+
+
+def side_by_side(work: Work, place: Path, rounds: int, peers: bool = True) -> list[Row]:
+    """The rows of one work; without peers, ours alone."""
+    largest, same = difference(work, place) if peers and len(work.variants) > 1 else (0.0, "")
+    variants = work.variants if peers else work.variants[:1]
+    workers = start(work, variants, place)
+    try:
+        about = {worker.label: worker.ask("describe") for worker in workers}
+        seconds, shares = turns(work, workers, rounds)
+    finally:
+        for worker in workers:
+            worker.close()
+    if not peers:
+        first = work.comparisons[0]
+        return [
+            Row(
+                first.name,
+                first.title,
+                text(work, seconds[OURS]),
+                others=shares,
+                measured=seconds,
+                programs=about,
+            )
+        ]
+    rows = [compare(work, comparison, seconds) for comparison in work.comparisons]
+    for row in rows:
+        row.same, row.differs, row.programs, row.others = same, largest > SAME_WITHIN, about, shares
+    return rows
+
+
+def compare(work: Work, comparison: Comparison, seconds: dict[str, list[float]]) -> Row:
+    """Ours against the fastest of the comparison's peers, ratio by ratio within each round."""
+    best = min(comparison.peers, key=lambda label: statistics.median(seconds[label]))
+    return Row(
+        comparison.name,
+        comparison.title,
+        text(work, seconds[OURS]),
+        f"{best}: {text(work, seconds[best])}",
+        [theirs / ours for theirs, ours in zip(seconds[best], seconds[OURS], strict=True)],
+        bar=comparison.bar,
+        reach=comparison.reach,
+        measured={label: seconds[label] for label in (OURS, *comparison.peers)},
+    )
+
+
+def text(work: Work, seconds: list[float]) -> str:
+    """The times as the table shows them."""
+    if work.what == "predict" and work.count > 1:
+        return rate(seconds, work.count)
+    return duration(seconds)

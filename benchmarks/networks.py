@@ -1,0 +1,137 @@
+"""The benched networks as plain data, so that every program builds the same one.
+
+A layer is a dictionary with the key "layer"; a network is a list of them without the final softmax, which
+belongs to the loss. Shapes are per sample: (channels, height, width).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Layer = dict[str, Any]
+Shape = tuple[int, ...]
+
+RELU: Layer = {"layer": "relu"}
+SIGMOID: Layer = {"layer": "sigmoid"}
+POOL: Layer = {"layer": "pool", "size": 2}
+FLATTEN: Layer = {"layer": "flatten"}
+
+
+def conv(kernel: int, depth: int, **options: Any) -> Layer:
+    """A square convolution; options: same=True (zero padding), per_position_bias=True."""
+    return {"layer": "conv", "kernel": kernel, "depth": depth, **options}
+
+
+def dense(outputs: int) -> Layer:
+    """A fully connected layer."""
+    return {"layer": "dense", "outputs": outputs}
+
+
+def dropout(rate: float) -> Layer:
+    """Dropout with this probability of a zero."""
+    return {"layer": "dropout", "rate": rate}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One network with all that its training needs to be the same everywhere."""
+
+    layers: tuple[Layer, ...]
+    input_shape: Shape
+    batch: int
+    data: str = "mnist"  # or "patterns" (drawn bytes), or "zero_one" (the original's 200 images)
+    loss: str = "categorical_cross_entropy"
+    optimizer: str = "adam"
+    rate: float = 1e-3
+    rounding_grows: bool = False  # PyTorch's own two layouts, in float32, differ by 1e-3 within 20 steps
+
+
+LENET = (conv(5, 8), RELU, POOL, conv(5, 16), RELU, POOL, FLATTEN, dense(10))
+KERAS = (conv(3, 32), RELU, POOL, conv(3, 64), RELU, POOL, FLATTEN, dropout(0.5), dense(10))
+TORCH_EXAMPLE = (
+    *(conv(3, 32), RELU, conv(3, 64), RELU, POOL, dropout(0.25)),
+    *(FLATTEN, dense(128), RELU, dropout(0.5), dense(10)),
+)
+CIFAR = (
+    *(conv(3, 32, same=True), RELU, conv(3, 32, same=True), RELU, POOL),
+    *(conv(3, 64, same=True), RELU, conv(3, 64, same=True), RELU, POOL),
+    *(FLATTEN, dense(128), RELU, dense(10)),
+)
+ORIGINAL = (
+    *(conv(3, 5, per_position_bias=True), SIGMOID, FLATTEN),
+    *(dense(100), SIGMOID, dense(2), SIGMOID),
+)
+
+MNIST_SHAPE = (1, 28, 28)
+BENCHES: dict[str, Bench] = {
+    "lenet": Bench(LENET, MNIST_SHAPE, 128),
+    "lenet-512": Bench(LENET, MNIST_SHAPE, 512),
+    "lenet-32": Bench(LENET, MNIST_SHAPE, 32),
+    "keras": Bench(KERAS, MNIST_SHAPE, 128),
+    "torch-example": Bench(TORCH_EXAMPLE, MNIST_SHAPE, 64),
+    "cifar": Bench(CIFAR, (3, 32, 32), 128, data="patterns", rounding_grows=True),
+    "original": Bench(
+        ORIGINAL, MNIST_SHAPE, 1, data="zero_one", loss="binary_cross_entropy", optimizer="sgd", rate=0.1
+    ),
+}
+
+
+def shapes(bench: Bench) -> Iterator[tuple[Layer, Shape, Shape]]:
+    """Every layer with its input shape and output shape, per sample."""
+    shape = bench.input_shape
+    for layer in bench.layers:
+        before, kind = shape, layer["layer"]
+        if kind == "conv":
+            lost = 0 if layer.get("same") else layer["kernel"] - 1
+            shape = (layer["depth"], before[1] - lost, before[2] - lost)
+        elif kind == "pool":
+            shape = (before[0], before[1] // layer["size"], before[2] // layer["size"])
+        elif kind == "flatten":
+            shape = (int(np.prod(before)),)
+        elif kind == "dense":
+            shape = (layer["outputs"],)
+        yield layer, before, shape
+
+
+def initial_parameters(bench: Bench, seed: int = 0) -> list[np.ndarray]:
+    """Weights and biases in turn, float32: kernels (out, in, k, k), weights (out, in), biases (out, ...).
+
+    Normal, with the variance 1 / fan-in; the biases are small and not zero, so that a program that misplaces
+    them is found out.
+    """
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for layer, before, after in shapes(bench):
+        if layer["layer"] == "conv":
+            size: Shape = (after[0], before[0], layer["kernel"], layer["kernel"])
+            bias: Shape = after if layer.get("per_position_bias") else after[:1]
+        elif layer["layer"] == "dense":
+            size, bias = (after[0], before[0]), after
+        else:
+            continue
+        weights = rng.standard_normal(size) / np.sqrt(np.prod(size[1:]))
+        arrays += [weights.astype(np.float32), (0.01 * rng.standard_normal(bias)).astype(np.float32)]
+    return arrays
+
+
+def training_flops(bench: Bench) -> int:
+    """Floating-point operations of one sample's direct forward and backward products.
+
+    Two for each multiply-add; a layer has three products (forward, weight gradient, input gradient), the
+    first layer two. Element-wise work is not counted.
+    """
+    total, products = 0, 2
+    for layer, before, after in shapes(bench):
+        if layer["layer"] == "conv":
+            multiply_adds = int(np.prod(after)) * before[0] * layer["kernel"] ** 2
+        elif layer["layer"] == "dense":
+            multiply_adds = after[0] * before[0]
+        else:
+            continue
+        total += products * 2 * multiply_adds
+        products = 3
+    return total

@@ -1,0 +1,159 @@
+"""The rows that need whole processes: import time, memory, the prototype, and the share of the sgemm peak."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.disturbance import Disturbance
+from benchmarks.measure import PAUSE
+from benchmarks.networks import BENCHES, training_flops
+from benchmarks.rows import Row, duration, number
+from benchmarks.worker import ROOT, Worker, environment
+from benchmarks.works import NHWC, OURS, TORCH_LAST, Variant, ours
+
+
+def run(*arguments: str) -> str:
+    """What this Python prints when run with these arguments."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def seconds_of(*arguments: str) -> float:
+    """How long this Python takes, from start to end, with these arguments."""
+    start = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - start
+
+
+def import_row(rounds: int) -> Row:
+    """Whole processes that import the package, against those that import NumPy alone."""
+    ours, numpy = [], []
+    watch = Disturbance([])
+    for i in range(-1, rounds):
+        a, b = seconds_of("-c", "import purecnn"), seconds_of("-c", "import numpy")
+        if i >= 0:
+            ours.append(a)
+            numpy.append(b)
+    return Row(
+        "import",
+        "Import, whole process, against `import numpy`",
+        duration(ours),
+        f"NumPy: {duration(numpy)}",
+        [a / b for a, b in zip(ours, numpy, strict=True)],
+        bar=1.3,
+        reach=1.15,
+        less_is_better=True,
+        others=[watch.share()],
+        measured={OURS: ours, "numpy": numpy},
+    )
+
+
+def epoch_memory(variant: Variant, place: Path, *more: str) -> float:
+    """The peak resident size, in MB, of a process that trains one epoch."""
+    bench = BENCHES["lenet"]
+    worker = Worker(variant.label, variant.module, [str(place), *variant.arguments, *more], {})
+    try:
+        worker.ask("train", steps=-(-60_000 // bench.batch))
+        return float(worker.ask("memory")["megabytes"])
+    finally:
+        worker.close()
+
+
+def memory_row(place: Path, peers: bool) -> Row:
+    """Peak memory of one epoch of LeNet; PyTorch's data as scaled floats, and as bytes."""
+    measured = {OURS: [epoch_memory(ours(), place, "--packaged")]}
+    text = ""
+    if peers:
+        floats = epoch_memory(NHWC, place)
+        octets = epoch_memory(NHWC, place, "--bytes")
+        measured |= {TORCH_LAST: [floats], f"{TORCH_LAST}, data kept as bytes": [octets]}
+        text = f"PyTorch: {number([floats], 'MB')}; data kept as bytes: {number([octets], 'MB')}"
+    return Row(
+        "memory",
+        "Peak memory, LeNet, one epoch of MNIST, whole process",
+        number(measured[OURS], "MB"),
+        text,
+        measured[OURS],
+        unit="MB",
+        bar=200,
+        reach=120,
+        less_is_better=True,
+        measured=measured,
+    )
+
+
+def share_row(place: Path, rounds: int) -> Row:
+    """LeNet's direct flops by the time of its epoch, as a share of the sgemm peak measured in between."""
+    bench = BENCHES["lenet"]
+    figures, epochs, peaks, others = [], [], [], []
+    steps = -(-60_000 // bench.batch)
+    flops = training_flops(bench) * 60_000
+    variant = ours()
+    worker = Worker(variant.label, variant.module, [str(place), *variant.arguments], {})
+    try:
+        worker.ask("train", steps=20)
+        for _ in range(rounds):
+            watch = Disturbance([worker.process.pid])
+            time.sleep(PAUSE)
+            peak = float(run("-m", "benchmarks.machine")) * 1e9
+            time.sleep(PAUSE)
+            epoch = worker.ask("train", steps=steps)["seconds"] * steps
+            figures.append(100 * flops / epoch / peak)
+            epochs.append(epoch)
+            peaks.append(peak / 1e9)
+            others.append(watch.share())
+    finally:
+        worker.close()
+    return Row(
+        "share",
+        "Share of the machine's sgemm peak over a LeNet epoch (direct flops)",
+        duration(epochs),
+        f"sgemm: {number(peaks, 'GFLOP/s')}",
+        figures,
+        unit="%",
+        bar=35,
+        reach=55,
+        others=others,
+        measured={OURS: epochs, "sgemm GFLOP/s": peaks},
+    )
+
+
+def prototype_row(prototype: Path, images: Path, place: Path, rounds: int) -> Row:
+    """Epochs of the prototype beside ours; each of its runs trains some epochs, ours the same number."""
+    ours_seconds, theirs, others = [], [], []
+    steps = -(-60_000 // BENCHES["lenet"].batch)
+    variant = ours()
+    worker = Worker(variant.label, variant.module, [str(place), *variant.arguments], {})
+    try:
+        worker.ask("train", steps=20)
+        for _ in range(rounds):
+            watch = Disturbance([worker.process.pid])
+            time.sleep(PAUSE)
+            printed = run(str(prototype.resolve()), str(images))
+            epochs = [float(found) for found in re.findall(r"epoch \d+: ([\d.]+) s", printed)]
+            time.sleep(PAUSE)
+            mine = [worker.ask("train", steps=steps)["seconds"] * steps for _ in epochs]
+            theirs.append(statistics.median(epochs))
+            ours_seconds.append(statistics.median(mine))
+            others.append(watch.share())
+    finally:
+        worker.close()
+    return Row(
+        "prototype",
+        "LeNet 8-16, batch 128, an epoch, against the prototype",
+        duration(ours_seconds),
+        f"prototype: {duration(theirs)}",
+        [b / a for a, b in zip(ours_seconds, theirs, strict=True)],
+        bar=1.0,
+        reach=1.4,
+        others=others,
+        measured={OURS: ours_seconds, "prototype": theirs},
+    )

@@ -1,0 +1,151 @@
+"""A benched program as a long-lived process that answers one JSON line for each JSON line it is asked.
+
+Each program has a process of its own, so that thread pools and BLAS settings do not mix, and it sleeps in
+`readline` while another is measured. `serve` is the program's side, `Worker` is the runner's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Program(Protocol):
+    """What a worker may be asked; a program leaves out what it cannot do."""
+
+    def train_step(self) -> Any:
+        """One optimizer step on the next batch; returns the loss as the program has it."""
+
+    def loss_value(self, loss: Any) -> float:
+        """That loss as a number."""
+
+    def train(self, steps: int) -> None:
+        """So many optimizer steps."""
+
+    def predict(self, start: int, count: int) -> np.ndarray:
+        """Probabilities (count, classes) of the samples from start on."""
+
+    def describe(self) -> dict[str, Any]:
+        """Versions and settings worth recording."""
+
+
+class Batches:
+    """The rows of one batch after another, epoch after epoch, the last short batch of each included."""
+
+    def __init__(self, order: Any, size: int) -> None:
+        self.order, self.size, self.epoch, self.at = order, size, 0, 0
+
+    def next(self) -> Any:
+        rows = self.order[self.epoch][self.at : self.at + self.size]
+        self.at += self.size
+        if self.at >= len(self.order[self.epoch]):
+            self.epoch, self.at = (self.epoch + 1) % len(self.order), 0
+        return rows
+
+
+def peak_memory() -> float:
+    """The largest resident size that this process had, in MB (10^6 bytes).
+
+    Linux's VmHWM, not getrusage's ru_maxrss: that one starts from the size of the process that spawned this.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def answer(program: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Do what is asked, and time it where time is what is asked for."""
+    what = request["do"]
+    if what == "losses":
+        return {"losses": [program.loss_value(program.train_step()) for _ in range(request["steps"])]}
+    if what == "train":
+        start = time.perf_counter()
+        program.train(request["steps"])
+        return {"seconds": (time.perf_counter() - start) / request["steps"]}
+    if what == "outputs":
+        return {"outputs": np.asarray(program.predict(0, request["count"])).tolist()}
+    if what == "predict":
+        count, repeats = request["count"], request["repeats"]
+        start = time.perf_counter()
+        for i in range(repeats):
+            program.predict(i * count % 10_000, count)
+        return {"seconds": (time.perf_counter() - start) / repeats}
+    if what == "memory":
+        return {"megabytes": peak_memory()}
+    if what == "describe":
+        return program.describe()
+    raise ValueError(f"asked for {what!r}; a worker knows losses, train, outputs, predict, memory, describe")
+
+
+def serve(program: Any) -> None:
+    """Answer on standard output until standard input ends; other output goes to standard error."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        print(json.dumps(answer(program, json.loads(line))), file=replies, flush=True)
+
+
+def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """This process's environment with the repository's packages on the path, and `extra`."""
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, **(extra or {})}
+
+
+class Worker:
+    """The runner's end of one benched program."""
+
+    def __init__(self, label: str, module: str, arguments: Sequence[str], extra: dict[str, str]) -> None:
+        self.label = label
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            cwd=ROOT,
+            env=environment(extra),
+        )
+
+    def ask(self, what: str, **options: Any) -> dict[str, Any]:
+        """Ask and wait for the answer.
+
+        Raises
+        ------
+        RuntimeError
+            If the program ended instead, with what it had to say.
+        """
+        assert self.process.stdout is not None
+        try:
+            print(json.dumps({"do": what, **options}), file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self.errors.seek(0)
+            raise RuntimeError(f"{self.label} ended while asked for {what!r}: {self.errors.read()[-2000:]}")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def close(self) -> None:
+        """End the program by ending its input."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.communicate()  # closes the input, waits for the end
+        self.errors.close()

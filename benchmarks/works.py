@@ -1,0 +1,164 @@
+"""What is measured and the bar of each: one table, programs and comparisons in plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from benchmarks.machine import cores
+
+OURS = "purecnn"
+TORCH, TORCH_LAST, TORCH_POOL = (
+    "PyTorch, NCHW",
+    "PyTorch, channels_last",
+    "PyTorch, pooling moved before ReLU",
+)
+TORCH_ONE = "PyTorch, NCHW, 1 thread"
+ONNX, ORIGINAL, ONE_THREAD = "onnxruntime", "original algorithm", "purecnn, 1 thread"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A program to start: a module of this package and its arguments."""
+
+    label: str
+    module: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best of some peers against ours; without a bar it is shown and not judged."""
+
+    name: str
+    title: str
+    peers: tuple[str, ...]
+    bar: float | None = None
+    reach: float | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to measure side by side: `count` steps a turn, or `repeats` predictions of `count` images."""
+
+    name: str
+    network: str
+    what: str  # "train" or "predict"
+    count: int
+    variants: tuple[Variant, ...]
+    comparisons: tuple[Comparison, ...]
+    repeats: int = 1
+    avx2: bool = False
+
+
+def ours(label: str = OURS, threads: int | None = None) -> Variant:
+    """purecnn on all cores, or on so many threads."""
+    return Variant(label, "benchmarks.peer_purecnn", ("--threads", str(threads or cores())))
+
+
+def torch(label: str, layout: str, *more: str, threads: int | None = None) -> Variant:
+    """PyTorch on all cores, or on so many threads."""
+    arguments = ("--threads", str(threads or cores()), "--layout", layout, *more)
+    return Variant(label, "benchmarks.peer_torch", arguments)
+
+
+NCHW, NHWC = torch(TORCH, "contiguous"), torch(TORCH_LAST, "channels_last")
+NHWC_POOL = torch(TORCH_POOL, "channels_last", "--pool-first")
+NCHW_ONE = torch(TORCH_ONE, "contiguous", threads=1)
+LAYOUTS = (TORCH, TORCH_LAST)
+
+
+def training(name: str, network: str, title: str, steps: int, bar: float, reach: float) -> Work:
+    """A training step against PyTorch's better layout; the hand-moved pooling is shown and not judged."""
+    compared = (
+        Comparison(name, title, LAYOUTS, bar, reach),
+        Comparison(f"{name}-pool-first", "the same, PyTorch's pooling moved by hand", (TORCH_POOL,)),
+    )
+    return Work(name, network, "train", steps, (ours(), NCHW, NHWC, NHWC_POOL), compared)
+
+
+LENET_128 = training("lenet-128", "lenet", "LeNet 8-16, batch 128, training step", 150, 1.7, 2.5)
+WORKS: tuple[Work, ...] = (
+    LENET_128,
+    training("lenet-512", "lenet-512", "LeNet 8-16, batch 512, training step", 50, 1.5, 2.5),
+    training("lenet-32", "lenet-32", "LeNet 8-16, batch 32, training step", 400, 1.2, 1.8),
+    replace(
+        LENET_128,
+        name="lenet-128-avx2",
+        variants=LENET_128.variants[:3],
+        comparisons=(
+            Comparison(
+                "lenet-128-avx2", "LeNet 8-16, batch 128, AVX2 forced on both sides", LAYOUTS, 1.7, 2.5
+            ),
+        ),
+        avx2=True,
+    ),
+    training("keras", "keras", "Keras's MNIST convnet, batch 128, training step", 40, 1.7, 2.5),
+    training(
+        "torch-example", "torch-example", "PyTorch's MNIST example, batch 64, training step", 25, 1.1, 1.6
+    ),
+    training("cifar", "cifar", "CIFAR-10-sized, batch 128, training step", 10, 1.0, 1.5),
+    Work(
+        "original",
+        "original",
+        "train",
+        400,
+        (ours(), Variant(ORIGINAL, "benchmarks.original"), NCHW, NHWC, NCHW_ONE),
+        (
+            Comparison(
+                "original", "The original experiment, single-image SGD, one image", (ORIGINAL,), 8.0, 12.0
+            ),
+            Comparison(
+                "original-torch", "the same, against PyTorch at batch 1", (*LAYOUTS, TORCH_ONE), 1.7, 2.5
+            ),
+        ),
+    ),
+    Work(
+        "inference",
+        "lenet",
+        "predict",
+        1000,
+        (ours(), NCHW, NHWC, NHWC_POOL, Variant(ONNX, "benchmarks.peer_onnx", ("--threads", str(cores())))),
+        (
+            Comparison("inference", "LeNet inference, batch 1,000", (*LAYOUTS, TORCH_POOL), 1.0, 1.5),
+            Comparison("inference-onnx", "the same, against onnxruntime", (ONNX,), 0.6, 1.0),
+        ),
+        repeats=40,
+    ),
+    Work(
+        "latency",
+        "lenet",
+        "predict",
+        1,
+        (ours(), NCHW, NHWC, NCHW_ONE, Variant(ONNX, "benchmarks.peer_onnx", ("--threads", str(cores())))),
+        (
+            Comparison("latency", "LeNet inference, one image, latency", (*LAYOUTS, TORCH_ONE), 1.0, 3.0),
+            Comparison("latency-onnx", "the same, against onnxruntime", (ONNX,)),
+        ),
+        repeats=1000,
+    ),
+    Work(
+        "threads",
+        "lenet",
+        "train",
+        150,
+        (ours(), ours(ONE_THREAD, threads=1)),
+        (Comparison("threads", f"LeNet, batch 128, {cores()} threads against 1", (ONE_THREAD,), 1.7, 1.9),),
+    ),
+)
+
+
+def avx2_only() -> dict[str, str]:
+    """Environment variables under which the programs use no AVX-512.
+
+    onnxruntime has no such switch.
+    """
+    from numpy._core._multiarray_umath import __cpu_dispatch__ as dispatched
+
+    wide = [feature for feature in dispatched if feature.startswith(("AVX512", "X86_V4"))]
+    return {
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": " ".join(wide),
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    }

@@ -1,0 +1,110 @@
+"""Convolutional neural networks whose arithmetic is NumPy and nothing else."""
+
+from purecnn import mnist
+from purecnn.activation import Activation
+from purecnn.activations import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from purecnn.callbacks import Callback, History
+from purecnn.convolutional import Convolutional
+from purecnn.dense import Dense
+from purecnn.dropout import Dropout
+from purecnn.errors import (
+    DivergedError,
+    FileFormatError,
+    GradientError,
+    MissingExtraError,
+    PureCNNError,
+    ShapeError,
+)
+from purecnn.gradients import GradientReport, check_gradients
+from purecnn.layer import Layer
+from purecnn.lists import fit, predict, train
+from purecnn.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_prime,
+    categorical_cross_entropy,
+    categorical_cross_entropy_prime,
+    huber,
+    huber_prime,
+    mean_absolute_error,
+    mean_absolute_error_prime,
+    mse,
+    mse_prime,
+    sigmoid_binary_cross_entropy,
+    sigmoid_binary_cross_entropy_prime,
+    softmax_cross_entropy,
+    softmax_cross_entropy_prime,
+)
+from purecnn.model_file import load, save
+from purecnn.network import Network
+from purecnn.optimizers import SGD, Adam, Optimizer
+from purecnn.pooling import AveragePooling, MaxPooling
+from purecnn.reshape import Flatten, Reshape
+from purecnn.samples import Preprocessing
+from purecnn.schedules import Constant, Cosine, LearningRate, OneCycle
+from purecnn.summary import Summary, summary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
+    "Activation",
+    "Adam",
+    "AveragePooling",
+    "binary_cross_entropy",
+    "binary_cross_entropy_prime",
+    "Callback",
+    "categorical_cross_entropy",
+    "categorical_cross_entropy_prime",
+    "check_gradients",
+    "Constant",
+    "Convolutional",
+    "Cosine",
+    "Dense",
+    "DivergedError",
+    "Dropout",
+    "ELU",
+    "FileFormatError",
+    "fit",
+    "Flatten",
+    "GELU",
+    "GradientError",
+    "GradientReport",
+    "History",
+    "huber",
+    "huber_prime",
+    "Identity",
+    "Layer",
+    "LeakyReLU",
+    "LearningRate",
+    "load",
+    "MaxPooling",
+    "mean_absolute_error",
+    "mean_absolute_error_prime",
+    "MissingExtraError",
+    "mnist",
+    "mse",
+    "mse_prime",
+    "Network",
+    "OneCycle",
+    "Optimizer",
+    "predict",
+    "Preprocessing",
+    "PureCNNError",
+    "ReLU",
+    "Reshape",
+    "save",
+    "SGD",
+    "ShapeError",
+    "Sigmoid",
+    "sigmoid_binary_cross_entropy",
+    "sigmoid_binary_cross_entropy_prime",
+    "SiLU",
+    "Softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_prime",
+    "Softplus",
+    "Summary",
+    "summary",
+    "Tanh",
+    "train",
+]

@@ -1,0 +1,69 @@
+"""Checks of arguments: one clear sentence that names the value wanted and the value given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def is_integer(value: object) -> bool:
+    """Return whether `value` is an integer and no bool."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Return whether `value` is a finite real number and no bool."""
+    return (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
+    )
+
+
+def positive(name: str, value: int) -> int:
+    """Return `value` if it is an integer of at least 1.
+
+    Examples
+    --------
+    >>> positive("depth", 0)
+    Traceback (most recent call last):
+    ValueError: depth must be an integer of at least 1, got 0
+    """
+    if not is_integer(value):
+        raise TypeError(f"{name} must be an integer of at least 1, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value}")
+    return int(value)
+
+
+def within(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> float:
+    """Return `value` as a float if it lies from `low` to below `high`."""
+    bounds = f"{'above' if open_low else 'at least'} {low:g}" + (
+        f" and below {high:g}" if high < np.inf else ""
+    )
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a finite number {bounds}, got {value!r}")
+    if not (low < value < high if open_low else low <= value < high):  # a NaN is in no range
+        raise ValueError(f"{name} must be a number {bounds}, got {value:g}")
+    return float(value)
+
+
+def pair(name: str, value: int | Sequence[int], least: int = 1) -> tuple[int, int]:
+    """Return `value`, one integer or two (height, width), as two.
+
+    Examples
+    --------
+    >>> pair("stride", 2)
+    (2, 2)
+    """
+    both: tuple[int, ...] = ()
+    if isinstance(value, int | np.integer):
+        both = (int(value), int(value)) if is_integer(value) else ()
+    elif isinstance(value, Sequence):
+        both = tuple(value)
+    if len(both) != 2 or not all(is_integer(v) for v in both):
+        raise TypeError(f"{name} must be an integer or a pair of them (height, width), got {value!r}")
+    if min(both) < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    return int(both[0]), int(both[1])

@@ -1,0 +1,108 @@
+"""How many threads BLAS uses: one while this package's own threads work, then what it was before."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+# OpenBLAS in NumPy's own wheels, with 64-bit and 32-bit integers; then as distributions build it.
+NAMES = (
+    ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
+    ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
+    ("openblas_get_num_threads64_", "openblas_set_num_threads64_"),
+    ("openblas_get_num_threads", "openblas_set_num_threads"),
+)
+
+Control = tuple[Callable[[], int], Callable[[int], None]]
+_lock = threading.Lock()
+_users = 0
+_before = 0
+_control: Control | None = None
+_looked = False
+
+
+def _libraries() -> Iterator[ctypes.CDLL]:
+    """Yield the libraries in which NumPy's BLAS may be: NumPy's core (and all it links), then its wheel's."""
+    spec = importlib.util.find_spec("numpy._core._multiarray_umath")
+    paths = [Path(spec.origin)] if spec and spec.origin else []
+    for folder in (Path(np.__file__).parent.parent / "numpy.libs", Path(np.__file__).parent / ".dylibs"):
+        paths += sorted(folder.glob("*openblas*"))
+    for path in paths:
+        try:
+            yield ctypes.CDLL(str(path))
+        except OSError:
+            continue
+
+
+def _find() -> Control | None:
+    """Return how to ask and tell BLAS its thread count, None if this BLAS can't be told."""
+    for library in _libraries():
+        for get, put in NAMES:
+            if hasattr(library, get) and hasattr(library, put):
+                return getattr(library, get), getattr(library, put)
+    if importlib.util.find_spec("threadpoolctl") is not None:
+        threadpoolctl = importlib.import_module("threadpoolctl")
+        pools = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+        if pools:
+            pool = pools[0]
+            return pool.get_num_threads, pool.set_num_threads
+    return None
+
+
+def control() -> Control | None:
+    """Return the two functions that ask and tell BLAS its thread count, looked for once."""
+    global _control, _looked
+    with _lock:
+        if not _looked:
+            _control, _looked = _find(), True
+        return _control
+
+
+def can_be_told() -> bool:
+    """Return whether BLAS can be kept to one thread, on which the promise of equal bits rests."""
+    return control() is not None
+
+
+@contextmanager
+def single_threaded() -> Iterator[bool]:
+    """Keep BLAS to one thread inside the block, and give it back its count after the last such block.
+
+    The setting is the whole process's; blocks may nest and overlap between threads.
+
+    Yields
+    ------
+    bool
+        False if this BLAS can't be told: then one worker runs, and the bits may differ.
+    """
+    global _users, _before
+    found = control()
+    if found is None:
+        warnings.warn(
+            "this NumPy's BLAS can't be told its thread count (installing threadpoolctl may help): "
+            "one worker runs, and the same seed may not give the same bits",
+            stacklevel=3,
+        )
+        yield False
+        return
+    get, put = found
+    with _lock:
+        if _users == 0:
+            _before = get()
+            if _before != 1:
+                put(1)
+        _users += 1
+    try:
+        yield True
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0 and _before != 1:
+                put(_before)

@@ -1,0 +1,38 @@
+"""The command ``purecnn``, which must say something useful even where its own packages are missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from purecnn.errors import MissingExtraError, require_extra
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; the process's own if left out.
+
+    Raises
+    ------
+    SystemExit
+        Always: 0 if all went well, 2 after an error, 130 after an interruption.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    SystemExit: 0
+    """
+    try:
+        for module in ("click", "rich"):
+            require_extra(module, "cli", "the command line")
+    except MissingExtraError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    from purecnn.commands import purecnn
+
+    purecnn(arguments, prog_name="purecnn")

@@ -1,0 +1,113 @@
+"""The fully connected layer: every output is a weighted sum of all inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn import kernels_cpu
+from purecnn.arguments import positive
+from purecnn.errors import ShapeError
+from purecnn.initialization import check_scheme
+from purecnn.layer import Layer, Shape
+from purecnn.scratch import Array
+
+
+class Dense(Layer):
+    """Map ``(inputs, N)`` to ``(outputs, N)`` by ``y = weights @ x + biases``.
+
+    Parameters
+    ----------
+    input_size : int, optional
+        Values in one sample; taken from the network when left out.
+    output_size : int
+        Values out.
+    initialization : {"auto", "he", "glorot", "normal"}
+        How `weights` ``(outputs, inputs)`` and `biases` ``(outputs, 1)`` are first drawn.
+    rng : numpy.random.Generator or int, optional
+        Draw the parameters now, from this; otherwise the network draws them from its seed.
+    dtype : dtype
+        Of parameters drawn now: float32 or float64.
+
+    Notes
+    -----
+    Backward: ``dW = g @ x.T``, ``db = g.sum(1)``, ``dx = weights.T @ g``. PyTorch's ``Linear`` and Keras's
+    ``Dense`` carry the batch first and compute ``x @ weights.T``.
+
+    Examples
+    --------
+    >>> layer = Dense(2, 3, rng=0)
+    >>> layer.forward(np.array([[0.0], [1.0]])).shape
+    (3, 1)
+    """
+
+    sample_axes = 1
+    output_is_free = True
+
+    def __init__(
+        self,
+        input_size: int | None = None,
+        output_size: int | None = None,
+        *,
+        initialization: str = "auto",
+        rng: np.random.Generator | int | None = None,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        if output_size is None:
+            raise TypeError("Dense needs output_size, the number of its outputs; got none")
+        self.input_size = None if input_size is None else positive("input_size", input_size)
+        self.output_size = positive("output_size", output_size)
+        self.initialization = check_scheme(initialization)
+        if self.input_size is not None:
+            self.bind((self.input_size,))
+        self.draw_now(rng, dtype)
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return ``(outputs,)``."""
+        if len(input_shape) != 1:
+            raise ShapeError(
+                f"{self} wants vectors, one axis a sample; got samples of shape {input_shape}: "
+                f"put Flatten() before it"
+            )
+        if self.input_size not in (None, input_shape[0]):
+            raise ShapeError(f"{self} wants {self.input_size} inputs, got {input_shape[0]}")
+        return (self.output_size,)
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Return the shapes of `weights` and `biases`."""
+        inputs = self.input_shape[0] if self.input_shape else 0
+        return {"weights": (self.output_size, inputs), "biases": (self.output_size, 1)}
+
+    def forward(self, input: Array) -> Array:
+        """Return ``weights @ input + biases``, shape ``(outputs, N)``."""
+        self.input = self.receive(input)
+        return kernels_cpu.dense_forward(
+            self.input, self.parameters["weights"], self.parameters["biases"], self.scratch
+        )
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Write dW = g @ x.T and db = sum of g over the batch; return weights.T @ g."""
+        return kernels_cpu.dense_backward(
+            output_gradient,
+            self.input,
+            self.parameters["weights"],
+            self.gradients["weights"],
+            self.gradients["biases"],
+            self.scratch,
+            self.propagate,
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            "input_size": self.input_size,
+            "output_size": self.output_size,
+            "initialization": self.initialization,
+        }
+
+    def multiply_adds(self) -> int:
+        """Return inputs times outputs."""
+        return self.output_size * (self.input_shape[0] if self.input_shape else 0)

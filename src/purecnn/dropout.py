@@ -1,0 +1,73 @@
+"""Dropout: hide random values in training, so that no unit leans on a single other one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from purecnn.arguments import within
+from purecnn.layer import Layer
+from purecnn.scratch import Array
+
+
+class Dropout(Layer):
+    """In training set each value to zero with probability `rate` and scale the rest by 1 / (1 - rate).
+
+    ``y = x * mask / (1 - rate)``; backward ``dx = g * mask / (1 - rate)``. Outside training ``y = x``.
+
+    Parameters
+    ----------
+    rate : float
+        Probability of a zero, at least 0 and below 1, as in PyTorch and Keras; it is rounded to a multiple
+        of 2**-16, since a mask is drawn from 16 random bits a value.
+
+    Notes
+    -----
+    Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html. The mask is drawn from the
+    network's seed, the step, the shard and the layer's position, so it is the same at any number of threads.
+
+    Examples
+    --------
+    >>> Dropout(0.5).forward(np.ones((2, 1)))
+    array([[1.],
+           [1.]])
+    """
+
+    draws = True
+
+    def __init__(self, rate: float = 0.5) -> None:
+        super().__init__()
+        self.rate = within("rate", rate, 0, 1)
+
+    def forward(self, input: Array) -> Array:
+        """Return `input`, in training with some values hidden and the rest scaled."""
+        self.input = self.receive(input)
+        self.hides = self.training and self.rate > 0
+        if not self.hides:
+            return self.input
+        if self.random is None:
+            raise ValueError(f"{self} in training needs a generator: set its `random`")
+        shape, dtype = self.input.shape, self.input.dtype
+        hidden = min(round(self.rate * 65536), 65535)  # of the 65536 values that 16 bits can take
+        words = self.random.bit_generator.random_raw(-(-self.input.size // 4)).view(np.uint16)
+        kept = np.greater_equal(
+            words[: self.input.size].reshape(shape), hidden, out=self.scratch.array("kept", shape, bool)
+        )
+        self.mask: Array = np.multiply(
+            kept, dtype.type(65536 / (65536 - hidden)), out=self.scratch.array("mask", shape, dtype)
+        )
+        output = self.scratch.array("output", shape, dtype)
+        np.multiply(self.input, self.mask, out=output)
+        return output
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return the gradient under the same mask."""
+        if not self.hides:
+            return output_gradient
+        g = output_gradient
+        return np.multiply(g, self.mask, out=self.scratch.array("input_gradient", g.shape, g.dtype))
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"rate": self.rate}

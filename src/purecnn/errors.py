@@ -1,0 +1,135 @@
+"""Whoever uses this package must be able to tell its refusals from other errors, hence these exceptions."""
+
+from importlib import import_module
+from types import ModuleType
+
+__all__ = [
+    "DivergedError",
+    "FileFormatError",
+    "GradientError",
+    "MissingExtraError",
+    "PureCNNError",
+    "ShapeError",
+    "require_extra",
+]
+
+# the names that people install, where they differ from the names that programs import
+_INSTALLED_AS = {"PIL": "Pillow", "sklearn": "scikit-learn"}
+
+
+class PureCNNError(Exception):
+    """The base of every exception that this package defines.
+
+    Each one also derives from the builtin exception that it is a case of, so a handler for
+    ``ValueError`` goes on catching what it always caught.
+
+    Examples
+    --------
+    >>> issubclass(ShapeError, PureCNNError), issubclass(ShapeError, ValueError)
+    (True, True)
+    """
+
+
+class ShapeError(PureCNNError, ValueError):
+    """An array or a layer has another shape than the one wanted; the message names both.
+
+    Examples
+    --------
+    >>> raise ShapeError("x has shape (3, 28); (3, 28, 28) is wanted")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.ShapeError: x has shape (3, 28); (3, 28, 28) is wanted
+    """
+
+
+class FileFormatError(PureCNNError, ValueError):
+    """A file is damaged, truncated, oversized or of a foreign format; the message says which.
+
+    Examples
+    --------
+    >>> raise FileFormatError("digits.gz: holds 3 bytes; an IDX header takes at least 4")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.FileFormatError: digits.gz: holds 3 bytes; an IDX header takes at least 4
+    """
+
+
+class DivergedError(PureCNNError, ArithmeticError):
+    """Training stopped because its loss was no longer a finite number; the message names the step.
+
+    Examples
+    --------
+    >>> raise DivergedError("the loss is nan at step 12; a finite number is wanted")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.DivergedError: the loss is nan at step 12; a finite number is wanted
+    """
+
+
+class GradientError(PureCNNError, AssertionError):
+    """A derivative disagrees with finite differences; the message says which, and by how much.
+
+    Examples
+    --------
+    >>> raise GradientError("the derivative by biases is off by 1.0e-03, at most 1e-06 is wanted")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.GradientError: the derivative by biases is off by 1.0e-03, at most 1e-06 is wanted
+    """
+
+
+class MissingExtraError(PureCNNError, ImportError):
+    """A feature needs an optional package that is not installed; the message is the command that installs it.
+
+    See Also
+    --------
+    require_extra : imports an optional module or raises this.
+
+    Examples
+    --------
+    >>> raise MissingExtraError("drawing charts needs plotly: pip install 'purecnn[report]'")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.MissingExtraError: drawing charts needs plotly: pip install 'purecnn[report]'
+    """
+
+
+def require_extra(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import an optional module, or say how to install it.
+
+    Parameters
+    ----------
+    module : str
+        The name to import; a submodule (``"PIL.Image"``) is imported and returned itself.
+    extra : str
+        The extra of this package that brings it, such as ``"cli"``.
+    purpose : str
+        What needs it, as the subject of a sentence: ``"reading pictures"``.
+
+    Returns
+    -------
+    types.ModuleType
+        The imported module.
+
+    Raises
+    ------
+    MissingExtraError
+        If the module can't be imported.
+
+    Examples
+    --------
+    >>> require_extra("math", "cli", "rounding").floor(2.5)
+    2
+    >>> require_extra("no_such_module", "cli", "reading pictures")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.MissingExtraError: reading pictures needs no_such_module: pip install 'purecnn[cli]'
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        root = module.partition(".")[0]
+        package = _INSTALLED_AS.get(root, root)
+        raise MissingExtraError(
+            f"{purpose} needs {package}: pip install 'purecnn[{extra}]'", name=module
+        ) from error

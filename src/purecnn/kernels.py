@@ -1,0 +1,155 @@
+"""The arithmetic of the layers, short enough to read: pure functions on arrays, the batch on the last axis.
+
+These are the kernels to learn from, the ones that run on any array module, and the oracle of the fast ones
+in `kernels_cpu`. Each pair mirrors itself: `..._forward`, then `..._backward`, whose first argument is the
+loss's derivative by the output. Axis letters: C channels in, M maps out, H height, W width, N batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from purecnn.scratch import Array, Scratch
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+def along_batch(biases: Array, axes: int) -> Array:
+    """(M,) or (M, OH, OW) -> the same with axes of length one behind, to be added to `axes` axes."""
+    return biases.reshape(biases.shape + (1,) * (axes - biases.ndim))
+
+
+def pad(x: Array, padding: Padding) -> Array:
+    """(C, H, W, N) -> (C, top + H + bottom, left + W + right, N), zeros around the image."""
+    return x if padding == ((0, 0), (0, 0)) else np.pad(x, ((0, 0), *padding, (0, 0)))
+
+
+def output_size(size: int, window: int, stride: int, padding: Pair = (0, 0)) -> int:
+    """Return how many windows fit: ``floor((padded size - window) / stride) + 1``."""
+    return (size + sum(padding) - window) // stride + 1
+
+
+def tap(i: int, j: int, stride: Pair, rows: int, columns: int) -> tuple[slice, slice]:
+    """Return the slices of the pixels that cell (i, j) of the window meets, one for each output position."""
+    return (
+        slice(i, i + (rows - 1) * stride[0] + 1, stride[0]),
+        slice(j, j + (columns - 1) * stride[1] + 1, stride[1]),
+    )
+
+
+def conv2d_forward(
+    x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
+) -> Array:
+    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+
+    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i, q sw + j]``: one
+    matrix product for each cell (i, j) of the window.
+    """
+    maps, _, height, width = kernels.shape
+    x = pad(x, padding)
+    rows, columns = output_size(x.shape[1], height, stride[0]), output_size(x.shape[2], width, stride[1])
+    y = np.zeros((maps, rows, columns, x.shape[3]), x.dtype)
+    for i in range(height):
+        for j in range(width):
+            y += np.tensordot(kernels[:, :, i, j], x[:, *tap(i, j, stride, rows, columns)], 1)
+    y += along_batch(biases, 4)
+    return y
+
+
+def conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array,
+    stride: Pair,
+    padding: Padding,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
+
+    Each cell of the window gave ``y += kernels[:, :, i, j] @ x[tap]``; so backward it takes
+    ``dkernels[:, :, i, j] = g @ x[tap].T`` and ``dx[tap] += kernels[:, :, i, j].T @ g``.
+    """
+    rows, columns = g.shape[1:3]
+    padded = pad(x, padding)
+    dx = np.zeros_like(padded)
+    for i in range(kernels.shape[2]):
+        for j in range(kernels.shape[3]):
+            pixels = (slice(None), *tap(i, j, stride, rows, columns))
+            kernels_gradient[:, :, i, j] = np.tensordot(g, padded[pixels], ((1, 2, 3), (1, 2, 3)))
+            if propagate:
+                dx[pixels] += np.tensordot(kernels[:, :, i, j].T, g, 1)
+    biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
+    (top, _), (left, _) = padding
+    return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
+
+
+def max_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> tuple[Array, Array]:
+    """x (C, H, W, N) -> y (C, OH, OW, N) and, of the same shape, which cell of each window won.
+
+    Cells are counted in row order, and a tie goes to the first of them, as in PyTorch.
+    """
+    rows, columns = output_size(x.shape[1], size[0], stride[0]), output_size(x.shape[2], size[1], stride[1])
+    y = x[:, *tap(0, 0, stride, rows, columns)].copy()
+    winners = np.zeros(y.shape, np.int16)
+    for cell in range(1, size[0] * size[1]):
+        rival = x[:, *tap(*divmod(cell, size[1]), stride, rows, columns)]
+        winners = np.where(rival > y, np.int16(cell), winners)
+        y = np.maximum(y, rival)
+    return y, winners
+
+
+def max_pool_backward(
+    g: Array, winners: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, scratch: Scratch
+) -> Array:
+    """g (C, OH, OW, N) -> dx (C, H, W, N): each gradient goes to the cell that won its window."""
+    dx = np.zeros((*input_shape[:3], g.shape[3]), g.dtype)
+    for cell in range(size[0] * size[1]):
+        dx[:, *tap(*divmod(cell, size[1]), stride, *g.shape[1:3])] += g * (winners == cell)
+    return dx
+
+
+def average_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> Array:
+    """x (C, H, W, N) -> y (C, OH, OW, N): the mean of each window."""
+    rows, columns = output_size(x.shape[1], size[0], stride[0]), output_size(x.shape[2], size[1], stride[1])
+    y = scratch.array("output", (x.shape[0], rows, columns, x.shape[3]), x.dtype)
+    y.fill(0)
+    for cell in range(size[0] * size[1]):
+        y += x[:, *tap(*divmod(cell, size[1]), stride, rows, columns)]
+    y *= 1 / (size[0] * size[1])
+    return y
+
+
+def average_pool_backward(
+    g: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, scratch: Scratch
+) -> Array:
+    """g (C, OH, OW, N) -> dx (C, H, W, N): each gradient is shared out evenly over its window."""
+    share = np.multiply(g, 1 / (size[0] * size[1]), out=scratch.array("share", g.shape, g.dtype))
+    dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[3]), g.dtype)
+    dx.fill(0)
+    for cell in range(size[0] * size[1]):
+        dx[:, *tap(*divmod(cell, size[1]), stride, *g.shape[1:3])] += share
+    return dx
+
+
+def dense_forward(x: Array, weights: Array, biases: Array, scratch: Scratch) -> Array:
+    """x (I, N), weights (O, I), biases (O, 1) -> y (O, N) = weights @ x + biases."""
+    return weights @ x + biases
+
+
+def dense_backward(
+    g: Array,
+    x: Array,
+    weights: Array,
+    weights_gradient: Array,
+    biases_gradient: Array,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (O, N), x (I, N) -> dx (I, N) = weights.T @ g or None; writes dW = g @ x.T and db = sum of g."""
+    weights_gradient[...] = g @ x.T
+    biases_gradient[...] = g.sum(axis=1, keepdims=True)
+    return weights.T @ g if propagate else None

@@ -1,0 +1,165 @@
+"""The kernels at NumPy's full speed: the same functions as in `kernels`, on memory that is laid out once.
+
+A convolution's arrays and views are those of `unrolled`; this module is what is done with them, pass by pass.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from purecnn.kernels import Padding, Pair, along_batch, output_size, tap
+from purecnn.scratch import Array, Scratch
+from purecnn.unrolled import Convolution, PooledConvolution
+
+
+def conv2d_forward(
+    x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
+) -> Array:
+    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
+    work, _ = scratch.layout(
+        "convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch)
+    )
+    work.unroll()
+    work.multiply(kernels)
+    y = work.images()
+    y += along_batch(biases, 4)
+    return y
+
+
+def conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array,
+    stride: Pair,
+    padding: Padding,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
+    work, fresh = scratch.layout(
+        "convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch)
+    )
+    if fresh:  # no forward pass ran on this array with this scratch
+        work.unroll()
+    np.copyto(work.images(), g)
+    np.sum(g, axis=tuple(range(biases_gradient.ndim, 4)), out=biases_gradient)
+    work.kernels_gradient(kernels_gradient)
+    return work.input_gradient(kernels) if propagate else None
+
+
+def conv2d_max_pool_forward(
+    x: Array,
+    kernels: Array,
+    biases: Array,
+    stride: Pair,
+    padding: Padding,
+    pool: Pair,
+    scratch: Scratch,
+    training: bool = True,
+) -> Array:
+    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) -> y (M, PH, PW, N), pooled.
+
+    The largest of a window's sums is the same before and after a bias that all of them share.
+    """
+    work, _ = scratch.layout(
+        "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
+    )
+    work.unroll()
+    work.multiply(kernels)
+    work.pool(training)
+    work.best += biases[:, None]
+    return work.pooled
+
+
+def conv2d_max_pool_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array,
+    stride: Pair,
+    padding: Padding,
+    pool: Pair,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, PH, PW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
+
+    `conv2d_max_pool_forward` must have run in training on `x` with this scratch: it left the winners there.
+    """
+    work, _ = scratch.layout(
+        "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
+    )
+    rows = work.as_rows(g)
+    # A product with ones takes a third of the time of a sum along the last axis.
+    np.sum(rows @ work.ones, axis=0, out=biases_gradient)
+    work.unpool(rows)
+    work.kernels_gradient(kernels_gradient)
+    return work.input_gradient(kernels) if propagate else None
+
+
+def dense_forward(x: Array, weights: Array, biases: Array, scratch: Scratch) -> Array:
+    """x (I, N), weights (O, I), biases (O, 1) -> y (O, N)."""
+    y = scratch.array("output", (weights.shape[0], x.shape[1]), x.dtype)
+    np.matmul(weights, x, out=y)
+    np.add(y, biases, out=y)
+    return y
+
+
+def dense_backward(
+    g: Array,
+    x: Array,
+    weights: Array,
+    weights_gradient: Array,
+    biases_gradient: Array,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (O, N), x (I, N) -> dx (I, N) or None; writes dW and db."""
+    if g.shape[1] == 1:
+        # A column times a row: 30 us as a product of each pair, 400 by BLAS (100 x 3380).
+        np.multiply(g, x.T, out=weights_gradient)
+        np.copyto(biases_gradient, g)
+    else:
+        np.matmul(g, x.T, out=weights_gradient)
+        np.add.reduce(g, axis=1, keepdims=True, out=biases_gradient)
+    if not propagate:
+        return None
+    return np.matmul(weights.T, g, out=scratch.array("input_gradient", x.shape, x.dtype))
+
+
+def max_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> tuple[Array, Array]:
+    """x (C, H, W, N) -> y (C, OH, OW, N) and the winners (window - 1, C, OH, OW, N), for `max_pool_backward`.
+
+    Cell k of the window wins over all before it if it is strictly larger: ``winners[k - 1]`` says so.
+    """
+    rows, columns = output_size(x.shape[1], size[0], stride[0]), output_size(x.shape[2], size[1], stride[1])
+    cells = size[0] * size[1]
+    y = scratch.array("output", (x.shape[0], rows, columns, x.shape[3]), x.dtype)
+    winners = scratch.array("winners", (max(cells - 1, 1), *y.shape), np.bool_)
+    np.copyto(y, x[:, *tap(0, 0, stride, rows, columns)])
+    for cell in range(1, cells):
+        rival = x[:, *tap(*divmod(cell, size[1]), stride, rows, columns)]
+        np.greater(rival, y, out=winners[cell - 1])
+        np.maximum(y, rival, out=y)
+    return y, winners
+
+
+def max_pool_backward(
+    g: Array, winners: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, scratch: Scratch
+) -> Array:
+    """g (C, OH, OW, N) -> dx (C, H, W, N): from the last cell back, each takes g where it won."""
+    dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[3]), g.dtype)
+    left = scratch.array("left", g.shape, g.dtype)
+    part = scratch.array("part", g.shape, g.dtype)
+    np.copyto(left, g)
+    dx.fill(0)
+    for cell in range(size[0] * size[1] - 1, -1, -1):
+        pixels = dx[:, *tap(*divmod(cell, size[1]), stride, *g.shape[1:3])]
+        if cell:
+            np.multiply(left, winners[cell - 1], out=part)
+            left -= part
+        pixels += part if cell else left
+    return dx

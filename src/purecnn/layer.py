@@ -1,0 +1,218 @@
+"""What every layer is: a function with parameters that can be walked forward and backward.
+
+Axis letters, here and everywhere: C channels, H height, W width, N batch. Inside a network the batch is the
+last axis: images are ``(C, H, W, N)``, vectors ``(features, N)``, and a lone sample is a batch of one.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn import initialization
+from purecnn.arguments import is_integer
+from purecnn.errors import ShapeError
+from purecnn.scratch import Array, Scratch
+from purecnn.streams import as_seed
+
+Shape = tuple[int, ...]
+
+
+def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return `dtype` if parameters may have it: float32 or float64."""
+    if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
+    return np.dtype(dtype)
+
+
+def sample_shape(shape: int | Sequence[int]) -> Shape:
+    """Return the shape of one sample; a column ``(n, 1)``, as the original program writes it, means ``(n,)``.
+
+    Examples
+    --------
+    >>> sample_shape((3380, 1))
+    (3380,)
+    """
+    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if not sizes or not all(is_integer(size) and size >= 1 for size in sizes):
+        raise ShapeError(f"a shape must be made of positive integers, got {shape!r}")
+    if len(sizes) == 2 and sizes[1] == 1:
+        sizes = sizes[:1]
+    return tuple(int(size) for size in sizes)
+
+
+class Layer(ABC):
+    """One step of a network.
+
+    A layer knows its shapes, its parameters and what its backward pass needs; it knows neither the learning
+    rate nor the loss. Whoever writes one defines `forward` and `backward`, and, where it has them, the
+    shapes of its output (`infer`) and of its parameters (`parameter_shapes`).
+
+    Attributes
+    ----------
+    input_shape, output_shape : tuple of int or None
+        Shape of one sample, without the batch; None until the layer is bound.
+    parameters : dict of str to ndarray
+        What training changes. Inside a network these are views of its one flat vector: write into them.
+    gradients : dict of str to ndarray
+        The loss's derivative by each parameter, written by `backward`.
+    buffers : dict of str to ndarray
+        What is saved with the model and not trained.
+    position : int
+        Place in the network, which keys the layer's random draws.
+    propagate : bool
+        Whether `backward` owes an input gradient; the first layer of a network does not.
+    training : bool
+        Whether the layer runs in training: `Dropout` asks.
+    in_place : bool
+        Whether it works in its input's place: the engine saves memory so.
+    """
+
+    #: How many axes a sample must have: 3 for an image, 1 for a vector, None where any will do.
+    sample_axes: int | None = None
+    #: Whether the layer draws random numbers in training, from its `random`.
+    draws = False
+    #: Whether `backward` can do without the output, so that the next layer may work in its place.
+    output_is_free = False
+    #: Whether the layer can work in its input's place, where the layer before it leaves that free.
+    overwrites = False
+    #: Whether `max(f(a), f(b)) == f(max(a, b))`, so that a maximum may be taken before the layer.
+    non_decreasing = False
+    #: How `draw` scales: "auto" takes the gain of the activation that follows.
+    initialization = "auto"
+    #: Scale that it wants for the parameters in front of it, "he" or "glorot"; "" leaves it to the next one.
+    gain = ""
+
+    def __init__(self) -> None:
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self.parameters: dict[str, Array] = {}
+        self.gradients: dict[str, Array] = {}
+        self.buffers: dict[str, Array] = {}
+        self.position = 0
+        self.propagate = True
+        self.training = False
+        self.in_place = False
+        self.random: np.random.Generator | None = None
+        self.scratch = Scratch()
+        self._keeps_scratch = False
+
+    # What a layer's author writes -------------------------------------------------------------------------
+
+    @abstractmethod
+    def forward(self, input: Array) -> Array:
+        """Return the output for `input`, whose last axis is the batch."""
+
+    @abstractmethod
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Write `gradients` and return the loss's derivative by the input, None if `propagate` is off."""
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the shape of one output sample for one input sample of `input_shape`."""
+        return input_shape
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Return the shape of each parameter, in the order in which they are drawn and stored."""
+        return {}
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as plain numbers, strings and lists, to save and to print."""
+        return {}
+
+    def multiply_adds(self) -> int:
+        """Return how many multiplications with an addition one sample's forward pass takes."""
+        return 0
+
+    # What every layer has ---------------------------------------------------------------------------------
+
+    def bind(self, input_shape: Shape) -> Shape:
+        """Fix the shape of one input sample and return that of one output sample.
+
+        Raises
+        ------
+        ShapeError
+            If the layer was declared, or bound and given parameters, for another shape.
+        """
+        before = (self.input_shape, self.output_shape)
+        self.output_shape = self.infer(input_shape)
+        self.input_shape = input_shape
+        shapes = self.parameter_shapes()
+        for name, parameter in self.parameters.items():
+            if parameter.shape != shapes[name]:
+                self.input_shape, self.output_shape = before
+                raise ShapeError(
+                    f"{self} was given {name} of shape {parameter.shape} for an input of {before[0]}; "
+                    f"an input of {input_shape} wants {shapes[name]}"
+                )
+        return self.output_shape
+
+    def draw(self, rng: np.random.Generator, dtype: npt.DTypeLike, gain: str) -> None:
+        """Draw every parameter anew: weights by `initialization`, biases zero."""
+        for name, shape in self.parameter_shapes().items():
+            self.parameters[name] = initialization.draw(name, shape, self.initialization, gain, rng, dtype)
+            self.gradients[name] = np.zeros(shape, dtype)
+
+    def draw_now(self, rng: np.random.Generator | int | None, dtype: npt.DTypeLike) -> None:
+        """Draw at construction if an `rng` was given: the activation that follows is not known yet."""
+        if rng is None:
+            return
+        if self.input_shape is None:
+            raise ValueError(f"{self} can only be drawn now, from rng, if its input shape is given too")
+        if not isinstance(rng, np.random.Generator):
+            rng = np.random.default_rng(as_seed(rng))
+        self.draw(rng, as_dtype(dtype), "glorot")
+
+    def replica(self) -> Self:
+        """Return a worker's twin: the same parameter arrays, its own gradients and its own scratch."""
+        twin = object.__new__(type(self))
+        twin.__setstate__(self.__getstate__())
+        twin.gradients = dict(self.gradients)
+        twin.scratch = Scratch()
+        twin._keeps_scratch = True
+        return twin
+
+    def receive(self, input: Array) -> Array:
+        """Check and cast an input: the first line of every `forward`.
+
+        Raises
+        ------
+        ShapeError
+            If `input` is not a batch, on the last axis, of the samples this layer was bound to.
+        """
+        if self._keeps_scratch:
+            return input  # the engine's own array, of the right shape and dtype
+        self.scratch = Scratch()  # what the last call returned is its caller's
+        array = np.asarray(input)
+        if not self.parameters and array.ndim and array.shape[:-1] != self.input_shape:
+            self.bind(array.shape[:-1])
+        if array.shape[:-1] != self.input_shape:
+            raise ShapeError(
+                f"{self} wants an array of shape {(*(self.input_shape or ('?',)), 'N')}, the batch last; "
+                f"got {array.shape}"
+            )
+        if missing := [name for name in self.parameter_shapes() if name not in self.parameters]:
+            raise ValueError(f"{self} has no {missing[0]} yet: give it rng=..., or put it into a network")
+        kind = next((p.dtype for p in self.parameters.values()), array.dtype)
+        return array.astype(kind if kind in (np.float32, np.float64) else np.float32, copy=False)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.configuration().items())})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and files carry the layer, not what its last call left behind.
+        return {k: v for k, v in self.__dict__.items() if k not in OWN and not isinstance(v, np.ndarray)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, scratch=Scratch(), random=None, _keeps_scratch=False)
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+
+#: What belongs to one layer object alone, and no copy takes along.
+OWN = {"scratch", "random", "network", "_keeps_scratch"}

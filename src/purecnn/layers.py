@@ -1,0 +1,35 @@
+"""Every layer by its class's name, so that a file can say which ones it wants and need bring no code."""
+
+from __future__ import annotations
+
+from purecnn.activations import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from purecnn.convolutional import Convolutional
+from purecnn.dense import Dense
+from purecnn.dropout import Dropout
+from purecnn.layer import Layer
+from purecnn.pooling import AveragePooling, MaxPooling
+from purecnn.reshape import Flatten, Reshape
+
+#: What a model file may name. A new layer is added here.
+LAYERS: dict[str, type[Layer]] = {
+    layer.__name__: layer
+    for layer in (
+        AveragePooling,
+        Convolutional,
+        Dense,
+        Dropout,
+        ELU,
+        Flatten,
+        GELU,
+        Identity,
+        LeakyReLU,
+        MaxPooling,
+        ReLU,
+        Reshape,
+        Sigmoid,
+        SiLU,
+        Softmax,
+        Softplus,
+        Tanh,
+    )
+}

@@ -1,0 +1,109 @@
+"""Networks as plain lists of layers: `train`, `fit` and `predict`, as the original program has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from purecnn.arguments import within
+from purecnn.callbacks import History, PrintEpochs
+from purecnn.layer import Layer
+from purecnn.losses import LossFunction, LossPrime
+from purecnn.network import Network
+from purecnn.optimizers import SGD
+from purecnn.scratch import Array
+
+
+def as_network(network: Network | Sequence[Layer], dtype: npt.DTypeLike | None = None) -> Network:
+    """Return the network of a list of layers: the same one for the same list, so that training stays."""
+    if isinstance(network, Network):
+        return network
+    layers = list(network)
+    held = getattr(layers[0], "network", None) if layers else None
+    if (
+        isinstance(held, Network)
+        and len(held) == len(layers)
+        and all(a is b for a, b in zip(held, layers, strict=True))
+    ):
+        return held
+    made = Network(layers, dtype=dtype)
+    layers[0].__dict__["network"] = made
+    return made
+
+
+def train(
+    network: Network | Sequence[Layer],
+    loss: LossFunction,
+    loss_prime: LossPrime,
+    x_train: Any,
+    y_train: Any,
+    epochs: int = 1000,
+    learning_rate: float = 0.01,
+    verbose: bool = True,
+    *,
+    batch_size: int = 1,
+) -> list[float]:
+    """Train as the original program does: plain gradient descent, one sample at a time, in the given order.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        What to train.
+    loss, loss_prime : callable
+        ``(y_true, y_pred)`` to a number, and its derivative by ``y_pred``.
+    x_train, y_train : array_like
+        Samples first: each in the network's input shape; each answer a column ``(outputs, 1)`` or a row.
+    epochs : int
+        How often to go over the samples.
+    learning_rate : float
+        Size of a step.
+    verbose : bool
+        Whether to print ``epoch/epochs, error=mean loss`` after each epoch.
+    batch_size : int
+        Samples a step; 1 is the original's algorithm exactly.
+
+    Returns
+    -------
+    list of float
+        The mean loss of each epoch.
+    """
+    network = as_network(network)
+    history = network.fit(
+        x_train,
+        y_train,
+        epochs=epochs,
+        batch_size=batch_size,
+        loss=loss,
+        loss_prime=loss_prime,
+        optimizer=SGD(within("learning_rate", learning_rate, 0, open_low=True)),
+        shuffle=False,
+        callbacks=[PrintError()] if verbose else [],
+    )
+    return history.loss
+
+
+class PrintError(PrintEpochs):
+    """Print one line an epoch as the original program does."""
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Print ``epoch/epochs, error=mean loss``."""
+        print(f"{epoch}/{self.epochs}, error={history.loss[-1]}", flush=True)
+
+
+def fit(network: Network | Sequence[Layer], x: Any, y: Any, **options: Any) -> History:
+    """Train a network or a list of layers by mini-batches: see `Network.fit`."""
+    return as_network(network).fit(x, y, **options)
+
+
+def predict(network: Network | Sequence[Layer], x: Any, *, threads: int | None = None) -> Array:
+    """Return the outputs of a network or a list of layers: see `Network.predict`.
+
+    Examples
+    --------
+    >>> from purecnn import Dense
+    >>> predict([Dense(2, 3)], [[0], [1]]).shape
+    (3, 1)
+    """
+    return as_network(network).predict(x, threads=threads)

@@ -1,0 +1,291 @@
+"""A trained network outlives the program that trained it: one safetensors file holds all it takes to go on.
+
+The arrays are the layers' parameters, under names such as ``layers.0.kernels``. The metadata are texts, most
+of them JSON: the layers and their arguments, the input shape, the preprocessing, the seed. A file can come
+from anywhere, so `load` believes nothing: it builds only layers that `layers.LAYERS` names, draws nothing,
+and takes no array whose shape it has not worked out by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from purecnn.errors import FileFormatError
+from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.layers import LAYERS
+from purecnn.lists import as_network
+from purecnn.network import Network
+from purecnn.safetensors import read_safetensors, write_safetensors
+from purecnn.samples import Preprocessing
+from purecnn.scratch import Array
+
+FORMAT, VERSION = "purecnn", "1"
+#: Characters of one text of the metadata: thousands of layers, and little enough to parse anywhere.
+MAX_TEXT = 1_000_000
+#: What NumPy can index, with room for a batch; no product of shapes may come near an overflow.
+MAX_VALUES, MAX_AXES = 2**40, 32
+#: Steps and epochs are counted in the keys of random streams, which have 64 bits.
+MAX_COUNT = 2**63
+#: Arguments of layers that say how to draw parameters, and so have no place in a file.
+NOT_SAVED = {"self", "rng", "dtype"}
+
+
+def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> None:
+    """Write a network to one file, all of it or nothing; an older file of that name is replaced.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        Bound to an input shape: trained, used, or declared with one.
+    path : str or path-like
+        The file, by custom ending in ``.safetensors``.
+
+    Raises
+    ------
+    TypeError
+        If a layer is of no class that `layers.LAYERS` names, such as an `Activation` of your own functions.
+    ValueError
+        If the network has no input shape yet, or holds a parameter that is NaN or infinite.
+    OSError
+        If the file can't be written.
+
+    Notes
+    -----
+    The state of an optimizer is not part of a model.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from purecnn import Dense, Tanh
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save([Dense(2, 3), Tanh()], pathlib.Path(folder, "model.safetensors"))
+    ...     load(pathlib.Path(folder, "model.safetensors")).input_shape
+    (2,)
+    """
+    from purecnn import __version__  # here, since the package imports this module before it has a version
+
+    network = as_network(network)
+    if network.input_shape is None:
+        raise ValueError(
+            "this network has no input shape yet, so it has no parameters to save: "
+            "a network that was trained, used or given an input_shape is wanted"
+        )
+    network.gather()
+    for place, layer in enumerate(network):
+        if LAYERS.get(type(layer).__name__) is not type(layer):
+            raise TypeError(
+                f"layer {place}, {type(layer).__name__}, can't be saved, since its code is not part of this "
+                f"package: one of {', '.join(LAYERS)} is wanted"
+            )
+    tensors = {
+        f"layers.{place}.{name}": array
+        for place, layer in enumerate(network)
+        for name, array in (layer.parameters | layer.buffers).items()
+    }
+    texts = {
+        "architecture": written([{"type": type(f).__name__, **f.configuration()} for f in network]),
+        "dtype": str(network.dtype),
+        "epochs": written(network.epochs),
+        "format": FORMAT,
+        "input_shape": written(network.input_shape),
+        "preprocessing": written(network.preprocessing.configuration()),
+        "purecnn": __version__,
+        "seed": written(network.seed),
+        "updates": written(network.updates),
+        "version": VERSION,
+    }
+    try:
+        check_texts(texts)
+        check_classes(network)
+        for name, array in tensors.items():
+            check_finite(name, array)
+    except FileFormatError as error:
+        raise ValueError(f"this network can't be saved: {error}") from None
+    write_safetensors(path, tensors, texts)
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network that `save` wrote; it predicts the same bits and can go on training.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    Network
+        Its parameters, preprocessing, seed and counts of epochs and updates as they were.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, or holds anything that `save` would not have written.
+    OSError
+        If the file can't be opened.
+
+    Notes
+    -----
+    Nothing in a file is ever run, and no array takes more memory than the file itself.
+    """
+    tensors, texts = read_safetensors(path)
+    try:
+        return build(tensors, texts)
+    except FileFormatError as error:
+        raise FileFormatError(f"{os.fspath(path)}: {error}") from None
+    # What layers say about their arguments comes in these.
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{os.fspath(path)}: the network in it can't be built: {error}") from None
+
+
+def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
+    """Return the network of a file's arrays and metadata; takes the arrays out of `tensors`."""
+    check_texts(texts)
+    layers = [build_layer(place, entry) for place, entry in enumerate(decode(texts, "architecture", list))]
+    if not layers:
+        raise FileFormatError("its architecture has no layers, wanted at least 1")
+    dtype = np.dtype(texts["dtype"])
+    shape = input_shape = check_shape("its input", sample_shape(decode(texts, "input_shape", list)))
+    for place, layer in enumerate(layers):
+        shape = check_shape(f"the output of layer {place}, {layer},", layer.bind(shape))
+        for name, wanted in layer.parameter_shapes().items():
+            layer.parameters[name] = take(tensors, f"layers.{place}.{name}", wanted, dtype)
+        for name, buffer in layer.buffers.items():
+            layer.buffers[name] = take(tensors, f"layers.{place}.{name}", buffer.shape, buffer.dtype)
+    if tensors:
+        raise FileFormatError(f"holds the tensor {next(iter(tensors))!r:.100}, which no layer of it wants")
+    network = Network(
+        layers,
+        input_shape=input_shape,
+        seed=decode(texts, "seed", int),
+        dtype=dtype,
+        preprocessing=build_preprocessing(decode(texts, "preprocessing", dict)),
+    )
+    network.epochs, network.updates = decode(texts, "epochs", int), decode(texts, "updates", int)
+    for name, count in (("epochs", network.epochs), ("updates", network.updates)):
+        if not 0 <= count < MAX_COUNT:
+            raise FileFormatError(f"its {name} are {count}, wanted from 0 to below {MAX_COUNT}")
+    check_classes(network)
+    return network
+
+
+def build_layer(place: int, entry: Any) -> Layer:
+    """Return the layer that one entry of an architecture describes."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+        raise FileFormatError(f"layer {place} is {entry!r:.100}, wanted an object with a type")
+    given = {name: value for name, value in entry.items() if name != "type"}
+    kind = LAYERS.get(entry["type"])
+    if kind is None:
+        raise FileFormatError(
+            f"layer {place} is of type {entry['type']!r:.100}, wanted one of {', '.join(LAYERS)}"
+        )
+    known = {
+        name: parameter
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        if name not in NOT_SAVED
+    }
+    for name in given:
+        if name not in known:
+            wanted = ", ".join(known) or "none"
+            raise FileFormatError(
+                f"layer {place}, {entry['type']}, has an argument {name!r:.100}, wanted {wanted}"
+            )
+    for name, parameter in known.items():
+        if name not in given and parameter.default is inspect.Parameter.empty:
+            raise FileFormatError(f"layer {place}, {entry['type']}, lacks its argument {name}")
+    try:
+        return kind(**given)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise FileFormatError(f"layer {place}: {error}") from None
+
+
+def build_preprocessing(fields: dict[str, Any]) -> Preprocessing:
+    """Return the preprocessing that a file describes."""
+    wanted = Preprocessing().configuration()
+    if fields.keys() != wanted.keys():
+        raise FileFormatError(f"its preprocessing has {list(fields)!r:.100}, wanted {', '.join(wanted)}")
+    classes = fields["classes"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise FileFormatError(f"its classes are {classes!r:.100}, wanted a list of strings")
+    return Preprocessing(**fields)
+
+
+def check_texts(texts: dict[str, str]) -> None:
+    """Refuse metadata of another format or version, or with a text missing, or too long to parse."""
+    for name, wanted in (("format", (FORMAT,)), ("version", (VERSION,)), ("dtype", ("float32", "float64"))):
+        if texts.get(name) not in wanted:
+            given = f"is {texts[name]!r:.100}" if name in texts else "is missing"
+            raise FileFormatError(f"its {name} {given}, wanted {' or '.join(map(repr, wanted))}")
+    for name in ("architecture", "epochs", "input_shape", "preprocessing", "seed", "updates"):
+        if name not in texts:
+            raise FileFormatError(f"its {name} is missing from the metadata")
+        if len(texts[name]) > MAX_TEXT:
+            raise FileFormatError(
+                f"its {name} takes {len(texts[name])} characters, wanted at most {MAX_TEXT}"
+            )
+
+
+def written(value: Any) -> str:
+    """Return `value` as JSON, which knows no NaN."""
+    return json.dumps(value, allow_nan=False)
+
+
+def decode(texts: dict[str, str], name: str, kind: type) -> Any:
+    """Return one text's JSON value, of the type wanted."""
+    try:
+        value = json.loads(texts[name], parse_constant=refuse_constant)
+    except (RecursionError, ValueError) as error:
+        raise FileFormatError(f"its {name} is no JSON: {error}") from None
+    if type(value) is not kind:
+        wanted = {list: "a list", dict: "an object", int: "an integer"}[kind]
+        raise FileFormatError(f"its {name} is {value!r:.100}, wanted {wanted}")
+    return value
+
+
+def refuse_constant(name: str) -> None:
+    """Refuse NaN and the infinities, which Python's JSON reads and JSON does not have."""
+    raise ValueError(f"{name} is no number")
+
+
+def check_shape(what: str, shape: Shape) -> Shape:
+    """Return a sample's shape, unless it has more values or axes than any network can use."""
+    if not shape or len(shape) > MAX_AXES or not 0 < math.prod(shape) <= MAX_VALUES:
+        raise FileFormatError(
+            f"{what} has shape {shape!r:.100}, wanted 1 to {MAX_AXES} axes and at most {MAX_VALUES} values"
+        )
+    return shape
+
+
+def check_classes(network: Network) -> None:
+    """Refuse names of classes that are more or fewer than the outputs."""
+    classes, outputs = len(network.preprocessing.classes), math.prod(network.output_shape or ())
+    if classes not in (0, outputs):
+        raise FileFormatError(
+            f"there are {classes} names of classes, wanted none or one for each of {outputs} outputs"
+        )
+
+
+def check_finite(name: str, array: Array) -> Array:
+    """Return `array`, unless one of its values is NaN or infinite."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise FileFormatError(f"{name} holds {array[~np.isfinite(array)][0]}, wanted finite numbers alone")
+    return array
+
+
+def take(tensors: dict[str, Array], name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """Take one array out of a file's, of exactly this shape and dtype."""
+    array = tensors.pop(name, None)
+    if array is None:
+        raise FileFormatError(f"the tensor {name} is missing, wanted {dtype} of shape {shape}")
+    if array.shape != shape or array.dtype != dtype:
+        raise FileFormatError(
+            f"{name} is {array.dtype} of shape {array.shape}, wanted {dtype} of shape {shape}"
+        )
+    return check_finite(name, array)

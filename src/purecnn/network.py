@@ -1,0 +1,399 @@
+"""A network: layers in order, their parameters in one flat vector, trained by mini-batches and asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn import blas
+from purecnn.arguments import positive
+from purecnn.callbacks import Callback, History, PrintEpochs
+from purecnn.errors import ShapeError
+from purecnn.fusion import fuse
+from purecnn.layer import Layer, Shape, as_dtype, sample_shape
+from purecnn.losses import Loss, LossFunction, LossPrime, as_loss, columns, suitable_loss
+from purecnn.optimizers import Optimizer, as_optimizer
+from purecnn.parallel import Team, as_threads
+from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
+from purecnn.scratch import Array
+from purecnn.session import Session
+from purecnn.streams import ORDER, PARAMETERS, as_seed, stream
+from purecnn.training import Trainer
+
+#: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads.
+CHUNK = 128
+
+
+class Network(Sequence[Layer]):
+    """Layers in order, their parameters in one flat vector, and the preprocessing of what enters.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        From input to output.
+    input_shape : tuple of int, optional
+        Shape of one sample, such as ``(1, 28, 28)``; taken from the layers or the first data if left out.
+    seed : int or None
+        Decides every draw: first parameters, order, dropout. None takes a new one and keeps it in `seed`.
+    dtype : dtype
+        Of the parameters, and so of all arithmetic: float32 or float64. Left out, it is that of parameters
+        that layers already have, else float32.
+    preprocessing : Preprocessing, optional
+        What happens to raw values; learnt from the first data if left out.
+
+    Attributes
+    ----------
+    parameters : ndarray
+        The flat vector; every layer's parameters are views of it.
+    epochs, updates : int
+        How many epochs and steps it was trained.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Tanh
+    >>> network = Network([Dense(2, 3), Tanh(), Dense(3, 1), Tanh()])
+    >>> network.predict([[0], [1]]).shape
+    (1, 1)
+    >>> network.predict([[0, 0], [0, 1], [1, 0]]).shape
+    (3, 1)
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        *,
+        input_shape: int | Sequence[int] | None = None,
+        seed: int | None = 0,
+        dtype: npt.DTypeLike | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
+        self.layers = list(layers)
+        if not self.layers:
+            raise ValueError("a network needs at least one layer, got none")
+        for place, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
+            if any(layer is other for other in self.layers[:place]):
+                raise ValueError(f"layer {place}, {layer}, stands in this network twice")
+        self.seed = as_seed(seed)
+        drawn = [p.dtype for layer in self.layers for p in layer.parameters.values()]
+        self.dtype = as_dtype(dtype if dtype is not None else drawn[0] if drawn else np.float32)
+        self.preprocessing = preprocessing or Preprocessing()
+        self.input_shape: Shape | None = None
+        self.parameters: Array = np.zeros(0, self.dtype)
+        self.epochs = self.updates = 0
+        self.optimizer: Optimizer | None = None
+        self._steps: list[Layer] | None = None
+        self._idle: deque[Session] = deque(maxlen=16)
+        self._lock = threading.Lock()
+        if input_shape is not None:
+            self.bind(input_shape)
+        elif self.layers[0].input_shape is not None:
+            self.bind(self.layers[0].input_shape)
+
+    # A network is a list of layers ------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Layer]: ...
+    def __getitem__(self, index: int | slice) -> Layer | list[Layer]:
+        return self.layers[index]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __repr__(self) -> str:
+        return f"Network([{', '.join(map(repr, self.layers))}])"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_idle", "_lock", "_steps")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _idle=deque(maxlen=16), _lock=threading.Lock(), _steps=None)
+
+    # Shapes and parameters --------------------------------------------------------------------------------
+
+    def bind(self, input_shape: int | Sequence[int]) -> Shape:
+        """Fix the shape of one sample, draw the parameters that are still missing; return the output's shape.
+
+        Raises
+        ------
+        ShapeError
+            If a layer can't take what the layer before it gives, or the last one gives no vector.
+        """
+        shape = self.input_shape = sample_shape(input_shape)
+        for place, layer in enumerate(self.layers):
+            layer.position = place
+            try:
+                shape = layer.bind(shape)
+            except ShapeError as error:
+                self.input_shape = None
+                raise ShapeError(f"layer {place}: {error}") from None
+            if layer.parameter_shapes() and not layer.parameters:
+                behind = (f.gain for f in self.layers[place + 1 :] if f.gain or f.parameter_shapes())
+                layer.draw(stream(self.seed, PARAMETERS, place), self.dtype, next(behind, "") or "glorot")
+        self._steps = None
+        self._idle.clear()
+        self.gather()
+        return shape
+
+    def gather(self) -> None:
+        """Make all parameters views of one flat vector; an array put in by hand is taken in."""
+        parts = [(layer, name) for layer in self.layers for name in layer.parameters]
+        if parts and all(layer.parameters[name].base is self.parameters for layer, name in parts):
+            return
+        arrays = [layer.parameters[name] for layer, name in parts]
+        flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0)
+        self.parameters = flat.astype(self.dtype)
+        for layer, views in zip(self.layers, self.views(self.parameters), strict=True):
+            layer.parameters = views
+            layer.gradients = {name: np.zeros_like(view) for name, view in views.items()}
+        self._steps = None
+        self._idle.clear()
+
+    def views(self, flat: Array) -> list[dict[str, Array]]:
+        """Return, for each layer, its parameters' places in a flat vector, as arrays by name."""
+        found, start = [], 0
+        for layer in self.layers:
+            views = {}
+            for name, shape in layer.parameter_shapes().items():
+                size = int(np.prod(shape))
+                views[name] = flat[start : start + size].reshape(shape)
+                start += size
+            found.append(views)
+        return found
+
+    def steps(self) -> list[Layer]:
+        """Return the layers to run, some standing for several of this network's."""
+        if self._steps is None:
+            self._steps = fuse(self.layers)
+        return self._steps
+
+    def session(self, layers: Sequence[Layer], training: bool) -> Session:
+        """Return one worker's replicas of `layers`."""
+        if self.input_shape is None:
+            raise ValueError("this network has no input shape yet: bind it, or give it data")
+        return Session(layers, self.input_shape, self.dtype, self.preprocessing, training)
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of one output sample, None before the network is bound."""
+        return self.layers[-1].output_shape if self.input_shape else None
+
+    def receive(self, x: Any) -> tuple[Array, bool]:
+        """Check raw samples and bind to them at first sight; return rows ``(n, values)`` and whether lone."""
+        array = as_array("x", x)
+        if self.input_shape is None:
+            axes = next((f.sample_axes for f in self.layers if f.sample_axes is not None), None)
+            self.bind(infer_shape(array, wants_images=axes == 3))
+        else:
+            self.gather()
+        self.preprocessing.learn(array)
+        self.preprocessing.check(array)
+        return as_batch(array, self.input_shape or ())
+
+    # Training ---------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        epochs: int = 1,
+        batch_size: int = 128,
+        loss: str | Loss | LossFunction | None = None,
+        loss_prime: LossPrime | None = None,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: float | None = None,
+        validation_data: tuple[Any, Any] | None = None,
+        shuffle: bool = True,
+        threads: int | None = None,
+        callbacks: Sequence[Callback] = (),
+        verbose: bool = False,
+    ) -> History:
+        """Train by mini-batches. A second call goes on where the first ended.
+
+        Parameters
+        ----------
+        x : array_like
+            Samples first: ``(n, *input_shape)``, images without their channel axis, or flat rows. uint8 stays
+            uint8 in memory and is scaled a mini-batch at a time.
+        y : array_like
+            Integer labels ``(n,)``, or values ``(n, outputs)``.
+        epochs, batch_size : int
+            How often to go over the set, and how many samples a step takes; the last batch may be short.
+        loss : str, Loss or callable
+            One of `losses.LOSSES`, or a function ``(y_true, y_pred)`` with its derivative as `loss_prime`.
+            Left out: the cross-entropy that belongs to a last Softmax or Sigmoid, else
+            "softmax_cross_entropy" for labels and "mse" for values.
+        loss_prime : callable, optional
+            The derivative of a loss of one's own.
+        optimizer : str or Optimizer
+            "adam", "sgd", or an object.
+        learning_rate : float, optional
+            For an optimizer given by name.
+        validation_data : (array_like, array_like), optional
+            Samples and answers to measure after each epoch.
+        shuffle : bool
+            Whether each epoch has an order of its own, drawn from the network's seed.
+        threads : int, optional
+            How many work; the processors this process may use if left out. The bits do not depend on it.
+        callbacks : sequence of Callback
+            Called after each step and epoch.
+        verbose : bool
+            Whether to print a line an epoch.
+
+        Returns
+        -------
+        History
+            Loss, validation and time of each epoch.
+
+        Raises
+        ------
+        ValueError, TypeError, ShapeError
+            For data that the network can't learn from, in one sentence.
+        DivergedError
+            If the loss is no longer finite; the parameters are those before that step.
+        """
+        epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
+        rows, _ = self.receive(x)
+        targets = self.targets(y, len(rows))
+        watchers = [*callbacks, *([PrintEpochs()] if verbose else [])]
+        history, chosen = History(), self.loss(loss, loss_prime, targets)
+        starts = range(0, len(rows), batch_size)
+        trainer = Trainer(
+            self,
+            chosen,
+            self.continued(optimizer, learning_rate),
+            rows,
+            targets,
+            batch_size,
+            threads,
+            self.seed,
+        )
+        with trainer:
+            for watcher in watchers:
+                watcher.begin(epochs, len(starts))
+            for epoch in range(1, epochs + 1):
+                begin, losses = time.perf_counter(), []
+                order = np.arange(len(rows))
+                if shuffle:
+                    order = stream(self.seed, ORDER, self.epochs).permutation(len(rows))
+                for step, start in enumerate(starts, 1):
+                    taken = order[start : start + batch_size]
+                    losses.append(trainer.step(taken) * len(taken))
+                    for watcher in watchers:
+                        watcher.step(epoch, step, losses[-1] / len(taken))
+                self.epochs += 1
+                history.loss.append(sum(losses) / len(rows))
+                history.seconds.append(time.perf_counter() - begin)
+                if validation_data is not None:
+                    found = self.evaluate(*validation_data, loss=chosen, threads=threads)
+                    history.validation_loss.append(found["loss"])
+                    history.validation_accuracy.append(found["accuracy"])
+                for watcher in watchers:
+                    watcher.epoch(epoch, history)
+        return history
+
+    def continued(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
+        """Return the optimizer to use: one named as in the last `fit` keeps its state from there."""
+        made, last = as_optimizer(optimizer, learning_rate), self.optimizer
+        if isinstance(optimizer, Optimizer) or repr(made) != repr(last):
+            self.optimizer = made
+        return self.optimizer or made
+
+    def loss(self, loss: str | Loss | LossFunction | None, prime: LossPrime | None, targets: Targets) -> Loss:
+        """Return the loss asked for, or the one that suits the last layer and the targets."""
+        return as_loss(loss or suitable_loss(type(self.layers[-1]).__name__, targets.are_labels), prime)
+
+    def targets(self, y: Any, samples: int) -> Targets:
+        """Check the answers to `samples` samples."""
+        return Targets.check(y, samples, int(np.prod(self.output_shape or ())))
+
+    # Use --------------------------------------------------------------------------------------------------
+
+    def predict(self, x: Any, *, threads: int | None = None) -> Array:
+        """Return the network's outputs.
+
+        Parameters
+        ----------
+        x : array_like
+            One sample of exactly the input shape, or a batch, the samples first (see `samples.as_batch`).
+        threads : int, optional
+            How many work; the processors this process may use if left out.
+
+        Returns
+        -------
+        ndarray
+            For a lone sample the original program's column, ``(outputs, 1)``; for a batch ``(n, outputs)``.
+        """
+        rows, lone = self.receive(x)
+        found = self.outputs(rows, threads)
+        return found.reshape(*found.shape[1:], 1) if lone else found
+
+    def outputs(self, rows: Array, threads: int | None = None) -> Array:
+        """Return the outputs ``(n, outputs)`` of checked rows, a fixed number of samples at a time."""
+        starts = range(0, len(rows), CHUNK)
+        found = np.empty((len(rows), *(self.output_shape or ())), self.dtype)
+
+        def chunk(_worker: int, number: int) -> None:
+            part = slice(starts[number], starts[number] + CHUNK)
+            try:
+                session = self._idle.pop()
+            except IndexError:
+                session = self.session(self.steps(), training=False)
+            found[part] = np.moveaxis(session.forward(session.take(rows, part)), -1, 0)
+            self._idle.append(session)
+
+        with blas.single_threaded() as told:
+            workers = min(as_threads(threads), len(starts)) if told else 1
+            if workers == 1:
+                for number in range(len(starts)):
+                    chunk(0, number)
+            else:
+                with Team(workers) as team:
+                    team.run(chunk, len(starts))
+        return found
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        loss: str | Loss | LossFunction | None = None,
+        threads: int | None = None,
+    ) -> dict[str, float]:
+        """Return the mean loss and the accuracy on samples with known answers.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As `fit` takes them.
+        loss : str, Loss or callable
+            As `fit` takes it.
+        threads : int, optional
+            How many work.
+
+        Returns
+        -------
+        dict
+            ``{"loss": ..., "accuracy": ...}``; a lone output counts as class 1 above 0.5.
+        """
+        rows, _ = self.receive(x)
+        targets = self.targets(y, len(rows))
+        found = self.outputs(rows, threads)
+        everything = targets.batch(slice(None), found.dtype)
+        return {
+            "loss": self.loss(loss, None, targets).function(columns(everything, found.T), found.T),
+            "accuracy": float(np.mean(answers(found) == targets.classes())),
+        }

@@ -1,0 +1,177 @@
+"""Threads over shards: a batch is cut into shards, whoever is free computes one, and the sum never changes.
+
+The number of shards is a function of the batch size alone, gradients are added in one fixed tree, and BLAS
+runs on one thread in each worker: so the bits are the same at any number of threads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from purecnn.arguments import positive
+from purecnn.scratch import Array
+
+#: A shard has at least this many samples; NumPy's runs must stay wide (measured: docs/engine.md).
+WIDTH = 64
+#: A batch of 32 is still worth two threads.
+LEAST = 16
+#: NumPy copies operands whose runs are shorter than its buffer (8192 values by default) before it computes:
+#: on runs of 768 floats a maximum took 33 us with that buffer and 13 with this one.
+BUFFER = 1024
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def as_threads(threads: int | None) -> int:
+    """Return `threads`, or as many as the processors this process may use."""
+    return cores() if threads is None else positive("threads", threads)
+
+
+def shard_count(batch_size: int) -> int:
+    """Return into how many shards a batch is cut: a power of two, of the batch size alone.
+
+    Shards of `WIDTH` samples where there are at least two of them; else two, of at least `LEAST`; else one.
+
+    Examples
+    --------
+    >>> [shard_count(n) for n in (1, 31, 32, 128, 255, 256, 512)]
+    [1, 1, 2, 2, 2, 4, 8]
+    """
+    if batch_size < 2 * LEAST:
+        return 1
+    return 1 << max(1, (batch_size // WIDTH).bit_length() - 1)
+
+
+def shard_bounds(samples: int, shards: int) -> list[tuple[int, int]]:
+    """Return where each shard begins and ends in a batch of `samples`, as even as can be, none empty.
+
+    Examples
+    --------
+    >>> shard_bounds(7, 2)
+    [(0, 3), (3, 7)]
+    """
+    edges = [samples * shard // shards for shard in range(shards + 1)]
+    return [(first, last) for first, last in itertools.pairwise(edges) if first < last]
+
+
+def add_tree(terms: Sequence[Array], span: slice = slice(None)) -> None:
+    """Add arrays into the first of them, neighbours first: ``((0 + 1) + (2 + 3)) + ...``.
+
+    The tree depends on how many there are, not on who made them. The others hold partial sums afterwards.
+
+    Examples
+    --------
+    >>> parts = [np.array([float(i)]) for i in range(5)]
+    >>> add_tree(parts)
+    >>> parts[0]
+    array([10.])
+    """
+    step = 1
+    while step < len(terms):
+        for first in range(0, len(terms) - step, 2 * step):
+            np.add(terms[first][span], terms[first + step][span], out=terms[first][span])
+        step *= 2
+
+
+Job = Callable[[int, int], None]
+
+
+class Team:
+    """Standing worker threads, of which the caller is one, that share out numbered jobs.
+
+    Parameters
+    ----------
+    threads : int
+        How many work, the caller included; more than there are jobs idle.
+
+    Examples
+    --------
+    >>> done = []
+    >>> with Team(2) as team:
+    ...     team.run(lambda worker, job: done.append(job), 3)
+    >>> sorted(done)
+    [0, 1, 2]
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._go = [threading.Semaphore(0) for _ in range(threads - 1)]
+        self._done = threading.Semaphore(0)
+        self._job: Job | None = None
+        self._tickets: itertools.count[int] = itertools.count()
+        self._count = 0
+        self._failures: list[tuple[int, BaseException]] = []
+        self._workers = [
+            threading.Thread(target=self._stand, args=(worker,), name=f"purecnn-{worker}", daemon=True)
+            for worker in range(1, threads)
+        ]
+        for thread in self._workers:
+            thread.start()
+
+    def run(self, job: Job, count: int) -> None:
+        """Call ``job(worker, number)`` for each number below `count`; return when all have ended.
+
+        Raises
+        ------
+        BaseException
+            Whatever a job raised; of several, that of the lowest number. Every job that began has ended.
+        """
+        self._job, self._count, self._tickets = job, count, itertools.count()
+        helpers = self._go[: count - 1]
+        for semaphore in helpers:
+            semaphore.release()
+        before = np.setbufsize(BUFFER)
+        try:
+            self._work(0)
+        finally:
+            np.setbufsize(before)
+            for _ in helpers:
+                self._done.acquire()
+        if self._failures:
+            failures, self._failures = sorted(self._failures, key=lambda pair: pair[0]), []
+            raise failures[0][1]
+
+    def _work(self, worker: int) -> None:
+        while (number := next(self._tickets)) < self._count and not self._failures:
+            try:
+                self._job(worker, number)  # type: ignore[misc]
+            except BaseException as failure:
+                self._failures.append((number, failure))
+
+    def _stand(self, worker: int) -> None:
+        np.setbufsize(BUFFER)  # of this thread alone
+        while True:
+            self._go[worker - 1].acquire()
+            if self._job is None:
+                return
+            self._work(worker)
+            self._done.release()
+
+    def close(self) -> None:
+        """Let the workers go."""
+        self._job = None
+        for semaphore in self._go:
+            semaphore.release()
+        for thread in self._workers:
+            thread.join()
+        self._workers, self._go = [], []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,69 @@
+"""Training takes a while, so whoever waits is shown how far it is, how fast, and whether it learns."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from purecnn.callbacks import Callback, History
+
+
+class ProgressBar(Callback):
+    """A bar that shows epoch, step, loss and images a second, and leaves one line an epoch behind.
+
+    Where the output is no terminal only the lines are printed. Use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    samples : int
+        In the training set.
+    batch_size : int
+        Samples a step.
+    """
+
+    def __init__(self, samples: int, batch_size: int) -> None:
+        self.samples, self.batch_size = samples, batch_size
+        self.console = Console(highlight=False, markup=False)
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}", markup=False),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            refresh_per_second=4,
+            disable=not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def begin(self, epochs: int, steps: int) -> None:
+        """Draw the empty bar."""
+        self.epochs, self.loss, self.start = epochs, math.nan, time.perf_counter()
+        self.task = self.bar.add_task("", total=epochs * steps, epoch=f"1/{epochs}", state="")
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """Move on by one step; the loss shown is a running mean."""
+        self.loss = loss if math.isnan(self.loss) else 0.95 * self.loss + 0.05 * loss
+        done = (epoch - 1) * self.samples + min(step * self.batch_size, self.samples)
+        speed = done / (time.perf_counter() - self.start)
+        state = f"loss {self.loss:.4f}  {speed:,.0f} images/s"
+        self.bar.update(self.task, advance=1, epoch=f"{epoch}/{self.epochs}", state=state)
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Print the epoch's line."""
+        speed = self.samples / history.seconds[-1]
+        self.console.print(f"epoch {epoch}/{self.epochs}: {history.line()}, {speed:,.0f} images/s")

@@ -1,0 +1,239 @@
+"""Where arrays of samples meet a network: users keep the sample first, inside the batch comes last."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn.arguments import is_number
+from purecnn.errors import ShapeError
+from purecnn.layer import Shape
+from purecnn.scratch import Array
+
+#: What raw values a network was made for: not known yet, bytes from 0 to 255, or numbers as they are.
+KINDS = ("any", "bytes", "numbers")
+
+
+@dataclass
+class Preprocessing:
+    """What happens to each raw value before the first layer: ``value * scale + shift``. Saved with the model.
+
+    Parameters
+    ----------
+    scale, shift : float
+        Both finite, `scale` not 0.
+    kind : {"any", "bytes", "numbers"}
+        Which raw values the network knows. Learnt from the first data: uint8 is "bytes", and gets
+        a scale of 1/255 unless one was given; everything else is "numbers".
+    classes : list of str
+        Names of the outputs, in order; empty if they have none.
+
+    Examples
+    --------
+    >>> Preprocessing(scale=2.0, shift=1.0).apply(np.array([[3]]), np.float32)
+    array([[7.]], dtype=float32)
+    """
+
+    scale: float = 1.0
+    shift: float = 0.0
+    kind: str = "any"
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not is_number(self.scale) or self.scale == 0 or not is_number(self.shift):
+            raise ValueError(
+                f"scale must be a finite number other than 0 and shift a finite number, "
+                f"got scale={self.scale!r}, shift={self.shift!r}"
+            )
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        self.classes = tuple(str(name) for name in self.classes)
+
+    def learn(self, x: Array) -> None:
+        """Take the kind of raw values from the first data, where it is not known yet."""
+        if self.kind != "any":
+            return
+        self.kind = "bytes" if x.dtype == np.uint8 else "numbers"
+        if self.kind == "bytes" and (self.scale, self.shift) == (1.0, 0.0):
+            self.scale = 1 / 255
+
+    def check(self, x: Array) -> None:
+        """Refuse raw values of another kind than the network knows.
+
+        Raises
+        ------
+        TypeError
+            If bytes meet a network that knows numbers, or the other way round: it would answer wrongly.
+        """
+        if self.kind == "bytes" and x.dtype != np.uint8:
+            raise TypeError(
+                f"this network knows bytes (uint8, 0 to 255) and scales them by {self.scale:.6g} itself; "
+                f"got {x.dtype}: give it the uint8 images"
+            )
+        if self.kind == "numbers" and x.dtype == np.uint8:
+            raise TypeError(
+                "this network knows numbers, not bytes; got uint8: "
+                "scale the images as the training data were, into floats"
+            )
+
+    def apply(self, raw: Array, dtype: npt.DTypeLike) -> Array:
+        """Return ``raw * scale + shift`` in `dtype`."""
+        values = raw.astype(dtype)
+        self.apply_in_place(values)
+        return values
+
+    def apply_in_place(self, values: Array) -> None:
+        """Scale and shift an array that holds raw values already as floats."""
+        if self.scale != 1.0:
+            values *= values.dtype.type(self.scale)
+        if self.shift != 0.0:
+            values += values.dtype.type(self.shift)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the fields, as they are saved."""
+        return asdict(self)
+
+
+def as_array(name: str, values: Any) -> Array:
+    """Return `values` as an array of real, finite numbers.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers.
+    ValueError
+        If there are none, if they are ragged, or if one is NaN or infinite.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must hold samples of one shape; got a ragged list") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.size == 0:
+        raise ValueError(f"{name} must hold at least one sample, got shape {array.shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite, got {array[place]} at {place}")
+    return array
+
+
+def as_batch(x: Array, shape: Shape) -> tuple[Array, bool]:
+    """Return samples as rows ``(n, values)``, and whether they were one lone sample.
+
+    ======================================================================  ============================
+    `x`                                                                     taken as
+    ======================================================================  ============================
+    exactly `shape`, or a column ``(n, 1)`` where `shape` is ``(n,)``       a lone sample
+    one more axis in front; images without their channel axis; flat rows    a batch, the samples first
+    ======================================================================  ============================
+
+    Raises
+    ------
+    ShapeError
+        If `x` is none of these.
+    """
+    values = int(np.prod(shape))
+    column = (*shape, 1) if len(shape) == 1 else None
+    if x.shape == shape or x.shape == column:
+        return x.reshape(1, values), True
+    without_channel = shape[1:] if len(shape) == 3 and shape[0] == 1 else None
+    if x.ndim >= 1 and x.shape[1:] in (shape, column, without_channel, (values,)):
+        return x.reshape(len(x), values), False
+    forms = [str(shape), f"(n, {', '.join(map(str, shape))})"]
+    if without_channel:
+        forms.append(f"(n, {', '.join(map(str, without_channel))})")
+    if len(shape) > 1:
+        forms.append(f"(n, {values})")
+    raise ShapeError(f"x must have shape {', '.join(forms[:-1])} or {forms[-1]}, got {x.shape}")
+
+
+def infer_shape(x: Array, wants_images: bool) -> Shape:
+    """Return the shape of one sample of a sample-first batch, for a network that was given none.
+
+    Raises
+    ------
+    ShapeError
+        If images are wanted and `x` has flat rows: their height and width can't be known.
+    """
+    shape = x.shape[1:]
+    if wants_images and len(shape) == 2:
+        return (1, *shape)
+    if wants_images and len(shape) != 3:
+        raise ShapeError(
+            f"images must have shape (n, height, width) or (n, channels, height, width), got {x.shape}; "
+            f"for flat rows give the network its input_shape=(channels, height, width)"
+        )
+    if len(shape) == 2 and shape[1] == 1:
+        return shape[:1]
+    if not shape:
+        raise ShapeError(f"x must be a batch, the samples on the first axis; got shape {x.shape}")
+    return shape
+
+
+@dataclass
+class Targets:
+    """What a network shall answer: integer labels ``(n,)``, or values sample first ``(n, outputs)``.
+
+    Parameters
+    ----------
+    values : ndarray
+        One of the two.
+    """
+
+    values: Array
+
+    @classmethod
+    def check(cls, y: Any, samples: int, outputs: int) -> Targets:
+        """Return the targets of `samples` samples for a network with `outputs` outputs.
+
+        Raises
+        ------
+        ValueError
+            If their number differs from that of the samples, or a label lies outside the outputs.
+        ShapeError
+            If they are neither labels nor rows or columns of `outputs` values.
+        """
+        array = as_array("y", y)
+        if array.ndim == 0 or len(array) != samples:
+            raise ValueError(
+                f"x and y must have as many samples, got {samples} in x and y of shape {array.shape}"
+            )
+        if array.ndim == 1 and array.dtype.kind in "iu" and outputs > 1:
+            low, high = int(array.min()), int(array.max())
+            if low < 0 or high >= outputs:
+                raise ValueError(
+                    f"labels must be from 0 to {outputs - 1}, one less than the network's {outputs} outputs; "
+                    f"got {low if low < 0 else high}"
+                )
+            return cls(array)
+        if array.size != samples * outputs:
+            raise ShapeError(
+                f"y must be integer labels of shape ({samples},) or values of shape ({samples}, {outputs}), "
+                f"got {array.dtype} of shape {array.shape}"
+            )
+        return cls(array.reshape(samples, outputs))
+
+    @property
+    def are_labels(self) -> bool:
+        """Whether they are integer labels."""
+        return self.values.ndim == 1
+
+    def batch(self, rows: Any, dtype: npt.DTypeLike) -> Array:
+        """Return the targets of `rows`: labels ``(N,)`` or columns ``(outputs, N)``."""
+        taken: Array = self.values[rows]
+        return taken if self.are_labels else taken.T.astype(dtype)
+
+    def classes(self) -> Array:
+        """Return the class of each sample: its label, or its largest value, or whether it is above 0.5."""
+        if self.are_labels:
+            return self.values
+        return answers(self.values)
+
+
+def answers(outputs: Array) -> Array:
+    """Return the class that each row of outputs names: the largest, or for a lone output, above 0.5."""
+    return (outputs[:, 0] > 0.5).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)

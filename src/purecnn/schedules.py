@@ -1,0 +1,172 @@
+"""Schedules: how large a step is at each moment of training, which decides much of how far training gets.
+
+A schedule is a function of the progress, from 0 at the first step to 1 after the last; any other function of
+that kind will do in its place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from purecnn.arguments import within
+from purecnn.callbacks import Callback
+from purecnn.optimizers import Optimizer
+
+Schedule = Callable[[float], float]
+
+
+def ease(start: float, end: float, progress: float) -> float:
+    """Go from `start` to `end` along half a cosine wave: slow, fast, slow.
+
+    Examples
+    --------
+    >>> [round(ease(0, 1, p), 3) for p in (0, 0.25, 0.5, 1)]
+    [0.0, 0.146, 0.5, 1.0]
+    """
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same rate all the time.
+
+    Parameters
+    ----------
+    rate : float
+        Above 0.
+
+    Examples
+    --------
+    >>> Constant(0.01)(0.5)
+    0.01
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        within("rate", self.rate, 0, open_low=True)
+
+    def __call__(self, progress: float) -> float:
+        """Return the rate."""
+        return self.rate
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Fall along half a cosine wave: ``rate(p) = end + (peak - end) (1 + cos(pi p)) / 2``.
+
+    Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, without restarts.
+
+    Parameters
+    ----------
+    peak : float
+        The rate at the start, above 0.
+    end : float
+        The rate at the end, at least 0.
+
+    Examples
+    --------
+    >>> [round(Cosine(0.01)(p), 6) for p in (0, 0.5, 1)]
+    [0.01, 0.005, 0.0]
+    """
+
+    peak: float
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        within("peak", self.peak, 0, open_low=True)
+        within("end", self.end, 0)
+
+    def __call__(self, progress: float) -> float:
+        """Return the rate at `progress`."""
+        return ease(self.peak, self.end, progress)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Rise from `start` to `peak`, then fall to `end`, both along half a cosine wave.
+
+    Smith and Topin 2018, https://arxiv.org/abs/1708.07120. PyTorch's ``OneCycleLR`` has the same shape; it
+    ends at ``peak / 250000`` and moves the momentum too, which stays as it is here.
+
+    Parameters
+    ----------
+    peak : float
+        The largest rate, above 0.
+    rise : float
+        Share of the training that the rise takes, above 0 and below 1.
+    start : float, optional
+        The first rate, above 0; a 25th of the peak if left out, as in PyTorch.
+    end : float
+        The last rate, at least 0.
+
+    Examples
+    --------
+    >>> [round(OneCycle(0.01, rise=0.25)(p), 6) for p in (0, 0.25, 0.625, 1)]
+    [0.0004, 0.01, 0.005, 0.0]
+    """
+
+    peak: float
+    rise: float = 0.3
+    start: float | None = None
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        within("peak", self.peak, 0, open_low=True)
+        within("rise", self.rise, 0, 1, open_low=True)
+        if self.start is not None:
+            within("start", self.start, 0, open_low=True)
+        within("end", self.end, 0)
+
+    def __call__(self, progress: float) -> float:
+        """Return the rate at `progress`."""
+        if progress < self.rise:
+            start = self.peak / 25 if self.start is None else self.start
+            return ease(start, self.peak, progress / self.rise)
+        return ease(self.peak, self.end, (progress - self.rise) / (1 - self.rise))
+
+
+class LearningRate(Callback):
+    """Set an optimizer's learning rate before each step of one `fit`.
+
+    After the last step the rate stays at what that step had, so that training may go on.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The one that `fit` gets too.
+    schedule : callable
+        From the progress to the rate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from purecnn import Adam, Dense, Network
+    >>> optimizer = Adam()
+    >>> _ = Network([Dense(1, 1)]).fit(
+    ...     np.ones((4, 1)),
+    ...     np.ones((4, 1)),
+    ...     loss="mse",
+    ...     optimizer=optimizer,
+    ...     batch_size=1,
+    ...     callbacks=[LearningRate(optimizer, Cosine(0.1))],
+    ... )
+    >>> round(optimizer.learning_rate, 6)
+    0.014645
+    """
+
+    def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
+        self.optimizer, self.schedule = optimizer, schedule
+
+    def begin(self, epochs: int, steps: int) -> None:
+        """Set the first rate."""
+        self.total, self.done = epochs * steps, 0
+        self.optimizer.learning_rate = self.schedule(0.0)
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """Set the next step's rate."""
+        self.done += 1
+        if self.done < self.total:
+            self.optimizer.learning_rate = self.schedule(self.done / self.total)

@@ -1,0 +1,146 @@
+"""Before a network is trained one wants to know its size: what leaves each layer, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from purecnn.layer import Layer, Shape
+from purecnn.lists import as_network
+from purecnn.network import Network
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer of a summary.
+
+    Attributes
+    ----------
+    layer : str
+        The name of its class.
+    output_shape : tuple of int
+        Of one sample.
+    parameters : int
+        How many numbers training changes.
+    multiply_adds : int
+        Multiplications with an addition, in one sample's forward pass.
+    """
+
+    layer: str
+    output_shape: Shape
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """A network's size, layer by layer; prints as a table.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+        Of one sample.
+    rows : tuple of Row
+        One a layer.
+    """
+
+    input_shape: Shape
+    rows: tuple[Row, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of all layers."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of all layers, a sample."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    def __str__(self) -> str:
+        lines = [
+            ("layer", "output shape", "parameters", "multiply-adds"),
+            ("input", written(self.input_shape)),
+        ]
+        for row in self.rows:
+            lines.append(
+                (row.layer, written(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}")
+            )
+        lines.append(("total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
+        cells = [[*line, *[""] * (4 - len(line))] for line in lines]
+        widths = [max(len(line[column]) for line in cells) for column in range(4)]
+        # names to the left, numbers to the right
+        rows = [
+            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}".rstrip()
+            for a, b, c, d in cells
+        ]
+        rule = "-" * (sum(widths) + 6)
+        return "\n".join([rows[0], rule, *rows[1:-1], rule, rows[-1]])
+
+    __repr__ = __str__
+
+
+def written(shape: Shape) -> str:
+    """Return a shape as people write it.
+
+    Examples
+    --------
+    >>> written((8, 24, 24))
+    '8 x 24 x 24'
+    """
+    return " x ".join(map(str, shape))
+
+
+def summary(network: Network | Sequence[Layer], input_shape: int | Sequence[int] | None = None) -> Summary:
+    """Return output shape, parameters and multiply-adds of each layer, and their totals.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        What to measure.
+    input_shape : tuple of int, optional
+        Shape of one sample, for a network that does not know it yet; it is bound to it.
+
+    Returns
+    -------
+    Summary
+        Print it, or read its `rows`, `parameters` and `multiply_adds`.
+
+    Raises
+    ------
+    ValueError
+        If the network has no input shape yet and none is given.
+    ShapeError
+        If the network was bound to another shape.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Tanh
+    >>> summary([Dense(2, 3), Tanh(), Dense(3, 1)])
+    layer  output shape  parameters  multiply-adds
+    ----------------------------------------------
+    input  2
+    Dense  3                      9              6
+    Tanh   3                      0              0
+    Dense  1                      4              3
+    ----------------------------------------------
+    total                        13              9
+    """
+    network = as_network(network)
+    if input_shape is not None:
+        network.bind(input_shape)
+    if network.input_shape is None:
+        raise ValueError(
+            "this network has no input shape yet, and no input_shape was given: a shape of one sample, "
+            "such as (1, 28, 28), is wanted"
+        )
+    rows = tuple(
+        Row(
+            type(layer).__name__,
+            layer.output_shape or (),
+            sum(parameter.size for parameter in layer.parameters.values()),
+            layer.multiply_adds(),
+        )
+        for layer in network
+    )
+    return Summary(network.input_shape, rows)

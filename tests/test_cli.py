@@ -1,0 +1,379 @@
+"""The command line as a user meets it: what it prints, what it leaves behind, and how it refuses."""
+
+import errno
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from purecnn import Dense, DivergedError, Flatten, Network, Preprocessing, __version__, load, save
+from purecnn.cli import main
+from purecnn.commands import interrupted_once, purecnn
+from purecnn.networks import NETWORKS
+from purecnn.progress import ProgressBar
+
+RANDOM = np.random.default_rng(0)
+
+
+def idx(values: np.ndarray) -> bytes:
+    shape = b"".join(n.to_bytes(4, "big") for n in values.shape)
+    return bytes([0, 0, 8, values.ndim]) + shape + values.tobytes()
+
+
+def write_data(folder: Path, size: int = 16) -> Path:
+    """Write a set of three classes, each a bright stripe of its own, that any network can learn."""
+    folder.mkdir()
+    for part, count in (("train", 60), ("t10k", 30)):
+        y = (np.arange(count) % 3).astype(np.uint8)
+        x = RANDOM.integers(0, 60, (count, size, size), dtype=np.uint8)
+        for image, label in zip(x, y, strict=True):
+            image[:, 5 * label : 5 * label + 3] += 150
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(x))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(y))
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A small data set; whatever is saved lands beside it."""
+    monkeypatch.chdir(tmp_path)
+    return str(write_data(tmp_path / "data"))
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(purecnn, [str(argument) for argument in arguments], prog_name="purecnn")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+def refused(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    return result.output
+
+
+# --- train, evaluate, predict, summary ----------------------------------------------------------------------
+
+
+def test_train_then_evaluate_then_predict(data: str) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    result = run("train", "--data", data, "--batch-size", 20, "--epochs", 8, "--learning-rate", 0.02)
+    assert result.exit_code == 0, result.output
+    assert "lenet: 3,475 parameters, 60 training images, seed 0" in result.output
+    assert "epoch 8/8: loss " in result.output
+    assert "test accuracy 100.00 % on 30 images, loss 0." in result.output
+    assert f"saved to {Path('runs', 'lenet-0', 'model.safetensors')}" in result.output
+    network = load("runs/lenet-0/model.safetensors")
+    assert (network.input_shape, network.output_shape, network.epochs) == ((1, 16, 16), (3,), 8)
+
+    result = run("evaluate", "--data", data)
+    assert result.exit_code == 0
+    assert "accuracy 100.00 % on 30 images, loss 0." in result.output
+    assert result.output.count("100.00 %") == 4
+
+    bar = np.full((40, 40), 255, np.uint8)
+    bar[5:35, 18:22] = 0
+    pillow.fromarray(bar).save("bar.png")
+    result = run("predict", "bar.png", "bar.png")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert len(lines) == 8
+    assert lines[0] in {"bar.png: 0", "bar.png: 1", "bar.png: 2"}
+    assert sum(float(line.split()[1]) for line in lines[1:4]) == pytest.approx(100, abs=0.1)
+
+
+def test_the_same_options_give_the_same_file(data: str) -> None:
+    files = []
+    for threads, output in ((1, "a"), (2, "b")):
+        arguments = ("--data", data, "--network", "dense", "--epochs", 2, "--seed", 3, "--batch-size", 32)
+        assert run("train", *arguments, "--threads", threads, "--output", output).exit_code == 0
+        files.append(Path(output, "model.safetensors").read_bytes())
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_trains(data: str, name: str) -> None:
+    result = run("train", "--data", data, "--network", name, "--epochs", 1, "--seed", 5)
+    assert result.exit_code == 0
+    assert f"saved to {Path('runs', f'{name}-5', 'model.safetensors')}" in result.output
+
+
+def test_a_terminal_gets_a_bar(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = run("train", "--data", data, "--network", "dense", "--epochs", 2)
+    assert result.exit_code == 0
+    assert "━" in result.output
+    assert "images/s" in result.output
+
+
+def test_evaluate_says_what_is_mistaken_for_what(data: str) -> None:
+    network = Network([Flatten(), Dense(output_size=3)], input_shape=(1, 16, 16))
+    network.preprocessing = Preprocessing(kind="bytes", classes=("left", "middle", "right"))
+    network.parameters[:] = [0] * (3 * 256) + [0, 5, 1]
+    save(network, "always_middle.safetensors")
+    result = run("evaluate", "always_middle.safetensors", "--data", data)
+    rows = [line.replace("│", " ").split() for line in result.output.splitlines() if "│" in line]
+    assert rows == [
+        ["left", "10", "0", "0.00", "%", "middle", "(10)"],
+        ["middle", "10", "10", "100.00", "%"],
+        ["right", "10", "0", "0.00", "%", "middle", "(10)"],
+    ]
+    assert "accuracy 33.33 % on 30 images" in result.output
+
+    pillow = pytest.importorskip("PIL.Image")
+    pillow.fromarray(np.eye(20, dtype=np.uint8) * 255).save("line.png")
+    lines = run("predict", "line.png", "--model", "always_middle.safetensors").output.splitlines()
+    assert lines == ["line.png: middle", "  left    0.0000", "  middle    5.0000", "  right    1.0000"]
+
+
+def test_summary_of_a_name_and_of_a_file(data: str) -> None:
+    named = run("summary").output
+    assert named.splitlines()[-1].split() == ["total", "5,994", "322,560"]
+    assert run("summary", "lenet").output == named
+    save(NETWORKS["dense"]((1, 4, 4), 3, 0), "small.safetensors")
+    assert run("summary", "small.safetensors").output.splitlines()[2].split() == [
+        "input",
+        "1",
+        "x",
+        "4",
+        "x",
+        "4",
+    ]
+
+
+def test_version_and_help() -> None:
+    assert run("--version").output == f"purecnn {__version__}\n"
+    assert "train" in run("-h").output
+
+
+# --- refusals -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--epochs", 0], "epochs must be an integer of at least 1, got 0"),
+        (["--batch-size", -3], "batch-size must be an integer of at least 1, got -3"),
+        (["--threads", 0], "threads must be an integer of at least 1, got 0"),
+        (["--learning-rate", 0], "learning-rate must be "),
+        (["--learning-rate", "nan"], "learning-rate must be "),
+        (["--seed", -1], "seed must be from 0 to 2**64 - 1, got -1"),
+        (["--data", "nowhere"], "nowhere: there is no such folder"),
+        (["--output", "file"], "file: there is a file of this name; a folder is wanted"),
+        (["--output", "file/below"], "file/below: "),
+        (["--network", "resnet"], "'resnet' is not one of"),
+        (["--epochs", "many"], "'many' is not a valid integer"),
+    ],
+)
+def test_train_refuses(data: str, options: list[Any], words: str) -> None:
+    Path("file").write_text("")
+    output = refused("train", *(["--data", data] if "--data" not in options else []), *options)
+    assert words in output
+    assert output.splitlines()[-1].startswith("Error: ")
+
+
+def test_train_refuses_images_that_are_too_small(data: str, tmp_path: Path) -> None:
+    small = write_data(tmp_path / "small", size=11)
+    assert "larger than the image" in refused("train", "--data", small)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_train_refuses_a_folder_that_is_locked(data: str) -> None:  # pragma: no cover
+    Path("locked").mkdir(mode=0o500)
+    assert "can be written to is wanted" in refused("train", "--data", data, "--output", "locked")
+
+
+def test_a_folder_that_can_not_be_written_to_is_found_before_training(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "a folder that can be written to is wanted" in refused("train", "--data", data)
+
+
+def test_models_that_can_not_be_read(data: str) -> None:
+    default = Path("runs", "lenet-0", "model.safetensors")
+    assert f"{default}: there is no such file; `purecnn train` makes a model" in refused("evaluate")
+    Path("foreign").write_bytes(b"hello")
+    assert "Error: foreign: the file has 5 bytes" in refused("evaluate", "foreign")
+    assert "Error: foreign: " in refused("summary", "foreign")
+    assert "Error: foreign: " in refused("predict", "bar.png", "--model", "foreign")
+    assert "none: there is no such file, and the networks are lenet" in refused("summary", "none")
+    save(NETWORKS["dense"]((1, 4, 4), 3, 0), "small.safetensors")
+    assert "x must have shape (1, 4, 4)" in refused("evaluate", "small.safetensors", "--data", data)
+
+
+def test_pictures_that_can_not_be_read(data: str) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    save(NETWORKS["dense"]((1, 28, 28), 10, 0), "m")
+    pillow.new("L", (30, 30), 200).save("blank.png")
+    Path("words.png").write_text("hello")
+    assert "Error: none.png: No such file or directory\n" in refused("predict", "none.png", "--model", "m")
+    assert "Error: blank.png: the picture is blank" in refused("predict", "blank.png", "--model", "m")
+    assert refused("predict", "words.png", "--model", "m").count("words.png") == 1
+    assert "Missing argument" in refused("predict")
+    save(NETWORKS["dense"]((3, 28, 28), 10, 0), "colours")
+    assert "samples of shape (3, 28, 28)" in refused("predict", "blank.png", "--model", "colours")
+
+
+def test_a_package_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with pytest.raises(SystemExit) as caught:
+        main(["summary"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "Error: the command line needs rich: pip install 'purecnn[cli]'\n"
+
+
+# --- interrupted, diverged ----------------------------------------------------------------------------------
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int, error: BaseException) -> None:
+    """Raise `error` from the given call of one of the progress bar's methods."""
+    calls = []
+    plain = getattr(ProgressBar, method)
+
+    def patched(self: ProgressBar, *arguments: Any) -> None:
+        plain(self, *arguments)
+        calls.append(arguments)
+        if len(calls) == call:
+            raise error
+
+    monkeypatch.setattr(ProgressBar, method, patched)
+
+
+def test_an_interruption_keeps_what_was_trained(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_at(monkeypatch, "step", 7, KeyboardInterrupt())
+    result = run("train", "--data", data, "--network", "dense", "--batch-size", 10)
+    path = Path("runs", "dense-0", "model.safetensors")
+    assert result.exit_code == 130
+    assert f"Interrupted after 7 steps; saved what was trained to {path}" in result.output
+    assert load(path).updates == 7
+
+
+def test_an_interruption_before_the_first_step_saves_nothing(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at(monkeypatch, "begin", 1, KeyboardInterrupt())
+    result = run("train", "--data", data, "--network", "dense")
+    assert result.exit_code == 130
+    assert "nothing to save" in result.output
+    assert not Path("runs", "dense-0", "model.safetensors").exists()
+
+
+def test_an_interruption_elsewhere_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("purecnn.commands.summary", interrupt)
+    result = run("summary")
+    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
+
+
+def test_a_second_interruption_is_ignored() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt_twice() -> None:
+        with interrupted_once():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.raise_signal(signal.SIGINT)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupt_twice()
+        signal.raise_signal(signal.SIGINT)  # still ignored: the process is about to end
+        with interrupted_once():
+            signal.raise_signal(signal.SIGINT)  # a shell's background job ignores it from the start
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with interrupted_once():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_in_a_real_process(data: str) -> None:
+    options = ["--data", data, "--network", "dense", "--epochs", "1000000", "--output", "run"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "purecnn", "train", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background jobs ignore SIGINT, and their children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout is not None
+        while "epoch 3/" not in process.stdout.readline():
+            assert process.poll() is None
+        for _ in range(3):  # the impatient press more than once
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.005)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.startswith("Interrupted after ")
+    assert load("run/model.safetensors").updates >= 3
+
+
+def test_a_loss_that_is_no_number_saves_the_last_epoch(data: str) -> None:
+    options = ("--data", data, "--network", "dense", "--learning-rate", 1e30)
+    output = refused("train", *options, "--batch-size", 60)
+    assert "at step 2" in output
+    assert "saved the network of epoch 1 to" in output
+    assert load("runs/dense-0/model.safetensors").epochs == 1
+    output = refused("train", *options, "--batch-size", 10, "--output", "other")
+    assert "had not finished an epoch, so nothing is saved" in output
+    assert not Path("other", "model.safetensors").exists()
+
+
+def test_what_is_saved_after_a_late_divergence_is_that_epoch(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("train", "--data", data, "--network", "dense", "--batch-size", 20, "--epochs", 3)
+    with monkeypatch.context() as patch:
+        stop_at(patch, "epoch", 1, KeyboardInterrupt())
+        run(*options, "--output", "one")
+    stop_at(monkeypatch, "step", 5, DivergedError("the loss became nan at step 5"))
+    assert "nan at step 5; saved the network of epoch 1" in refused(*options, "--output", "two")
+    one, two = (load(f"{name}/model.safetensors") for name in ("one", "two"))
+    assert one.parameters.tobytes() == two.parameters.tobytes()
+
+
+# --- the program as it is started ---------------------------------------------------------------------------
+
+
+def test_python_dash_m(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["purecnn", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("purecnn", run_name="__main__")
+    assert not caught.value.code
+    assert capsys.readouterr().out == f"purecnn {__version__}\n"
+
+
+def test_a_reader_that_goes_away_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("purecnn.commands.summary", broken)
+    result = run("summary")
+    assert (result.exit_code, result.output) == (1, "")
+
+
+def test_a_reader_that_goes_away_from_a_real_process() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "purecnn", "summary"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, errors = process.communicate(timeout=30)
+    assert b"Traceback" not in errors

@@ -1,0 +1,70 @@
+"""Schedules: their curves at a few points, and the callback that sets the rate before each step."""
+
+import math
+
+import numpy as np
+import pytest
+
+from purecnn import SGD, Constant, Cosine, Dense, LearningRate, Network, OneCycle
+from purecnn.schedules import Schedule
+
+
+@pytest.mark.parametrize(
+    ("schedule", "points"),
+    [
+        (Constant(0.3), {0: 0.3, 0.5: 0.3, 1: 0.3}),
+        (Cosine(0.2), {0: 0.2, 0.25: 0.1 * (1 + math.sqrt(0.5)), 0.5: 0.1, 1: 0}),
+        (Cosine(0.2, end=0.1), {0: 0.2, 0.5: 0.15, 1: 0.1}),
+        (OneCycle(1.0), {0: 0.04, 0.15: 0.52, 0.3: 1.0, 0.65: 0.5, 1: 0}),
+        (OneCycle(1.0, rise=0.5, start=0.5, end=0.2), {0: 0.5, 0.25: 0.75, 0.5: 1.0, 0.75: 0.6, 1: 0.2}),
+    ],
+)
+def test_curves(schedule: Schedule, points: dict[float, float]) -> None:
+    assert {p: schedule(p) for p in points} == pytest.approx(points, abs=1e-12)
+
+
+def test_one_cycle_rises_once_and_falls_once() -> None:
+    rates = np.array([OneCycle(0.01)(p) for p in np.linspace(0, 1, 1001)])
+    turns = np.flatnonzero(np.diff(np.sign(np.diff(rates))))
+    assert len(turns) == 1
+    assert rates.argmax() == 300
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Constant(0), "rate must be "),
+        (lambda: Cosine(-1), "peak must be "),
+        (lambda: Cosine(1, end=-1), "end must be "),
+        (lambda: OneCycle(0), "peak must be "),
+        (lambda: OneCycle(1, rise=1), "rise must be "),
+        (lambda: OneCycle(1, start=0), "start must be "),
+        (lambda: OneCycle(1, end=-1), "end must be "),
+    ],
+)
+def test_refusals(make: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()  # type: ignore[operator]
+
+
+class Recorder(SGD):
+    """Plain descent that notes the rate of each step."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+        self.rates: list[float] = []
+
+    def advance(self) -> None:
+        super().advance()
+        self.rates.append(self.learning_rate)
+
+
+def test_the_rate_is_set_before_each_step() -> None:
+    optimizer = Recorder()
+    network = Network([Dense(1, 1)])
+    x = np.zeros((5, 1))
+    callback = LearningRate(optimizer, lambda progress: 1 + progress)
+    network.fit(x, x, epochs=2, batch_size=2, loss="mse", optimizer=optimizer, callbacks=[callback])
+    assert optimizer.rates == pytest.approx([1 + k / 6 for k in range(6)])
+    # what is left is the last step's rate, never one that would stand still
+    assert optimizer.learning_rate == pytest.approx(1 + 5 / 6)
