@@ -276,3 +276,15 @@ def test_pooled_convolution(dtype, name):
         close(into[0], dweights, dtype)
         close(into[1], dbiases, dtype)
         close(kernels_cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, False), y, dtype)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_a_second_backward_pass_gives_the_same(name):
+    *_, stride, padding = CONVOLUTIONS[name]
+    x, weights, biases, g, _, dx, dweights, _ = convolution(name, False, 2)
+    scratch, into = Scratch(), (np.empty_like(weights), np.empty_like(biases))
+    kernels_cpu.conv2d_forward(x, weights, biases, stride, padding, scratch)
+    for _ in range(2):
+        found = kernels_cpu.conv2d_backward(g, x, weights, *into, stride, padding, scratch)
+        close(found, dx, np.float64)
+        close(into[0], dweights, np.float64)

@@ -58,9 +58,9 @@ def test_add_tree_of_a_stretch_leaves_the_rest():
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_a_team_does_every_job_once(threads):
     done = []
-    with Team(threads) as team:
+    with Team(threads, lambda worker, job: done.append(job)) as team:
         for _ in range(50):
-            team.run(lambda worker, job: done.append(job), 7)
+            team.run(7)
     assert sorted(done) == sorted(list(range(7)) * 50)
 
 
@@ -72,24 +72,27 @@ def test_the_caller_works_too():
         barrier.wait()
         workers.add((worker, threading.current_thread() is threading.main_thread()))
 
-    with Team(2) as team:
-        team.run(job, 2)
+    with Team(2, job) as team:
+        team.run(2)
     assert workers == {(0, True), (1, False)}
 
 
 @pytest.mark.parametrize("failing", [0, 3])
 def test_an_exception_in_a_job_reaches_the_caller_and_the_team_goes_on(failing):
-    def job(worker, number):
-        if number == failing:
-            raise KeyError(number)
+    done = []
 
-    with Team(3) as team:
+    def job(worker, number):
+        if number == failing and len(done) < 20:
+            raise KeyError(number)
+        done.append(number)
+
+    with Team(3, job) as team:
         for _ in range(3):
             with pytest.raises(KeyError, match=str(failing)):
-                team.run(job, 4)
-        done = []
-        team.run(lambda worker, number: done.append(number), 4)
-    assert sorted(done) == [0, 1, 2, 3]
+                team.run(4)
+        done[:] = [9] * 20
+        team.run(4)
+    assert sorted(done[20:]) == [0, 1, 2, 3]
 
 
 def test_of_several_exceptions_the_lowest_number_is_raised():
@@ -99,13 +102,13 @@ def test_of_several_exceptions_the_lowest_number_is_raised():
         barrier.wait()
         raise ValueError(str(number))
 
-    with Team(2) as team, pytest.raises(ValueError, match="0"):
-        team.run(job, 2)
+    with Team(2, job) as team, pytest.raises(ValueError, match="0"):
+        team.run(2)
 
 
 def test_no_thread_outlives_its_team():
     before = threading.active_count()
-    with Team(4):
+    with Team(4, print):
         assert threading.active_count() == before + 3
     assert threading.active_count() == before
 

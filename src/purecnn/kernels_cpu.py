@@ -16,14 +16,11 @@ def conv2d_forward(
     x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
 ) -> Array:
     """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    work, _ = scratch.layout(
-        "convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch)
-    )
+    work = scratch.layout("convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch))
     work.unroll()
     work.multiply(kernels)
-    y = work.images()
-    y += along_batch(biases, 4)
-    return y
+    work.images += along_batch(biases, 4)
+    return work.images
 
 
 def conv2d_backward(
@@ -38,13 +35,10 @@ def conv2d_backward(
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    work, fresh = scratch.layout(
-        "convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch)
-    )
-    if fresh:  # no forward pass ran on this array with this scratch
-        work.unroll()
-    np.copyto(work.images(), g)
-    np.sum(g, axis=tuple(range(biases_gradient.ndim, 4)), out=biases_gradient)
+    work = scratch.layout("convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch))
+    if g is not work.images:  # where an activation worked in place, g is there already
+        np.copyto(work.images, g)
+    work.biases_gradient(biases_gradient)
     work.kernels_gradient(kernels_gradient)
     return work.input_gradient(kernels) if propagate else None
 
@@ -63,7 +57,7 @@ def conv2d_max_pool_forward(
 
     The largest of a window's sums is the same before and after a bias that all of them share.
     """
-    work, _ = scratch.layout(
+    work = scratch.layout(
         "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
     )
     work.unroll()
@@ -89,11 +83,10 @@ def conv2d_max_pool_backward(
 
     `conv2d_max_pool_forward` must have run in training on `x` with this scratch: it left the winners there.
     """
-    work, _ = scratch.layout(
+    work = scratch.layout(
         "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
     )
     rows = work.as_rows(g)
-    # A product with ones takes a third of the time of a sum along the last axis.
     np.sum(rows @ work.ones, axis=0, out=biases_gradient)
     work.unpool(rows)
     work.kernels_gradient(kernels_gradient)

@@ -150,12 +150,18 @@ class Network(Sequence[Layer]):
     def gather(self) -> None:
         """Make all parameters views of one flat vector; an array put in by hand is taken in."""
         parts = [(layer, name) for layer in self.layers for name in layer.parameters]
-        if parts and all(layer.parameters[name].base is self.parameters for layer, name in parts):
+        owner = self.parameters.base if isinstance(self.parameters.base, np.ndarray) else self.parameters
+        if parts and all(layer.parameters[name].base is owner for layer, name in parts):
             return
         arrays = [layer.parameters[name] for layer, name in parts]
         flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0)
-        self.parameters = flat.astype(self.dtype)
-        for layer, views in zip(self.layers, self.views(self.parameters), strict=True):
+        self.move(np.empty(flat.size, self.dtype), flat)
+
+    def move(self, home: Array, values: Array | None = None) -> None:
+        """Keep the parameters in the flat array `home` from now on, with `values` or those they have."""
+        home[...] = self.parameters if values is None else values
+        self.parameters = home
+        for layer, views in zip(self.layers, self.views(home), strict=True):
             layer.parameters = views
             layer.gradients = {name: np.zeros_like(view) for name, view in views.items()}
         self._steps = None
@@ -361,8 +367,8 @@ class Network(Sequence[Layer]):
                 for number in range(len(starts)):
                     chunk(0, number)
             else:
-                with Team(workers) as team:
-                    team.run(chunk, len(starts))
+                with Team(workers, chunk) as team:
+                    team.run(len(starts))
         return found
 
     def evaluate(

@@ -7,6 +7,7 @@ dozen NumPy calls for the whole network, not for each layer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,14 @@ class Optimizer(ABC):
         """A factor that gradients may bring along from the loss, to spare the update a pass over them."""
         return 1.0
 
-    def begin(self, parameters: Array) -> None:
-        """Make the state for these parameters, unless it is there already from an earlier `fit`."""
+    def begin(self, parameters: Array, zeros: Callable[..., Array] = np.zeros) -> None:
+        """Make the state for these parameters by `zeros`, with the values of an earlier `fit`, if any."""
         for name in self.states:
             held = self.state.get(name)
-            if held is None or held.shape != parameters.shape or held.dtype != parameters.dtype:
-                self.state[name] = np.zeros_like(parameters)
+            self.state[name] = zeros(parameters.shape, parameters.dtype)
+            if held is not None and held.shape == parameters.shape and held.dtype == parameters.dtype:
+                self.state[name][...] = held
+            else:
                 self.steps = 0
 
     def advance(self) -> None:

@@ -95,21 +95,22 @@ class Team:
     ----------
     threads : int
         How many work, the caller included; more than there are jobs idle.
+    job : callable
+        ``job(worker, number)``.
 
     Examples
     --------
     >>> done = []
-    >>> with Team(2) as team:
-    ...     team.run(lambda worker, job: done.append(job), 3)
+    >>> with Team(2, lambda worker, number: done.append(number)) as team:
+    ...     team.run(3)
     >>> sorted(done)
     [0, 1, 2]
     """
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, job: Job) -> None:
+        self.threads, self._job = threads, job
         self._go = [threading.Semaphore(0) for _ in range(threads - 1)]
         self._done = threading.Semaphore(0)
-        self._job: Job | None = None
         self._tickets: itertools.count[int] = itertools.count()
         self._count = 0
         self._failures: list[tuple[int, BaseException]] = []
@@ -120,15 +121,15 @@ class Team:
         for thread in self._workers:
             thread.start()
 
-    def run(self, job: Job, count: int) -> None:
-        """Call ``job(worker, number)`` for each number below `count`; return when all have ended.
+    def run(self, count: int) -> None:
+        """Have the job done for each number below `count`; return when all have ended.
 
         Raises
         ------
         BaseException
             Whatever a job raised; of several, that of the lowest number. Every job that began has ended.
         """
-        self._job, self._count, self._tickets = job, count, itertools.count()
+        self._count, self._tickets = count, itertools.count()
         helpers = self._go[: count - 1]
         for semaphore in helpers:
             semaphore.release()
@@ -146,7 +147,7 @@ class Team:
     def _work(self, worker: int) -> None:
         while (number := next(self._tickets)) < self._count and not self._failures:
             try:
-                self._job(worker, number)  # type: ignore[misc]
+                self._job(worker, number)
             except BaseException as failure:
                 self._failures.append((number, failure))
 
@@ -154,14 +155,14 @@ class Team:
         np.setbufsize(BUFFER)  # of this thread alone
         while True:
             self._go[worker - 1].acquire()
-            if self._job is None:
+            if self._count == 0:
                 return
             self._work(worker)
             self._done.release()
 
     def close(self) -> None:
         """Let the workers go."""
-        self._job = None
+        self._count = 0
         for semaphore in self._go:
             semaphore.release()
         for thread in self._workers:

@@ -59,15 +59,15 @@ class Scratch:
             held = self._arrays[key] = plain.transpose([order.index(axis) for axis in range(array.ndim)])
         return held
 
-    def layout(self, kernel: str, x: Array, build: Callable[[], Work]) -> tuple[Work, bool]:
-        """Return what `kernel` once built for exactly this array `x`, and whether it was built just now.
+    def layout(self, kernel: str, x: Array, build: Callable[[], Work]) -> Work:
+        """Return what `kernel` built for exactly this array `x`, now or before.
 
         Engine buffers are the same objects at every step, so views on them need to be made only once. Only
         the last is kept: another one's buffers are the same memory, and overwrite what it laid out.
         """
         held = self._layouts.get(kernel)
         if held is not None and held[0] is x:
-            return held[1], False
+            return held[1]  # type: ignore[no-any-return]
         work = build()
         self._layouts[kernel] = x, work
-        return work, True
+        return work

@@ -10,6 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from purecnn import blas
+from purecnn.activation import Activation
+from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.errors import DivergedError
 from purecnn.layer import Layer
 from purecnn.losses import Loss, columns
@@ -22,6 +24,18 @@ from purecnn.streams import DROPOUT, stream
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
+
+#: Kinds of jobs.
+SHARDS, STRETCHES = 0, 1
+
+
+def is_own(part: object) -> bool:
+    """Return whether `part` is of this package, and so safe to run in a process of its own.
+
+    What users write may print, count or keep things, and so runs in threads, where they can see it.
+    """
+    kind = part if callable(part) and not isinstance(part, Layer) else type(part)
+    return kind.__module__.startswith("purecnn.") and kind is not Activation
 
 
 class Trainer:
@@ -61,6 +75,14 @@ class Trainer:
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
+        self.shards = shard_count(batch_size)
+        self._blas = blas.single_threaded()
+        told = self._blas.__enter__()
+        workers = min(as_threads(threads), self.shards) if told else 1
+        forks = workers > 1 and can_fork() and all(map(is_own, (*network, optimizer, loss.function)))
+        zeros = shared_zeros if forks else np.zeros
+        if forks:
+            network.move(shared_zeros(network.parameters.size, network.dtype))
         layers: list[Layer] = network.steps()
         self.loss = loss
         self.joint = loss.joint is not None and type(layers[-1]).__name__ == loss.activation
@@ -72,16 +94,15 @@ class Trainer:
         self.first, self.layers = trained[0], layers
         self.network, self.optimizer, self.x, self.y, self.seed = network, optimizer, x, y, seed
         self.parameters: Array = network.parameters
-        optimizer.begin(self.parameters)
-        self.carried = 1.0
-        self.shards = shard_count(batch_size)
-        self.gradients = [np.zeros_like(self.parameters) for _ in range(self.shards)]
+        optimizer.begin(self.parameters, zeros)
+        self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(self.shards)]
         self.views = [self.by_step(network.views(gradient)) for gradient in self.gradients]
-        self._blas = blas.single_threaded()
-        told = self._blas.__enter__()
-        wanted = min(as_threads(threads), self.shards) if told else 1
-        self.sessions: list[Session | None] = [None] * wanted
-        self.team = Team(wanted)
+        # What a step is about, for every worker to read, and what it found.
+        self.rows, self.losses = zeros(batch_size, np.int64), zeros(self.shards, np.float64)
+        self.numbers, self.factors = zeros(3, np.int64), zeros(8, np.float64)
+        self.sessions: list[Session | None] = [None] * workers
+        self.forks = forks
+        self.team = Crew(workers, self.work) if forks else Team(workers, self.work)
 
     def by_step(self, views: list[dict[str, Array]]) -> list[dict[str, Array]]:
         """Return the views of the network's layers for the steps that stand for them."""
@@ -96,25 +117,46 @@ class Trainer:
         DivergedError
             If the loss is no longer finite: the parameters are left as they were before this step.
         """
-        rows = np.asarray(rows)
         self.network.updates += 1
-        bounds = shard_bounds(len(rows), self.shards)
-        losses = [0.0] * len(bounds)
         self.carried = self.optimizer.carries
-
-        def shard(worker: int, number: int) -> None:
-            first, last = bounds[number]
-            losses[number] = self.run_shard(worker, number, rows[first:last], (last - first) / len(rows))
-
-        self.team.run(shard, len(bounds))
-        loss = math.fsum(losses)
+        self.rows[: len(rows)] = rows
+        shards = len(shard_bounds(len(rows), self.shards))
+        self.numbers[:] = SHARDS, len(rows), self.network.updates
+        self.factors[0] = self.carried
+        self.team.run(shards)
+        loss = math.fsum(self.losses[:shards])
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss became {loss} at step {self.network.updates}: try a smaller learning rate than "
                 f"{self.optimizer.learning_rate:g}"
             )
-        self.update(len(bounds))
+        self.optimizer.advance()
+        if self.parameters.size <= LONG:
+            self.update(shards, 0, self.parameters.size)
+        else:
+            self.numbers[:] = STRETCHES, shards, self.optimizer.steps
+            if self.forks:
+                settings = list(self.optimizer.configuration().values())
+                self.factors[1 : 1 + len(settings)] = settings
+            self.team.run(len(self.sessions))
         return loss
+
+    def work(self, worker: int, number: int) -> None:
+        """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
+        kind, count, step = map(int, self.numbers)
+        self.carried = float(self.factors[0])
+        if kind == SHARDS:
+            first, last = shard_bounds(count, self.shards)[number]
+            self.network.updates = step
+            rows, weight = self.rows[first:last], (last - first) / count
+            self.losses[number] = self.run_shard(worker, number, rows, weight)
+        else:
+            if worker and self.forks:  # there the optimizer is a copy
+                for name, value in zip(self.optimizer.configuration(), self.factors[1:], strict=False):
+                    setattr(self.optimizer, name, float(value))
+                self.optimizer.steps = step
+            size, parts = self.parameters.size, len(self.sessions)
+            self.update(count, size * number // parts, size * (number + 1) // parts)
 
     def run_shard(self, worker: int, number: int, rows: Array, weight: float) -> float:
         """Write the gradient of one shard; return its part of the batch's loss."""
@@ -146,18 +188,11 @@ class Trainer:
             gradient *= output.dtype.type(factor)
         return loss * weight, gradient
 
-    def update(self, shards: int) -> None:
-        """Add the shards' gradients in their tree, and let the optimizer change the parameters."""
-        self.optimizer.advance()
-        size, terms = self.parameters.size, self.gradients[:shards]
-        parts = self.team.threads if size > LONG else 1
-        edges = [size * part // parts for part in range(parts + 1)]
-
-        def stretch(worker: int, part: int) -> None:
-            add_tree(terms, slice(edges[part], edges[part + 1]))
-            self.optimizer.update(self.parameters, terms[0], edges[part], edges[part + 1], self.carried)
-
-        self.team.run(stretch, parts)
+    def update(self, shards: int, start: int, stop: int) -> None:
+        """Add a stretch of the shards' gradients in their tree, and let the optimizer do its work on it."""
+        terms = self.gradients[:shards]
+        add_tree(terms, slice(start, stop))
+        self.optimizer.update(self.parameters, terms[0], start, stop, self.carried)
 
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""

@@ -1,0 +1,258 @@
+"""Worker processes: the bits of threads, and nothing left behind whatever happens to them."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from purecnn import (
+    SGD,
+    Activation,
+    Adam,
+    Convolutional,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling,
+    Network,
+    ReLU,
+    Softmax,
+    mse,
+    training,
+)
+from purecnn import crew as crews
+from purecnn.callbacks import Callback
+from purecnn.crew import Crew, can_fork, shared_zeros
+from purecnn.training import LONG, is_own
+
+pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
+
+
+def children():
+    """Return the processes that this one has."""
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+
+
+def network(width=8, seed=0):
+    """Return a network of this package's layers alone."""
+    return Network(
+        [
+            Convolutional(kernel_size=3, depth=4),
+            ReLU(),
+            MaxPooling(2),
+            Dropout(0.25),
+            Flatten(),
+            Dense(output_size=width),
+            ReLU(),
+            Dense(output_size=4),
+            Softmax(),
+        ],
+        seed=seed,
+    )
+
+
+def data(samples=200):
+    """Return images of bytes and labels."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (samples, 12, 12)).astype(np.uint8), rng.integers(0, 4, samples)
+
+
+@pytest.mark.parametrize("make", [Adam, lambda: SGD(0.05, 0.9), lambda: SGD(0.05)])
+@pytest.mark.parametrize("width", [8, 1500], ids=["short", "long"])
+def test_processes_give_the_bits_of_threads(monkeypatch, make, width):
+    x, y = data()
+    found = []
+    for forks, workers in ((True, 2), (True, 4), (False, 2), (False, 1)):
+        monkeypatch.setattr(training, "can_fork", lambda forks=forks: forks)
+        net = network(width)
+        net.fit(x, y, epochs=2, batch_size=128, optimizer=make(), threads=workers)
+        assert (net.parameters.size > LONG) == (width == 1500)
+        found.append(net.parameters.tobytes())
+    assert len(set(found)) == 1
+
+
+class Look(Callback):
+    """Note how many children there are in the middle of a fit."""
+
+    def __init__(self):
+        self.seen = set()
+
+    def step(self, epoch, step, loss):
+        self.seen.add(len(children()))
+
+
+def test_processes_work_during_a_fit_and_none_is_left_after():
+    x, y = data()
+    look = Look()
+    network().fit(x, y, batch_size=128, threads=2, callbacks=[look])
+    assert look.seen == {1}
+    assert children() == []
+
+
+def test_what_a_user_wrote_runs_in_threads():
+    class Mine(ReLU):
+        pass
+
+    x, y = data()
+    look = Look()
+    Network([Flatten(), Dense(output_size=4), Mine(), Dense(output_size=4), Softmax()]).fit(
+        x, y, batch_size=128, threads=2, callbacks=[look]
+    )
+    assert look.seen == {0}
+    assert all(map(is_own, (ReLU(), Adam(), mse)))
+    assert not any(map(is_own, (Mine(), lambda y, p: 0.0, Activation(np.sin, np.cos))))
+
+
+def test_a_callback_may_read_and_write_the_parameters_between_steps():
+    class Zero(Callback):
+        def step(self, epoch, step, loss):
+            net.parameters.fill(0)
+            losses.append(loss)
+
+    x, y = data()
+    net, losses = network(), []
+    net.fit(x, y, epochs=2, batch_size=128, threads=2, callbacks=[Zero()])
+    assert losses[1:] == pytest.approx([np.log(4)] * 3)  # of all alike outputs
+    assert not net.parameters.any()
+
+
+def test_an_exception_in_a_worker_is_raised_here_and_the_crew_goes_on():
+    broken = shared_zeros(1, np.int64)
+    done = shared_zeros(4, np.int64)
+
+    def job(worker, number):
+        if broken[0] and number == 1:
+            raise KeyError("job 1")
+        done[number] += 1
+
+    crew = Crew(2, job)
+    try:
+        broken[0] = 1
+        with pytest.raises(KeyError, match="job 1"):
+            crew.run(4)
+        broken[0] = 0
+        done.fill(0)
+        crew.run(4)
+        assert done.tolist() == [1, 1, 1, 1]
+    finally:
+        crew.close()
+    assert children() == []
+
+
+def test_a_failure_that_happens_in_the_worker_alone_is_told():
+    here = os.getpid()
+
+    def job(worker, number):
+        if os.getpid() != here:
+            raise MemoryError("no room")
+
+    crew = Crew(2, job)
+    try:
+        with pytest.raises(RuntimeError, match="failed where its caller does not: MemoryError: no room"):
+            crew.run(2)
+    finally:
+        crew.close()
+
+
+def test_an_exception_of_the_callers_own_part_leaves_the_crew_usable():
+    here = os.getpid()
+    broken = shared_zeros(1, np.int64)
+
+    def job(worker, number):
+        if broken[0] and os.getpid() == here:
+            raise ValueError("here")
+
+    crew = Crew(3, job)
+    try:
+        broken[0] = 1
+        with pytest.raises(ValueError, match="here"):
+            crew.run(3)
+        broken[0] = 0
+        crew.run(3)
+    finally:
+        crew.close()
+
+
+def test_a_killed_worker_is_told_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(crews, "ALIVE", 0.05)
+    here = os.getpid()
+
+    def job(worker, number):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    crew = Crew(2, job)
+    with pytest.raises(RuntimeError, match=r"worker process \d+ ended with status -9"):
+        crew.run(2)
+    crew.close()
+    assert children() == []
+
+
+def test_workers_go_when_their_parent_is_killed(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys, time, os, numpy as np
+        from purecnn import crew
+        crew.ALIVE = 0.05
+        team = crew.Crew(3, lambda worker, number: None)
+        team.run(3)
+        print(*team._children, flush=True)
+        time.sleep(60)
+        """
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 2
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 10
+    while any(alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(alive(pid) for pid in pids)
+
+
+def alive(pid):
+    """Return whether a process runs, and is not merely waiting to be fetched."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_an_interrupt_reaches_the_parent_alone():
+    program = textwrap.dedent(
+        """
+        import os, signal, numpy as np
+        from purecnn import Dense, Network, Softmax
+        from purecnn.callbacks import Callback
+
+        class Interrupt(Callback):
+            def step(self, epoch, step, loss):
+                if step == 3:
+                    os.killpg(0, signal.SIGINT)
+
+        net = Network([Dense(2, 3), Softmax()])
+        try:
+            net.fit(np.ones((640, 2)), np.zeros(640, int), batch_size=64, threads=2, callbacks=[Interrupt()])
+        except KeyboardInterrupt:
+            print("interrupted after", net.updates)
+        """
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, start_new_session=True, timeout=60
+    )
+    assert found.stdout == "interrupted after 3\n"
+    assert found.stderr == ""
+
+
+def test_shared_memory_is_zero_and_keeps_its_dtype_and_shape():
+    array = shared_zeros((2, 3), np.float32)
+    assert (array.shape, array.dtype, array.any()) == ((2, 3), np.dtype(np.float32), np.False_)
+    assert shared_zeros(0, np.float64).shape == (0,)
