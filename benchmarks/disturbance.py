@@ -1,4 +1,7 @@
-"""How much of the cores other programs took while ours were measured, as far as Linux tells."""
+"""What the benched programs, their worker processes included, take of the machine, and what others take.
+
+As far as Linux tells; elsewhere it is zero.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,41 @@ def busy_seconds() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def process_seconds(pid: int) -> float:
-    """Seconds of processor time that a process has used, all its threads together."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def fields(pid: int) -> list[int]:
+    """Of /proc/PID/stat: the parent, then ticks in user and system mode, own and of children that ended."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:  # it has ended
+        return [0, 0, 0, 0, 0]
+    return [int(words[i]) for i in (1, 11, 12, 13, 14)]
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    if not Path("/proc/self/stat").exists():
+        return [pid]
+    parents = {int(path.name): fields(int(path.name))[0] for path in Path("/proc").glob("[0-9]*")}
+    found = [pid]
+    for one in found:  # grows while it is walked
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def family_seconds(pid: int) -> float:
+    """Seconds of processor time that a process and its descendants have used, all their threads together."""
+    return sum(sum(fields(one)[1:]) for one in family(pid)) / os.sysconf("SC_CLK_TCK")
+
+
+def family_megabytes(pid: int) -> float:
+    """Memory, in MB, of a process and its descendants; a page that several share counts once."""
+    total = 0
+    for one in family(pid):
+        try:
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 1024 / 1e6
 
 
 class Disturbance:
@@ -37,7 +71,7 @@ class Disturbance:
         if not self.known:
             return 0.0
         mine = sum(os.times()[:4])  # this process and its children that have ended
-        return busy_seconds() - mine - sum(process_seconds(pid) for pid in self.pids)
+        return busy_seconds() - mine - sum(family_seconds(pid) for pid in self.pids)
 
     def share(self) -> float:
         """The share of all cores' time, from 0 to 1; 0 where the system does not tell."""

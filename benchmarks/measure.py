@@ -25,7 +25,12 @@ def start(work: Work, variants: tuple[Variant, ...], place: Path, *more: str) ->
     """The programs, each in its own process; `more` arguments go to those that know them."""
     extra = avx2_only() if work.avx2 else {}
     known = {v.label: more if "purecnn" in v.module or "torch" in v.module else () for v in variants}
-    return [Worker(v.label, v.module, [str(place), *v.arguments, *known[v.label]], extra) for v in variants]
+    return [
+        Worker(
+            v.label, v.module, [str(place), *v.arguments, *known[v.label]], {**dict(v.environment), **extra}
+        )
+        for v in variants
+    ]
 
 
 def answers(work: Work, place: Path, *arguments: str, **request: Any) -> dict[str, np.ndarray]:

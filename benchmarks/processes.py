@@ -7,14 +7,15 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.disturbance import Disturbance
+from benchmarks.disturbance import Disturbance, family_megabytes
 from benchmarks.measure import PAUSE
 from benchmarks.networks import BENCHES, training_flops
 from benchmarks.rows import Row, duration, number
 from benchmarks.worker import ROOT, Worker, environment
-from benchmarks.works import NHWC, OURS, TORCH_LAST, Variant, ours
+from benchmarks.works import NHWC_PLAIN, OURS, TORCH_LAST, Variant, ours
 
 
 def run(*arguments: str) -> str:
@@ -57,14 +58,20 @@ def import_row(rounds: int) -> Row:
 
 
 def epoch_memory(variant: Variant, place: Path, *more: str) -> float:
-    """The peak resident size, in MB, of a process that trains one epoch."""
+    """The peak memory, in MB, of a program that trains one epoch, its worker processes included."""
     bench = BENCHES["lenet"]
     worker = Worker(variant.label, variant.module, [str(place), *variant.arguments, *more], {})
-    try:
-        worker.ask("train", steps=-(-60_000 // bench.batch))
-        return float(worker.ask("memory")["megabytes"])
-    finally:
-        worker.close()
+    with ThreadPoolExecutor(1) as waiting:
+        try:
+            done = waiting.submit(worker.ask, "train", steps=-(-60_000 // bench.batch))
+            together = 0.0
+            while not done.done():
+                together = max(together, family_megabytes(worker.process.pid))
+                time.sleep(0.05)
+            done.result()
+            return max(together, float(worker.ask("memory")["megabytes"]))
+        finally:
+            worker.close()
 
 
 def memory_row(place: Path, peers: bool) -> Row:
@@ -72,8 +79,8 @@ def memory_row(place: Path, peers: bool) -> Row:
     measured = {OURS: [epoch_memory(ours(), place, "--packaged")]}
     text = ""
     if peers:
-        floats = epoch_memory(NHWC, place)
-        octets = epoch_memory(NHWC, place, "--bytes")
+        floats = epoch_memory(NHWC_PLAIN, place)
+        octets = epoch_memory(NHWC_PLAIN, place, "--bytes")
         measured |= {TORCH_LAST: [floats], f"{TORCH_LAST}, data kept as bytes": [octets]}
         text = f"PyTorch: {number([floats], 'MB')}; data kept as bytes: {number([octets], 'MB')}"
     return Row(

@@ -12,17 +12,23 @@ TORCH, TORCH_LAST, TORCH_POOL = (
     "PyTorch, channels_last",
     "PyTorch, pooling moved before ReLU",
 )
-TORCH_ONE = "PyTorch, NCHW, 1 thread"
+TORCH_ONE, TORCH_PLAIN = "PyTorch, NCHW, 1 thread", "PyTorch, channels_last, malloc's defaults"
 ONNX, ORIGINAL, ONE_THREAD = "onnxruntime", "original algorithm", "purecnn, 1 thread"
+
+# glibc by default gives freed blocks of some megabytes back to the system, and PyTorch's step then spends up
+# to a third of its time on page faults, more or less by what the process allocated before. These settings
+# keep them.
+KEEP_MEMORY = (("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLOC_TRIM_THRESHOLD_", "33554432"))
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A program to start: a module of this package and its arguments."""
+    """A program to start: a module of this package, its arguments, and environment variables."""
 
     label: str
     module: str
     arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,22 +64,24 @@ def ours(label: str = OURS, threads: int | None = None) -> Variant:
 def torch(label: str, layout: str, *more: str, threads: int | None = None) -> Variant:
     """PyTorch on all cores, or on so many threads."""
     arguments = ("--threads", str(threads or cores()), "--layout", layout, *more)
-    return Variant(label, "benchmarks.peer_torch", arguments)
+    return Variant(label, "benchmarks.peer_torch", arguments, KEEP_MEMORY)
 
 
 NCHW, NHWC = torch(TORCH, "contiguous"), torch(TORCH_LAST, "channels_last")
 NHWC_POOL = torch(TORCH_POOL, "channels_last", "--pool-first")
 NCHW_ONE = torch(TORCH_ONE, "contiguous", threads=1)
+NHWC_PLAIN = replace(NHWC, label=TORCH_PLAIN, environment=())
 LAYOUTS = (TORCH, TORCH_LAST)
 
 
 def training(name: str, network: str, title: str, steps: int, bar: float, reach: float) -> Work:
-    """A training step against PyTorch's better layout; the hand-moved pooling is shown and not judged."""
+    """A training step against PyTorch's better layout; two further programs are shown and not judged."""
     compared = (
         Comparison(name, title, LAYOUTS, bar, reach),
         Comparison(f"{name}-pool-first", "the same, PyTorch's pooling moved by hand", (TORCH_POOL,)),
+        Comparison(f"{name}-malloc", "the same, PyTorch with malloc's defaults", (TORCH_PLAIN,)),
     )
-    return Work(name, network, "train", steps, (ours(), NCHW, NHWC, NHWC_POOL), compared)
+    return Work(name, network, "train", steps, (ours(), NCHW, NHWC, NHWC_POOL, NHWC_PLAIN), compared)
 
 
 LENET_128 = training("lenet-128", "lenet", "LeNet 8-16, batch 128, training step", 150, 1.7, 2.5)
