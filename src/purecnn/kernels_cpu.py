@@ -5,6 +5,8 @@ A convolution's arrays and views are those of `unrolled`; this module is what is
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from purecnn.kernels import Padding, Pair, along_batch, output_size, tap
@@ -20,9 +22,13 @@ def conv2d_forward(
 ) -> Array:
     """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
     work = scratch.layout("convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch))
-    work.unroll()
-    work.multiply(kernels)
-    work.images += along_batch(biases, 4)
+    flat, shared = work.flat(kernels), biases.ndim == 1
+    for block in work.blocks:
+        work.multiply(flat, block)
+        if shared:
+            np.add(block.output, biases[:, None], out=block.output)
+    if not shared:
+        work.images += along_batch(biases, 4)
     return work.images
 
 
@@ -42,8 +48,7 @@ def conv2d_backward(
     if g is not work.images:  # where an activation worked in place, g is there already
         np.copyto(work.images, g)
     work.biases_gradient(biases_gradient)
-    work.kernels_gradient(kernels_gradient)
-    return work.input_gradient(kernels) if propagate else None
+    return work.backward(kernels, kernels_gradient, propagate, lambda _: None)
 
 
 def conv2d_max_pool_forward(
@@ -63,10 +68,11 @@ def conv2d_max_pool_forward(
     work = scratch.layout(
         "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
     )
-    work.unroll()
-    work.multiply(kernels)
-    work.pool(training)
-    work.best += biases[:, None]
+    flat = work.flat(kernels)
+    for block, windows in zip(work.blocks, work.pools, strict=True):
+        work.multiply(flat, block)
+        work.pool(windows, training)
+        np.add(windows.best, biases[:, None], out=windows.best)
     return work.pooled
 
 
@@ -89,11 +95,14 @@ def conv2d_max_pool_backward(
     work = scratch.layout(
         "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
     )
-    rows = work.as_rows(g)
+    rows, pools = work.as_rows(g), work.pools
     np.sum(rows @ work.ones, axis=0, out=biases_gradient)
-    work.unpool(rows)
-    work.kernels_gradient(kernels_gradient)
-    return work.input_gradient(kernels) if propagate else None
+    edges = list(itertools.accumulate((len(windows.best) for windows in pools), initial=0))
+
+    def place(number: int) -> None:
+        work.unpool(pools[number], rows[edges[number] : edges[number + 1]])
+
+    return work.backward(kernels, kernels_gradient, propagate, place)
 
 
 def dense_forward(x: Array, weights: Array, biases: Array, scratch: Scratch) -> Array:

@@ -1,0 +1,122 @@
+"""What the documents say can be done is done here: their Python runs, their commands and links exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from purecnn import mnist
+from test_examples import ORIGINAL
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+IMAGES = 600
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks(path):
+    """Return each Python block of a document, at its own line so that a traceback points there."""
+    text = path.read_text(encoding="utf-8")
+    return [(text[: found.start(1)].count("\n"), found[1]) for found in BLOCK.finditer(text)]
+
+
+def code(path):
+    """Return what a document shows as code, inside a line or in a block of its own."""
+    text = path.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL)
+    return "\n".join([*fenced, *re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))])
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    """MNIST with its first images alone."""
+    whole = mnist.load_data()
+    few = tuple((x[:IMAGES], y[:IMAGES]) for x, y in whole)
+    monkeypatch.setattr(mnist, "load_data", lambda folder=None: few)
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "block"),
+    [
+        pytest.param(path, line, block, id=f"{name(path)}:{line}")
+        for path in DOCUMENTS
+        for line, block in blocks(path)
+    ],
+)
+def test_every_python_block_runs(path, line, block, few_images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n" * line + block, str(path), "exec"), {"__name__": "__main__"})
+
+
+def test_the_readme_has_the_original_program_word_for_word():
+    assert sum(ORIGINAL in block for _, block in blocks(ROOT / "README.md")) == 1
+
+
+def test_the_first_block_trains_a_network_in_twelve_lines():
+    _, first = blocks(ROOT / "README.md")[0]
+    assert len([line for line in first.splitlines() if line]) <= 12
+    assert ".fit(" in first
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_make_target_exists(path):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"^(?:\$ )?make ([a-z][a-z-]*)", code(path), re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_subcommand_and_option_exists(path):
+    pytest.importorskip("click")
+    pytest.importorskip("rich")
+    from purecnn.commands import purecnn
+
+    known = {
+        command: {flag for option in found.params for flag in option.opts} | {"--help"}
+        for command, found in purecnn.commands.items()
+    }
+    used = re.findall(r"^(?:\$ )?(?:\S* )*?(?:\S*/)?purecnn ([a-z]+)(.*)", code(path), re.MULTILINE)
+    used += re.findall(rf"^({'|'.join(known)})( --.*(?:\n +--.*)*)", code(path), re.MULTILINE)
+    for command, rest in used:
+        assert command in known
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", rest.partition("#")[0])) <= known[command]
+
+
+def test_the_readme_names_every_subcommand():
+    pytest.importorskip("click")
+    pytest.importorskip("rich")
+    from purecnn.commands import purecnn
+
+    shown = code(ROOT / "README.md")
+    assert all(f".venv/bin/purecnn {command}" in shown for command in purecnn.commands)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_link_inside_the_repository_leads_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_file_that_is_named_exists(path):
+    named = re.findall(r"(?:src|tests|examples|docs|benchmarks)/[\w./-]+\.(?:py|md|png|txt)\b", code(path))
+    assert [file for file in named if not (ROOT / file).exists()] == []
+
+
+def test_the_readme_tells_every_public_name_of_layers_losses_and_optimizers():
+    from purecnn.layers import LAYERS
+    from purecnn.losses import LOSSES
+    from purecnn.optimizers import OPTIMIZERS
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    losses = [loss for loss, pair in LOSSES.items() if not loss.startswith(("softmax_", "sigmoid_"))]
+    wanted = [*LAYERS, *losses, *(kind.__name__ for kind in OPTIMIZERS.values())]
+    assert [word for word in wanted if f"`{word}`" not in text] == []
