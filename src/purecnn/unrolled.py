@@ -130,9 +130,9 @@ class Convolution:
     Attributes
     ----------
     output : ndarray
-        (P, OH, M, L) with L = OW / P N: first the output, later its gradient.
+        (P, OH, M, L) with L = OW / P N: first the output, later its gradient. With a pooling, of one block.
     images : ndarray
-        The output as (M, OH, OW, N), a view; where P is 1.
+        The output as (M, OH, OW, N), a view; without a pooling.
     blocks : list of Block
         Its rows, some at a time.
     """
@@ -150,8 +150,9 @@ class Convolution:
         _, rows_in, columns_in, batch = x.shape
         self.x, self.stride, self.padding, self.scratch = x, stride, padding, scratch
         self.window, self.maps, self.phases = (height, width), maps, pool[1]
-        self.rows = output_size(rows_in, height, stride[0], padding[0])
-        self.columns = output_size(columns_in, width, stride[1], padding[1]) // self.phases
+        # Rows and columns that fill no pooling window are not computed.
+        self.rows = output_size(rows_in, height, stride[0], padding[0]) // pool[0] * pool[0]
+        self.columns = output_size(columns_in, width, stride[1], padding[1]) // pool[1]
         self.depth, self.line = width * channels, self.columns * batch
         # The input, unrolled: (padded H, KW, C, P, OW / P, N), its borders zero and never written.
         full = self.phases * self.line
@@ -161,27 +162,34 @@ class Convolution:
         if padding != ((0, 0), (0, 0)):
             self.unrolled.fill(0)
         self.is_unrolled = False
-        # The output, for each phase row by row; rows that a stride leaves between them stay zero.
-        self.spread = scratch.array(
-            "output_rows", (self.phases, (self.rows - 1) * stride[0] + 1, maps, self.line), x.dtype
-        )
-        if stride[0] > 1:
-            self.spread.fill(0)
-        self.output = self.spread[:, :: stride[0]]
-        if self.phases == 1:
+        self.row_blocks = self.cut_rows(pool[0])
+        most = max(last - first for first, last in self.row_blocks)
+        # A pooled output is spent at once: one block's memory serves them all, and stays in the cache.
+        self.shared = pool != (1, 1)
+        if self.shared:
+            self.output = scratch.array("output_rows", (pool[1], most, maps, self.line), x.dtype)
+        else:
+            self.output = self.spread[None, :: stride[0]]
             rows = self.output[0].reshape(self.rows, maps, self.columns, batch)
             self.images: Array = rows.transpose(1, 0, 2, 3)
         self.ones = np.ones(self.line, x.dtype)
-        self.row_blocks = self.cut_rows(pool[0])
         self.blocks = [self.block(first, last) for first, last in self.row_blocks]
-        most = max(block.output.shape[1] for block in self.blocks)
-        self.products = scratch.array("products", (self.phases, most, height * self.depth, maps), x.dtype)
+        self.products = scratch.array("products", (pool[1], most, height * self.depth, maps), x.dtype)
+
+    @functools.cached_property
+    def spread(self) -> Array:
+        """The whole gradient row by row, (OH, M, OW N), zeros where a stride leaves rows between."""
+        shape = ((self.rows - 1) * self.stride[0] + 1, self.maps, self.phases * self.line)
+        spread = self.scratch.array("spread", shape, self.x.dtype)
+        if self.stride[0] > 1:
+            spread.fill(0)
+        return spread
 
     def cut_rows(self, multiple: int) -> list[Pair]:
         """Return where each block of output rows begins and ends: by their size alone, whole windows each."""
         row = self.phases * self.line * (self.maps + self.stride[0] * self.depth)
         rows = max(1, BLOCK // row // multiple) * multiple
-        edges = [*range(0, max(1, self.rows - multiple + 1), rows), self.rows]
+        edges = [*range(0, self.rows, rows), self.rows]
         return list(itertools.pairwise(edges))
 
     def block(self, first: int, last: int) -> Block:
@@ -204,7 +212,7 @@ class Convolution:
             (self.phases, last - first, height * self.depth, self.line),
             (self.line * item, step * across, down, item),
         )
-        output = self.output[:, first:last]
+        output = self.output[:, : last - first] if self.shared else self.output[:, first:last]
         part = cut_width(self.maps, height * self.depth, self.line)
         return Block(copies, windows, output, (in_parts(windows, part), in_parts(output, part)))
 
@@ -299,31 +307,23 @@ class Convolution:
     @functools.cached_property
     def ways_back(self) -> list[WayBack]:
         """The views of `input_gradient` for each block, made at its first call."""
-        (phases, spread, maps, line), top = self.spread.shape, self.padding[0][0]
-        ordered = self.spread[0]
-        if phases > 1:
-            # One copy of g with its columns in their own order: the sum of copies then runs 3 times as fast.
-            ordered = self.scratch.array("output_ordered", (spread, maps, phases * line), self.x.dtype)
+        top = self.padding[0][0]
         # Input rows from `begin` to before `end` are complete once the block's last output row is.
         ends = [(last - 1) * self.stride[0] + 1 - top for _, last in self.row_blocks[:-1]]
         edges = [0, *(min(max(end, 0), self.x.shape[1]) for end in ends), self.x.shape[1]]
-        return [
-            self.way_back(ordered, block, *rows)
-            for block, rows in zip(self.row_blocks, itertools.pairwise(edges), strict=True)
-        ]
+        return [self.way_back(number, *rows) for number, rows in enumerate(itertools.pairwise(edges))]
 
-    def way_back(self, g: Array, block: Pair, begin: int, end: int) -> WayBack:
-        """Return the views that take g (spread OH, M, OW N) to input rows `begin` to `end`."""
-        (height, width), maps, batch = self.window, self.maps, self.x.shape[3]
+    def way_back(self, number: int, begin: int, end: int) -> WayBack:
+        """Return the views that take the gradient of block `number` to input rows `begin` to before `end`."""
+        (height, width), maps, batch, g = self.window, self.maps, self.x.shape[3], self.spread
         ordering, unmet, steps = [], [], []
-        if self.phases > 1:
-            shape = (-1, maps, self.columns, self.phases, batch)
-            rows = slice(block[0] * self.stride[0], (block[1] - 1) * self.stride[0] + 1)
-            split = g[rows].reshape(shape)
-            ordering = [
-                (split[:, :, :, p], self.spread[p, rows].reshape(*split.shape[:3], batch))
-                for p in range(self.phases)
-            ]
+        if self.shared:
+            # One copy with the columns in their own order: the sum of copies then runs 3 times as fast.
+            first, last = self.row_blocks[number]
+            rows = g[first * self.stride[0] : (last - 1) * self.stride[0] + 1 : self.stride[0]]
+            split = rows.reshape(last - first, maps, self.columns, self.phases, batch)
+            output = self.blocks[number].output.reshape(self.phases, *split.shape[:3], batch)
+            ordering = [(split[:, :, :, p], output[p]) for p in range(self.phases)]
         shape = (end - begin, width, self.x.shape[0], g.shape[2] // batch, batch)
         unrolled = self.scratch.array("unrolled_gradient", shape, g.dtype)
         lines = unrolled.reshape(end - begin, self.depth, g.shape[2])
@@ -349,7 +349,7 @@ class Convolution:
     def row_ranges(self, begin: int, end: int) -> list[tuple[int, int, int, int]]:
         """Return (first, last, lowest, highest): input rows that meet output rows through the same i."""
         ranges: list[tuple[int, int, int, int]] = []
-        spread, top = self.spread.shape[1], self.padding[0][0]
+        spread, top = len(self.spread), self.padding[0][0]
         for row in range(begin, end):
             lowest, highest = max(0, row + top - spread + 1), min(self.window[0] - 1, row + top)
             if ranges and ranges[-1][2:] == (lowest, highest):
@@ -370,14 +370,11 @@ class Windows(NamedTuple):
         (R, M, L): the largest of each window.
     winners : ndarray
         (cells, R, M, L): whether a cell beat all before it.
-    rest : ndarray
-        Output rows below, too few for a window.
     """
 
     cells: list[Array]
     best: Array
     winners: Array
-    rest: Array
 
 
 class PooledConvolution(Convolution):
@@ -407,12 +404,10 @@ class PooledConvolution(Convolution):
         self.best = best
         self.pooled = best.reshape(high, self.maps, self.columns, x.shape[3]).transpose(1, 0, 2, 3)
         self.pools = []
-        for first, last in self.row_blocks:
+        for (first, last), block in zip(self.row_blocks, self.blocks, strict=True):
             begin, end = first // pool[0], last // pool[0]
-            whole = self.output[:, begin * pool[0] : end * pool[0]]
-            cells = [whole[p, i :: pool[0]] for i in range(pool[0]) for p in range(pool[1])]
-            rest = self.output[:, end * pool[0] : last]
-            self.pools.append(Windows(cells, best[begin:end], winners[:, begin:end], rest))
+            cells = [block.output[p, i :: pool[0]] for i in range(pool[0]) for p in range(pool[1])]
+            self.pools.append(Windows(cells, best[begin:end], winners[:, begin:end]))
 
     def pool(self, windows: Windows, training: bool) -> None:
         """Write the largest cell of each window; in training keep which one beat all before it."""
@@ -440,4 +435,3 @@ class PooledConvolution(Convolution):
         np.logical_not(taken, out=taken)
         np.copyto(windows.cells[0], taken)
         np.multiply(windows.cells[0], g, out=windows.cells[0])
-        windows.rest.fill(0)
