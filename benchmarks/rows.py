@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 DISTURBED = 0.05  # a round in which other programs took more of the cores than this is measured anew
@@ -115,3 +116,21 @@ def duration(seconds: Sequence[float]) -> str:
 def rate(seconds: Sequence[float], count: int) -> str:
     """Median and range of so many images in those times: "250,000 images/s (...)"."""
     return number([count / value for value in seconds], "images/s")
+
+
+def heading(about: dict[str, Any], module: str) -> str:
+    """Date, commit, machine, versions and command in one paragraph."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    command = f"python -m {module} {about['command']}".rstrip()
+    return (
+        f"{about['date']}, commit {about['commit']}; {about['processor']}, {about['cores']} cores, "
+        f"{' '.join(about['flags'])}; {versions}. `{command}`"
+    )
+
+
+def put_between(begin: str, end: str, text: str) -> None:
+    """Put a text between two markers of the readme."""
+    readme = Path(__file__).parent / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    readme.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

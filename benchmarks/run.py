@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks import machine, setup
 from benchmarks.measure import side_by_side
 from benchmarks.processes import import_row, memory_row, prototype_row, share_row
-from benchmarks.rows import Row, table
+from benchmarks.rows import Row, heading, put_between, table
 from benchmarks.worker import ROOT
 from benchmarks.works import WORKS, Work, avx2_only
 
@@ -92,26 +92,13 @@ def measure(given: argparse.Namespace) -> tuple[list[Row], list[str]]:
     return rows, failed
 
 
-def heading(about: dict[str, Any]) -> str:
-    """Date, commit, machine, versions and command in one paragraph."""
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    return (
-        f"{about['date']}, commit {about['commit']}; {about['processor']}, {about['cores']} cores, "
-        f"{' '.join(about['flags'])}; {versions}. `python -m benchmarks.run {about['command']}`".rstrip()
-    )
-
-
 def write(rows: list[Row], about: dict[str, Any]) -> Path:
     """Write the results file and put the table between the markers of the readme."""
     path = HERE / "results" / f"{about['date']}-{about['commit']}.json"
     path.parent.mkdir(exist_ok=True)
     results = {**about, "rows": [row.as_json() for row in rows]}
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    text = f"{before}{BEGIN}\n{heading(about)}\n\n{table(rows)}\n{END}{after}"
-    readme.write_text(text, encoding="utf-8")
+    put_between(BEGIN, END, f"{heading(about, 'benchmarks.run')}\n\n{table(rows)}")
     return path
 
 

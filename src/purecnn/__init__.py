@@ -1,6 +1,10 @@
 """Convolutional neural networks whose arithmetic is NumPy and nothing else."""
 
-from purecnn import mnist
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from purecnn.activation import Activation
 from purecnn.activations import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from purecnn.callbacks import Callback, History
@@ -15,7 +19,6 @@ from purecnn.errors import (
     PureCNNError,
     ShapeError,
 )
-from purecnn.gradients import GradientReport, check_gradients
 from purecnn.layer import Layer
 from purecnn.lists import fit, predict, train
 from purecnn.losses import (
@@ -34,14 +37,18 @@ from purecnn.losses import (
     softmax_cross_entropy,
     softmax_cross_entropy_prime,
 )
-from purecnn.model_file import load, save
 from purecnn.network import Network
 from purecnn.optimizers import SGD, Adam, Optimizer
 from purecnn.pooling import AveragePooling, MaxPooling
 from purecnn.reshape import Flatten, Reshape
 from purecnn.samples import Preprocessing
-from purecnn.schedules import Constant, Cosine, LearningRate, OneCycle
-from purecnn.summary import Summary, summary
+
+if TYPE_CHECKING:
+    from purecnn import mnist
+    from purecnn.gradients import GradientReport, check_gradients
+    from purecnn.model_file import load, save
+    from purecnn.schedules import Constant, Cosine, LearningRate, OneCycle
+    from purecnn.summaries import Summary, summary
 
 __version__ = "0.1.0"
 
@@ -108,3 +115,25 @@ __all__ = [
     "Tanh",
     "train",
 ]
+
+#: What is imported when it is first asked for: they would double what the package adds to an import.
+_LATER = {
+    "mnist": ("mnist",),
+    "gradients": ("GradientReport", "check_gradients"),
+    "model_file": ("load", "save"),
+    "schedules": ("Constant", "Cosine", "LearningRate", "OneCycle"),
+    "summaries": ("Summary", "summary"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for place, names in _LATER.items():
+        if name in names:
+            module = importlib.import_module(f"purecnn.{place}")
+            found = globals()[name] = module if name == place else getattr(module, name)
+            return found
+    raise AttributeError(f"module 'purecnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

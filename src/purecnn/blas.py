@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import glob
 import importlib
 import importlib.util
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
@@ -32,12 +33,13 @@ _looked = False
 def _libraries() -> Iterator[ctypes.CDLL]:
     """Yield the libraries in which NumPy's BLAS may be: NumPy's core (and all it links), then its wheel's."""
     spec = importlib.util.find_spec("numpy._core._multiarray_umath")
-    paths = [Path(spec.origin)] if spec and spec.origin else []
-    for folder in (Path(np.__file__).parent.parent / "numpy.libs", Path(np.__file__).parent / ".dylibs"):
-        paths += sorted(folder.glob("*openblas*"))
+    paths = [spec.origin] if spec and spec.origin else []
+    folder = os.path.dirname(np.__file__)
+    for place in (os.path.join(os.path.dirname(folder), "numpy.libs"), os.path.join(folder, ".dylibs")):
+        paths += sorted(glob.glob(os.path.join(glob.escape(place), "*openblas*")))
     for path in paths:
         try:
-            yield ctypes.CDLL(str(path))
+            yield ctypes.CDLL(path)
         except OSError:
             continue
 

