@@ -93,7 +93,7 @@ def test_a_wrong_shape_is_one_sentence_with_both_shapes(shape):
     with pytest.raises(ShapeError) as error:
         network().predict(np.zeros(shape))
     assert str(error.value) == (
-        f"x must have shape (1, 8, 8), (n, 1, 8, 8), (n, 8, 8) or (n, 64), got {shape}"
+        f"x must have shape (1, 8, 8), (8, 8), (n, 1, 8, 8), (n, 8, 8) or (n, 64), got {shape}"
     )
 
 
@@ -461,3 +461,15 @@ def test_ties_go_to_the_first_cell_in_the_fused_step_too():
 def test_reshape_between_images_and_vectors():
     net = Network([Reshape((64, 1), (1, 8, 8)), Convolutional(kernel_size=3, depth=2), Flatten()])
     assert net.predict(np.zeros((5, 64))).shape == (5, 72)
+
+
+def test_an_untrained_network_learns_the_kind_of_values_anew():
+    x = (images(4) * 255).astype(np.uint8)
+    net, fresh = network(), network()
+    net.predict(x / 255)
+    with pytest.raises(ValueError, match="labels must be from 0 to 2"):
+        net.fit(x / 255, [0, 1, 2, 7])
+    net.fit(x, [0, 1, 2, 0])
+    fresh.fit(x, [0, 1, 2, 0])
+    assert net.preprocessing == fresh.preprocessing
+    assert np.array_equal(net.parameters, fresh.parameters)

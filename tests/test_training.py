@@ -16,6 +16,7 @@ from purecnn import (
     MaxPooling,
     Network,
     ReLU,
+    ShapeError,
     Sigmoid,
     Softmax,
     binary_cross_entropy,
@@ -23,6 +24,7 @@ from purecnn import (
     mse,
     mse_prime,
     train,
+    training,
 )
 from purecnn.callbacks import Callback
 from purecnn.training import LONG
@@ -269,3 +271,35 @@ def test_borders_and_strides_survive_batches_of_changing_size():
         for start in range(0, 24, 10):  # 10, 10, then 4 samples
             manual(readable, x[start : start + 10], y[start : start + 10], 0.1)
     np.testing.assert_allclose(engine.parameters, readable.parameters, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("loss", "prime", "kind", "words"),
+    [
+        (lambda y, p: None, lambda y, p: p, TypeError, "loss must return a number, got NoneType None"),
+        (lambda y, p: p, lambda y, p: p, TypeError, "loss must return a number, got ndarray"),
+        (lambda y, p: 0.0, lambda y, p: p[:1], ShapeError, r"like the prediction, \(2, 3\), got \(1, 3\)"),
+        (lambda y, p: 0.0, lambda y, p: None, ShapeError, r"\(2, 3\), got \(\)"),
+        (lambda y, p: 0.0, lambda y, p: p * np.nan, DivergedError, "loss_prime returned a NaN .* at step 1"),
+    ],
+)
+def test_a_loss_of_ones_own_that_returns_nonsense_is_one_sentence(loss, prime, kind, words):
+    network = Network([Dense(2, 2)])
+    before = network.predict(np.ones((3, 2)))
+    with pytest.raises(kind, match=words):
+        network.fit(np.ones((3, 2)), np.ones((3, 2)), loss=loss, loss_prime=prime)
+    assert np.array_equal(network.predict(np.ones((3, 2))), before)
+
+
+def test_where_no_process_is_to_be_had_threads_give_the_same_bits(monkeypatch):
+    def refuse(*_):
+        raise BlockingIOError("no process")
+
+    x, y = digits(64)
+    found = []
+    for crew in (training.Crew, refuse):
+        monkeypatch.setattr(training, "Crew", crew)
+        network = convolutional()
+        network.fit(x, y, batch_size=64, threads=2)
+        found.append(network.parameters.tobytes())
+    assert found[0] == found[1]

@@ -43,7 +43,7 @@ class Activation(Layer):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return ``output_gradient * activation_prime(input)``."""
-        return output_gradient * self.activation_prime(self.input)
+        return self.receive_gradient(output_gradient) * self.activation_prime(self.input)
 
     def configuration(self) -> dict[str, Any]:
         """Return the two functions: such a layer can be printed, not saved."""

@@ -37,7 +37,7 @@ class Identity(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g."""
-        return output_gradient
+        return self.receive_gradient(output_gradient)
 
 
 class ReLU(ElementWise):
@@ -62,9 +62,10 @@ class ReLU(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g where y > 0."""
+        g = self.receive_gradient(output_gradient)
         y = self.output
         positive = np.greater(y, 0, out=self.buffer("input_gradient", y))
-        return np.multiply(positive, output_gradient, out=positive)
+        return np.multiply(positive, g, out=positive)
 
 
 class LeakyReLU(ElementWise):
@@ -96,11 +97,12 @@ class LeakyReLU(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g (1 if x > 0 else slope)."""
+        g = self.receive_gradient(output_gradient)
         x = self.input
         slope = self.buffer("input_gradient", x)
         np.multiply(x > 0, x.dtype.type(1 - self.slope), out=slope)
         slope += x.dtype.type(self.slope)
-        slope *= output_gradient
+        slope *= g
         return slope
 
     def configuration(self) -> dict[str, Any]:
@@ -137,10 +139,11 @@ class ELU(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g (1 if x > 0 else y + alpha)."""
+        g = self.receive_gradient(output_gradient)
         slope = np.minimum(self.output, 0, out=self.buffer("input_gradient", self.output))
         slope += slope.dtype.type(self.alpha)
         np.copyto(slope, 1, where=self.input > 0)
-        return np.multiply(slope, output_gradient, out=slope)
+        return np.multiply(slope, g, out=slope)
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -176,9 +179,10 @@ class Sigmoid(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g y (1 - y)."""
+        g = self.receive_gradient(output_gradient)
         slope = np.subtract(1, self.output, out=self.buffer("input_gradient", self.output))
         slope *= self.output
-        return np.multiply(slope, output_gradient, out=slope)
+        return np.multiply(slope, g, out=slope)
 
 
 class Tanh(ElementWise):
@@ -194,9 +198,10 @@ class Tanh(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g (1 - y^2)."""
+        g = self.receive_gradient(output_gradient)
         slope = np.multiply(self.output, self.output, out=self.buffer("input_gradient", self.output))
         np.subtract(1, slope, out=slope)
-        return np.multiply(slope, output_gradient, out=slope)
+        return np.multiply(slope, g, out=slope)
 
 
 class Softplus(ElementWise):
@@ -217,8 +222,9 @@ class Softplus(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g sigmoid(x)."""
+        g = self.receive_gradient(output_gradient)
         slope = sigmoid(self.input, self.buffer("input_gradient", self.input))
-        return np.multiply(slope, output_gradient, out=slope)
+        return np.multiply(slope, g, out=slope)
 
 
 class SiLU(ElementWise):
@@ -237,11 +243,12 @@ class SiLU(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g s (1 + x (1 - s))."""
+        g = self.receive_gradient(output_gradient)
         slope = np.subtract(1, self.gate, out=self.buffer("input_gradient", self.gate))
         slope *= self.input
         slope += 1
         slope *= self.gate
-        return np.multiply(slope, output_gradient, out=slope)
+        return np.multiply(slope, g, out=slope)
 
 
 class GELU(ElementWise):
@@ -283,7 +290,8 @@ class GELU(ElementWise):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g (P + x p)."""
-        input_gradient: Array = output_gradient * self.slope
+        g = self.receive_gradient(output_gradient)
+        input_gradient: Array = g * self.slope
         return input_gradient
 
     def configuration(self) -> dict[str, Any]:
@@ -318,7 +326,7 @@ class Softmax(Layer):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return y (g - sum of g y)."""
-        g, y = output_gradient, self.output
+        g, y = self.receive_gradient(output_gradient), self.output
         dx = np.multiply(g, y, out=self.scratch.array("input_gradient", y.shape, y.dtype))
         np.subtract(g, dx.sum(axis=0), out=dx)
         return np.multiply(dx, y, out=dx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,21 @@ def within(name: str, value: float, low: float, high: float = np.inf, *, open_lo
     if not (low < value < high if open_low else low <= value < high):  # a NaN is in no range
         raise ValueError(f"{name} must be a number {bounds}, got {value:g}")
     return float(value)
+
+
+def as_pair(name: str, value: Any) -> tuple[Any, Any]:
+    """Return `value` if it is a pair, samples and their answers.
+
+    Examples
+    --------
+    >>> as_pair("validation_data", 0.1)
+    Traceback (most recent call last):
+    TypeError: validation_data must be a pair (x, y), got float
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        given = f"{type(value).__name__}{f' of {len(value)}' if isinstance(value, Sequence) else ''}"
+        raise TypeError(f"{name} must be a pair (x, y), got {given}")
+    return value[0], value[1]
 
 
 def pair(name: str, value: int | Sequence[int], least: int = 1) -> tuple[int, int]:

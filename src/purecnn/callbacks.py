@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -51,6 +53,13 @@ class Callback:
 
     def epoch(self, epoch: int, history: History) -> None:
         """An epoch is done, validation included."""
+
+
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """Return `callbacks` as a list, if all of them are objects that `fit` can call."""
+    if not isinstance(callbacks, Iterable) or not all(isinstance(one, Callback) for one in callbacks):
+        raise TypeError(f"callbacks must be a list of Callback objects, got {callbacks!r}")
+    return list(callbacks)
 
 
 class PrintEpochs(Callback):

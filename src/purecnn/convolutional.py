@@ -156,7 +156,7 @@ class Convolutional(Layer):
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""
         return kernels_cpu.conv2d_backward(
-            output_gradient,
+            self.receive_gradient(output_gradient),
             self.input,
             self.parameters["kernels"],
             self.gradients["kernels"],

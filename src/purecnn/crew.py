@@ -76,7 +76,11 @@ class Crew:
             with warnings.catch_warnings():
                 # Newer Pythons warn of any thread beside a fork, such as BLAS's; the child runs NumPy alone.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                child = os.fork()
+                try:
+                    child = os.fork()
+                except OSError:
+                    self.close()
+                    raise
             if child == 0:
                 self._serve(worker, parent)
             self._children.append(child)

@@ -91,7 +91,7 @@ class Dense(Layer):
     def backward(self, output_gradient: Array) -> Array | None:
         """Write dW = g @ x.T and db = sum of g over the batch; return weights.T @ g."""
         return kernels_cpu.dense_backward(
-            output_gradient,
+            self.receive_gradient(output_gradient),
             self.input,
             self.parameters["weights"],
             self.gradients["weights"],

@@ -63,9 +63,9 @@ class Dropout(Layer):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient under the same mask."""
+        g = self.receive_gradient(output_gradient)
         if not self.hides:
-            return output_gradient
-        g = output_gradient
+            return g
         return np.multiply(g, self.mask, out=self.scratch.array("input_gradient", g.shape, g.dtype))
 
     def configuration(self) -> dict[str, Any]:

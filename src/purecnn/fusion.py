@@ -1,7 +1,7 @@
 """Which layers run as one: the engine's list of steps for a network's list of layers.
 
 Fusing is invisible: it changes neither parameters nor, but for rounding, results. Layers that nothing here
-knows run as they are, and `trace` runs every layer by itself.
+knows run as they are.
 """
 
 from __future__ import annotations

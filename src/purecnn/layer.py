@@ -25,9 +25,13 @@ Shape = tuple[int, ...]
 
 def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """Return `dtype` if parameters may have it: float32 or float64."""
-    if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
-    return np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
+    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"dtype must be float32 or float64, got {kind}")
+    return kind
 
 
 def sample_shape(shape: int | Sequence[int]) -> Shape:
@@ -101,6 +105,7 @@ class Layer(ABC):
         self.random: np.random.Generator | None = None
         self.scratch = Scratch()
         self._keeps_scratch = False
+        self._taken: tuple[int, np.dtype[Any]] | None = None
 
     # What a layer's author writes -------------------------------------------------------------------------
 
@@ -150,10 +155,10 @@ class Layer(ABC):
         self.input_shape = input_shape
         shapes = self.parameter_shapes()
         for name, parameter in self.parameters.items():
-            if parameter.shape != shapes[name]:
+            if name in shapes and np.shape(parameter) != shapes[name]:
                 self.input_shape, self.output_shape = before
                 raise ShapeError(
-                    f"{self} was given {name} of shape {parameter.shape} for an input of {before[0]}; "
+                    f"{self} was given {name} of shape {np.shape(parameter)} for an input of {before[0]}; "
                     f"an input of {input_shape} wants {shapes[name]}"
                 )
         return self.output_shape
@@ -163,6 +168,32 @@ class Layer(ABC):
         for name, shape in self.parameter_shapes().items():
             self.parameters[name] = initialization.draw(name, shape, self.initialization, gain, rng, dtype)
             self.gradients[name] = np.zeros(shape, dtype)
+
+    def checked_parameters(self) -> dict[str, Array]:
+        """Return the parameters in their order, each an array of the shape that it must have.
+
+        Raises
+        ------
+        ShapeError
+            If one put in by hand has another shape.
+        TypeError
+            If one holds no real numbers.
+        ValueError
+            If one is missing, or is none of this layer's.
+        """
+        shapes = self.parameter_shapes()
+        if self.parameters.keys() != shapes.keys():
+            raise ValueError(
+                f"{self} wants the parameters {', '.join(shapes) or 'of no name'}, "
+                f"got {', '.join(self.parameters) or 'none'}"
+            )
+        found = {name: np.asarray(self.parameters[name]) for name in shapes}
+        for name, array in found.items():
+            if array.dtype.kind not in "fiu":
+                raise TypeError(f"{name} of {self} must hold real numbers, got dtype {array.dtype}")
+            if array.shape != shapes[name]:
+                raise ShapeError(f"{name} of {self} must have shape {shapes[name]}, got {array.shape}")
+        return found
 
     def draw_now(self, rng: np.random.Generator | int | None, dtype: npt.DTypeLike) -> None:
         """Draw at construction if an `rng` was given: the activation that follows is not known yet."""
@@ -195,17 +226,48 @@ class Layer(ABC):
             return input  # the engine's own array, of the right shape and dtype
         self.scratch = Scratch()  # what the last call returned is its caller's
         array = np.asarray(input)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{self} wants an array of real numbers, got dtype {array.dtype}")
         if not self.parameters and array.ndim and array.shape[:-1] != self.input_shape:
             self.bind(array.shape[:-1])
-        if array.shape[:-1] != self.input_shape:
+        if array.shape[:-1] != self.input_shape or not array.shape[-1]:
             raise ShapeError(
                 f"{self} wants an array of shape {(*(self.input_shape or ('?',)), 'N')}, the batch last; "
                 f"got {array.shape}"
             )
         if missing := [name for name in self.parameter_shapes() if name not in self.parameters]:
             raise ValueError(f"{self} has no {missing[0]} yet: give it rng=..., or put it into a network")
+        self.parameters.update(self.checked_parameters())  # a list put in by hand becomes an array
         kind = next((p.dtype for p in self.parameters.values()), array.dtype)
-        return array.astype(kind if kind in (np.float32, np.float64) else np.float32, copy=False)
+        kind = kind if kind in (np.float32, np.float64) else np.dtype(np.float32)
+        self._taken = array.shape[-1], kind
+        return array.astype(kind, copy=False)
+
+    def receive_gradient(self, output_gradient: Array) -> Array:
+        """Check and cast the loss's derivative by the output: the first line of every `backward`.
+
+        Raises
+        ------
+        ValueError
+            If no forward pass came before.
+        ShapeError
+            If `output_gradient` has another shape than that pass's output.
+        """
+        if self._keeps_scratch:
+            return output_gradient  # the engine's own array, of the right shape and dtype
+        if self._taken is None:
+            raise ValueError(f"{self} wants a forward pass before its backward pass, got none")
+        samples, kind = self._taken
+        array, wanted = np.asarray(output_gradient), (*(self.output_shape or ()), samples)
+        if array.shape != wanted or array.dtype.kind not in "fiu":
+            raise ShapeError(
+                f"{self} wants an output gradient of shape {wanted}, like its last output; "
+                f"got {array.dtype} of shape {array.shape}"
+            )
+        for name, parameter in self.parameters.items():
+            if name not in self.gradients:  # a parameter put in by hand
+                self.gradients[name] = np.zeros(parameter.shape, kind)
+        return array.astype(kind, copy=False)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.configuration().items())})"
@@ -215,11 +277,11 @@ class Layer(ABC):
         return {k: v for k, v in self.__dict__.items() if k not in OWN and not isinstance(v, np.ndarray)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, scratch=Scratch(), random=None, _keeps_scratch=False)
+        self.__dict__.update(state, scratch=Scratch(), random=None, _keeps_scratch=False, _taken=None)
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
 
 #: What belongs to one layer object alone, and no copy takes along.
-OWN = {"scratch", "random", "network", "_keeps_scratch"}
+OWN = {"scratch", "random", "network", "_keeps_scratch", "_taken"}

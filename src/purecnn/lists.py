@@ -11,7 +11,7 @@ from purecnn.arguments import within
 from purecnn.callbacks import History, PrintEpochs
 from purecnn.layer import Layer
 from purecnn.losses import LossFunction, LossPrime
-from purecnn.network import Network
+from purecnn.network import Network, as_layers
 from purecnn.optimizers import SGD
 from purecnn.scratch import Array
 
@@ -20,8 +20,8 @@ def as_network(network: Network | Sequence[Layer], dtype: npt.DTypeLike | None =
     """Return the network of a list of layers: the same one for the same list, so that training stays."""
     if isinstance(network, Network):
         return network
-    layers = list(network)
-    held = getattr(layers[0], "network", None) if layers else None
+    layers = as_layers(network)
+    held = getattr(layers[0], "network", None)
     if (
         isinstance(held, Network)
         and len(held) == len(layers)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from purecnn.arguments import within
+from purecnn.errors import ShapeError
 from purecnn.scratch import Array
 
 LossFunction = Callable[[Array, Array], float]
@@ -23,6 +25,14 @@ def _scaled(slope: Array, factor: float, like: Array) -> Array:
     return scaled.astype(like.dtype if like.dtype.kind == "f" else np.float64, copy=False)
 
 
+def _same(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+    """Return both as arrays, the prediction of floats, if they have one shape: they never broadcast."""
+    y, p = np.asarray(y_true), np.asarray(y_pred)
+    if y.shape != p.shape:
+        raise ShapeError(f"y_true must have the shape of y_pred, {p.shape}, got {y.shape}")
+    return y, p if p.dtype.kind == "f" else p.astype(np.float64)
+
+
 def mse(y_true: Array, y_pred: Array) -> float:
     """Mean squared error, ``mean((p - y)^2)`` over all elements.
 
@@ -31,13 +41,15 @@ def mse(y_true: Array, y_pred: Array) -> float:
     >>> mse(np.array([[0.0], [1.0]]), np.array([[0.5], [1.0]]))
     0.125
     """
-    difference = y_pred - y_true
+    y, p = _same(y_true, y_pred)
+    difference = p - y
     return float(np.mean(difference * difference))
 
 
 def mse_prime(y_true: Array, y_pred: Array) -> Array:
     """Return ``2 (p - y) / size``."""
-    return _scaled(y_pred - y_true, 2 / y_pred.size, y_pred)
+    y, p = _same(y_true, y_pred)
+    return _scaled(p - y, 2 / p.size, p)
 
 
 def mean_absolute_error(y_true: Array, y_pred: Array) -> float:
@@ -48,12 +60,14 @@ def mean_absolute_error(y_true: Array, y_pred: Array) -> float:
     >>> mean_absolute_error(np.array([[0.0], [1.0]]), np.array([[0.5], [1.0]]))
     0.25
     """
-    return float(np.mean(np.abs(y_pred - y_true)))
+    y, p = _same(y_true, y_pred)
+    return float(np.mean(np.abs(p - y)))
 
 
 def mean_absolute_error_prime(y_true: Array, y_pred: Array) -> Array:
     """Return ``sign(p - y) / size``, 0 where they are equal."""
-    return _scaled(np.sign(y_pred - y_true), 1 / y_pred.size, y_pred)
+    y, p = _same(y_true, y_pred)
+    return _scaled(np.sign(p - y), 1 / p.size, p)
 
 
 def huber(y_true: Array, y_pred: Array, delta: float = 1.0) -> float:
@@ -66,14 +80,17 @@ def huber(y_true: Array, y_pred: Array, delta: float = 1.0) -> float:
     >>> huber(np.array([[0.0], [0.0]]), np.array([[1.0], [3.0]]))
     1.5
     """
-    size = np.abs(y_pred - y_true)
+    y, p = _same(y_true, y_pred)
+    delta, size = within("delta", delta, 0, open_low=True), np.abs(p - y)
     near = np.minimum(size, delta)
     return float(np.mean(near * (size - near / 2)))
 
 
 def huber_prime(y_true: Array, y_pred: Array, delta: float = 1.0) -> Array:
     """Return ``d / size`` where ``|d| <= delta``, else ``delta sign(d) / size``."""
-    return _scaled(np.clip(y_pred - y_true, -delta, delta), 1 / y_pred.size, y_pred)
+    y, p = _same(y_true, y_pred)
+    delta = within("delta", delta, 0, open_low=True)
+    return _scaled(np.clip(p - y, -delta, delta), 1 / p.size, p)
 
 
 def _inside(p: Array) -> Array:
@@ -96,14 +113,16 @@ def binary_cross_entropy(y_true: Array, y_pred: Array) -> float:
     >>> round(binary_cross_entropy(np.array([[1.0]]), np.array([[0.5]])), 6)
     0.693147
     """
-    p = _inside(y_pred)
-    return float(np.mean(-y_true * np.log(p) - (1 - y_true) * np.log1p(-p)))
+    y, p = _same(y_true, y_pred)
+    p = _inside(p)
+    return float(np.mean(-y * np.log(p) - (1 - y) * np.log1p(-p)))
 
 
 def binary_cross_entropy_prime(y_true: Array, y_pred: Array) -> Array:
     """Return ``((1 - y) / (1 - p) - y / p) / size``."""
-    p = _inside(y_pred)
-    return _scaled((1 - y_true) / (1 - p) - y_true / p, 1 / p.size, p)
+    y, p = _same(y_true, y_pred)
+    p = _inside(p)
+    return _scaled((1 - y) / (1 - p) - y / p, 1 / p.size, p)
 
 
 def categorical_cross_entropy(y_true: Array, y_pred: Array) -> float:
@@ -121,14 +140,15 @@ def categorical_cross_entropy(y_true: Array, y_pred: Array) -> float:
     >>> round(categorical_cross_entropy(np.array([1]), np.array([[0.5], [0.5]])), 6)
     0.693147
     """
-    y_true = columns(y_true, y_pred)
-    return float(-np.sum(y_true * np.log(_above_zero(y_pred))) / y_pred.shape[1])
+    y, p = _same(columns(y_true, y_pred), y_pred)
+    return float(-np.sum(y * np.log(_above_zero(p))) / p.shape[1])
 
 
 def categorical_cross_entropy_prime(y_true: Array, y_pred: Array) -> Array:
     """Return ``-y / p / N``."""
-    p = _inside(y_pred)
-    return _scaled(columns(y_true, p) / p, -1 / p.shape[1], p)
+    y, p = _same(columns(y_true, y_pred), y_pred)
+    p = _inside(p)
+    return _scaled(y / p, -1 / p.shape[1], p)
 
 
 def softmax_cross_entropy_both(y_true: Array, logits: Array) -> tuple[float, Array]:
@@ -162,12 +182,12 @@ def softmax_cross_entropy(y_true: Array, logits: Array) -> float:
     >>> softmax_cross_entropy(np.array([0]), np.array([[1000.0], [0.0]]))
     0.0
     """
-    return softmax_cross_entropy_both(y_true, logits)[0]
+    return softmax_cross_entropy_both(*_same(columns(y_true, logits), logits))[0]
 
 
 def softmax_cross_entropy_prime(y_true: Array, logits: Array) -> Array:
     """Return ``(softmax(z) sum over classes of y - y) / N``."""
-    return softmax_cross_entropy_both(y_true, logits)[1]
+    return softmax_cross_entropy_both(*_same(columns(y_true, logits), logits))[1]
 
 
 def sigmoid_binary_cross_entropy_both(y_true: Array, logits: Array) -> tuple[float, Array]:
@@ -197,12 +217,72 @@ def sigmoid_binary_cross_entropy_prime(y_true: Array, logits: Array) -> Array:
 
 
 def columns(y: Array, like: Array) -> Array:
-    """Return labels ``(N,)`` as one-hot columns ``(classes, N)`` beside `like`; columns unchanged."""
-    if y.ndim == like.ndim:
-        return y.astype(like.dtype, copy=False)
-    hot = np.zeros(like.shape, like.dtype)
-    hot[y, np.arange(like.shape[1])] = 1
-    return hot
+    """Return labels ``(N,)`` as one-hot columns ``(classes, N)`` beside `like`; columns in its shape.
+
+    Raises
+    ------
+    ShapeError
+        If there are not as many as in `like`.
+    ValueError
+        If a label is none of the classes.
+    """
+    y, like = np.asarray(y), np.asarray(like)
+    if y.shape == like.shape and y.dtype == like.dtype and y.dtype.kind == "f":
+        return y
+    kind = like.dtype if like.dtype.kind == "f" else np.dtype(np.float64)
+    if y.ndim == 1 and y.dtype.kind in "iu" and like.ndim == 2 and y.shape == like.shape[1:]:
+        if y.size and (y.min() < 0 or y.max() >= len(like)):
+            worst = y.min() if y.min() < 0 else y.max()
+            raise ValueError(f"labels must be from 0 to {len(like) - 1}, got {worst}")
+        hot = np.zeros(like.shape, kind)
+        hot[y, np.arange(like.shape[1])] = 1
+        return hot
+    if y.size != like.size or y.shape[-1:] != like.shape[-1:]:
+        raise ShapeError(
+            f"y_true must be columns like the prediction, {like.shape}, or integer labels {like.shape[-1:]}, "
+            f"got {y.dtype} of shape {y.shape}"
+        )
+    return y.reshape(like.shape).astype(kind, copy=False)
+
+
+def check_targets(loss: Loss, y: Array, last: str, output_shape: tuple[int, ...]) -> None:
+    """Refuse targets and outputs from which a loss would learn nothing, or nonsense.
+
+    Parameters
+    ----------
+    loss : Loss
+        What is to be lowered.
+    y : ndarray
+        Labels ``(n,)`` or values, the samples first.
+    last : str
+        Class of the network's last layer.
+    output_shape : tuple of int
+        Of one sample.
+
+    Raises
+    ------
+    ValueError
+        If a binary cross-entropy gets a target outside 0 to 1, or a Softmax has a single output.
+    ShapeError
+        If a cross-entropy over classes gets outputs that are no vectors.
+    """
+    if last == "Softmax" and output_shape == (1,):
+        raise ValueError(
+            "a Softmax over 1 output is always 1 and learns nothing: "
+            "wanted one output a class, or Sigmoid in its place"
+        )
+    over_classes = (categorical_cross_entropy, softmax_cross_entropy)
+    if loss.function in over_classes and len(output_shape) != 1:
+        raise ShapeError(
+            f"a cross-entropy over classes wants a vector of outputs a sample, got {output_shape}: "
+            f"put Flatten() before the last layers"
+        )
+    if loss.function in (binary_cross_entropy, sigmoid_binary_cross_entropy) and y.ndim > 1:
+        least, most = y.min(), y.max()
+        if least < 0 or most > 1:
+            raise ValueError(
+                f"targets of a binary cross-entropy must be from 0 to 1, got {least if least < 0 else most}"
+            )
 
 
 @dataclass(frozen=True)
@@ -267,6 +347,10 @@ def as_loss(loss: str | Loss | LossFunction, prime: LossPrime | None = None) -> 
     ValueError: loss must be one of mse, mean_absolute_error, huber, binary_cross_entropy, \
 categorical_cross_entropy, softmax_cross_entropy, sigmoid_binary_cross_entropy, got 'mes'
     """
+    if isinstance(loss, Loss | str) and prime is not None:
+        raise ValueError(
+            f"loss_prime belongs to a loss of one's own; {loss!r:.60} has its derivative already"
+        )
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
@@ -276,6 +360,8 @@ categorical_cross_entropy, softmax_cross_entropy, sigmoid_binary_cross_entropy, 
     for known in LOSSES.values():
         if known.function is loss and prime in (None, known.prime):
             return known
+    if not callable(loss):
+        raise TypeError(f"loss must be one of {', '.join(LOSSES)} or a function, got {loss!r}")
     if prime is None:
         raise ValueError(f"{loss!r} is no loss of this package: give its derivative too, as loss_prime")
     return Loss(loss, prime)

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn import blas
-from purecnn.arguments import positive
-from purecnn.callbacks import Callback, History, PrintEpochs
+from purecnn.arguments import as_pair, positive
+from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.errors import ShapeError
 from purecnn.fusion import fuse
 from purecnn.layer import Layer, Shape, as_dtype, sample_shape
-from purecnn.losses import Loss, LossFunction, LossPrime, as_loss, columns, suitable_loss
+from purecnn.losses import Loss, LossFunction, LossPrime, as_loss, check_targets, columns, suitable_loss
 from purecnn.optimizers import Optimizer, as_optimizer
 from purecnn.parallel import Team, as_threads
 from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
@@ -28,6 +28,21 @@ from purecnn.training import Trainer
 
 #: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads.
 CHUNK = 128
+
+
+def as_layers(layers: Any) -> list[Layer]:
+    """Return `layers` as a list, if it is one that a network can be made of."""
+    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+        raise TypeError(f"a network is made of a list of layers, got {layers!r}")
+    found = list(layers)
+    if not found:
+        raise ValueError("a network needs at least one layer, got none")
+    for place, layer in enumerate(found):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
+        if any(layer is other for other in found[:place]):
+            raise ValueError(f"layer {place}, {layer}, stands in this network twice")
+    return found
 
 
 class Network(Sequence[Layer]):
@@ -73,20 +88,16 @@ class Network(Sequence[Layer]):
         dtype: npt.DTypeLike | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> None:
-        self.layers = list(layers)
-        if not self.layers:
-            raise ValueError("a network needs at least one layer, got none")
-        for place, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
-            if any(layer is other for other in self.layers[:place]):
-                raise ValueError(f"layer {place}, {layer}, stands in this network twice")
+        self.layers = as_layers(layers)
         self.seed = as_seed(seed)
         drawn = [p.dtype for layer in self.layers for p in layer.parameters.values()]
         self.dtype = as_dtype(dtype if dtype is not None else drawn[0] if drawn else np.float32)
+        if not isinstance(preprocessing, Preprocessing | None):
+            raise TypeError(f"preprocessing must be a Preprocessing, got {preprocessing!r}")
         self.preprocessing = preprocessing or Preprocessing()
         self.input_shape: Shape | None = None
-        self.parameters: Array = np.zeros(0, self.dtype)
+        self._parameters: Array = np.zeros(0, self.dtype)
+        self._places: list[tuple[Layer, int, Shape | None, dict[str, Array]]] = []
         self.epochs = self.updates = 0
         self.optimizer: Optimizer | None = None
         self._steps: list[Layer] | None = None
@@ -116,12 +127,26 @@ class Network(Sequence[Layer]):
         return f"Network([{', '.join(map(repr, self.layers))}])"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_idle", "_lock", "_steps")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_idle", "_lock", "_steps", "_places")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _idle=deque(maxlen=16), _lock=threading.Lock(), _steps=None)
+        self.__dict__.update(state, _idle=deque(maxlen=16), _lock=threading.Lock(), _steps=None, _places=[])
+        if self.input_shape is not None:
+            self.keep()
 
     # Shapes and parameters --------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> Array:
+        """The flat vector of all parameters; setting it sets their values."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: npt.ArrayLike) -> None:
+        array = as_array("parameters", values)
+        if array.shape != self._parameters.shape:
+            raise ShapeError(f"parameters must have shape {self._parameters.shape}, got {array.shape}")
+        self._parameters[...] = array
 
     def bind(self, input_shape: int | Sequence[int]) -> Shape:
         """Fix the shape of one sample, draw the parameters that are still missing; return the output's shape.
@@ -131,6 +156,7 @@ class Network(Sequence[Layer]):
         ShapeError
             If a layer can't take what the layer before it gives, or the last one gives no vector.
         """
+        self.layers = as_layers(self.layers)
         shape = self.input_shape = sample_shape(input_shape)
         for place, layer in enumerate(self.layers):
             layer.position = place
@@ -142,28 +168,46 @@ class Network(Sequence[Layer]):
             if layer.parameter_shapes() and not layer.parameters:
                 behind = (f.gain for f in self.layers[place + 1 :] if f.gain or f.parameter_shapes())
                 layer.draw(stream(self.seed, PARAMETERS, place), self.dtype, next(behind, "") or "glorot")
-        self._steps = None
-        self._idle.clear()
-        self.gather()
+        self.keep()
         return shape
 
     def gather(self) -> None:
-        """Make all parameters views of one flat vector; an array put in by hand is taken in."""
-        parts = [(layer, name) for layer in self.layers for name in layer.parameters]
-        owner = self.parameters.base if isinstance(self.parameters.base, np.ndarray) else self.parameters
-        if parts and all(layer.parameters[name].base is owner for layer, name in parts):
+        """Take in what was changed by hand since the last use.
+
+        An array put into a layer's `parameters` gives them its values; layers put into `layers`, and those
+        that another network or a call of their own bound to another place or shape, are bound anew.
+        """
+        if self.input_shape is None:
             return
-        arrays = [layer.parameters[name] for layer, name in parts]
-        flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0)
-        self.move(np.empty(flat.size, self.dtype), flat)
+        if len(self._places) != len(self.layers) or any(
+            layer is not held or layer.position != place or layer.input_shape != shape
+            for layer, (held, place, shape, _) in zip(self.layers, self._places, strict=True)
+        ):
+            self.bind(self.input_shape)
+        elif any(
+            len(layer.parameters) != len(views)
+            or any(layer.parameters.get(name) is not view for name, view in views.items())
+            for layer, _, _, views in self._places
+        ):
+            self.keep()
+
+    def keep(self) -> None:
+        """Make the layers' parameters views of the flat vector, which is made anew where its size changed."""
+        arrays = [array.ravel() for layer in self.layers for array in layer.checked_parameters().values()]
+        flat = np.concatenate(arrays) if arrays else np.zeros(0)
+        fits = flat.shape == self._parameters.shape
+        self.move(self._parameters if fits else np.empty(flat.size, self.dtype), flat)
 
     def move(self, home: Array, values: Array | None = None) -> None:
         """Keep the parameters in the flat array `home` from now on, with `values` or those they have."""
-        home[...] = self.parameters if values is None else values
-        self.parameters = home
+        home[...] = self._parameters if values is None else values
+        self._parameters, self._places = home, []
         for layer, views in zip(self.layers, self.views(home), strict=True):
-            layer.parameters = views
+            # The same dict as before: replicas at work, and layers fused with others, look there.
+            layer.parameters.clear()
+            layer.parameters.update(views)
             layer.gradients = {name: np.zeros_like(view) for name, view in views.items()}
+            self._places.append((layer, layer.position, layer.input_shape, views))
         self._steps = None
         self._idle.clear()
 
@@ -199,14 +243,23 @@ class Network(Sequence[Layer]):
     def receive(self, x: Any) -> tuple[Array, bool]:
         """Check raw samples and bind to them at first sight; return rows ``(n, values)`` and whether lone."""
         array = as_array("x", x)
+        if array.dtype.kind == "f" and array.dtype.itemsize > self.dtype.itemsize:
+            least, most = float(array.min()), float(array.max())
+            limit = float(np.finfo(self.dtype).max)
+            if max(-least, most) > limit:
+                raise ValueError(
+                    f"x must hold numbers within {self.dtype}'s range, at most {limit:.3g} in size; "
+                    f"got {least if -least > most else most:.3g}"
+                )
         if self.input_shape is None:
             axes = next((f.sample_axes for f in self.layers if f.sample_axes is not None), None)
             self.bind(infer_shape(array, wants_images=axes == 3))
         else:
             self.gather()
-        self.preprocessing.learn(array)
+        batch = as_batch(array, self.input_shape or ())
+        self.preprocessing.learn(array, anew=self.updates == 0)
         self.preprocessing.check(array)
-        return as_batch(array, self.input_shape or ())
+        return batch
 
     # Training ---------------------------------------------------------------------------------------------
 
@@ -274,8 +327,11 @@ class Network(Sequence[Layer]):
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
         rows, _ = self.receive(x)
         targets = self.targets(y, len(rows))
-        watchers = [*callbacks, *([PrintEpochs()] if verbose else [])]
+        watchers = [*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])]
         history, chosen = History(), self.loss(loss, loss_prime, targets)
+        if validation_data is not None:
+            x_validation, y_validation = as_pair("validation_data", validation_data)
+            self.targets(y_validation, len(self.receive(x_validation)[0]))
         starts = range(0, len(rows), batch_size)
         trainer = Trainer(
             self,
@@ -283,7 +339,7 @@ class Network(Sequence[Layer]):
             self.continued(optimizer, learning_rate),
             rows,
             targets,
-            batch_size,
+            min(batch_size, len(rows)),
             threads,
             self.seed,
         )
@@ -300,6 +356,7 @@ class Network(Sequence[Layer]):
                     losses.append(trainer.step(taken) * len(taken))
                     for watcher in watchers:
                         watcher.step(epoch, step, losses[-1] / len(taken))
+                    self.gather()  # a callback may have put an array into a layer
                 self.epochs += 1
                 history.loss.append(sum(losses) / len(rows))
                 history.seconds.append(time.perf_counter() - begin)
@@ -320,11 +377,21 @@ class Network(Sequence[Layer]):
 
     def loss(self, loss: str | Loss | LossFunction | None, prime: LossPrime | None, targets: Targets) -> Loss:
         """Return the loss asked for, or the one that suits the last layer and the targets."""
-        return as_loss(loss or suitable_loss(type(self.layers[-1]).__name__, targets.are_labels), prime)
+        if loss is None and prime is not None:
+            raise ValueError("loss_prime wants the loss that it is the derivative of beside it, got none")
+        last = type(self.layers[-1]).__name__
+        found = as_loss(suitable_loss(last, targets.are_labels) if loss is None else loss, prime)
+        check_targets(found, targets.values, last, self.output_shape or ())
+        return found
 
     def targets(self, y: Any, samples: int) -> Targets:
         """Check the answers to `samples` samples."""
-        return Targets.check(y, samples, int(np.prod(self.output_shape or ())))
+        outputs, classes = int(np.prod(self.output_shape or ())), self.preprocessing.classes
+        if len(classes) not in (0, outputs):
+            raise ValueError(
+                f"preprocessing must name no classes or one for each of {outputs} outputs, got {len(classes)}"
+            )
+        return Targets.check(y, samples, outputs)
 
     # Use --------------------------------------------------------------------------------------------------
 
@@ -397,9 +464,12 @@ class Network(Sequence[Layer]):
         """
         rows, _ = self.receive(x)
         targets = self.targets(y, len(rows))
+        # a loss of one's own needs no derivative here
+        asked = Loss(loss, loss) if callable(loss) else loss  # type: ignore[arg-type]
+        chosen = self.loss(asked, None, targets)
         found = self.outputs(rows, threads)
-        everything = targets.batch(slice(None), found.dtype)
+        inside = np.moveaxis(found, 0, -1)
         return {
-            "loss": self.loss(loss, None, targets).function(columns(everything, found.T), found.T),
+            "loss": chosen.function(columns(targets.batch(slice(None), found.dtype), inside), inside),
             "accuracy": float(np.mean(answers(found) == targets.classes())),
         }

@@ -215,7 +215,7 @@ def as_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None)
         if learning_rate is not None:
             raise ValueError(f"learning_rate belongs to {optimizer!r}: give it there, not beside it")
         return optimizer
-    if optimizer not in OPTIMIZERS:
+    if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
     made = OPTIMIZERS[optimizer]
     return made() if learning_rate is None else made(learning_rate)

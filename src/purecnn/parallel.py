@@ -22,6 +22,8 @@ from purecnn.scratch import Array
 WIDTH = 64
 #: A batch of 32 is still worth two threads.
 LEAST = 16
+#: More shards than this only take memory: each has a gradient of its own.
+MOST = 64
 #: NumPy copies operands whose runs are shorter than its buffer (8192 values by default) before it computes:
 #: on runs of 768 floats a maximum took 33 us with that buffer and 13 with this one.
 BUFFER = 1024
@@ -42,7 +44,8 @@ def as_threads(threads: int | None) -> int:
 def shard_count(batch_size: int) -> int:
     """Return into how many shards a batch is cut: a power of two, of the batch size alone.
 
-    Shards of `WIDTH` samples where there are at least two of them; else two, of at least `LEAST`; else one.
+    Shards of `WIDTH` samples where there are at least two of them, wider ones past `MOST`; else two, of at
+    least `LEAST`; else one.
 
     Examples
     --------
@@ -51,7 +54,7 @@ def shard_count(batch_size: int) -> int:
     """
     if batch_size < 2 * LEAST:
         return 1
-    return 1 << max(1, (batch_size // WIDTH).bit_length() - 1)
+    return min(MOST, 1 << max(1, (batch_size // WIDTH).bit_length() - 1))
 
 
 def shard_bounds(samples: int, shards: int) -> list[tuple[int, int]]:

@@ -82,8 +82,9 @@ class MaxPooling(Pooling):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, at the winners' places."""
+        g = self.receive_gradient(output_gradient)
         return kernels_cpu.max_pool_backward(
-            output_gradient, self.winners, self.input.shape, self.pool_size, self.stride, self.scratch
+            g, self.winners, self.input.shape, self.pool_size, self.stride, self.scratch
         )
 
 
@@ -114,6 +115,5 @@ class AveragePooling(Pooling):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, shared out over each window."""
-        return kernels.average_pool_backward(
-            output_gradient, self.input.shape, self.pool_size, self.stride, self.scratch
-        )
+        g = self.receive_gradient(output_gradient)
+        return kernels.average_pool_backward(g, self.input.shape, self.pool_size, self.stride, self.scratch)

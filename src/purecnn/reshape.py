@@ -57,7 +57,7 @@ class Reshape(Layer):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient in the input's shape."""
-        return output_gradient.reshape(self.input.shape)
+        return self.receive_gradient(output_gradient).reshape(self.input.shape)
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -86,4 +86,4 @@ class Flatten(Layer):
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient in the input's shape."""
-        return output_gradient.reshape(self.input.shape)
+        return self.receive_gradient(output_gradient).reshape(self.input.shape)

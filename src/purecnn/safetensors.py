@@ -91,6 +91,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
     ...     read_safetensors(file)
     ({'bias': array([1., 2.])}, {'made': 'by hand'})
     """
+    _check_path(path)
     # Asked before opening: to open a pipe would wait for its writer.
     if os.path.exists(path) and not os.path.isfile(path):
         raise FileFormatError(f"{os.fspath(path)}: not a regular file, wanted a safetensors file")
@@ -138,6 +139,7 @@ def write_safetensors(
         ...
     TypeError: tensor 'weights' has dtype complex128, wanted one of U64, I64, F64, F32, ...
     """
+    _check_path(path)
     header, arrays = _prepare(tensors, metadata or {})
     target = os.path.realpath(path)  # through a symbolic link, the file that it points to is replaced
     if os.path.exists(target) and not os.path.isfile(target):
@@ -153,10 +155,17 @@ def write_safetensors(
         if os.path.exists(target):
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError):  # the temporary name, or none, says nothing to whoever chose this one
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
+
+
+def _check_path(path: Path) -> None:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise TypeError(f"path must be the name of a file, got {path!r}")
 
 
 def _as_bytes(array: NDArray[Any]) -> memoryview:

@@ -51,11 +51,15 @@ class Preprocessing:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         self.classes = tuple(str(name) for name in self.classes)
+        self._learnt: tuple[str, float] | None = None  # kind and scale before they were learnt
 
-    def learn(self, x: Array) -> None:
-        """Take the kind of raw values from the first data, where it is not known yet."""
+    def learn(self, x: Array, anew: bool = False) -> None:
+        """Take the kind of raw values from the first data; `anew`, also where it was learnt before."""
+        if anew and self._learnt:
+            self.kind, self.scale = self._learnt
         if self.kind != "any":
             return
+        self._learnt = self.kind, self.scale
         self.kind = "bytes" if x.dtype == np.uint8 else "numbers"
         if self.kind == "bytes" and (self.scale, self.shift) == (1.0, 0.0):
             self.scale = 1 / 255
@@ -129,6 +133,7 @@ def as_batch(x: Array, shape: Shape) -> tuple[Array, bool]:
     ======================================================================  ============================
     exactly `shape`, or a column ``(n, 1)`` where `shape` is ``(n,)``       a lone sample
     one more axis in front; images without their channel axis; flat rows    a batch, the samples first
+    one image without its channel axis, where that is no batch of rows      a lone sample
     ======================================================================  ============================
 
     Raises
@@ -143,8 +148,11 @@ def as_batch(x: Array, shape: Shape) -> tuple[Array, bool]:
     without_channel = shape[1:] if len(shape) == 3 and shape[0] == 1 else None
     if x.ndim >= 1 and x.shape[1:] in (shape, column, without_channel, (values,)):
         return x.reshape(len(x), values), False
+    if x.shape == without_channel:
+        return x.reshape(1, values), True
     forms = [str(shape), f"(n, {', '.join(map(str, shape))})"]
     if without_channel:
+        forms.insert(1, str(without_channel))
         forms.append(f"(n, {', '.join(map(str, without_channel))})")
     if len(shape) > 1:
         forms.append(f"(n, {values})")
@@ -236,4 +244,5 @@ class Targets:
 
 def answers(outputs: Array) -> Array:
     """Return the class that each row of outputs names: the largest, or for a lone output, above 0.5."""
+    outputs = outputs.reshape(len(outputs), -1)
     return (outputs[:, 0] > 0.5).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)

@@ -129,6 +129,8 @@ def summary(network: Network | Sequence[Layer], input_shape: int | Sequence[int]
     network = as_network(network)
     if input_shape is not None:
         network.bind(input_shape)
+    else:
+        network.gather()
     if network.input_shape is None:
         raise ValueError(
             "this network has no input shape yet, and no input_shape was given: a shape of one sample, "

@@ -12,7 +12,7 @@ import numpy as np
 from purecnn import blas
 from purecnn.activation import Activation
 from purecnn.crew import Crew, can_fork, shared_zeros
-from purecnn.errors import DivergedError
+from purecnn.errors import DivergedError, ShapeError
 from purecnn.layer import Layer
 from purecnn.losses import Loss, columns
 from purecnn.optimizers import Optimizer
@@ -75,26 +75,32 @@ class Trainer:
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
+        if not any(layer.parameters for layer in network):
+            raise ValueError("this network has no parameters to train")
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.x, self.y, self.seed = x, y, seed
         self.shards = shard_count(batch_size)
         self._blas = blas.single_threaded()
         told = self._blas.__enter__()
-        workers = min(as_threads(threads), self.shards) if told else 1
-        forks = workers > 1 and can_fork() and all(map(is_own, (*network, optimizer, loss.function)))
-        zeros = shared_zeros if forks else np.zeros
+        try:
+            workers = min(as_threads(threads), self.shards) if told else 1
+            own = all(map(is_own, (*network, optimizer, loss.function)))
+            self.team = self.gather_team(workers, batch_size, workers > 1 and own and can_fork())
+        except BaseException:
+            self._blas.__exit__(None, None, None)
+            raise
+
+    def gather_team(self, workers: int, batch_size: int, forks: bool) -> Crew | Team:
+        """Lay out what a step needs, in shared memory where workers are processes, and gather the workers."""
+        zeros, network = shared_zeros if forks else np.zeros, self.network
         if forks:
             network.move(shared_zeros(network.parameters.size, network.dtype))
         layers: list[Layer] = network.steps()
-        self.loss = loss
-        self.joint = loss.joint is not None and type(layers[-1]).__name__ == loss.activation
-        if self.joint:
-            layers = layers[:-1]
-        trained = [i for i, layer in enumerate(layers) if layer.parameters]
-        if not trained:
-            raise ValueError("this network has no parameters to train")
-        self.first, self.layers = trained[0], layers
-        self.network, self.optimizer, self.x, self.y, self.seed = network, optimizer, x, y, seed
+        self.joint = self.loss.joint is not None and type(layers[-1]).__name__ == self.loss.activation
+        self.layers = layers[:-1] if self.joint else layers
+        self.first = next(i for i, layer in enumerate(layers) if layer.parameters)
         self.parameters: Array = network.parameters
-        optimizer.begin(self.parameters, zeros)
+        self.optimizer.begin(self.parameters, zeros)
         self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(self.shards)]
         self.views = [self.by_step(network.views(gradient)) for gradient in self.gradients]
         # What a step is about, for every worker to read, and what it found.
@@ -102,7 +108,13 @@ class Trainer:
         self.numbers, self.factors = zeros(3, np.int64), zeros(8, np.float64)
         self.sessions: list[Session | None] = [None] * workers
         self.forks = forks
-        self.team = Crew(workers, self.work) if forks else Team(workers, self.work)
+        if not forks:
+            return Team(workers, self.work)
+        try:
+            return Crew(workers, self.work)
+        except OSError:  # no process or no semaphore to be had: threads give the same bits
+            self.forks = False
+            return Team(workers, self.work)
 
     def by_step(self, views: list[dict[str, Array]]) -> list[dict[str, Array]]:
         """Return the views of the network's layers for the steps that stand for them."""
@@ -202,12 +214,27 @@ class Trainer:
             loss, gradient = self.loss.joint(target, output)
         else:
             target = columns(target, output)
-            loss, gradient = self.loss.function(target, output), self.loss.prime(target, output)
-            gradient = np.array(gradient, output.dtype)  # a loss of one's own may return anything like it
+            loss, gradient = self.own(
+                self.loss.function(target, output), self.loss.prime(target, output), output
+            )
         factor = weight * self.carried
         if factor != 1.0:
             gradient *= output.dtype.type(factor)
         return loss * weight, gradient
+
+    def own(self, loss: Any, gradient: Any, output: Array) -> tuple[float, Array]:
+        """Check what the two functions of a loss returned: a user may have written them."""
+        if np.ndim(loss) or not isinstance(loss, int | float | np.number):
+            raise TypeError(f"loss must return a number, got {type(loss).__name__} {loss!r}")
+        if np.shape(gradient) != output.shape:
+            raise ShapeError(
+                f"loss_prime must return an array like the prediction, {output.shape}, "
+                f"got {np.shape(gradient)}"
+            )
+        found = np.array(gradient, output.dtype)
+        if not is_own(self.loss.prime) and not np.isfinite(found).all():
+            raise DivergedError(f"loss_prime returned a NaN or infinity at step {self.network.updates}")
+        return float(loss), found
 
     def update(self, shards: int, start: int, stop: int) -> None:
         """Add a stretch of the shards' gradients in their tree, and let the optimizer do its work on it."""
