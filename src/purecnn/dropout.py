@@ -54,10 +54,11 @@ class Dropout(Layer):
         kept = np.greater_equal(
             words[: self.input.size].reshape(shape), hidden, out=self.scratch.array("kept", shape, bool)
         )
-        self.mask: Array = np.multiply(
-            kept, dtype.type(65536 / (65536 - hidden)), out=self.scratch.array("mask", shape, dtype)
-        )
-        output = self.scratch.array("output", shape, dtype)
+        # Cast in the input's own order in memory, then scale: NumPy is slow at booleans times floats.
+        self.mask = self.scratch.like("mask", self.input)
+        np.copyto(self.mask, kept)
+        self.mask *= dtype.type(65536 / (65536 - hidden))
+        output = self.scratch.like("output", self.input)
         np.multiply(self.input, self.mask, out=output)
         return output
 
@@ -66,7 +67,7 @@ class Dropout(Layer):
         g = self.receive_gradient(output_gradient)
         if not self.hides:
             return g
-        return np.multiply(g, self.mask, out=self.scratch.array("input_gradient", g.shape, g.dtype))
+        return np.multiply(g, self.mask, out=self.scratch.like("input_gradient", self.mask))
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -202,10 +202,18 @@ class Convolution:
         full = self.phases * self.line
         split = self.unrolled[top + begin : top + end, ..., :full]
         split = split.reshape(*split.shape[:3], self.phases, self.columns, batch)
-        copies = [
-            (split[:, j, :, p, cells], self.x[:, begin:end, pixels].transpose(1, 0, 2, 3))
-            for j, p, cells, pixels in self.meetings(self.phases)
-        ]
+        source = self.x[:, begin:end]
+        if self.padding[1] == (0, 0):
+            # Nothing is cut off at the sides: all columns of the window are one view, copied by one call.
+            channel, line, pixel, sample = source.strides
+            move = self.stride[1] * pixel
+            strides = (line, pixel, channel, move, self.phases * move, sample)
+            copies = [(split, as_strided(source, split.shape, strides))]
+        else:
+            copies = [
+                (split[:, j, :, p, cells], source[:, :, pixels].transpose(1, 0, 2, 3))
+                for j, p, cells, pixels in self.meetings(self.phases)
+            ]
         across, _, down, _ = self.unrolled.strides
         windows = as_strided(
             self.unrolled[first * step :],
@@ -323,7 +331,7 @@ class Convolution:
             rows = g[first * self.stride[0] : (last - 1) * self.stride[0] + 1 : self.stride[0]]
             split = rows.reshape(last - first, maps, self.columns, self.phases, batch)
             output = self.blocks[number].output.reshape(self.phases, *split.shape[:3], batch)
-            ordering = [(split[:, :, :, p], output[p]) for p in range(self.phases)]
+            ordering = [(split, output.transpose(1, 2, 3, 0, 4))]
         shape = (end - begin, width, self.x.shape[0], g.shape[2] // batch, batch)
         unrolled = self.scratch.array("unrolled_gradient", shape, g.dtype)
         lines = unrolled.reshape(end - begin, self.depth, g.shape[2])

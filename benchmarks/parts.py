@@ -1,6 +1,6 @@
 """Where LeNet's time goes: each part of a shard's step against its floor, on one core.
 
-    python -m benchmarks.profile
+    python -m benchmarks.parts
 
 The floor of a product is its flops at the core's own sgemm peak; that of everything else is the bytes it must
 read and write at the speed of a copy between arrays that fit the cache. Times are medians within real steps.
@@ -146,9 +146,7 @@ def main() -> None:
         peak, copy = speeds()
     found, whole = measure()
     about = machine.describe()
-    print(
-        f"{about['date']}, commit {about['commit']}; {about['processor']}; `python -m benchmarks.profile`\n"
-    )
+    print(f"{about['date']}, commit {about['commit']}; {about['processor']}; `python -m benchmarks.parts`\n")
     print(f"One core: sgemm {peak / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s; {SAMPLES} images.\n")
     print("| part | us | floor, us | share of the step |")
     print("| --- | --- | --- | --- |")
