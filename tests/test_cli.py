@@ -280,26 +280,31 @@ def test_an_interruption_elsewhere_is_no_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_second_interruption_is_ignored() -> None:
+    outside = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     before = signal.getsignal(signal.SIGINT)
-
-    def interrupt_twice() -> None:
-        with interrupted_once():
-            try:
-                signal.raise_signal(signal.SIGINT)
-            finally:
-                signal.raise_signal(signal.SIGINT)
-
     try:
-        with pytest.raises(KeyboardInterrupt):
-            interrupt_twice()
-        signal.raise_signal(signal.SIGINT)  # still ignored: the process is about to end
+
+        def interrupt_twice() -> None:
+            with interrupted_once():
+                try:
+                    signal.raise_signal(signal.SIGINT)
+                finally:
+                    signal.raise_signal(signal.SIGINT)
+
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                interrupt_twice()
+            signal.raise_signal(signal.SIGINT)  # still ignored: the process is about to end
+            with interrupted_once():
+                signal.raise_signal(signal.SIGINT)  # a shell's background job ignores it from the start
+        finally:
+            signal.signal(signal.SIGINT, before)
         with interrupted_once():
-            signal.raise_signal(signal.SIGINT)  # a shell's background job ignores it from the start
+            assert signal.getsignal(signal.SIGINT) is not before
+        assert signal.getsignal(signal.SIGINT) is before
     finally:
-        signal.signal(signal.SIGINT, before)
-    with interrupted_once():
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+        signal.signal(signal.SIGINT, outside)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")

@@ -238,6 +238,7 @@ def test_an_interrupt_reaches_the_parent_alone():
                 if step == 3:
                     os.killpg(0, signal.SIGINT)
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         net = Network([Dense(2, 3), Softmax()])
         try:
             net.fit(np.ones((640, 2)), np.zeros(640, int), batch_size=64, threads=2, callbacks=[Interrupt()])

@@ -82,7 +82,9 @@ def test_the_first_block_trains_a_network_in_twelve_lines():
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_every_make_target_exists(path):
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert set(re.findall(r"^(?:\$ )?make ([a-z][a-z0-9-]*)", code(path), re.MULTILINE)) <= targets
 
 
