@@ -23,6 +23,7 @@ from purecnn import (
     Network,
     ReLU,
     Softmax,
+    WorkerError,
     mse,
     training,
 )
@@ -154,7 +155,7 @@ def test_a_failure_that_happens_in_the_worker_alone_is_told():
 
     crew = Crew(2, job)
     try:
-        with pytest.raises(RuntimeError, match="failed where its caller does not: MemoryError: no room"):
+        with pytest.raises(WorkerError, match="failed where its caller does not: MemoryError: no room"):
             crew.run(2)
     finally:
         crew.close()
@@ -188,7 +189,7 @@ def test_a_killed_worker_is_told_in_one_sentence(monkeypatch):
             os.kill(os.getpid(), signal.SIGKILL)
 
     crew = Crew(2, job)
-    with pytest.raises(RuntimeError, match=r"worker process \d+ ended with status -9"):
+    with pytest.raises(WorkerError, match=r"worker process \d+ ended with status -9"):
         crew.run(2)
     crew.close()
     assert children() == []

@@ -16,6 +16,7 @@ from purecnn.errors import MissingExtraError, PureCNNError, require_extra
         ("FileFormatError", ValueError),
         ("DivergedError", ArithmeticError),
         ("GradientError", AssertionError),
+        ("WorkerError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],
 )

@@ -18,6 +18,7 @@ from purecnn.errors import (
     MissingExtraError,
     PureCNNError,
     ShapeError,
+    WorkerError,
 )
 from purecnn.layer import Layer
 from purecnn.lists import fit, predict, train
@@ -114,6 +115,7 @@ __all__ = [
     "summary",
     "Tanh",
     "train",
+    "WorkerError",
 ]
 
 #: What is imported when it is first asked for: they would double what the package adds to an import.

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from purecnn.errors import WorkerError
 from purecnn.parallel import BUFFER, Job
 from purecnn.scratch import Array
 
@@ -114,7 +115,7 @@ class Crew:
         ------
         BaseException
             Whatever the job raised: one that failed in a worker is done again here, to raise the same.
-        RuntimeError
+        WorkerError
             If a worker was killed, or failed where the caller does not.
         """
         self._count[0] = count
@@ -135,14 +136,14 @@ class Crew:
             self._failed.fill(0)
             self._job(0, number)
             words = self._words[worker].tobytes().rstrip(b"\0").decode(errors="replace")
-            raise RuntimeError(f"a worker process failed where its caller does not: {words}")
+            raise WorkerError(f"a worker process failed where its caller does not: {words}")
 
     def _all_alive(self) -> bool:
         for child in self._children:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 self._children.remove(child)
-                raise RuntimeError(
+                raise WorkerError(
                     f"worker process {child} ended with status {os.waitstatus_to_exitcode(status)} "
                     f"in the middle of its work: was it killed, or out of memory?"
                 )

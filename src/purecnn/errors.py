@@ -10,6 +10,7 @@ __all__ = [
     "MissingExtraError",
     "PureCNNError",
     "ShapeError",
+    "WorkerError",
     "require_extra",
 ]
 
@@ -75,6 +76,18 @@ class GradientError(PureCNNError, AssertionError):
     Traceback (most recent call last):
         ...
     purecnn.errors.GradientError: the derivative by biases is off by 1.0e-03, at most 1e-06 is wanted
+    """
+
+
+class WorkerError(PureCNNError, RuntimeError):
+    """A worker process was killed, or failed where its caller does not.
+
+    Examples
+    --------
+    >>> raise WorkerError("worker process 4711 ended with status -9 in the middle of its work")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.WorkerError: worker process 4711 ended with status -9 in the middle of its work
     """
 
 
