@@ -240,3 +240,12 @@ def test_layers_shared_with_a_network_of_another_size():
     other.fit(samples(64, 1, 9, 9), np.arange(64) % 5)
     assert not np.array_equal(network.predict(x), before)  # what they share was trained
     assert np.array_equal(network[0].parameters["kernels"], other[1].parameters["kernels"])
+
+
+@each_layer
+def test_an_output_stays_what_it_was_after_the_backward_pass(make, shape):
+    layer = make()
+    output = layer.forward(samples(*shape, 3))
+    kept = output.copy()
+    layer.backward(samples(*output.shape, seed=1))
+    assert np.array_equal(output, kept)

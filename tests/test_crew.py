@@ -24,6 +24,7 @@ from purecnn import (
     ReLU,
     Softmax,
     WorkerError,
+    losses,
     mse,
     training,
 )
@@ -106,6 +107,16 @@ def test_what_a_user_wrote_runs_in_threads():
         x, y, batch_size=128, threads=2, callbacks=[look]
     )
     assert look.seen == {0}
+    network().fit(
+        x,
+        y,
+        batch_size=128,
+        threads=2,
+        loss=losses.categorical_cross_entropy,
+        loss_prime=lambda y, p: losses.categorical_cross_entropy_prime(y, p),
+        callbacks=[look],
+    )
+    assert look.seen == {0}
     assert all(map(is_own, (ReLU(), Adam(), mse)))
     assert not any(map(is_own, (Mine(), lambda y, p: 0.0, Activation(np.sin, np.cos))))
 
@@ -114,12 +125,12 @@ def test_a_callback_may_read_and_write_the_parameters_between_steps():
     class Zero(Callback):
         def step(self, epoch, step, loss):
             net.parameters.fill(0)
-            losses.append(loss)
+            seen.append(loss)
 
     x, y = data()
-    net, losses = network(), []
+    net, seen = network(), []
     net.fit(x, y, epochs=2, batch_size=128, threads=2, callbacks=[Zero()])
-    assert losses[1:] == pytest.approx([np.log(4)] * 3)  # of all alike outputs
+    assert seen[1:] == pytest.approx([np.log(4)] * 3)  # of all alike outputs
     assert not net.parameters.any()
 
 
@@ -258,3 +269,23 @@ def test_shared_memory_is_zero_and_keeps_its_dtype_and_shape():
     array = shared_zeros((2, 3), np.float32)
     assert (array.shape, array.dtype, array.any()) == ((2, 3), np.dtype(np.float32), np.False_)
     assert shared_zeros(0, np.float64).shape == (0,)
+
+
+def test_a_failure_beside_the_callers_own_is_not_told_by_the_next_run():
+    broken, done = shared_zeros(1, np.int64), shared_zeros(2, np.int64)
+
+    def job(worker, number):
+        if broken[0]:
+            raise KeyError(number)
+        done[number] += 1
+
+    crew = Crew(2, job)
+    try:
+        broken[0] = 1
+        with pytest.raises(KeyError, match="0"):
+            crew.run(2)
+        broken[0] = 0
+        crew.run(2)
+        assert done.tolist() == [1, 1]
+    finally:
+        crew.close()

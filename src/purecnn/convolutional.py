@@ -144,7 +144,7 @@ class Convolutional(Layer):
     def forward(self, input: Array) -> Array:
         """Return the feature maps, shape ``(depth, OH, OW, N)``."""
         self.input = self.receive(input)
-        return kernels_cpu.conv2d_forward(
+        output = kernels_cpu.conv2d_forward(
             self.input,
             self.parameters["kernels"],
             self.parameters["biases"],
@@ -152,6 +152,8 @@ class Convolutional(Layer):
             self.border,
             self.scratch,
         )
+        # The kernel's backward pass writes over it; what a lone call returned is its caller's.
+        return output if self._keeps_scratch else output.copy()
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""

@@ -119,6 +119,7 @@ class Crew:
             If a worker was killed, or failed where the caller does not.
         """
         self._count[0] = count
+        self._failed.fill(0)  # of a run that the caller's own part ended
         called = self._go[: count - 1]
         for semaphore in called:
             semaphore.release()
@@ -132,9 +133,7 @@ class Crew:
                 wait(self._done, self._all_alive)
         if self._failed.any():
             worker = int(np.argmax(self._failed > 0))
-            number = int(self._failed[worker]) - 1
-            self._failed.fill(0)
-            self._job(0, number)
+            self._job(0, int(self._failed[worker]) - 1)
             words = self._words[worker].tobytes().rstrip(b"\0").decode(errors="replace")
             raise WorkerError(f"a worker process failed where its caller does not: {words}")
 

@@ -8,10 +8,15 @@ from collections.abc import Callable
 from purecnn.activations import ReLU, Sigmoid, Softmax
 from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
-from purecnn.layer import Shape
+from purecnn.layer import Layer, Shape
 from purecnn.network import Network
 from purecnn.pooling import MaxPooling
 from purecnn.reshape import Flatten, Reshape
+
+
+def pooled(kernel_size: int, depth: int) -> list[Layer]:
+    """Return a convolution, its ReLU and a max pooling of 2 x 2."""
+    return [Convolutional(kernel_size=kernel_size, depth=depth), ReLU(), MaxPooling(2)]
 
 
 def lenet(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
@@ -34,12 +39,8 @@ def lenet(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
     (10,)
     """
     layers = [
-        Convolutional(kernel_size=5, depth=8),
-        ReLU(),
-        MaxPooling(2),
-        Convolutional(kernel_size=5, depth=16),
-        ReLU(),
-        MaxPooling(2),
+        *pooled(kernel_size=5, depth=8),
+        *pooled(kernel_size=5, depth=16),
         Flatten(),
         Dense(output_size=classes),
         Softmax(),
@@ -65,12 +66,8 @@ def quick(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
     (10,)
     """
     layers = [
-        Convolutional(kernel_size=5, depth=8),
-        ReLU(),
-        MaxPooling(2),
-        Convolutional(kernel_size=3, depth=24),
-        ReLU(),
-        MaxPooling(2),
+        *pooled(kernel_size=5, depth=8),
+        *pooled(kernel_size=3, depth=24),
         Flatten(),
         Dense(output_size=64),
         ReLU(),

@@ -84,7 +84,7 @@ class Trainer:
         told = self._blas.__enter__()
         try:
             workers = min(as_threads(threads), self.shards) if told else 1
-            own = all(map(is_own, (*network, optimizer, loss.function)))
+            own = all(map(is_own, (*network, optimizer, loss.function, loss.prime)))
             self.team = self.gather_team(workers, batch_size, workers > 1 and own and can_fork())
         except BaseException:
             self._blas.__exit__(None, None, None)
