@@ -21,9 +21,11 @@ from purecnn import Adam, Dense, Flatten, ReLU, blas, mnist
 from purecnn.losses import as_loss
 from purecnn.networks import lenet
 from purecnn.optimizers import Optimizer
+from purecnn.pooled import PooledConvolution
 from purecnn.session import Session
 from purecnn.training import Trainer
-from purecnn.unrolled import Convolution, PooledConvolution
+from purecnn.unrolled import Unrolled
+from purecnn.winograd import Winograd
 
 SAMPLES = 64
 
@@ -77,7 +79,7 @@ def floors() -> dict[str, tuple[float, float]]:
         channels, rows, columns = ((1, 28, 24), (8, 12, 8))[layer - 1]
         unrolled = rows * 5 * channels * columns * n * item
         found |= {
-            f"convolution {layer}: unroll": (0, 2 * unrolled),
+            f"convolution {layer}: lay out": (0, 2 * unrolled),
             f"convolution {layer}: product": (flops, 0),
             f"convolution {layer}: pool": (0, wide + 2 * pooled),
             f"convolution {layer}: unpool": (0, wide + pooled),
@@ -97,18 +99,20 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
     watch = Watch()
 
     def layer(this: Any) -> int:
+        this = getattr(this, "convolution", this)
         return 1 if this.maps == 8 else 2
 
     def convolution(part: str) -> Callable[[Any], str]:
         return lambda this: f"convolution {layer(this)}: {part}"
 
     watch.on(Session, "take", lambda _: "take: gather, turn, scale")
-    watch.on(Convolution, "unroll", convolution("unroll"))
-    watch.on(Convolution, "multiply", convolution("product"))
+    for kind in (Unrolled, Winograd):
+        watch.on(kind, "prepare", convolution("lay out"))
+        watch.on(kind, "multiply", convolution("product"))
+        watch.on(kind, "kernels_product", convolution("kernels' gradient"))
+        watch.on(kind, "input_gradient", convolution("input gradient"))
     watch.on(PooledConvolution, "pool", convolution("pool"))
     watch.on(PooledConvolution, "unpool", convolution("unpool"))
-    watch.on(Convolution, "kernels_gradient", convolution("kernels' gradient"))
-    watch.on(Convolution, "input_gradient", convolution("input gradient"))
     for kind, label in (
         (ReLU, "ReLU"),
         (Dense, "dense layer and flatten"),
@@ -136,7 +140,7 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
                     totals[label].append(sum(times) / 2)  # two shards a step
     found = {label: statistics.median(times) for label, times in totals.items()}
     for number in (1, 2):
-        found[f"convolution {number}: product"] -= found[f"convolution {number}: unroll"]
+        found[f"convolution {number}: product"] -= found[f"convolution {number}: lay out"]
     return found, found.pop("step")
 
 

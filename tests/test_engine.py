@@ -6,13 +6,36 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from purecnn import Adam, activations, kernels_cpu, losses, optimizers, parallel, session, unrolled
+from purecnn import (
+    Adam,
+    activations,
+    kernels_cpu,
+    losses,
+    optimizers,
+    parallel,
+    pooled,
+    rowwise,
+    session,
+    unrolled,
+    winograd,
+)
 from purecnn.losses import as_loss
 from purecnn.networks import lenet, original
 from purecnn.optimizers import SGD
 from purecnn.training import Trainer
 
-MODULES = (activations, kernels_cpu, losses, optimizers, parallel, session, unrolled)
+MODULES = (
+    activations,
+    kernels_cpu,
+    losses,
+    optimizers,
+    parallel,
+    session,
+    pooled,
+    rowwise,
+    unrolled,
+    winograd,
+)
 
 
 class Counted:
@@ -50,8 +73,9 @@ def test_a_step_of_lenet_makes_few_numpy_calls(trainer, monkeypatch):
     for module in MODULES:
         monkeypatch.setattr(module, "np", Counted(calls))
     trainer.step(range(128))
-    # Two shards: the first layer in two blocks of rows, the second in one, with nine products of rows for dx.
-    assert calls["matmul"] == 2 * ((2 + 1) + (2 + 1 + 9) + (1 + 2))
+    # Two shards. Two blocks of rows in each convolution: one product forward and one for the kernels; with
+    # tiles three transforms more, one for dx, and ten products of rows for dx. Then the dense layer's three.
+    assert calls["matmul"] == 2 * (2 * 2 + (2 * (2 + 3 + 1) + 10) + 3)
     assert calls.total() < 300  # 280 when this was written
     assert calls["zeros"] + calls["empty"] == 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import loops
-from purecnn import kernels, kernels_cpu
+from purecnn import kernels, kernels_cpu, rowwise, winograd
 from purecnn.scratch import Scratch
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
@@ -244,13 +244,16 @@ POOLED = {  # image (C, H, W), maps, window, stride, padding, pool
 
 
 @functools.cache
-def pooled_convolution(name, batch, seed):
+def pooled_convolution(name, batch, seed, ties=True):
     """Return arguments and the loops' answers for a convolution with max pooling behind it."""
     shape, maps, window, stride, padding, pool = POOLED[name]
     rng = np.random.default_rng([seed, batch])
     # Small integers: sums are exact, and many windows tie.
     x = rng.integers(-1, 2, (*shape, batch)).astype(np.float64)
     weights = rng.integers(-1, 2, (maps, shape[0], *window)).astype(np.float64)
+    if not ties:
+        x += rng.random(x.shape).astype(np.float32)
+        weights += rng.random(weights.shape).astype(np.float32)
     biases = rng.integers(-3, 4, maps).astype(np.float64)
     convolved = loops.conv2d_forward(x, weights, biases, stride, padding)
     y = loops.max_pool_forward(convolved, pool, pool)
@@ -259,13 +262,12 @@ def pooled_convolution(name, batch, seed):
     return x, weights, biases, g, y, *loops.conv2d_backward(spread, x, weights, stride, padding)[:3]
 
 
-@dtypes
-@pytest.mark.parametrize("name", POOLED)
-def test_pooled_convolution(dtype, name):
+def run_pooled_convolution(dtype, name, ties):
+    """Run both passes on batches of several sizes and hold all they give to the loops."""
     *_, stride, padding, pool = POOLED[name]
     scratch, held = Scratch(), {}
     for seed, batch in enumerate((17, 2, 17, 17, 2, 1)):
-        *arguments, y, dx, dweights, dbiases = pooled_convolution(name, batch, seed)
+        *arguments, y, dx, dweights, dbiases = pooled_convolution(name, batch, seed, ties)
         x, weights, biases, g = (a.astype(dtype) for a in arguments)
         x = held.setdefault(batch, x)
         x[...] = arguments[0]
@@ -276,6 +278,66 @@ def test_pooled_convolution(dtype, name):
         close(into[0], dweights, dtype)
         close(into[1], dbiases, dtype)
         close(kernels_cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, False), y, dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("name", POOLED)
+def test_pooled_convolution(dtype, name):
+    run_pooled_convolution(dtype, name, ties=True)
+
+
+@pytest.fixture
+def tiles(monkeypatch):
+    """Let the engine take tiles wherever the geometry allows them; return what it laid out."""
+    laid_out = []
+    monkeypatch.setattr(winograd, "WORTH", 0)
+    monkeypatch.setattr(winograd, "FEWEST", 1)
+    plain = winograd.Winograd.__init__
+    monkeypatch.setattr(
+        winograd.Winograd, "__init__", lambda self, *rest: (laid_out.append(self), plain(self, *rest))[1]
+    )
+    return laid_out
+
+
+@dtypes
+@pytest.mark.parametrize("block", [1, 1 << 18], ids=["row by row", "whole"])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("per_position", [False, True], ids=["shared", "per position"])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolution_by_tiles(tiles, monkeypatch, dtype, name, per_position, batch, block):
+    monkeypatch.setattr(rowwise, "BLOCK", block)
+    run_convolution(kernels_cpu, name, per_position, batch, dtype, Scratch())
+    _, _, (_, width), stride, _ = CONVOLUTIONS[name]
+    assert bool(tiles) == (stride == (1, 1) and width <= 5)
+
+
+@dtypes
+@pytest.mark.parametrize("block", [1, 1 << 18], ids=["row by row", "whole"])
+@pytest.mark.parametrize("name", POOLED)
+def test_pooled_convolution_by_tiles(tiles, monkeypatch, dtype, name, block):
+    monkeypatch.setattr(rowwise, "BLOCK", block)
+    run_pooled_convolution(dtype, name, ties=False)
+    _, _, (_, width), stride, _, pool = POOLED[name]
+    assert bool(tiles) == (stride == (1, 1) and width <= 5 and (7 - width) % pool[1] == 0)
+
+
+@pytest.mark.parametrize("width", [2, 3, 4, 5])
+def test_tiles_give_the_correlation(width):
+    a, b, g = winograd.matrices(width, np.float64)
+    rng = np.random.default_rng(width)
+    d, k = rng.standard_normal(6), rng.standard_normal(width)
+    by_hand = [sum(d[i + j] * k[j] for j in range(width)) for i in range(7 - width)]
+    np.testing.assert_allclose(a.T @ ((g @ k) * (b.T @ d)), by_hand, atol=1e-12)
+
+
+def test_tiles_are_taken_where_they_save_work():
+    x = np.zeros((8, 12, 12, 64), np.float32)
+    assert winograd.suits(x, (16, 8, 5, 5), (1, 1), (2, 2))
+    assert not winograd.suits(x, (24, 8, 3, 3), (1, 1), (2, 2))  # saves less than the transforms take
+    assert not winograd.suits(x, (16, 8, 5, 5), (2, 1), (1, 1))  # a stride
+    assert not winograd.suits(x, (16, 8, 5, 5), (1, 1), (3, 3))  # tiles of 2 and windows of 3 columns
+    assert not winograd.suits(x[..., :15], (16, 8, 5, 5), (1, 1), (2, 2))  # short runs
+    assert not winograd.suits(x, (16, 8, 6, 6), (1, 1), (1, 1))  # a window as wide as a tile
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)

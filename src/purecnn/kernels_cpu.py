@@ -1,32 +1,42 @@
 """The kernels at NumPy's full speed: the same functions as in `kernels`, on memory that is laid out once.
 
-A convolution's arrays and views are those of `unrolled`; this module is what is done with them, pass by pass.
+A convolution's arrays and views are those of `unrolled` or `winograd`, a pooling's those of `pooled`; this
+module is what is done with them, pass by pass.
 """
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from purecnn.kernels import Padding, Pair, along_batch, output_size, tap
+from purecnn.pooled import PooledConvolution
+from purecnn.rowwise import RowConvolution
 from purecnn.scratch import Array, Scratch
-from purecnn.unrolled import Convolution, PooledConvolution
+from purecnn.unrolled import Unrolled
+from purecnn.winograd import Winograd, suits
 
 #: Values of working memory that stay in a core's cache beside what is read and written.
 CACHED = 1 << 15
+
+
+def lay_out(
+    x: Array, kernels: Array, stride: Pair, padding: Padding, scratch: Scratch, pool: Pair = (1, 1)
+) -> RowConvolution:
+    """Return the arrays and views of a convolution, by the algorithm that its geometry asks for."""
+    kind = Winograd if suits(x, kernels.shape, stride, pool) else Unrolled
+    return kind(x, kernels.shape, stride, padding, scratch, pool)
 
 
 def conv2d_forward(
     x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
 ) -> Array:
     """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    work = scratch.layout("convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch))
+    work = scratch.layout("convolution", x, lambda: lay_out(x, kernels, stride, padding, scratch))
     flat, shared = work.flat(kernels), biases.ndim == 1
-    for block in work.blocks:
-        work.multiply(flat, block)
+    for number, output in enumerate(work.outputs):
+        work.multiply(flat, number)
         if shared:
-            np.add(block.output, biases[:, None], out=block.output)
+            np.add(output, biases[:, None], out=output)
     if not shared:
         work.images += along_batch(biases, 4)
     return work.images
@@ -44,7 +54,7 @@ def conv2d_backward(
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    work = scratch.layout("convolution", x, lambda: Convolution(x, kernels.shape, stride, padding, scratch))
+    work = scratch.layout("convolution", x, lambda: lay_out(x, kernels, stride, padding, scratch))
     if g is not work.images:  # where an activation worked in place, g is there already
         np.copyto(work.images, g)
     work.biases_gradient(biases_gradient)
@@ -66,13 +76,15 @@ def conv2d_max_pool_forward(
     The largest of a window's sums is the same before and after a bias that all of them share.
     """
     work = scratch.layout(
-        "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
+        "convolution",
+        x,
+        lambda: PooledConvolution(lay_out(x, kernels, stride, padding, scratch, pool), pool),
     )
-    flat = work.flat(kernels)
-    for block, windows in zip(work.blocks, work.pools, strict=True):
-        work.multiply(flat, block)
-        work.pool(windows, training)
-        np.add(windows.best, biases[:, None], out=windows.best)
+    flat = work.convolution.flat(kernels)
+    for number in range(len(work.best)):
+        work.convolution.multiply(flat, number)
+        best = work.pool(number, training)
+        np.add(best, biases[:, None], out=best)
     return work.pooled
 
 
@@ -93,16 +105,17 @@ def conv2d_max_pool_backward(
     `conv2d_max_pool_forward` must have run in training on `x` with this scratch: it left the winners there.
     """
     work = scratch.layout(
-        "convolution", x, lambda: PooledConvolution(x, kernels.shape, stride, padding, scratch, pool)
+        "convolution",
+        x,
+        lambda: PooledConvolution(lay_out(x, kernels, stride, padding, scratch, pool), pool),
     )
-    rows, pools = work.as_rows(g), work.pools
-    np.sum(rows @ work.ones, axis=0, out=biases_gradient)
-    edges = list(itertools.accumulate((len(windows.best) for windows in pools), initial=0))
+    rows = work.as_rows(g)
+    np.sum(rows @ work.convolution.ones, axis=0, out=biases_gradient)
 
     def place(number: int) -> None:
-        work.unpool(pools[number], rows[edges[number] : edges[number + 1]])
+        work.unpool(number, rows[work.places[number]])
 
-    return work.backward(kernels, kernels_gradient, propagate, place)
+    return work.convolution.backward(kernels, kernels_gradient, propagate, place)
 
 
 def dense_forward(x: Array, weights: Array, biases: Array, scratch: Scratch) -> Array:
