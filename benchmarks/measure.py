@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,57 +89,76 @@ def turn(work: Work, worker: Worker) -> float:
     return float(reply["seconds"])
 
 
-def turns(work: Work, workers: list[Worker], rounds: int) -> tuple[dict[str, list[float]], list[float]]:
-    """Seconds by program, one for each round, and the share of the cores that others took in each round.
+@dataclass
+class Turns:
+    """What the rounds of one work gave.
 
-    The order of the programs rotates from round to round. A round in which others took much is measured anew,
-    as often as there are rounds to measure; after that it counts.
+    Attributes
+    ----------
+    seconds : dict
+        By program, one for each round.
+    shares : list of float
+        The share of the cores that other programs took in each round.
+    about : dict
+        What each program says of itself.
     """
-    seconds: dict[str, list[float]] = {worker.label: [] for worker in workers}
-    shares: list[float] = []
-    for worker in workers:
-        turn(work, worker)  # warms up
+
+    seconds: dict[str, list[float]]
+    shares: list[float]
+    about: dict[str, dict[str, Any]]
+
+
+def turns(work: Work, variants: tuple[Variant, ...], place: Path, rounds: int) -> Turns:
+    """Measure the programs, each a process of its own that is started anew for each round.
+
+    How fast a process is depends on what it happened to get, of memory above all: PyTorch's step differs more
+    from process to process than within one. The order of the programs rotates from round to round. A round in
+    which others took much is measured anew, as often as there are rounds to measure; after that it counts.
+    """
+    done = Turns({variant.label: [] for variant in variants}, [], {})
     spare = rounds
-    while len(shares) < rounds:
-        at = len(shares) % len(workers)
-        watch = Disturbance([worker.process.pid for worker in workers])
-        found = {worker.label: turn(work, worker) for worker in workers[at:] + workers[:at]}
-        share = watch.share()
+    while len(done.shares) < rounds:
+        workers = start(work, variants, place)
+        try:
+            done.about = {worker.label: worker.ask("describe") for worker in workers}
+            for worker in workers:
+                turn(work, worker)  # warms up
+            at = len(done.shares) % len(workers)
+            watch = Disturbance([worker.process.pid for worker in workers])
+            found = {worker.label: turn(work, worker) for worker in workers[at:] + workers[:at]}
+            share = watch.share()
+        finally:
+            for worker in workers:
+                worker.close()
         if share > DISTURBED and spare:
             spare -= 1
             continue
-        shares.append(share)
+        done.shares.append(share)
         for label, value in found.items():
-            seconds[label].append(value)
-    return seconds, shares
+            done.seconds[label].append(value)
+    return done
 
 
 def side_by_side(work: Work, place: Path, rounds: int, peers: bool = True) -> list[Row]:
     """The rows of one work; without peers, ours alone."""
     largest, same = difference(work, place) if peers and len(work.variants) > 1 else (0.0, "")
     variants = work.variants if peers else work.variants[:1]
-    workers = start(work, variants, place)
-    try:
-        about = {worker.label: worker.ask("describe") for worker in workers}
-        seconds, shares = turns(work, workers, rounds)
-    finally:
-        for worker in workers:
-            worker.close()
+    done = turns(work, variants, place, rounds)
     if not peers:
         first = work.comparisons[0]
         return [
             Row(
                 first.name,
                 first.title,
-                text(work, seconds[OURS]),
-                others=shares,
-                measured=seconds,
-                programs=about,
+                text(work, done.seconds[OURS]),
+                others=done.shares,
+                measured=done.seconds,
+                programs=done.about,
             )
         ]
-    rows = [compare(work, comparison, seconds) for comparison in work.comparisons]
+    rows = [compare(work, comparison, done.seconds) for comparison in work.comparisons]
     for row in rows:
-        row.same, row.differs, row.programs, row.others = same, largest > SAME_WITHIN, about, shares
+        row.same, row.differs, row.programs, row.others = same, largest > SAME_WITHIN, done.about, done.shares
     return rows
 
 

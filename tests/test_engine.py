@@ -73,8 +73,8 @@ def test_a_step_of_lenet_makes_few_numpy_calls(trainer, monkeypatch):
     for module in MODULES:
         monkeypatch.setattr(module, "np", Counted(calls))
     trainer.step(range(128))
-    # Two shards. In each convolution one product forward and one for the kernels; in the second, by tiles, four
-    # transforms, and nine products of rows for dx. Then the dense layer's three.
+    # Two shards. In each convolution one product forward and one for the kernels; in the second, by tiles,
+    # four transforms, and nine products of rows for dx. Then the dense layer's three.
     assert calls["matmul"] == 2 * (2 + (2 + 4 + 9) + 3)
     assert calls.total() < 300  # 280 when this was written
     assert calls["zeros"] + calls["empty"] == 0

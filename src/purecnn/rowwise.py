@@ -23,9 +23,9 @@ from purecnn.scratch import Array, Scratch
 SMALL = 1_000_000
 #: Narrower than this, a cut product costs more in calls than it saves in packing.
 NARROW = 128
-#: Values of output and of the matrices' rows that one block of rows may have: about a core's second-level cache,
-#: 2 MiB, so that what one pass wrote is still there for the next. Half of it trains as fast, but gives two
-#: threads of one interpreter more of its lock to wait for: 118,000 in place of 130,000 images a second (LeNet).
+#: Values of output and of the matrices' rows that a block of rows may have: 2 MiB of float32, about a core's
+#: second-level cache, so that what one pass wrote is still there for the next. Half of it trains as fast, but
+#: makes more calls, and two threads of one interpreter wait for its lock between them (see `network.CHUNK`).
 BLOCK = 1 << 19
 
 
