@@ -5,7 +5,7 @@ PYTHON ?= python3
 
 VENV := .venv
 BENCH := .venv-bench
-SOURCES := $(wildcard src tests examples benchmarks)
+SOURCES := $(wildcard src tests examples benchmarks campaigns)
 
 # a stamp is newer than pyproject.toml when its environment is up to date
 RUN_STAMP := $(VENV)/.installed-run
@@ -19,10 +19,10 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest format bench bench-99 bench-quick fixtures clean python-new-enough
+.PHONY: help run test test-oldest format bench bench-99 bench-quick campaign-resume fixtures clean python-new-enough
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accuracy and where it is saved
 	$(VENV)/bin/purecnn train
@@ -48,6 +48,9 @@ bench-99: $(BENCH_STAMP) ## measure the time to 99 % on MNIST beside PyTorch, te
 
 bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 	$(VENV)/bin/python -m benchmarks.run --quick
+
+campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume them, compare all bits
+	$(VENV)/bin/python -m campaigns.resume --output campaigns/results
 
 fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py

@@ -1,12 +1,12 @@
 """The command line as a user meets it: what it prints, what it leaves behind, and how it refuses."""
 
 import errno
+import json
 import os
 import runpy
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import Dense, DivergedError, Flatten, Network, Preprocessing, __version__, load, save
+from purecnn import Dense, Flatten, Network, Preprocessing, __version__, load, save
 from purecnn.cli import main
-from purecnn.commands import interrupted_once, purecnn
+from purecnn.commands import purecnn
 from purecnn.networks import NETWORKS
 from purecnn.progress import ProgressBar
 
@@ -237,8 +237,10 @@ def test_a_package_that_is_missing_is_named(
 # --- interrupted, diverged ----------------------------------------------------------------------------------
 
 
-def stop_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int, error: BaseException) -> None:
-    """Raise `error` from the given call of one of the progress bar's methods."""
+def stop_at(
+    monkeypatch: pytest.MonkeyPatch, method: str, call: int, error: BaseException | signal.Signals
+) -> None:
+    """Raise an error, or a signal, from the given call of one of the progress bar's methods."""
     calls = []
     plain = getattr(ProgressBar, method)
 
@@ -246,28 +248,119 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int, error: Base
         plain(self, *arguments)
         calls.append(arguments)
         if len(calls) == call:
-            raise error
+            if isinstance(error, signal.Signals):
+                signal.raise_signal(error)
+            else:
+                raise error
 
     monkeypatch.setattr(ProgressBar, method, patched)
 
 
-def test_an_interruption_keeps_what_was_trained(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_at(monkeypatch, "step", 7, KeyboardInterrupt())
-    result = run("train", "--data", data, "--network", "dense", "--batch-size", 10)
-    path = Path("runs", "dense-0", "model.safetensors")
-    assert result.exit_code == 130
-    assert f"Interrupted after 7 steps; saved what was trained to {path}" in result.output
-    assert load(path).updates == 7
+DENSE = ("--network", "dense", "--batch-size", 10, "--epochs", 3)
 
 
-def test_an_interruption_before_the_first_step_saves_nothing(
+def test_an_interruption_keeps_its_place_and_resume_goes_on_to_the_same_file(
     data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_at(monkeypatch, "begin", 1, KeyboardInterrupt())
-    result = run("train", "--data", data, "--network", "dense")
+    run("train", "--data", data, *DENSE, "--output", "whole")
+    # Python's own handler, which a shell's background jobs do not have
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.default_int_handler)
+    with monkeypatch.context() as patch:
+        stop_at(patch, "step", 8, signal.SIGINT)
+        result = run("train", "--data", data, *DENSE)
     assert result.exit_code == 130
-    assert "nothing to save" in result.output
-    assert not Path("runs", "dense-0", "model.safetensors").exists()
+    assert "Interrupted: `purecnn train --resume runs/dense-0` goes on with it.\n" in result.output
+    assert sorted(os.listdir("runs/dense-0")) == ["checkpoint.safetensors", "run.json"]
+    assert load("runs/dense-0/checkpoint.safetensors").updates == 8
+    assert json.loads(Path("runs/dense-0/run.json").read_text())["result"] is None
+
+    # what was trained is neither written over nor called complete
+    assert "interrupted after 8 steps: `purecnn train --resume runs/dense-0`" in refused(
+        "train", "--data", data, *DENSE
+    )
+    assert "this run is not complete: `purecnn train --resume" in refused("reproduce", "runs/dense-0")
+
+    result = run("train", "--resume", "runs/dense-0", "--threads", 2, "--checkpoint-every", 1)
+    assert result.exit_code == 0
+    assert "epoch 1/3" not in result.output
+    assert "epoch 2/3: loss " in result.output
+    one, two = (Path(folder, "model.safetensors").read_bytes() for folder in ("runs/dense-0", "whole"))
+    assert one == two
+    assert sorted(os.listdir("runs/dense-0")) == ["model.safetensors", "run.json"]
+    one, two = (json.loads(Path(folder, "run.json").read_text()) for folder in ("runs/dense-0", "whole"))
+    for record in (one, two):
+        record["result"].pop("seconds")
+    assert one == two
+
+    result = run("train", "--resume", "runs/dense-0")
+    assert (result.exit_code, result.output) == (0, "runs/dense-0: this run is complete\n")
+
+
+def test_an_interruption_before_the_first_step(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, "begin", 1, KeyboardInterrupt())
+        assert run("train", "--data", data, *DENSE).exit_code == 130
+    assert os.listdir("runs/dense-0") == ["run.json"]
+    assert run("train", "--resume", "runs/dense-0").exit_code == 0
+    assert load("runs/dense-0/model.safetensors").epochs == 3
+
+
+def test_a_checkpoint_of_no_step_and_a_damaged_one_stand_in_nobodys_way(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, "step", 1, KeyboardInterrupt())
+        assert run("train", "--data", data, *DENSE).exit_code == 130
+    assert load("runs/dense-0/checkpoint.safetensors").updates == 0
+    assert run("train", "--data", data, *DENSE).exit_code == 0
+    Path("runs/dense-0/checkpoint.safetensors").write_text("no more")
+    assert "a safetensors file" in refused("train", "--resume", "runs/dense-0")
+    assert run("train", "--data", data, *DENSE).exit_code == 0
+
+
+def test_what_resume_refuses(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = refused("train", "--resume", "run", "--recipe", "fast")
+    assert "--resume goes on with a run as it was begun; --recipe has no place beside it" in words
+    assert "run.json: there is no such file; the folder of a run" in refused("train", "--resume", "run")
+    with monkeypatch.context() as patch:
+        stop_at(patch, "step", 8, KeyboardInterrupt())
+        run("train", "--data", data, *DENSE)
+    other = write_data(Path("other"))
+    assert "its run's data was " in refused("train", "--resume", "runs/dense-0", "--data", other)
+
+
+def test_a_disk_that_is_full_for_a_while_is_a_warning(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, calls = os.replace, []
+
+    def full(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 3:  # the record, the first checkpoint, that of the first epoch
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(*arguments)
+
+    monkeypatch.setattr(os, "replace", full)
+    result = run("train", "--data", data, *DENSE)
+    assert result.exit_code == 0
+    assert result.output.count("Warning: [Errno 28] No space left on device: ") == 1
+    assert "the last good one is of epoch 0, and the training goes on" in result.output
+
+
+def test_a_last_checkpoint_that_fails_does_not_matter_once_the_model_is_saved(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = os.replace, []
+
+    def full(*arguments: Any) -> None:
+        calls.append(arguments)
+        if os.path.basename(arguments[1]) == "checkpoint.safetensors" and len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(*arguments)
+
+    monkeypatch.setattr(os, "replace", full)
+    result = run("train", "--data", data, *DENSE)
+    assert result.exit_code == 0
+    assert load("runs/dense-0/model.safetensors").epochs == 3
+    assert sorted(os.listdir("runs/dense-0")) == ["model.safetensors", "run.json"]
 
 
 def test_an_interruption_elsewhere_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,36 +372,9 @@ def test_an_interruption_elsewhere_is_no_error(monkeypatch: pytest.MonkeyPatch) 
     assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
 
-def test_a_second_interruption_is_ignored() -> None:
-    outside = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    before = signal.getsignal(signal.SIGINT)
-    try:
-
-        def interrupt_twice() -> None:
-            with interrupted_once():
-                try:
-                    signal.raise_signal(signal.SIGINT)
-                finally:
-                    signal.raise_signal(signal.SIGINT)
-
-        try:
-            with pytest.raises(KeyboardInterrupt):
-                interrupt_twice()
-            signal.raise_signal(signal.SIGINT)  # still ignored: the process is about to end
-            with interrupted_once():
-                signal.raise_signal(signal.SIGINT)  # a shell's background job ignores it from the start
-        finally:
-            signal.signal(signal.SIGINT, before)
-        with interrupted_once():
-            assert signal.getsignal(signal.SIGINT) is not before
-        assert signal.getsignal(signal.SIGINT) is before
-    finally:
-        signal.signal(signal.SIGINT, outside)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_ctrl_c_in_a_real_process(data: str) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_a_real_process(data: str, times: int) -> None:
     options = ["--data", data, "--network", "dense", "--epochs", "1000000", "--output", "run"]
     with subprocess.Popen(
         [sys.executable, "-m", "purecnn", "train", *options],
@@ -321,37 +387,23 @@ def test_ctrl_c_in_a_real_process(data: str) -> None:
         assert process.stdout is not None
         while "epoch 3/" not in process.stdout.readline():
             assert process.poll() is None
-        for _ in range(3):  # the impatient press more than once
+        for _ in range(times):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.005)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors.startswith("Interrupted after ")
-    assert load("run/model.safetensors").updates >= 3
+    assert errors == "Interrupted: `purecnn train --resume run` goes on with it.\n"
+    assert load("run/checkpoint.safetensors").updates >= 2
 
 
-def test_a_loss_that_is_no_number_saves_the_last_epoch(data: str) -> None:
+def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(data: str) -> None:
     options = ("--data", data, "--network", "dense", "--learning-rate", 1e30)
     output = refused("train", *options, "--batch-size", 60)
-    assert "at step 2" in output
-    assert "saved the network of epoch 1 to" in output
-    assert load("runs/dense-0/model.safetensors").epochs == 1
+    assert "at step 2: try a smaller learning rate than " in output
+    assert "; the last good checkpoint, epoch 1, is runs/dense-0/checkpoint.safetensors" in output
+    assert load("runs/dense-0/checkpoint.safetensors").epochs == 1
     output = refused("train", *options, "--batch-size", 10, "--output", "other")
-    assert "had not finished an epoch, so nothing is saved" in output
-    assert not Path("other", "model.safetensors").exists()
-
-
-def test_what_is_saved_after_a_late_divergence_is_that_epoch(
-    data: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = ("train", "--data", data, "--network", "dense", "--batch-size", 20, "--epochs", 3)
-    with monkeypatch.context() as patch:
-        stop_at(patch, "epoch", 1, KeyboardInterrupt())
-        run(*options, "--output", "one")
-    stop_at(monkeypatch, "step", 5, DivergedError("the loss became nan at step 5"))
-    assert "nan at step 5; saved the network of epoch 1" in refused(*options, "--output", "two")
-    one, two = (load(f"{name}/model.safetensors") for name in ("one", "two"))
-    assert one.parameters.tobytes() == two.parameters.tobytes()
+    assert "the last good checkpoint, epoch 0, is other/checkpoint.safetensors" in output
+    assert sorted(os.listdir("other")) == ["checkpoint.safetensors", "run.json"]
 
 
 # --- the program as it is started ---------------------------------------------------------------------------

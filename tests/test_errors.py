@@ -18,6 +18,7 @@ from purecnn.errors import MissingExtraError, PureCNNError, require_extra
         ("GradientError", AssertionError),
         ("WorkerError", RuntimeError),
         ("MissingExtraError", ImportError),
+        ("CheckpointError", ValueError),
     ],
 )
 def test_each_is_ours_and_a_builtin(name: str, builtin: type[Exception]) -> None:
@@ -33,7 +34,7 @@ def test_all_names_every_exception() -> None:
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, PureCNNError)
     }
-    assert ours | {"require_extra"} == set(errors.__all__)
+    assert ours | {"CheckpointWarning", "require_extra"} == set(errors.__all__)
 
 
 def test_require_extra_returns_the_module_itself() -> None:

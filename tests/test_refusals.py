@@ -8,6 +8,7 @@ import pytest
 
 from purecnn import (
     SGD,
+    Callback,
     Convolutional,
     Dense,
     Flatten,
@@ -44,8 +45,13 @@ def classifier(**options):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"callbacks": [print]}, TypeError, "callbacks must be a list of Callback objects, got"),
-        ({"callbacks": print}, TypeError, "callbacks must be a list of Callback objects, got"),
+        (
+            {"callbacks": [3]},
+            TypeError,
+            r"callbacks must be a list of Callback objects and functions, got \[3\]",
+        ),
+        ({"callbacks": [Callback]}, TypeError, "callbacks must be a list of Callback objects and functions"),
+        ({"callbacks": print}, TypeError, "callbacks must be a list of Callback objects and functions, got"),
         ({"validation_data": X}, TypeError, r"validation_data must be a pair \(x, y\), got ndarray"),
         ({"validation_data": (X, Y, Y)}, TypeError, r"must be a pair \(x, y\), got tuple of 3"),
         ({"validation_data": (X, Y[:3])}, ValueError, "as many samples"),

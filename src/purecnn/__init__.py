@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from purecnn.activation import Activation
 from purecnn.activations import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from purecnn.callbacks import Callback, History
+from purecnn.callbacks import Callback, EarlyStopping, History
 from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
 from purecnn.dropout import Dropout
 from purecnn.errors import (
+    CheckpointError,
+    CheckpointWarning,
     DivergedError,
     FileFormatError,
     GradientError,
@@ -46,8 +48,10 @@ from purecnn.samples import Preprocessing
 
 if TYPE_CHECKING:
     from purecnn import mnist
+    from purecnn.checkpoint import Checkpoint
     from purecnn.gradients import GradientReport, check_gradients
     from purecnn.model_file import load, save
+    from purecnn.reproduction import Reproduction, reproduce
     from purecnn.schedules import Constant, Cosine, LearningRate, OneCycle
     from purecnn.summaries import Summary, summary
 
@@ -64,12 +68,16 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_cross_entropy_prime",
     "check_gradients",
+    "Checkpoint",
+    "CheckpointError",
+    "CheckpointWarning",
     "Constant",
     "Convolutional",
     "Cosine",
     "Dense",
     "DivergedError",
     "Dropout",
+    "EarlyStopping",
     "ELU",
     "FileFormatError",
     "fit",
@@ -99,6 +107,8 @@ __all__ = [
     "Preprocessing",
     "PureCNNError",
     "ReLU",
+    "reproduce",
+    "Reproduction",
     "Reshape",
     "save",
     "SGD",
@@ -120,9 +130,11 @@ __all__ = [
 
 #: What is imported when it is first asked for: they would double what the package adds to an import.
 _LATER = {
+    "checkpoint": ("Checkpoint",),
     "mnist": ("mnist",),
     "gradients": ("GradientReport", "check_gradients"),
     "model_file": ("load", "save"),
+    "reproduction": ("Reproduction", "reproduce"),
     "schedules": ("Constant", "Cosine", "LearningRate", "OneCycle"),
     "summaries": ("Summary", "summary"),
 }

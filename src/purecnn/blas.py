@@ -108,3 +108,15 @@ def single_threaded() -> Iterator[bool]:
             _users -= 1
             if _users == 0 and _before != 1:
                 put(_before)
+
+
+def configuration() -> str:
+    """Return what OpenBLAS says of itself, the kernels that it chose for this processor included; else ""."""
+    for library in _libraries():
+        for get, _ in NAMES:
+            name = get.replace("get_num_threads", "get_config")
+            if hasattr(library, name):
+                ask = getattr(library, name)
+                ask.restype = ctypes.c_char_p
+                return " ".join(ask().decode(errors="replace").split())
+    return ""

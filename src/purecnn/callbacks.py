@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from purecnn.arguments import positive, within
+from purecnn.scratch import Array
+
+if TYPE_CHECKING:
+    from purecnn.fitting import Fit
 
 
 @dataclass
@@ -19,31 +26,87 @@ class History:
         On the validation set after the epoch; empty if there is none.
     seconds : list of float
         Time of the epoch's training, without validation.
+    samples : int
+        In the training set.
     """
 
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    samples: int = 0
+
+    @property
+    def images_per_second(self) -> list[float]:
+        """Samples of the training set over the time of each epoch.
+
+        Examples
+        --------
+        >>> History(seconds=[2.0, 4.0], samples=100).images_per_second
+        [50.0, 25.0]
+        """
+        return [self.samples / max(seconds, 1e-9) for seconds in self.seconds]
+
+    def values(self, name: str) -> list[float]:
+        """Return what was measured under a name, one value an epoch.
+
+        Raises
+        ------
+        ValueError
+            If nothing is.
+
+        Examples
+        --------
+        >>> History(loss=[0.5, 0.25]).values("loss")
+        [0.5, 0.25]
+        """
+        lists = {key: found for key, found in vars(self).items() if isinstance(found, list) and found}
+        if name not in lists:
+            raise ValueError(f"what was measured is {', '.join(lists) or 'nothing yet'}; got {name!r}")
+        return lists[name]
 
     def line(self) -> str:
         """Return the last epoch in words.
 
         Examples
         --------
-        >>> History(loss=[0.5], seconds=[2.0]).line()
-        'loss 0.5000, 2.0 s'
+        >>> History(loss=[0.5], seconds=[2.0], samples=100).line()
+        'loss 0.5000, 2.0 s, 50 images/s'
         """
         words = [f"loss {self.loss[-1]:.4f}"]
         if self.validation_loss:
             words.append(f"validation loss {self.validation_loss[-1]:.4f}")
         if self.validation_accuracy:
             words.append(f"validation accuracy {100 * self.validation_accuracy[-1]:.2f} %")
-        return ", ".join([*words, f"{self.seconds[-1]:.1f} s"])
+        return ", ".join([*words, f"{self.seconds[-1]:.1f} s", f"{self.images_per_second[-1]:,.0f} images/s"])
 
 
 class Callback:
-    """Override what is of interest; all do nothing here."""
+    """Looks on while a network trains. Override what is of interest; all do nothing here.
+
+    Attributes
+    ----------
+    fit : Fit
+        The run that it looks on at, set before `begin`: its `network` and `history`, how far it is (`epoch`
+        whole epochs and `step` steps of the next one), and `stop`, which asks for its end.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Network
+    >>> class Enough(Callback):
+    ...     def epoch(self, epoch, history):
+    ...         if history.loss[-1] < 0.1:
+    ...             self.fit.stop("the loss is low enough")
+    >>> history = Network([Dense(1, 1)]).fit(
+    ...     [[0.0], [1.0]], [[0.0], [1.0]], loss="mse", epochs=1000, learning_rate=0.1, callbacks=[Enough()]
+    ... )
+    >>> len(history.loss) < 1000
+    True
+    """
+
+    fit: Fit
+    #: Whether it is called after all others, and ended before them, because it keeps what they hold.
+    last = False
 
     def begin(self, epochs: int, steps: int) -> None:
         """`fit` begins: so many epochs of so many steps."""
@@ -54,12 +117,166 @@ class Callback:
     def epoch(self, epoch: int, history: History) -> None:
         """An epoch is done, validation included."""
 
+    def end(self, history: History) -> None:
+        """`fit` ends, for whatever reason: `fit.error` is the exception that ends it, if one does."""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return what an interrupted run must find again: JSON values and arrays; None if nothing."""
+        return None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take what `state` returned, right after `begin`, in a run that is resumed."""
+        raise NotImplementedError(f"{type(self).__name__} has a state and no restore")
+
+
+class FunctionCallback(Callback):
+    """Call a function after each epoch, with the run: what `fit` makes of a function among its callbacks.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a `Fit`: ``lambda fit: print(fit.history.line())``.
+    """
+
+    def __init__(self, function: Callable[[Fit], Any]) -> None:
+        self.function = function
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Call it."""
+        self.function(self.fit)
+
 
 def as_callbacks(callbacks: Any) -> list[Callback]:
-    """Return `callbacks` as a list, if all of them are objects that `fit` can call."""
-    if not isinstance(callbacks, Iterable) or not all(isinstance(one, Callback) for one in callbacks):
-        raise TypeError(f"callbacks must be a list of Callback objects, got {callbacks!r}")
-    return list(callbacks)
+    """Return `callbacks` as a list, if `fit` can call all of them, in the order in which it calls them."""
+    found: list[Callback] = []
+    for one in callbacks if isinstance(callbacks, Iterable) else [None]:
+        if isinstance(one, Callback):
+            found.append(one)
+        elif callable(one) and not isinstance(one, type):
+            found.append(FunctionCallback(one))
+        else:
+            raise TypeError(f"callbacks must be a list of Callback objects and functions, got {callbacks!r}")
+    return sorted(found, key=lambda one: one.last)
+
+
+class EarlyStopping(Callback):
+    """End a fit once a measured value has not improved for some epochs.
+
+    As in Keras and Lightning; there the mode has to be guessed or given too.
+
+    Parameters
+    ----------
+    monitor : str
+        What to watch: a list of `History`, such as "validation_loss".
+    patience : int
+        Epochs without an improvement after which training ends, at least 1.
+    min_delta : float
+        A smaller change is no improvement; at least 0.
+    mode : {"min", "max"}, optional
+        What an improvement is; left out, "min" for a name that ends in "loss" or "error", else "max".
+    restore_best : bool
+        Whether the network gets the parameters and buffers of its best epoch back in the end. The
+        optimizer's state and the counts of epochs and updates stay those of the last.
+
+    Attributes
+    ----------
+    best : float
+        The best value, NaN before the first epoch.
+    best_epoch : int
+        The epoch that it belongs to, counted from 1 in this fit; 0 before the first.
+    waited : int
+        Epochs since then.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument, and when `fit` begins, for a validation value without `validation_data`.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Network
+    >>> stopping = EarlyStopping("loss", patience=2, min_delta=10.0)
+    >>> x = [[0.0], [1.0]]
+    >>> history = Network([Dense(1, 1)]).fit(x, x, loss="mse", epochs=9, callbacks=[stopping])
+    >>> len(history.loss), stopping.best_epoch
+    (3, 1)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: str | None = None,
+        restore_best: bool = True,
+    ) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be the name of a measured value, got {monitor!r}")
+        if mode not in ("min", "max", None):
+            raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
+        self.monitor, self.patience = monitor, positive("patience", patience)
+        self.min_delta = within("min_delta", min_delta, 0)
+        self.mode = mode or ("min" if monitor.endswith(("loss", "error")) else "max")
+        self.restore_best = restore_best
+
+    def begin(self, epochs: int, steps: int) -> None:
+        """Forget an earlier fit."""
+        if self.monitor.startswith("validation_") and self.fit.validation_data is None:
+            raise ValueError(f"to watch {self.monitor}, fit wants validation_data, got none")
+        self.best, self.best_epoch, self.waited = math.nan, 0, 0
+        self.kept: dict[str, Array] = {}
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Keep the parameters if this is the best epoch so far; ask for the end if it was too long ago."""
+        value = history.values(self.monitor)[-1]
+        change = self.best - value if self.mode == "min" else value - self.best
+        if change > self.min_delta or (math.isnan(self.best) and not math.isnan(value)):
+            self.best, self.best_epoch, self.waited = value, epoch, 0
+            if self.restore_best:
+                self.kept = {name: array.copy() for name, array in self.arrays().items()}
+        else:
+            self.waited += 1
+        self.decide()
+
+    def decide(self) -> None:
+        """Ask for the end, if patience is at an end."""
+        if self.waited >= self.patience:
+            self.fit.stop(f"{self.monitor} has not improved for {self.waited} epochs")
+
+    def end(self, history: History) -> None:
+        """Give the network its best epoch back, unless an error ends the fit."""
+        if self.fit.error is None:
+            for name, array in self.arrays().items() if self.kept else ():
+                array[...] = self.kept[name]
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the network's own arrays: its parameters, and each layer's buffers."""
+        network = self.fit.network
+        return {"parameters": network.parameters} | {
+            f"buffers.{place}.{name}": buffer
+            for place, layer in enumerate(network)
+            for name, buffer in layer.buffers.items()
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return the best value and the arrays that belong to it."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "waited": self.waited,
+            "kept": self.kept,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take them back, and ask for the end where it had been asked for."""
+        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+        wanted = {name: (array.shape, array.dtype) for name, array in self.arrays().items()}
+        if self.best_epoch and self.restore_best:
+            if {name: (array.shape, array.dtype) for name, array in state["kept"].items()} != wanted:
+                raise ValueError("the best epoch's arrays are not those of this network")
+            self.kept = state["kept"]
+        self.decide()
 
 
 class PrintEpochs(Callback):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,19 +18,15 @@ import purecnn as package
 from purecnn import mnist
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import positive, within
-from purecnn.callbacks import Callback, History
-from purecnn.errors import DivergedError, PureCNNError
-from purecnn.model_file import load, save
+from purecnn.errors import CheckpointWarning, PureCNNError
+from purecnn.model_file import load
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
-from purecnn.optimizers import Adam
 from purecnn.picture import prepare_digit, read_picture
 from purecnn.progress import ProgressBar
-from purecnn.recipes import RECIPES, Recipe
+from purecnn.recipes import RECIPES
+from purecnn.runs import CHECKPOINT, MODEL, Run, Sets, make_ready, read_record
 from purecnn.samples import answers
-from purecnn.schedules import LearningRate, OneCycle
-from purecnn.scratch import Array
-from purecnn.streams import as_seed
 from purecnn.summaries import summary
 
 DEFAULT_MODEL = Path("runs", "lenet-0", "model.safetensors")
@@ -58,40 +51,10 @@ class Commands(click.Group):
             where = f"{error.filename}: " if error.filename else ""
             raise Refusal(f"{where}{error.strerror}" if error.strerror else str(error)) from error
         except (PureCNNError, TypeError, ValueError) as error:
-            raise Refusal(str(error)) from error
+            raise Refusal("; ".join([str(error), *getattr(error, "__notes__", [])])) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
-
-
-class Keeper(Callback):
-    """Keep the parameters as they were after the last whole epoch."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.kept: Array | None = None
-
-    def epoch(self, epoch: int, history: History) -> None:
-        """Copy them."""
-        self.kept = self.network.parameters.copy()
-
-
-@contextmanager
-def interrupted_once() -> Iterator[None]:
-    """Let the first Ctrl-C interrupt and no later one: by then the model is saved and the process ends."""
-
-    def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # not where a shell said to ignore it
-        signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:
-            signal.signal(signal.SIGINT, before)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -116,7 +79,11 @@ def purecnn() -> None:
     "--threads", type=int, help="How many work; the results do not depend on it.  [default: all cores]"
 )
 @click.option("--output", metavar="FOLDER", help="Where to save the model.  [default: runs/RECIPE-SEED]")
+@click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
+@click.option("--resume", metavar="FOLDER", help="Go on with the run in this folder, to the same bits.")
+@click.pass_context
 def train(
+    ctx: click.Context,
     data: str | None,
     recipe_name: str,
     network: str | None,
@@ -126,79 +93,107 @@ def train(
     seed: int,
     threads: int | None,
     output: str | None,
+    checkpoint_every: int | None,
+    resume: str | None,
 ) -> None:
-    """Train a network, test it and save it."""
-    for option, value in (("epochs", epochs), ("batch-size", batch_size), ("threads", threads)):
+    """Train a network, test it and save it.
+
+    Beside the model lies run.json, from which `purecnn reproduce` does it all again; until the end also a
+    checkpoint, from which --resume goes on. Ctrl-C once lets the step end and keeps its place; twice ends at
+    once.
+    """
+    counts = {
+        "epochs": epochs,
+        "batch-size": batch_size,
+        "threads": threads,
+        "checkpoint-every": checkpoint_every,
+    }
+    for option, value in counts.items():
         if value is not None:
             positive(option, value)
     if learning_rate is not None:
         within("learning-rate", learning_rate, 0, open_low=True)
-    given = {"network": network, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-    train_network(recipe, network or recipe_name, data, seed, threads, output)
-
-
-def train_network(
-    recipe: Recipe, name: str, data: str | None, seed: int, threads: int | None, output: str | None
-) -> None:
-    """Do what a recipe says, and save the network whatever interrupts it."""
-    (x, y), (x_test, y_test) = mnist.load_data(data)
-    classes, epochs = int(max(y.max(), y_test.max())) + 1, recipe.epochs
-    network = NETWORKS[recipe.network]((1, *x.shape[1:]), classes, as_seed(seed))
-    path = writable(Path(output or Path("runs", f"{name}-{seed}"))) / "model.safetensors"
-    optimizer, keeper = Adam(recipe.learning_rate, recipe.beta1, recipe.beta2), Keeper(network)
-    schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
-    click.echo(
-        f"{name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
-        f"seed {seed}, epochs: {epochs}, batch size: {recipe.batch_size}"
-    )
-    begin = time.perf_counter()
-    with interrupted_once():
-        try:
-            with ProgressBar(len(x), recipe.batch_size) as progress, warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # a loss that overflows gets its own sentence
-                network.fit(
-                    x,
-                    y,
-                    epochs=epochs,
-                    batch_size=recipe.batch_size,
-                    optimizer=optimizer,
-                    threads=threads,
-                    callbacks=[schedule, keeper, progress],
+    if resume is not None:
+        for name in ctx.params.keys() - {"resume", "data", "threads", "checkpoint_every"}:
+            if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+                option = f"--{name.removesuffix('_name').replace('_', '-')}"
+                raise ValueError(
+                    f"--resume goes on with a run as it was begun; {option} has no place beside it"
                 )
-        except KeyboardInterrupt:
-            if network.updates:
-                save(network, path)
-                click.echo(
-                    f"Interrupted after {network.updates} steps; saved what was trained to {path}", err=True
-                )
-            else:
-                click.echo("Interrupted before the first step; nothing to save.", err=True)
-            raise SystemExit(130) from None
-        except DivergedError as error:
-            if keeper.kept is None:
-                raise DivergedError(f"{error}; it had not finished an epoch, so nothing is saved") from None
-            network.parameters[...] = keeper.kept
-            save(network, path)
-            raise DivergedError(f"{error}; saved the network of epoch {network.epochs} to {path}") from None
-    seconds = time.perf_counter() - begin
-    save(network, path)
-    found = network.evaluate(x_test, y_test, threads=threads)
-    click.echo(f"trained in {seconds:.1f} s, {epochs * len(x) / seconds:,.0f} images a second")
+        folder = Path(resume)
+        run = Run.recorded(folder)
+        if read_record(folder)["result"] and not (folder / CHECKPOINT).exists():
+            click.echo(f"{folder}: this run is complete")
+            return
+        run = replace(run, data=run.data if data is None else data)
+    else:
+        given = {
+            "network": network,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+        }
+        recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        run = Run(network or recipe_name, recipe, seed, data)
+        folder = Path(output or Path("runs", f"{run.name}-{seed}"))
+    train_run(run, folder, threads, checkpoint_every, resume=resume is not None)
+
+
+def train_run(run: Run, folder: Path, threads: int | None, every: int | None, *, resume: bool) -> None:
+    """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
+    sets = run.read()
+    network, ((x, _), (x_test, _)), recipe = run.build(sets), sets, run.recipe
+    make_ready(folder, resume)
     click.echo(
-        f"test accuracy {100 * found['accuracy']:.2f} % on {len(x_test):,} images, loss {found['loss']:.4f}"
+        f"{run.name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
+        f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"
     )
-    click.echo(f"saved to {path}")
+    try:
+        with progress(run, sets) as bar:
+            result = run.train(
+                folder, network, sets, threads=threads, every=every, resume=resume, callbacks=[bar]
+            )
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted: `purecnn train --resume {folder}` goes on with it.", err=True)
+        raise SystemExit(130) from None
+    seconds = sum(result["seconds"])
+    click.echo(f"trained in {seconds:.1f} s, {recipe.epochs * len(x) / seconds:,.0f} images a second")
+    click.echo(
+        f"test accuracy {100 * result['test_accuracy']:.2f} % on {len(x_test):,} images, "
+        f"loss {result['test_loss']:.4f}"
+    )
+    click.echo(f"saved to {folder / MODEL}")
 
 
-def writable(folder: Path) -> Path:
-    """Make a folder, if need be: better to fail before the training than behind it."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: there is a file of this name; a folder is wanted")
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"{folder}: a folder that can be written to is wanted")
-    return folder
+@contextmanager
+def progress(run: Run, sets: Sets) -> Iterator[ProgressBar]:
+    """Show how far a run is, and its warnings as sentences."""
+    with ProgressBar(len(sets[0][0]), run.recipe.batch_size) as bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a loss that overflows gets its own sentence
+        warnings.simplefilter("always", CheckpointWarning)
+        warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+        yield bar
+
+
+@purecnn.command()
+@click.argument("folder", metavar="RUN")
+@click.option("--data", metavar="FOLDER", help="Where the data are now.  [default: where they were]")
+@click.option("--threads", type=int, help="How many work.  [default: all cores]")
+def reproduce(folder: str, data: str | None, threads: int | None) -> None:
+    """Do a run again and compare.
+
+    RUN is a folder that train wrote. Where processor features, NumPy and BLAS are those of the run, the same
+    bits are demanded; elsewhere accuracy and loss within a tolerance. Ends with status 1 if they are not.
+    """
+    with ExitStack() as stack:
+        found = package.reproduce(
+            folder,
+            data=data,
+            threads=threads,
+            callbacks=lambda run, sets: [stack.enter_context(progress(run, sets))],
+        )
+    click.echo(found)
+    raise SystemExit(0 if found.succeeded else 1)
 
 
 def trained(path: str | Path) -> Network:

@@ -4,6 +4,8 @@ from importlib import import_module
 from types import ModuleType
 
 __all__ = [
+    "CheckpointError",
+    "CheckpointWarning",
     "DivergedError",
     "FileFormatError",
     "GradientError",
@@ -52,6 +54,28 @@ class FileFormatError(PureCNNError, ValueError):
     Traceback (most recent call last):
         ...
     purecnn.errors.FileFormatError: digits.gz: holds 3 bytes; an IDX header takes at least 4
+    """
+
+
+class CheckpointError(PureCNNError, ValueError):
+    """A checkpoint does not belong to the run that it is to resume, or the last one could not be written.
+
+    Examples
+    --------
+    >>> raise CheckpointError("run.safetensors: its run's batch_size was 32, this one's is 64")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.CheckpointError: run.safetensors: its run's batch_size was 32, this one's is 64
+    """
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, or a resumed run may not end in the same bits; the message says why.
+
+    Examples
+    --------
+    >>> issubclass(CheckpointWarning, UserWarning)
+    True
     """
 
 

@@ -11,8 +11,9 @@ from purecnn.arguments import within
 from purecnn.callbacks import History, PrintEpochs
 from purecnn.layer import Layer
 from purecnn.losses import LossFunction, LossPrime
-from purecnn.network import Network, as_layers
+from purecnn.network import Network
 from purecnn.optimizers import SGD
+from purecnn.parameters import as_layers
 from purecnn.scratch import Array
 
 

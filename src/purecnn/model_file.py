@@ -22,11 +22,13 @@ from purecnn.layer import Layer, Shape, sample_shape
 from purecnn.layers import LAYERS
 from purecnn.lists import as_network
 from purecnn.network import Network
-from purecnn.safetensors import read_safetensors, write_safetensors
+from purecnn.safetensors import SEAL, read_safetensors, write_safetensors
 from purecnn.samples import Preprocessing
 from purecnn.scratch import Array
 
 FORMAT, VERSION = "purecnn", "1"
+#: The text that makes a model's file a checkpoint, and how the names of the arrays that belong to it begin.
+CHECKPOINT, STATE = "checkpoint", "checkpoint."
 #: Characters of one text of the metadata: thousands of layers, and little enough to parse anywhere.
 MAX_TEXT = 1_000_000
 #: What NumPy can index, with room for a batch; no product of shapes may come near an overflow.
@@ -58,7 +60,7 @@ def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> No
 
     Notes
     -----
-    The state of an optimizer is not part of a model.
+    The state of an optimizer is not part of a model; a `Checkpoint` has it.
 
     Examples
     --------
@@ -69,9 +71,13 @@ def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> No
     ...     load(pathlib.Path(folder, "model.safetensors")).input_shape
     (2,)
     """
+    write_safetensors(path, *describe(as_network(network)))
+
+
+def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the arrays and the texts of a network's file; raises what `save` does."""
     from purecnn import __version__  # here, since the package imports this module before it has a version
 
-    network = as_network(network)
     if network.input_shape is None:
         raise ValueError(
             "this network has no input shape yet, so it has no parameters to save: "
@@ -108,11 +114,11 @@ def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> No
             check_finite(name, array)
     except FileFormatError as error:
         raise ValueError(f"this network can't be saved: {error}") from None
-    write_safetensors(path, tensors, texts)
+    return tensors, texts
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `save` wrote; it predicts the same bits and can go on training.
+    """Read a network that `save` or a `Checkpoint` wrote; it predicts the same bits and can go on training.
 
     Parameters
     ----------
@@ -135,9 +141,19 @@ def load(path: str | os.PathLike[str]) -> Network:
     -----
     Nothing in a file is ever run, and no array takes more memory than the file itself.
     """
+    return load_with_state(path)[0]
+
+
+def load_with_state(path: str | os.PathLike[str]) -> tuple[Network, str, dict[str, Array]]:
+    """Read a network, and what a checkpoint holds beside it: a text, "" in a model, and its arrays."""
     tensors, texts = read_safetensors(path)
     try:
-        return build(tensors, texts)
+        state = {name: tensors.pop(name) for name in list(tensors) if name.startswith(STATE)}
+        if (CHECKPOINT in texts or state) and not {CHECKPOINT, SEAL} <= texts.keys():
+            raise FileFormatError(
+                "the file is damaged: a checkpoint, yet its state or its SHA-256 is missing"
+            )
+        return build(tensors, texts), texts.get(CHECKPOINT, ""), state
     except FileFormatError as error:
         raise FileFormatError(f"{os.fspath(path)}: {error}") from None
     # What layers say about their arguments comes in these.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +12,15 @@ import numpy.typing as npt
 from purecnn import blas
 from purecnn.arguments import as_pair, positive
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
-from purecnn.errors import ShapeError
-from purecnn.fusion import fuse
-from purecnn.layer import Layer, Shape, as_dtype, sample_shape
+from purecnn.fitting import Fit
+from purecnn.layer import Layer, Shape
 from purecnn.losses import Loss, LossFunction, LossPrime, as_loss, check_targets, columns, suitable_loss
 from purecnn.optimizers import Optimizer, as_optimizer
 from purecnn.parallel import Team, as_threads
+from purecnn.parameters import FlatParameters
 from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
 from purecnn.scratch import Array
 from purecnn.session import Session
-from purecnn.streams import ORDER, PARAMETERS, as_seed, stream
-from purecnn.training import Trainer
 
 #: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads, and
 #: wide, so that these wait less for the interpreter's lock (LeNet on 2 cores: 118,000 images a second at 128,
@@ -32,22 +28,7 @@ from purecnn.training import Trainer
 CHUNK = 256
 
 
-def as_layers(layers: Any) -> list[Layer]:
-    """Return `layers` as a list, if it is one that a network can be made of."""
-    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
-        raise TypeError(f"a network is made of a list of layers, got {layers!r}")
-    found = list(layers)
-    if not found:
-        raise ValueError("a network needs at least one layer, got none")
-    for place, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
-        if any(layer is other for other in found[:place]):
-            raise ValueError(f"layer {place}, {layer}, stands in this network twice")
-    return found
-
-
-class Network(Sequence[Layer]):
+class Network(FlatParameters):
     """Layers in order, their parameters in one flat vector, and the preprocessing of what enters.
 
     Parameters
@@ -90,146 +71,16 @@ class Network(Sequence[Layer]):
         dtype: npt.DTypeLike | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> None:
-        self.layers = as_layers(layers)
-        self.seed = as_seed(seed)
-        drawn = [p.dtype for layer in self.layers for p in layer.parameters.values()]
-        self.dtype = as_dtype(dtype if dtype is not None else drawn[0] if drawn else np.float32)
+        super().__init__(layers, seed=seed, dtype=dtype)
         if not isinstance(preprocessing, Preprocessing | None):
             raise TypeError(f"preprocessing must be a Preprocessing, got {preprocessing!r}")
         self.preprocessing = preprocessing or Preprocessing()
-        self.input_shape: Shape | None = None
-        self._parameters: Array = np.zeros(0, self.dtype)
-        self._places: list[tuple[Layer, int, Shape | None, dict[str, Array]]] = []
         self.epochs = self.updates = 0
         self.optimizer: Optimizer | None = None
-        self._steps: list[Layer] | None = None
-        self._idle: deque[Session] = deque(maxlen=16)
-        self._lock = threading.Lock()
         if input_shape is not None:
             self.bind(input_shape)
         elif self.layers[0].input_shape is not None:
             self.bind(self.layers[0].input_shape)
-
-    # A network is a list of layers ------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self.layers)
-
-    @overload
-    def __getitem__(self, index: int) -> Layer: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Layer]: ...
-    def __getitem__(self, index: int | slice) -> Layer | list[Layer]:
-        return self.layers[index]
-
-    def __iter__(self) -> Iterator[Layer]:
-        return iter(self.layers)
-
-    def __repr__(self) -> str:
-        return f"Network([{', '.join(map(repr, self.layers))}])"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_idle", "_lock", "_steps", "_places")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _idle=deque(maxlen=16), _lock=threading.Lock(), _steps=None, _places=[])
-        if self.input_shape is not None:
-            self.keep()
-
-    # Shapes and parameters --------------------------------------------------------------------------------
-
-    @property
-    def parameters(self) -> Array:
-        """The flat vector of all parameters; setting it sets their values."""
-        return self._parameters
-
-    @parameters.setter
-    def parameters(self, values: npt.ArrayLike) -> None:
-        array = as_array("parameters", values)
-        if array.shape != self._parameters.shape:
-            raise ShapeError(f"parameters must have shape {self._parameters.shape}, got {array.shape}")
-        self._parameters[...] = array
-
-    def bind(self, input_shape: int | Sequence[int]) -> Shape:
-        """Fix the shape of one sample, draw the parameters that are still missing; return the output's shape.
-
-        Raises
-        ------
-        ShapeError
-            If a layer can't take what the layer before it gives, or the last one gives no vector.
-        """
-        self.layers = as_layers(self.layers)
-        shape = self.input_shape = sample_shape(input_shape)
-        for place, layer in enumerate(self.layers):
-            layer.position = place
-            try:
-                shape = layer.bind(shape)
-            except ShapeError as error:
-                self.input_shape = None
-                raise ShapeError(f"layer {place}: {error}") from None
-            if layer.parameter_shapes() and not layer.parameters:
-                behind = (f.gain for f in self.layers[place + 1 :] if f.gain or f.parameter_shapes())
-                layer.draw(stream(self.seed, PARAMETERS, place), self.dtype, next(behind, "") or "glorot")
-        self.keep()
-        return shape
-
-    def gather(self) -> None:
-        """Take in what was changed by hand since the last use.
-
-        An array put into a layer's `parameters` gives them its values; layers put into `layers`, and those
-        that another network or a call of their own bound to another place or shape, are bound anew.
-        """
-        if self.input_shape is None:
-            return
-        if len(self._places) != len(self.layers) or any(
-            layer is not held or layer.position != place or layer.input_shape != shape
-            for layer, (held, place, shape, _) in zip(self.layers, self._places, strict=True)
-        ):
-            self.bind(self.input_shape)
-        elif any(
-            len(layer.parameters) != len(views)
-            or any(layer.parameters.get(name) is not view for name, view in views.items())
-            for layer, _, _, views in self._places
-        ):
-            self.keep()
-
-    def keep(self) -> None:
-        """Make the layers' parameters views of the flat vector, which is made anew where its size changed."""
-        arrays = [array.ravel() for layer in self.layers for array in layer.checked_parameters().values()]
-        flat = np.concatenate(arrays) if arrays else np.zeros(0)
-        fits = flat.shape == self._parameters.shape
-        self.move(self._parameters if fits else np.empty(flat.size, self.dtype), flat)
-
-    def move(self, home: Array, values: Array | None = None) -> None:
-        """Keep the parameters in the flat array `home` from now on, with `values` or those they have."""
-        home[...] = self._parameters if values is None else values
-        self._parameters, self._places = home, []
-        for layer, views in zip(self.layers, self.views(home), strict=True):
-            # The same dict as before: replicas at work, and layers fused with others, look there.
-            layer.parameters.clear()
-            layer.parameters.update(views)
-            layer.gradients = {name: np.zeros_like(view) for name, view in views.items()}
-            self._places.append((layer, layer.position, layer.input_shape, views))
-        self._steps = None
-        self._idle.clear()
-
-    def views(self, flat: Array) -> list[dict[str, Array]]:
-        """Return, for each layer, its parameters' places in a flat vector, as arrays by name."""
-        found, start = [], 0
-        for layer in self.layers:
-            views = {}
-            for name, shape in layer.parameter_shapes().items():
-                size = int(np.prod(shape))
-                views[name] = flat[start : start + size].reshape(shape)
-                start += size
-            found.append(views)
-        return found
-
-    def steps(self) -> list[Layer]:
-        """Return the layers to run, some standing for several of this network's."""
-        if self._steps is None:
-            self._steps = fuse(self.layers)
-        return self._steps
 
     def session(self, layers: Sequence[Layer], training: bool) -> Session:
         """Return one worker's replicas of `layers`."""
@@ -279,8 +130,9 @@ class Network(Sequence[Layer]):
         validation_data: tuple[Any, Any] | None = None,
         shuffle: bool = True,
         threads: int | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback | Callable[[Fit], Any]] = (),
         verbose: bool = False,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train by mini-batches. A second call goes on where the first ended.
 
@@ -309,10 +161,13 @@ class Network(Sequence[Layer]):
             Whether each epoch has an order of its own, drawn from the network's seed.
         threads : int, optional
             How many work; the processors this process may use if left out. The bits do not depend on it.
-        callbacks : sequence of Callback
-            Called after each step and epoch.
+        callbacks : sequence of Callback and functions
+            Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool
             Whether to print a line an epoch.
+        resume : str or path-like, optional
+            A file that a `Checkpoint` wrote in a `fit` of this network, the same data and arguments: go on
+            from there to the same bits. `epochs` is that of the whole run, as in Lightning, and may be more.
 
         Returns
         -------
@@ -325,50 +180,38 @@ class Network(Sequence[Layer]):
             For data that the network can't learn from, in one sentence.
         DivergedError
             If the loss is no longer finite; the parameters are those before that step.
+        FileFormatError
+            If `resume` is damaged, or no checkpoint.
+        CheckpointError
+            If it is one of another run.
         """
+        saved = None
+        if resume is not None:
+            from purecnn.snapshot import Saved  # here, since few runs need it
+
+            saved = Saved(resume)
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
         rows, _ = self.receive(x)
         targets = self.targets(y, len(rows))
-        watchers = [*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])]
-        history, chosen = History(), self.loss(loss, loss_prime, targets)
+        watchers = as_callbacks([*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])])
+        chosen = self.loss(loss, loss_prime, targets)
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
             self.targets(y_validation, len(self.receive(x_validation)[0]))
-        starts = range(0, len(rows), batch_size)
-        trainer = Trainer(
+        return Fit(
             self,
-            chosen,
-            self.continued(optimizer, learning_rate),
             rows,
             targets,
-            min(batch_size, len(rows)),
-            threads,
-            self.seed,
-        )
-        with trainer:
-            for watcher in watchers:
-                watcher.begin(epochs, len(starts))
-            for epoch in range(1, epochs + 1):
-                begin, losses = time.perf_counter(), []
-                order = np.arange(len(rows))
-                if shuffle:
-                    order = stream(self.seed, ORDER, self.epochs).permutation(len(rows))
-                for step, start in enumerate(starts, 1):
-                    taken = order[start : start + batch_size]
-                    losses.append(trainer.step(taken) * len(taken))
-                    for watcher in watchers:
-                        watcher.step(epoch, step, losses[-1] / len(taken))
-                    self.gather()  # a callback may have put an array into a layer
-                self.epochs += 1
-                history.loss.append(sum(losses) / len(rows))
-                history.seconds.append(time.perf_counter() - begin)
-                if validation_data is not None:
-                    found = self.evaluate(*validation_data, loss=chosen, threads=threads)
-                    history.validation_loss.append(found["loss"])
-                    history.validation_accuracy.append(found["accuracy"])
-                for watcher in watchers:
-                    watcher.epoch(epoch, history)
-        return history
+            chosen,
+            self.continued(optimizer, learning_rate),
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            validation_data=validation_data,
+            threads=threads,
+            callbacks=watchers,
+            saved=saved,
+        ).run()
 
     def continued(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
         """Return the optimizer to use: one named as in the last `fit` keeps its state from there."""

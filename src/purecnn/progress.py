@@ -51,19 +51,22 @@ class ProgressBar(Callback):
         self.bar.stop()
 
     def begin(self, epochs: int, steps: int) -> None:
-        """Draw the empty bar."""
+        """Draw the bar: empty, or as far as the run that is resumed."""
         self.epochs, self.loss, self.start = epochs, math.nan, time.perf_counter()
-        self.task = self.bar.add_task("", total=epochs * steps, epoch=f"1/{epochs}", state="")
+        before, epoch = self.fit.epoch * steps + self.fit.step, min(self.fit.epoch + 1, epochs)
+        self.before = self.fit.epoch * self.samples + min(self.fit.step * self.batch_size, self.samples)
+        self.task = self.bar.add_task(
+            "", total=epochs * steps, completed=before, epoch=f"{epoch}/{epochs}", state=""
+        )
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """Move on by one step; the loss shown is a running mean."""
         self.loss = loss if math.isnan(self.loss) else 0.95 * self.loss + 0.05 * loss
         done = (epoch - 1) * self.samples + min(step * self.batch_size, self.samples)
-        speed = done / (time.perf_counter() - self.start)
+        speed = (done - self.before) / (time.perf_counter() - self.start)
         state = f"loss {self.loss:.4f}  {speed:,.0f} images/s"
         self.bar.update(self.task, advance=1, epoch=f"{epoch}/{self.epochs}", state=state)
 
     def epoch(self, epoch: int, history: History) -> None:
         """Print the epoch's line."""
-        speed = self.samples / history.seconds[-1]
-        self.console.print(f"epoch {epoch}/{self.epochs}: {history.line()}, {speed:,.0f} images/s")
+        self.console.print(f"epoch {epoch}/{self.epochs}: {history.line()}")

@@ -6,12 +6,11 @@ believes nothing that it has not checked: it parses the header a member at a tim
 the format has it, and it allocates an array only once all offsets are known to fit the file.
 """
 
+import hashlib
 import json
 import math
 import os
 import re
-import secrets
-import shutil
 import struct
 from collections.abc import Mapping
 from io import BufferedReader
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purecnn.errors import FileFormatError
+from purecnn.whole_files import write_whole
 
 __all__ = ["read_safetensors", "write_safetensors"]
 
@@ -41,6 +41,8 @@ MAX_AXES = 64  # NumPy's
 MAX_BYTES = int(np.iinfo(np.intp).max)
 
 METADATA = "__metadata__"
+#: The text that seals a file, and what stands in its place while the file's bytes are summed up.
+SEAL, UNSEALED = "file_sha256", "0" * 64
 # The grammar of a header; *+ never goes back over what it matched, so no text makes it slow.
 SPACE = r"[ \t\r\n]*+"
 STRING = r'"(?:[^"\\]|\\.)*+"'
@@ -73,7 +75,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
     Raises
     ------
     FileFormatError
-        The file is not a safetensors file, or holds a dtype that NumPy lacks (``F8_E4M3``, ...).
+        The file is not a safetensors file, holds a dtype that NumPy lacks (``F8_E4M3``, ...), or is sealed
+        and has changed since.
     OSError
         The file cannot be opened or read.
 
@@ -98,20 +101,25 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
     with open(path, "rb") as file:
         try:
             entries, metadata = _read_header(file, os.fstat(file.fileno()).st_size)
+            if SEAL in metadata:
+                _check_seal(file, metadata[SEAL])
             return {entry[2]: _read_array(file, *entry[2:]) for entry in entries}, metadata
         except FileFormatError as error:
             raise FileFormatError(f"{os.fspath(path)}: {error}") from None
 
 
 def write_safetensors(
-    path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    path: Path,
+    tensors: Mapping[str, Any],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    sealed: bool = False,
 ) -> None:
     """Write arrays to a safetensors file, all of it or nothing.
 
-    The bytes go to a temporary file in the same folder, which then takes the name: whoever kills the
-    process leaves the old file or the new one, never half of one. The same arrays and metadata, in whatever
-    order, give the same bytes: tensors from the widest dtype to the narrowest and then by name, as the
-    reference implementation has them, and metadata by key.
+    Whoever kills the process leaves the old file or the new one (see `write_whole`). The same arrays and
+    metadata, in whatever order, give the same bytes: tensors from the widest dtype to the narrowest and then
+    by name, as the reference implementation has them, and metadata by key.
 
     Parameters
     ----------
@@ -121,6 +129,9 @@ def write_safetensors(
         Of any shape, memory layout and byte order: float16 to float64, bool, integers of 8 to 64 bits.
     metadata : mapping of str to str, optional
         Texts to keep beside the arrays.
+    sealed : bool
+        Whether to add a text ``file_sha256``: the SHA-256 of the file's bytes with 64 zeros in the text's
+        place. A reader that knows it refuses the file once a byte has changed; others read it as any file.
 
     Raises
     ------
@@ -140,27 +151,33 @@ def write_safetensors(
     TypeError: tensor 'weights' has dtype complex128, wanted one of U64, I64, F64, F32, ...
     """
     _check_path(path)
-    header, arrays = _prepare(tensors, metadata or {})
-    target = os.path.realpath(path)  # through a symbolic link, the file that it points to is replaced
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise ValueError(f"{os.fspath(path)}: not a regular file, wanted the name of a file to write")
-    temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(header)
-            for array in arrays:
-                file.write(_as_bytes(array))
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except BaseException as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        if isinstance(error, OSError):  # the temporary name, or none, says nothing to whoever chose this one
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
-        raise
+    texts = {**(metadata or {}), **({SEAL: UNSEALED} if sealed else {})}
+    header, arrays = _prepare(tensors, texts)
+    if sealed:
+        digest = hashlib.sha256(header)
+        for array in arrays:
+            digest.update(_as_bytes(array))
+        header = header.replace(_seal(UNSEALED), _seal(digest.hexdigest()), 1)
+    write_whole(path, [header, *map(_as_bytes, arrays)])
+
+
+def _seal(digits: str) -> bytes:
+    """Return the seal as the header has it; in any text its quotation marks would be escaped."""
+    return f'"{SEAL}":"{digits}"'.encode()
+
+
+def _check_seal(file: BufferedReader, stated: str) -> None:
+    """Refuse a file whose bytes are not those that were sealed; leave it where the arrays begin."""
+    begin = file.tell()
+    file.seek(0)
+    digest = hashlib.sha256(file.read(begin).replace(_seal(stated), _seal(UNSEALED), 1))
+    while part := file.read(1 << 20):
+        digest.update(part)
+    if digest.hexdigest() != stated:
+        raise FileFormatError(
+            f"the file is damaged: its bytes' SHA-256 is {digest.hexdigest()}, it states {_short(stated)}"
+        )
+    file.seek(begin)
 
 
 def _check_path(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from purecnn.arguments import within
 from purecnn.callbacks import Callback
@@ -168,5 +169,15 @@ class LearningRate(Callback):
     def step(self, epoch: int, step: int, loss: float) -> None:
         """Set the next step's rate."""
         self.done += 1
+        if self.done < self.total:
+            self.optimizer.learning_rate = self.schedule(self.done / self.total)
+
+    def state(self) -> dict[str, Any]:
+        """Return how many steps are done."""
+        return {"done": self.done}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from there; after the last step the optimizer has its rate already."""
+        self.done = state["done"]
         if self.done < self.total:
             self.optimizer.learning_rate = self.schedule(self.done / self.total)

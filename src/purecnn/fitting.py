@@ -1,0 +1,204 @@
+"""The training loop: what one call of `fit` was asked for, how far it is, and what it found so far."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from purecnn.callbacks import Callback, History
+from purecnn.losses import Loss
+from purecnn.optimizers import Optimizer
+from purecnn.parallel import shard_count
+from purecnn.samples import Targets
+from purecnn.scratch import Array
+from purecnn.streams import ORDER, stream
+from purecnn.training import Trainer
+
+if TYPE_CHECKING:
+    from purecnn.snapshot import Saved
+
+
+class Fit:
+    """One run of the training loop, and its place in it.
+
+    Parameters
+    ----------
+    network : Network
+        Bound, to be trained.
+    rows : ndarray
+        Raw samples ``(n, values)``.
+    targets : Targets
+        Their answers.
+    loss : Loss
+        What to lower.
+    optimizer : Optimizer
+        How.
+    epochs, batch_size : int
+        How often to go over the set, and how many samples a step takes.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    validation_data : (array_like, array_like) or None
+        Samples and answers to measure after each epoch.
+    threads : int or None
+        How many work; the bits do not depend on it.
+    callbacks : sequence of Callback
+        Who looks on, in the order in which they are called.
+    saved : Saved or None
+        The checkpoint to go on from.
+
+    Attributes
+    ----------
+    history : History
+        What was measured, one value for each epoch done.
+    epoch, step : int
+        How many epochs are done, and how many steps of the one that runs.
+    losses : list of float
+        Of those steps, each times its samples.
+    stopped : str
+        Why a callback asked for the end; empty while none did.
+    error : BaseException or None
+        What ends the run before its time.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        rows: Array,
+        targets: Targets,
+        loss: Loss,
+        optimizer: Optimizer,
+        *,
+        epochs: int,
+        batch_size: int,
+        shuffle: bool,
+        validation_data: tuple[Any, Any] | None,
+        threads: int | None,
+        callbacks: Sequence[Callback],
+        saved: Saved | None = None,
+    ) -> None:
+        self.network, self.rows, self.targets = network, rows, targets
+        self.loss, self.optimizer = loss, optimizer
+        self.epochs, self.batch_size, self.shuffle = epochs, batch_size, shuffle
+        self.validation_data, self.threads, self.callbacks = validation_data, threads, callbacks
+        self.starts = range(0, len(rows), batch_size)
+        self.history = History(samples=len(rows))
+        self.epoch = self.step = 0
+        self.losses: list[float] = []
+        self.spent = 0.0  # seconds, on the running epoch
+        self.stopped = ""
+        self.error: BaseException | None = None
+        self.begun: list[Callback] = []
+        self.saved = saved
+        # The learning rate is left out: a schedule moves it, and a checkpoint has it.
+        settings = {k: v for k, v in optimizer.configuration().items() if k != "learning_rate"}
+        self.asked = {"type": type(optimizer).__name__, **settings}
+        if saved is not None:
+            saved.prepare(self)
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """What decides the bits beside the network, as JSON values: to be the same where a run is resumed."""
+        from purecnn.provenance import digest  # here, since few runs ask for it
+
+        validation = self.validation_data
+        return {
+            "batch_size": self.batch_size,
+            "shards": shard_count(min(self.batch_size, len(self.rows))),
+            "shuffle": self.shuffle,
+            "loss": [
+                f"{part.__module__}.{part.__qualname__}" for part in (self.loss.function, self.loss.prime)
+            ],
+            "optimizer": self.asked,
+            "samples": len(self.rows),
+            "data": digest(self.rows, self.targets.values),
+            "validation_data": validation and digest(*map(np.asarray, validation)),
+        }
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has."""
+        return len(self.starts)
+
+    def stop(self, reason: str) -> None:
+        """Ask for the end: no step follows the one that runs. Callbacks call this."""
+        self.stopped = reason
+
+    def run(self) -> History:
+        """Train until all epochs are done or a callback asks for the end; return what was measured."""
+        try:
+            with Trainer(
+                self.network,
+                self.loss,
+                self.optimizer,
+                self.rows,
+                self.targets,
+                min(self.batch_size, len(self.rows)),
+                self.threads,
+                self.network.seed,
+            ) as trainer:
+                self.begin()
+                while self.epoch < self.epochs and not self.stopped:
+                    self.run_epoch(trainer)
+        except BaseException as error:
+            self.error = error
+        return self.end()
+
+    def begin(self) -> None:
+        """Let the callbacks begin, and go on where they were if this run is resumed."""
+        for last in (False, True):
+            for callback in (one for one in self.callbacks if one.last == last):
+                callback.fit = self
+                callback.begin(self.epochs, self.steps)
+                self.begun.append(callback)
+            if self.saved is not None and not last:
+                self.saved.settle(self)  # before anyone keeps what the others hold
+
+    def run_epoch(self, trainer: Trainer) -> None:
+        """Do the steps of one epoch that are left, then measure."""
+        begin, order = time.perf_counter() - self.spent, self.order()
+        while self.step < self.steps:
+            start = self.starts[self.step]
+            taken = order[start : start + self.batch_size]
+            loss = trainer.step(taken)
+            self.losses.append(loss * len(taken))
+            self.step, self.spent = self.step + 1, time.perf_counter() - begin
+            for callback in self.callbacks:
+                callback.step(self.epoch + 1, self.step, self.losses[-1] / len(taken))
+            self.network.gather()  # a callback may have put an array into a layer
+            if self.stopped and self.step < self.steps:
+                return
+        self.network.epochs += 1
+        self.history.loss.append(math.fsum(self.losses) / len(self.rows))  # `sum` differs between Pythons
+        self.history.seconds.append(time.perf_counter() - begin)
+        if self.validation_data is not None:
+            found = self.network.evaluate(*self.validation_data, loss=self.loss, threads=self.threads)
+            self.history.validation_loss.append(found["loss"])
+            self.history.validation_accuracy.append(found["accuracy"])
+        self.epoch, self.step, self.losses, self.spent = self.epoch + 1, 0, [], 0.0
+        for callback in self.callbacks:
+            callback.epoch(self.epoch, self.history)
+
+    def end(self) -> History:
+        """Let the callbacks end, the last first, each whatever the others do; raise what ended the run."""
+        for callback in reversed(self.begun):
+            try:
+                callback.end(self.history)
+            except BaseException as error:
+                self.error = self.error or error
+        if self.error is None:
+            return self.history
+        try:
+            raise self.error
+        finally:
+            self.error = None  # it holds this frame, and so all the arrays of the run
+
+    def order(self) -> Array:
+        """Return the order of the samples in the epoch that runs: a function of the seed and the epoch."""
+        if not self.shuffle:
+            return np.arange(len(self.rows))
+        return stream(self.network.seed, ORDER, self.network.epochs).permutation(len(self.rows))

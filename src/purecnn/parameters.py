@@ -1,0 +1,177 @@
+"""Parameters in one flat vector: every layer's are views of it, so that a step or a file is one array."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn.errors import ShapeError
+from purecnn.fusion import fuse
+from purecnn.layer import Layer, Shape, as_dtype, sample_shape
+from purecnn.samples import as_array
+from purecnn.scratch import Array
+from purecnn.session import Session
+from purecnn.streams import PARAMETERS, as_seed, stream
+
+
+def as_layers(layers: Any) -> list[Layer]:
+    """Return `layers` as a list, if it is one that a network can be made of."""
+    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+        raise TypeError(f"a network is made of a list of layers, got {layers!r}")
+    found = list(layers)
+    if not found:
+        raise ValueError("a network needs at least one layer, got none")
+    for place, layer in enumerate(found):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
+        if any(layer is other for other in found[:place]):
+            raise ValueError(f"layer {place}, {layer}, stands in this network twice")
+    return found
+
+
+class FlatParameters(Sequence[Layer]):
+    """Layers in order, bound to the shape of a sample, whose parameters are views of one flat vector.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        From input to output.
+    seed : int or None
+        Decides the first parameters; None takes a new one and keeps it in `seed`.
+    dtype : dtype, optional
+        float32 or float64; left out, that of parameters that layers already have, else float32.
+    """
+
+    def __init__(
+        self, layers: Iterable[Layer], *, seed: int | None = 0, dtype: npt.DTypeLike | None = None
+    ) -> None:
+        self.layers = as_layers(layers)
+        self.seed = as_seed(seed)
+        drawn = [p.dtype for layer in self.layers for p in layer.parameters.values()]
+        self.dtype = as_dtype(dtype if dtype is not None else drawn[0] if drawn else np.float32)
+        self.input_shape: Shape | None = None
+        self._parameters: Array = np.zeros(0, self.dtype)
+        self._places: list[tuple[Layer, int, Shape | None, dict[str, Array]]] = []
+        self._steps: list[Layer] | None = None
+        self._idle: deque[Session] = deque(maxlen=16)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Layer]: ...
+    def __getitem__(self, index: int | slice) -> Layer | list[Layer]:
+        return self.layers[index]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}])"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_idle", "_steps", "_places")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _idle=deque(maxlen=16), _steps=None, _places=[])
+        if self.input_shape is not None:
+            self.keep()
+
+    @property
+    def parameters(self) -> Array:
+        """The flat vector of all parameters; setting it sets their values."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: npt.ArrayLike) -> None:
+        array = as_array("parameters", values)
+        if array.shape != self._parameters.shape:
+            raise ShapeError(f"parameters must have shape {self._parameters.shape}, got {array.shape}")
+        self._parameters[...] = array
+
+    def bind(self, input_shape: int | Sequence[int]) -> Shape:
+        """Fix the shape of one sample, draw the parameters that are still missing; return the output's shape.
+
+        Raises
+        ------
+        ShapeError
+            If a layer can't take what the layer before it gives, or the last one gives no vector.
+        """
+        self.layers = as_layers(self.layers)
+        shape = self.input_shape = sample_shape(input_shape)
+        for place, layer in enumerate(self.layers):
+            layer.position = place
+            try:
+                shape = layer.bind(shape)
+            except ShapeError as error:
+                self.input_shape = None
+                raise ShapeError(f"layer {place}: {error}") from None
+            if layer.parameter_shapes() and not layer.parameters:
+                behind = (f.gain for f in self.layers[place + 1 :] if f.gain or f.parameter_shapes())
+                layer.draw(stream(self.seed, PARAMETERS, place), self.dtype, next(behind, "") or "glorot")
+        self.keep()
+        return shape
+
+    def gather(self) -> None:
+        """Take in what was changed by hand since the last use.
+
+        An array put into a layer's `parameters` gives them its values; layers put into `layers`, and those
+        that another network or a call of their own bound to another place or shape, are bound anew.
+        """
+        if self.input_shape is None:
+            return
+        if len(self._places) != len(self.layers) or any(
+            layer is not held or layer.position != place or layer.input_shape != shape
+            for layer, (held, place, shape, _) in zip(self.layers, self._places, strict=True)
+        ):
+            self.bind(self.input_shape)
+        elif any(
+            len(layer.parameters) != len(views)
+            or any(layer.parameters.get(name) is not view for name, view in views.items())
+            for layer, _, _, views in self._places
+        ):
+            self.keep()
+
+    def keep(self) -> None:
+        """Make the layers' parameters views of the flat vector, which is made anew where its size changed."""
+        arrays = [array.ravel() for layer in self.layers for array in layer.checked_parameters().values()]
+        flat = np.concatenate(arrays) if arrays else np.zeros(0)
+        fits = flat.shape == self._parameters.shape
+        self.move(self._parameters if fits else np.empty(flat.size, self.dtype), flat)
+
+    def move(self, home: Array, values: Array | None = None) -> None:
+        """Keep the parameters in the flat array `home` from now on, with `values` or those they have."""
+        home[...] = self._parameters if values is None else values
+        self._parameters, self._places = home, []
+        for layer, views in zip(self.layers, self.views(home), strict=True):
+            # The same dict as before: replicas at work, and layers fused with others, look there.
+            layer.parameters.clear()
+            layer.parameters.update(views)
+            layer.gradients = {name: np.zeros_like(view) for name, view in views.items()}
+            self._places.append((layer, layer.position, layer.input_shape, views))
+        self._steps = None
+        self._idle.clear()
+
+    def views(self, flat: Array) -> list[dict[str, Array]]:
+        """Return, for each layer, its parameters' places in a flat vector, as arrays by name."""
+        found, start = [], 0
+        for layer in self.layers:
+            views = {}
+            for name, shape in layer.parameter_shapes().items():
+                size = int(np.prod(shape))
+                views[name] = flat[start : start + size].reshape(shape)
+                start += size
+            found.append(views)
+        return found
+
+    def steps(self) -> list[Layer]:
+        """Return the layers to run, some standing for several of this network's."""
+        if self._steps is None:
+            self._steps = fuse(self.layers)
+        return self._steps

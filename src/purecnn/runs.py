@@ -1,0 +1,252 @@
+"""A training run: what it was asked for, and the folder in which its checkpoint, model and record lie."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from purecnn import mnist, provenance
+from purecnn.callbacks import Callback
+from purecnn.checkpoint import Checkpoint
+from purecnn.errors import CheckpointError, FileFormatError
+from purecnn.model_file import load, save
+from purecnn.network import Network
+from purecnn.networks import NETWORKS
+from purecnn.optimizers import Adam
+from purecnn.recipes import Recipe
+from purecnn.schedules import LearningRate, OneCycle
+from purecnn.scratch import Array
+from purecnn.streams import as_seed
+from purecnn.whole_files import remove_leftovers, write_whole
+
+MODEL, CHECKPOINT, RECORD = "model.safetensors", "checkpoint.safetensors", "run.json"
+VERSION = 1
+#: Bytes of a record that is still one: a million epochs have more.
+MAX_RECORD = 64_000_000
+
+Sets = tuple[tuple[Array, Array], tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run was asked for: all that decides its bits, beside the machine.
+
+    Parameters
+    ----------
+    name : str
+        Of the recipe, or of the network that took the place of the recipe's.
+    recipe : Recipe
+        What to train, and how.
+    seed : int
+        Decides first parameters, order and dropout.
+    data : str or None
+        Folder of the data; the package's MNIST where None.
+    """
+
+    name: str
+    recipe: Recipe
+    seed: int = 0
+    data: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the run as JSON values, wherever it is read again."""
+        data = os.path.abspath(self.data) if self.data else self.data
+        return {"name": self.name, "recipe": asdict(self.recipe), "seed": self.seed, "data": data}
+
+    def read(self) -> Sets:
+        """Return the data: two pairs of images and labels, to train and to test."""
+        return mnist.load_data(self.data)
+
+    def build(self, sets: Sets) -> Network:
+        """Return the network, its first parameters drawn."""
+        (x, y), (_, y_test) = sets
+        classes = int(max(y.max(), y_test.max())) + 1
+        return NETWORKS[self.recipe.network]((1, *x.shape[1:]), classes, as_seed(self.seed))
+
+    def train(
+        self,
+        folder: Path,
+        network: Network,
+        sets: Sets,
+        *,
+        threads: int | None = None,
+        every: int | None = None,
+        resume: bool = False,
+        callbacks: Sequence[Callback] = (),
+    ) -> dict[str, Any]:
+        """Train, test and save. Once model and record are on the disk, the checkpoint goes.
+
+        Parameters
+        ----------
+        folder : Path
+            Where all is kept; there already.
+        network : Network
+            What `build` returned.
+        sets : tuple
+            What `read` returned.
+        threads : int, optional
+            How many work.
+        every : int, optional
+            Steps between checkpoints; after each epoch if left out.
+        resume : bool
+            Whether to go on from the folder's checkpoint, if it got as far as having one.
+        callbacks : sequence of Callback
+            Who looks on.
+
+        Returns
+        -------
+        dict
+            ``epochs``, the ``loss`` and ``seconds`` of each, ``test_accuracy``, ``test_loss``, and
+            ``parameters``, the SHA-256 of the flat vector.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint is of another run. One that can't be written in the end is no error here:
+            what counts then is the model.
+        OSError
+            If the model or the record can't be written.
+        """
+        recipe, ((x, y), test), kept = self.recipe, sets, folder / CHECKPOINT
+        for name in (MODEL, RECORD):
+            remove_leftovers(folder / name)
+        resume = resume and kept.exists()
+        record = read_record(folder) if resume else self.record(sets)
+        if (here := provenance.machine()) not in record["machines"]:
+            record["machines"].append(here)
+        write_record(folder, record)
+        optimizer = Adam(recipe.learning_rate, recipe.beta1, recipe.beta2)
+        schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
+        try:
+            history = network.fit(
+                x,
+                y,
+                epochs=recipe.epochs,
+                batch_size=recipe.batch_size,
+                optimizer=optimizer,
+                threads=threads,
+                callbacks=[schedule, *callbacks, Checkpoint(kept, every=every)],
+                resume=kept if resume else None,
+            )
+        except CheckpointError:
+            if network.epochs < recipe.epochs:
+                raise
+            history = schedule.fit.history
+        save(network, folder / MODEL)
+        found = network.evaluate(*test, threads=threads)
+        result = record["result"] = {
+            "epochs": network.epochs,
+            "loss": history.loss,
+            "seconds": history.seconds,
+            "test_accuracy": found["accuracy"],
+            "test_loss": found["loss"],
+            "parameters": provenance.digest(network.parameters),
+        }
+        write_record(folder, record)
+        kept.unlink(missing_ok=True)
+        return result
+
+    def record(self, sets: Sets) -> dict[str, Any]:
+        """Return the record of a run that begins."""
+        return {
+            "version": VERSION,
+            "arguments": self.arguments(),
+            "commit": provenance.commit(),
+            "machines": [],
+            "data": digests(sets),
+            "result": None,
+        }
+
+    @classmethod
+    def recorded(cls, folder: Path) -> Run:
+        """Return the run that a folder's record is of.
+
+        Raises
+        ------
+        FileFormatError
+            If the record is damaged.
+        FileNotFoundError
+            If there is none.
+        """
+        given = read_record(folder)["arguments"]
+        try:
+            recipe = Recipe(**given["recipe"])
+            if recipe.network not in NETWORKS:
+                raise ValueError(f"network {recipe.network!r}, wanted one of {', '.join(NETWORKS)}")
+            return cls(**{**given, "recipe": recipe})
+        except (LookupError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{folder / RECORD}: its arguments make no run: {error}") from None
+
+
+def make_ready(folder: Path, resume: bool) -> None:
+    """Make a run's folder, if need be: better to fail before the training than behind it.
+
+    Raises
+    ------
+    OSError
+        If it can't be written to.
+    ValueError
+        If a new run would be written over one that was interrupted.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: there is a file of this name; a folder is wanted")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder}: a folder that can be written to is wanted")
+    kept = folder / CHECKPOINT
+    if resume or not kept.exists():
+        return
+    try:
+        updates = load(kept).updates
+    except FileFormatError:
+        return  # nothing could go on from it
+    if updates:
+        raise ValueError(
+            f"{folder}: holds a run that was interrupted after {updates} steps: `purecnn train --resume "
+            f"{folder}` goes on with it; to begin anew, remove {kept} or name another --output"
+        )
+
+
+def digests(sets: Sets) -> dict[str, str]:
+    """Return the SHA-256 of the data to train on and to test on."""
+    return {name: provenance.digest(*pair) for name, pair in zip(("train", "test"), sets, strict=True)}
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write a run's record, all of it or nothing."""
+    write_whole(folder / RECORD, [json.dumps(record, indent=1).encode(), b"\n"])
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read a run's record.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged.
+    FileNotFoundError
+        If there is none.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: there is no such file; the folder of a run of `purecnn train` is wanted"
+        )
+    if path.stat().st_size > MAX_RECORD:
+        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, wanted at most {MAX_RECORD}")
+    try:
+        record = json.loads(path.read_bytes())
+    except (RecursionError, ValueError) as error:
+        raise FileFormatError(f"{path}: no JSON: {error}") from None
+    wanted = {"version": int, "arguments": dict, "machines": list, "data": dict}
+    for name, kind in wanted.items():
+        if not isinstance(record, dict) or not isinstance(record.get(name), kind):
+            raise FileFormatError(f"{path}: no record of a run: its {name} is missing or damaged")
+    if record["version"] != VERSION:
+        raise FileFormatError(f"{path}: its version is {record['version']}, wanted {VERSION}")
+    found: dict[str, Any] = record
+    return found

@@ -1,0 +1,206 @@
+"""What a run needs to go on where it is, beside its network: taken from it, and given to another.
+
+It is the text ``checkpoint`` of a file, JSON that says how far the run is and what it was asked for, and the
+arrays ``checkpoint....``: the optimizer's, the history's, the running epoch's losses and the callbacks'.
+Random draws need no state: their streams are keyed by seed, epoch and step.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from purecnn import model_file, provenance
+from purecnn.arguments import is_number
+from purecnn.callbacks import Callback
+from purecnn.errors import CheckpointError, CheckpointWarning, FileFormatError
+from purecnn.packing import unpack
+
+if TYPE_CHECKING:
+    from purecnn.fitting import Fit
+
+#: Written into each file; another one is refused.
+VERSION = 1
+#: Of two networks that can go on from one another, these texts are the same.
+ARCHITECTURE = ("architecture", "input_shape", "dtype", "preprocessing")
+
+
+def said(place: tuple[int, int] | None) -> str:
+    """Return a place in a run in words.
+
+    Examples
+    --------
+    >>> said((2, 0)), said((2, 7))
+    ('epoch 2', 'step 7 of epoch 3')
+    """
+    epoch, step = place or (0, 0)
+    return f"step {step} of epoch {epoch + 1}" if step else f"epoch {epoch}"
+
+
+def snapshot(fit: Fit, machine: dict[str, Any]) -> dict[str, Any]:
+    """Return all that a run on some machine needs to go on, beside its network, as JSON values and arrays."""
+    optimizer = fit.optimizer
+    return {
+        "version": VERSION,
+        "arguments": fit.arguments,
+        "machine": machine,
+        "epochs": fit.epochs,
+        "epoch": fit.epoch,
+        "step": fit.step,
+        "spent": fit.spent,
+        "losses": fit.losses,
+        "history": vars(fit.history),
+        "optimizer": {
+            "configuration": optimizer.configuration(),
+            "steps": optimizer.steps,
+            "state": dict(optimizer.state),
+        },
+        "callbacks": {name: callback.state() for name, callback in stateful(fit).items()},
+    }
+
+
+def stateful(fit: Fit) -> dict[str, Callback]:
+    """Return the callbacks that have a state, named by class and by place among those of that class."""
+    found: dict[str, Callback] = {}
+    counts: Counter[str] = Counter()
+    for callback in fit.callbacks:
+        if not callback.last and callback.state() is not None:
+            kind = type(callback).__name__
+            found[f"{kind}.{counts[kind]}"] = callback
+            counts[kind] += 1
+    return found
+
+
+class Saved:
+    """What a checkpoint holds: a network and a run's state.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, or is no checkpoint.
+    OSError
+        If it can't be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.network, text, arrays = model_file.load_with_state(path)
+        if not text:
+            raise FileFormatError(f"{self.path}: a model, not a checkpoint: wanted what `Checkpoint` wrote")
+        try:
+            state = unpack(text, arrays)
+            self.read(**state)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise FileFormatError(
+                f"{self.path}: its state is not what Checkpoint writes: {error!r}"
+            ) from None
+
+    def read(
+        self,
+        *,
+        version: int,
+        arguments: dict[str, Any],
+        machine: dict[str, Any],
+        epochs: int,
+        epoch: int,
+        step: int,
+        spent: float,
+        losses: list[float],
+        history: dict[str, Any],
+        optimizer: dict[str, Any],
+        callbacks: dict[str, dict[str, Any]],
+    ) -> None:
+        """Take in the state, once it makes sense."""
+        if version != VERSION:
+            raise ValueError(f"version {version!r}, wanted {VERSION}")
+        self.arguments, self.machine, self.callbacks = dict(arguments), dict(machine), dict(callbacks)
+        self.epochs, self.epoch, self.step, self.spent = int(epochs), int(epoch), int(step), float(spent)
+        self.losses, self.history = list(losses), dict(history)
+        self.steps, self.state = int(optimizer["steps"]), dict(optimizer["state"])
+        self.configuration = dict(optimizer["configuration"])
+        in_place = 0 <= self.epoch <= self.epochs and self.step == len(self.losses) and self.steps >= 0
+        if not in_place or not all(isinstance(loss, float) for loss in self.losses):
+            raise ValueError(f"step {step} of epoch {epoch} of {epochs}")
+
+    def prepare(self, fit: Fit) -> None:
+        """Give a run, before it begins, the network, the optimizer's state and the place that were kept.
+
+        Raises
+        ------
+        CheckpointError
+            If it is not the run that the checkpoint is of.
+        """
+        self.compare(fit)
+        network, optimizer = fit.network, fit.optimizer
+        network.parameters = self.network.parameters
+        for layer, kept in zip(network, self.network, strict=True):
+            for name, buffer in layer.buffers.items():
+                buffer[...] = kept.buffers[name]
+        network.seed, network.epochs, network.updates = (
+            self.network.seed,
+            self.network.epochs,
+            self.network.updates,
+        )
+        optimizer.state, optimizer.steps = self.state, self.steps
+        fit.epoch, fit.step, fit.losses, fit.spent = self.epoch, self.step, self.losses, self.spent
+        for name, value in self.history.items():
+            if type(getattr(fit.history, name, value)) is not type(value):
+                raise FileFormatError(f"{self.path}: a History has no {name}={value!r:.100}")
+            setattr(fit.history, name, value)
+
+    def compare(self, fit: Fit) -> None:
+        """Refuse a run that can't end as this one would have; warn of what may change its bits."""
+        _, here = model_file.describe(fit.network)
+        _, there = model_file.describe(self.network)
+        pairs: dict[str, tuple[Any, Any]] = {name: (there[name], here[name]) for name in ARCHITECTURE}
+        pairs |= {
+            name: (self.arguments.get(name), fit.arguments.get(name))
+            for name in {**self.arguments, **fit.arguments}
+        }
+        for name, (was, now) in pairs.items():
+            self.demand(name, was, now)
+        if fit.epochs < self.epoch + (self.step > 0):
+            raise CheckpointError(
+                f"{self.path}: holds {said((self.epoch, self.step))}, got epochs={fit.epochs}"
+            )
+        like = (fit.network.parameters.shape, fit.network.dtype)
+        wanted = dict.fromkeys(fit.optimizer.states, like)
+        if {name: (array.shape, array.dtype) for name, array in self.state.items()} != wanted:
+            raise FileFormatError(f"{self.path}: the optimizer's state is not one for these parameters")
+        if changed := provenance.decides_bits(self.machine, provenance.machine()):
+            warnings.warn(
+                f"{self.path}: the run may not end in the bits that it would have had, since "
+                f"{'; '.join(changed)}",
+                CheckpointWarning,
+                stacklevel=2,
+            )
+
+    def demand(self, name: str, was: Any, now: Any) -> None:
+        """Refuse a run that differs from the one that was kept."""
+        if was != now:
+            raise CheckpointError(
+                f"{self.path}: its run's {name} was {was!s:.200}, this one's is {now!s:.200}; "
+                f"a run that is resumed wants all that decides its bits as it was"
+            )
+
+    def settle(self, fit: Fit) -> None:
+        """Give the optimizer its settings back and the callbacks their states, once these have begun."""
+        held = fit.optimizer.configuration()
+        for name, value in self.configuration.items():
+            if name not in held or is_number(held[name]) != is_number(value):
+                raise FileFormatError(f"{self.path}: the optimizer has no {name}={value!r:.100}")
+            setattr(fit.optimizer, name, value)
+        callbacks = stateful(fit)
+        self.demand("callbacks with a state", ", ".join(self.callbacks), ", ".join(callbacks))
+        for name, callback in callbacks.items():
+            try:
+                callback.restore(self.callbacks[name])
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                raise CheckpointError(f"{self.path}: {name} can't take its state back: {error!r}") from error
