@@ -63,3 +63,37 @@ def test_a_network_without_a_shape_is_refused() -> None:
 def test_another_shape_is_refused() -> None:
     with pytest.raises(ShapeError):
         summary([Dense(2, 3)], (3,))
+
+
+def test_a_network_prints_its_table_and_shows_how_to_make_it() -> None:
+    network = Network(layers(), input_shape=(2, 8, 7))  # type: ignore[arg-type]
+    assert str(network) == str(network.summary()) == str(summary(network))
+    assert repr(network).startswith("Network([Convolutional(input_shape=None, kernel_size=(3, 2)")
+    assert "output shape" in f"{network}"
+
+
+def test_a_network_without_a_shape_prints_how_to_make_it() -> None:
+    network = Network([ReLU(), Dense(output_size=2)])
+    assert str(network) == repr(network)
+    assert network.input_shape is None
+    assert network.summary(3).parameters == 8
+    assert str(network) == str(network.summary())
+
+
+def test_what_is_frozen_is_told() -> None:
+    network = Network(layers(), input_shape=(2, 8, 7))  # type: ignore[arg-type]
+    network[0].trainable = network[1].trainable = False
+    found = network.summary()
+    assert (found.parameters, found.frozen) == (52 + 185, 52)
+    assert [row.trainable for row in found.rows] == [False, False, True, True, True, True]
+    lines = str(found).splitlines()
+    assert lines[3].split() == ["Convolutional,", "frozen", "4", "x", "6", "x", "6", "52", "1,728"]
+    assert [line.split() for line in lines[-4:]] == [
+        ["-" * len(lines[1])],
+        ["total", "237", "1,908"],
+        ["trainable", "185"],
+        ["frozen", "52"],
+    ]
+    assert lines[-1].index("52") + 2 == lines[3].index(" 52") + 3 == lines[-3].index("237") + 3
+    network[4].trainable = False
+    assert str(network.summary()).splitlines()[-2].split() == ["trainable", "0"]

@@ -47,13 +47,16 @@ from purecnn.reshape import Flatten, Reshape
 from purecnn.samples import Preprocessing
 
 if TYPE_CHECKING:
-    from purecnn import mnist
+    from purecnn import metrics, mnist
     from purecnn.checkpoint import Checkpoint
+    from purecnn.class_tables import ClassTable, class_table
     from purecnn.gradients import GradientReport, check_gradients
+    from purecnn.loggers import CSVLog, JSONLog, TensorBoard
     from purecnn.model_file import load, save
     from purecnn.reproduction import Reproduction, reproduce
     from purecnn.schedules import Constant, Cosine, LearningRate, OneCycle
     from purecnn.summaries import Summary, summary
+    from purecnn.traces import Trace, trace
 
 __version__ = "0.1.0"
 
@@ -71,9 +74,12 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "CheckpointWarning",
+    "class_table",
+    "ClassTable",
     "Constant",
     "Convolutional",
     "Cosine",
+    "CSVLog",
     "Dense",
     "DivergedError",
     "Dropout",
@@ -89,6 +95,7 @@ __all__ = [
     "huber",
     "huber_prime",
     "Identity",
+    "JSONLog",
     "Layer",
     "LeakyReLU",
     "LearningRate",
@@ -96,6 +103,7 @@ __all__ = [
     "MaxPooling",
     "mean_absolute_error",
     "mean_absolute_error_prime",
+    "metrics",
     "MissingExtraError",
     "mnist",
     "mse",
@@ -124,6 +132,9 @@ __all__ = [
     "Summary",
     "summary",
     "Tanh",
+    "TensorBoard",
+    "Trace",
+    "trace",
     "train",
     "WorkerError",
 ]
@@ -131,12 +142,16 @@ __all__ = [
 #: What is imported when it is first asked for: they would double what the package adds to an import.
 _LATER = {
     "checkpoint": ("Checkpoint",),
+    "class_tables": ("ClassTable", "class_table"),
+    "metrics": ("metrics",),
     "mnist": ("mnist",),
     "gradients": ("GradientReport", "check_gradients"),
+    "loggers": ("CSVLog", "JSONLog", "TensorBoard"),
     "model_file": ("load", "save"),
     "reproduction": ("Reproduction", "reproduce"),
     "schedules": ("Constant", "Cosine", "LearningRate", "OneCycle"),
     "summaries": ("Summary", "summary"),
+    "traces": ("Trace", "trace"),
 }
 
 

@@ -28,6 +28,8 @@ class History:
         Time of the epoch's training, without validation.
     samples : int
         In the training set.
+    metrics, validation_metrics : dict of str to list
+        What ``fit(metrics=...)`` asked for, on both sets after the epoch; a float each, or lists of them.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -35,6 +37,8 @@ class History:
     validation_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     samples: int = 0
+    metrics: dict[str, list[Any]] = field(default_factory=dict)
+    validation_metrics: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
     def images_per_second(self) -> list[float]:
@@ -60,10 +64,22 @@ class History:
         >>> History(loss=[0.5, 0.25]).values("loss")
         [0.5, 0.25]
         """
-        lists = {key: found for key, found in vars(self).items() if isinstance(found, list) and found}
+        lists = self.lists()
         if name not in lists:
             raise ValueError(f"what was measured is {', '.join(lists) or 'nothing yet'}; got {name!r}")
         return lists[name]
+
+    def lists(self) -> dict[str, list[Any]]:
+        """Return all that was measured by its name, those of `validation_metrics` with "validation_" before.
+
+        Examples
+        --------
+        >>> History(loss=[0.5], metrics={"f1": [0.8]}, validation_metrics={"f1": [0.7]}).lists()
+        {'loss': [0.5], 'f1': [0.8], 'validation_f1': [0.7]}
+        """
+        found = {name: values for name, values in vars(self).items() if isinstance(values, list) and values}
+        found |= self.metrics
+        return found | {f"validation_{name}": values for name, values in self.validation_metrics.items()}
 
     def line(self) -> str:
         """Return the last epoch in words.
@@ -73,12 +89,19 @@ class History:
         >>> History(loss=[0.5], seconds=[2.0], samples=100).line()
         'loss 0.5000, 2.0 s, 50 images/s'
         """
-        words = [f"loss {self.loss[-1]:.4f}"]
+        words = [f"loss {self.loss[-1]:.4f}", *spoken(self.metrics)]
         if self.validation_loss:
             words.append(f"validation loss {self.validation_loss[-1]:.4f}")
         if self.validation_accuracy:
             words.append(f"validation accuracy {100 * self.validation_accuracy[-1]:.2f} %")
+        others = {name: values for name, values in self.validation_metrics.items() if name != "accuracy"}
+        words += [f"validation {word}" for word in spoken(others)]
         return ", ".join([*words, f"{self.seconds[-1]:.1f} s", f"{self.images_per_second[-1]:,.0f} images/s"])
+
+
+def spoken(metrics: dict[str, list[Any]]) -> list[str]:
+    """Return the last value of each metric that is one number, in words."""
+    return [f"{name} {values[-1]:.4f}" for name, values in metrics.items() if isinstance(values[-1], float)]
 
 
 class Callback:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from purecnn.callbacks import Callback, History
 from purecnn.losses import Loss
+from purecnn.measures import Metric, as_probabilities, measure
 from purecnn.optimizers import Optimizer
 from purecnn.parallel import shard_count
 from purecnn.samples import Targets
@@ -44,6 +45,8 @@ class Fit:
         Whether each epoch has an order of its own.
     validation_data : (array_like, array_like) or None
         Samples and answers to measure after each epoch.
+    metrics : dict of str to callable
+        What to measure then, on both sets.
     threads : int or None
         How many work; the bits do not depend on it.
     callbacks : sequence of Callback
@@ -77,6 +80,7 @@ class Fit:
         batch_size: int,
         shuffle: bool,
         validation_data: tuple[Any, Any] | None,
+        metrics: Mapping[str, Metric],
         threads: int | None,
         callbacks: Sequence[Callback],
         saved: Saved | None = None,
@@ -85,6 +89,7 @@ class Fit:
         self.loss, self.optimizer = loss, optimizer
         self.epochs, self.batch_size, self.shuffle = epochs, batch_size, shuffle
         self.validation_data, self.threads, self.callbacks = validation_data, threads, callbacks
+        self.metrics = metrics
         self.starts = range(0, len(rows), batch_size)
         self.history = History(samples=len(rows))
         self.epoch = self.step = 0
@@ -117,6 +122,7 @@ class Fit:
             "samples": len(self.rows),
             "data": digest(self.rows, self.targets.values),
             "validation_data": validation and digest(*map(np.asarray, validation)),
+            "metrics": list(self.metrics),
         }
 
     @property
@@ -175,13 +181,29 @@ class Fit:
         self.network.epochs += 1
         self.history.loss.append(math.fsum(self.losses) / len(self.rows))  # `sum` differs between Pythons
         self.history.seconds.append(time.perf_counter() - begin)
-        if self.validation_data is not None:
-            found = self.network.evaluate(*self.validation_data, loss=self.loss, threads=self.threads)
-            self.history.validation_loss.append(found["loss"])
-            self.history.validation_accuracy.append(found["accuracy"])
+        self.measure()
         self.epoch, self.step, self.losses, self.spent = self.epoch + 1, 0, [], 0.0
         for callback in self.callbacks:
             callback.epoch(self.epoch, self.history)
+
+    def measure(self) -> None:
+        """Measure both sets, and add what is found to the history.
+
+        The training set in a forward pass of its own: then both are measured on one set of parameters, and a
+        run resumed in the middle of an epoch finds the same.
+        """
+        history, options = self.history, {"loss": self.loss, "metrics": self.metrics, "threads": self.threads}
+        if self.metrics:
+            seen = as_probabilities(self.network.outputs(self.rows, self.threads), self.loss)
+            found = measure(self.metrics, self.targets.values, seen)
+            for name, value in found.items():
+                history.metrics.setdefault(name, []).append(value)
+        if self.validation_data is not None:
+            found = self.network.evaluate(*self.validation_data, **options)
+            history.validation_loss.append(found["loss"])
+            history.validation_accuracy.append(found["accuracy"])
+            for name in self.metrics:
+                history.validation_metrics.setdefault(name, []).append(found[name])
 
     def end(self) -> History:
         """Let the callbacks end, the last first, each whatever the others do; raise what ended the run."""

@@ -45,6 +45,11 @@ class PooledConvolutional(Layer):
         twin.parameters = self.parameters
         return twin
 
+    @property
+    def trainable(self) -> bool:  # type: ignore[override]
+        """Whether training changes the convolution's parameters."""
+        return self.convolution.trainable
+
     def arguments(self) -> tuple[Pair, Padding, Pair, Scratch]:
         """Return the geometry that both kernels take."""
         return self.convolution.stride, self.convolution.border, self.pool.pool_size, self.scratch

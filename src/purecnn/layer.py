@@ -75,6 +75,9 @@ class Layer(ABC):
         Whether the layer runs in training: `Dropout` asks.
     in_place : bool
         Whether it works in its input's place: the engine saves memory so.
+    trainable : bool
+        Whether training changes the parameters; set it to False to freeze the layer, before `fit`. Its
+        `backward` runs only where a layer before it is trained.
     """
 
     #: How many axes a sample must have: 3 for an image, 1 for a vector, None where any will do.
@@ -89,6 +92,8 @@ class Layer(ABC):
     non_decreasing = False
     #: How `draw` scales: "auto" takes the gain of the activation that follows.
     initialization = "auto"
+    #: Whether training changes the parameters.
+    trainable = True
     #: Scale that it wants for the parameters in front of it, "he" or "glorot"; "" leaves it to the next one.
     gain = ""
 
@@ -162,6 +167,10 @@ class Layer(ABC):
                     f"an input of {input_shape} wants {shapes[name]}"
                 )
         return self.output_shape
+
+    def inside(self) -> dict[str, Layer]:
+        """Return the layers that this one is made of, by name; a plain layer is made of none."""
+        return {}
 
     def draw(self, rng: np.random.Generator, dtype: npt.DTypeLike, gain: str) -> None:
         """Draw every parameter anew: weights by `initialization`, biases zero."""

@@ -96,7 +96,7 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
         for name, array in (layer.parameters | layer.buffers).items()
     }
     texts = {
-        "architecture": written([{"type": type(f).__name__, **f.configuration()} for f in network]),
+        "architecture": written([described(layer) for layer in network]),
         "dtype": str(network.dtype),
         "epochs": written(network.epochs),
         "format": FORMAT,
@@ -192,11 +192,20 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
     return network
 
 
+def described(layer: Layer) -> dict[str, Any]:
+    """Return a layer's entry in an architecture: its type, its arguments and, if so, that it is frozen."""
+    frozen = {} if layer.trainable else {"trainable": False}
+    return {"type": type(layer).__name__, **layer.configuration(), **frozen}
+
+
 def build_layer(place: int, entry: Any) -> Layer:
     """Return the layer that one entry of an architecture describes."""
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise FileFormatError(f"layer {place} is {entry!r:.100}, wanted an object with a type")
-    given = {name: value for name, value in entry.items() if name != "type"}
+    given = {name: value for name, value in entry.items() if name not in ("type", "trainable")}
+    trainable = entry.get("trainable", True)
+    if not isinstance(trainable, bool):
+        raise FileFormatError(f"layer {place} has trainable {trainable!r:.100}, wanted true or false")
     kind = LAYERS.get(entry["type"])
     if kind is None:
         raise FileFormatError(
@@ -217,9 +226,11 @@ def build_layer(place: int, entry: Any) -> Layer:
         if name not in given and parameter.default is inspect.Parameter.empty:
             raise FileFormatError(f"layer {place}, {entry['type']}, lacks its argument {name}")
     try:
-        return kind(**given)
+        layer = kind(**given)
     except (ArithmeticError, TypeError, ValueError) as error:
         raise FileFormatError(f"layer {place}: {error}") from None
+    layer.trainable = trainable
+    return layer
 
 
 def build_preprocessing(fields: dict[str, Any]) -> Preprocessing:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,16 @@ from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.fitting import Fit
 from purecnn.layer import Layer, Shape
 from purecnn.losses import Loss, LossFunction, LossPrime, as_loss, check_targets, columns, suitable_loss
+from purecnn.measures import Metric, as_metrics, as_probabilities, measure
 from purecnn.optimizers import Optimizer, as_optimizer
 from purecnn.parallel import Team, as_threads
 from purecnn.parameters import FlatParameters
 from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
 from purecnn.scratch import Array
 from purecnn.session import Session
+
+if TYPE_CHECKING:
+    from purecnn.summaries import Summary
 
 #: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads, and
 #: wide, so that these wait less for the interpreter's lock (LeNet on 2 cores: 118,000 images a second at 128,
@@ -114,6 +118,26 @@ class Network(FlatParameters):
         self.preprocessing.check(array)
         return batch
 
+    def summary(self, input_shape: int | Sequence[int] | None = None) -> Summary:
+        """Return output shape, parameters and multiply-adds of each layer: see `summaries.summary`.
+
+        Examples
+        --------
+        >>> from purecnn import Dense
+        >>> Network([Dense(2, 3)]).summary().parameters
+        9
+        """
+        from purecnn.summaries import summary  # here, since that module imports this one
+
+        return summary(self, input_shape)
+
+    def __str__(self) -> str:
+        """Return the summary's table; before there is an input shape, what `repr` returns."""
+        try:
+            return str(self.summary())
+        except ValueError:
+            return repr(self)
+
     # Training ---------------------------------------------------------------------------------------------
 
     def fit(
@@ -128,6 +152,7 @@ class Network(FlatParameters):
         optimizer: str | Optimizer = "adam",
         learning_rate: float | None = None,
         validation_data: tuple[Any, Any] | None = None,
+        metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         shuffle: bool = True,
         threads: int | None = None,
         callbacks: Sequence[Callback | Callable[[Fit], Any]] = (),
@@ -157,6 +182,10 @@ class Network(FlatParameters):
             For an optimizer given by name.
         validation_data : (array_like, array_like), optional
             Samples and answers to measure after each epoch.
+        metrics : sequence of str or callable, or dict of names to them
+            What to measure after each epoch on the training set, in a forward pass of its own, and on the
+            validation set: names from `measures.METRICS`, such as "f1" or "top_3_accuracy", or functions
+            ``(y_true, y_pred)``, the samples first.
         shuffle : bool
             Whether each epoch has an order of its own, drawn from the network's seed.
         threads : int, optional
@@ -208,6 +237,7 @@ class Network(FlatParameters):
             batch_size=batch_size,
             shuffle=shuffle,
             validation_data=validation_data,
+            metrics=as_metrics(metrics),
             threads=threads,
             callbacks=watchers,
             saved=saved,
@@ -292,9 +322,10 @@ class Network(FlatParameters):
         y: Any,
         *,
         loss: str | Loss | LossFunction | None = None,
+        metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         threads: int | None = None,
-    ) -> dict[str, float]:
-        """Return the mean loss and the accuracy on samples with known answers.
+    ) -> dict[str, Any]:
+        """Return the mean loss, the accuracy and other metrics on samples with known answers.
 
         Parameters
         ----------
@@ -302,22 +333,28 @@ class Network(FlatParameters):
             As `fit` takes them.
         loss : str, Loss or callable
             As `fit` takes it.
+        metrics : sequence of str or callable, or dict of names to them
+            As `fit` takes them. They see probabilities, also where the network gives the scores that
+            "softmax_cross_entropy" and "sigmoid_binary_cross_entropy" take.
         threads : int, optional
             How many work.
 
         Returns
         -------
         dict
-            ``{"loss": ..., "accuracy": ...}``; a lone output counts as class 1 above 0.5.
+            ``{"loss": ..., "accuracy": ...}`` and each metric by its name; a lone output, or its sigmoid
+            where the loss takes scores, counts as class 1 above 0.5.
         """
+        asked = as_metrics(metrics)
         rows, _ = self.receive(x)
         targets = self.targets(y, len(rows))
         # a loss of one's own needs no derivative here
-        asked = Loss(loss, loss) if callable(loss) else loss  # type: ignore[arg-type]
-        chosen = self.loss(asked, None, targets)
+        given = Loss(loss, loss) if callable(loss) else loss  # type: ignore[arg-type]
+        chosen = self.loss(given, None, targets)
         found = self.outputs(rows, threads)
-        inside = np.moveaxis(found, 0, -1)
+        inside, seen = np.moveaxis(found, 0, -1), as_probabilities(found, chosen)
         return {
             "loss": chosen.function(columns(targets.batch(slice(None), found.dtype), inside), inside),
-            "accuracy": float(np.mean(answers(found) == targets.classes())),
+            "accuracy": float(np.mean(answers(seen) == targets.classes())),
+            **measure(asked, targets.values, seen),
         }

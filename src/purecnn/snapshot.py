@@ -12,6 +12,8 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from purecnn import model_file, provenance
 from purecnn.arguments import is_number
 from purecnn.callbacks import Callback
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 VERSION = 1
 #: Of two networks that can go on from one another, these texts are the same.
 ARCHITECTURE = ("architecture", "input_shape", "dtype", "preprocessing")
+#: What a history has of the metrics that `fit` was asked for: numbers, or arrays of them.
+METRICS = ("metrics", "validation_metrics")
 
 
 def said(place: tuple[int, int] | None) -> str:
@@ -51,7 +55,9 @@ def snapshot(fit: Fit, machine: dict[str, Any]) -> dict[str, Any]:
         "step": fit.step,
         "spent": fit.spent,
         "losses": fit.losses,
-        "history": vars(fit.history),
+        # A matrix an epoch is more than a text should hold.
+        "history": vars(fit.history)
+        | {kind: {name: np.array(v) for name, v in vars(fit.history)[kind].items()} for kind in METRICS},
         "optimizer": {
             "configuration": optimizer.configuration(),
             "steps": optimizer.steps,
@@ -71,6 +77,14 @@ def stateful(fit: Fit) -> dict[str, Callback]:
             found[f"{kind}.{counts[kind]}"] = callback
             counts[kind] += 1
     return found
+
+
+def measured(found: dict[str, Any], epochs: int) -> dict[str, list[Any]]:
+    """Return a file's arrays of metrics as lists, one value an epoch."""
+    for name, array in found.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fi" or array.shape[:1] != (epochs,):
+            raise ValueError(f"wanted {epochs} values of {name!r:.100}, got {array!r:.100}")
+    return {name: array.tolist() for name, array in found.items()}
 
 
 class Saved:
@@ -122,7 +136,8 @@ class Saved:
             raise ValueError(f"version {version!r}, wanted {VERSION}")
         self.arguments, self.machine, self.callbacks = dict(arguments), dict(machine), dict(callbacks)
         self.epochs, self.epoch, self.step, self.spent = int(epochs), int(epoch), int(step), float(spent)
-        self.losses, self.history = list(losses), dict(history)
+        of_metrics = {kind: measured(history[kind], self.epoch) for kind in METRICS}
+        self.losses, self.history = list(losses), {**history, **of_metrics}
         self.steps, self.state = int(optimizer["steps"]), dict(optimizer["state"])
         self.configuration = dict(optimizer["configuration"])
         in_place = 0 <= self.epoch <= self.epochs and self.step == len(self.losses) and self.steps >= 0

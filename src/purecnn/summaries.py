@@ -21,15 +21,18 @@ class Row:
     output_shape : tuple of int
         Of one sample.
     parameters : int
-        How many numbers training changes.
+        How many numbers it has learnt, or will.
     multiply_adds : int
         Multiplications with an addition, in one sample's forward pass.
+    trainable : bool
+        Whether training changes the parameters.
     """
 
     layer: str
     output_shape: Shape
     parameters: int
     multiply_adds: int
+    trainable: bool = True
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,6 +56,11 @@ class Summary:
         return sum(row.parameters for row in self.rows)
 
     @property
+    def frozen(self) -> int:
+        """Parameters of the layers that are frozen."""
+        return sum(row.parameters for row in self.rows if not row.trainable)
+
+    @property
     def multiply_adds(self) -> int:
         """Multiply-adds of all layers, a sample."""
         return sum(row.multiply_adds for row in self.rows)
@@ -63,10 +71,13 @@ class Summary:
             ("input", written(self.input_shape)),
         ]
         for row in self.rows:
-            lines.append(
-                (row.layer, written(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}")
-            )
+            name = row.layer if row.trainable else f"{row.layer}, frozen"
+            lines.append((name, written(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}"))
+        bottom = len(lines)
         lines.append(("total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
+        if self.frozen:
+            lines.append(("trainable", "", f"{self.parameters - self.frozen:,}"))
+            lines.append(("frozen", "", f"{self.frozen:,}"))
         cells = [[*line, *[""] * (4 - len(line))] for line in lines]
         widths = [max(len(line[column]) for line in cells) for column in range(4)]
         # names to the left, numbers to the right
@@ -75,7 +86,7 @@ class Summary:
             for a, b, c, d in cells
         ]
         rule = "-" * (sum(widths) + 6)
-        return "\n".join([rows[0], rule, *rows[1:-1], rule, rows[-1]])
+        return "\n".join([rows[0], rule, *rows[1:bottom], rule, *rows[bottom:]])
 
     __repr__ = __str__
 
@@ -142,6 +153,7 @@ def summary(network: Network | Sequence[Layer], input_shape: int | Sequence[int]
             layer.output_shape or (),
             sum(parameter.size for parameter in layer.parameters.values()),
             layer.multiply_adds(),
+            layer.trainable,
         )
         for layer in network
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,6 +36,40 @@ def is_own(part: object) -> bool:
     """
     kind = part if callable(part) and not isinstance(part, Layer) else type(part)
     return kind.__module__.startswith("purecnn.") and kind is not Activation
+
+
+def leaves(layer: Layer, trained: bool = True) -> Iterator[tuple[int, bool]]:
+    """Yield how many parameters a layer, or each one inside it, has, and whether training changes them."""
+    trained, inside = trained and layer.trainable, layer.inside()
+    if not inside:
+        yield sum(parameter.size for parameter in layer.parameters.values()), trained
+    for part in inside.values():
+        yield from leaves(part, trained)
+
+
+def trained_spans(layers: Iterable[Layer]) -> list[tuple[int, int]]:
+    """Return where the flat vector holds parameters that training changes: first and last of each stretch.
+
+    Examples
+    --------
+    >>> from purecnn import Dense
+    >>> layers = [Dense(2, 3, rng=0), Dense(3, 1, rng=0), Dense(1, 1, rng=0)]
+    >>> trained_spans(layers)
+    [(0, 15)]
+    >>> layers[1].trainable = False
+    >>> trained_spans(layers)
+    [(0, 9), (13, 15)]
+    """
+    found: list[tuple[int, int]] = []
+    stop = 0
+    for size, trained in (leaf for layer in layers for leaf in leaves(layer)):
+        start, stop = stop, stop + size
+        if not trained or not size:
+            continue
+        if found and found[-1][1] == start:
+            start = found.pop()[0]
+        found.append((start, stop))
+    return found
 
 
 class Trainer:
@@ -75,8 +109,11 @@ class Trainer:
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
-        if not any(layer.parameters for layer in network):
-            raise ValueError("this network has no parameters to train")
+        if not any(layer.parameters and layer.trainable for layer in network):
+            frozen = any(layer.parameters for layer in network)
+            raise ValueError(
+                f"this network has no parameters to train{': its layers are all frozen' if frozen else ''}"
+            )
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.x, self.y, self.seed = x, y, seed
         self.shards = shard_count(batch_size)
@@ -98,11 +135,22 @@ class Trainer:
         layers: list[Layer] = network.steps()
         self.joint = self.loss.joint is not None and type(layers[-1]).__name__ == self.loss.activation
         self.layers = layers[:-1] if self.joint else layers
-        self.first = next(i for i, layer in enumerate(layers) if layer.parameters)
+        self.first = next(i for i, layer in enumerate(layers) if layer.parameters and layer.trainable)
+        self.spans = trained_spans(network)
         self.parameters: Array = network.parameters
         self.optimizer.begin(self.parameters, zeros)
         self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(self.shards)]
-        self.views = [self.by_step(network.views(gradient)) for gradient in self.gradients]
+        # What a frozen layer's backward pass writes goes nowhere: its stretch of the gradients stays zero.
+        nowhere = self.by_step(network.views(np.zeros(self.parameters.size, network.dtype)))
+        self.views = [
+            [
+                view if layer.trainable else unread
+                for layer, view, unread in zip(
+                    self.layers, self.by_step(network.views(gradient)), nowhere, strict=True
+                )
+            ]
+            for gradient in self.gradients
+        ]
         # What a step is about, for every worker to read, and what it found.
         self.rows, self.losses = zeros(batch_size, np.int64), zeros(self.shards, np.float64)
         self.numbers, self.factors = zeros(3, np.int64), zeros(8, np.float64)
@@ -205,7 +253,7 @@ class Trainer:
             self.check(loss)
         g: Array | None = gradient
         for layer in session.layers[: self.first - 1 if self.first else None : -1]:
-            g = layer.descend(g) if sweeps else layer.backward(g)  # type: ignore[arg-type]
+            g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)  # type: ignore[arg-type]
         return loss
 
     def judge(self, target: Array, output: Array, weight: float) -> tuple[float, Array]:
@@ -237,10 +285,16 @@ class Trainer:
         return float(loss), found
 
     def update(self, shards: int, start: int, stop: int) -> None:
-        """Add a stretch of the shards' gradients in their tree, and let the optimizer do its work on it."""
+        """Add a stretch of the shards' gradients in their tree, and let the optimizer do its work on it.
+
+        Only what layers that are not frozen have of it: the others keep their parameters and their state.
+        """
         terms = self.gradients[:shards]
-        add_tree(terms, slice(start, stop))
-        self.optimizer.update(self.parameters, terms[0], start, stop, self.carried)
+        for span in self.spans:
+            first, last = max(span[0], start), min(span[1], stop)
+            if first < last:
+                add_tree(terms, slice(first, last))
+                self.optimizer.update(self.parameters, terms[0], first, last, self.carried)
 
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""

@@ -1,0 +1,252 @@
+"""A run's numbers outlive the run: callbacks that write a line an epoch, for scripts, sheets and charts.
+
+Epochs are counted as the network counts them, over all its fits. When a run begins, a logger takes off what
+an interrupted one wrote behind the place where this one goes on: half a line, and epochs that are trained
+again. So a network trained from its first epoch begins its file anew; one resumed, or trained on, goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import time
+from abc import abstractmethod
+from typing import Any
+
+from purecnn.callbacks import Callback, History
+from purecnn.errors import FileFormatError, require_extra
+
+
+def measured(epoch: int, history: History) -> dict[str, Any]:
+    """Return the last epoch's number and all that was measured in it, by name."""
+    found = {name: values[-1] for name, values in history.lists().items()}
+    return {"epoch": epoch, **found, "images_per_second": history.images_per_second[-1]}
+
+
+class FileLog(Callback):
+    """What both logs in files do: keep the lines of earlier epochs, add one an epoch.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, in a folder that exists.
+    """
+
+    #: How every such file begins.
+    opening: bytes
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise TypeError(f"path must be the name of a file, got {path!r}")
+        self.path = os.fspath(path)
+
+    def begin(self, epochs: int, steps: int) -> None:
+        """Cut the file off behind the epochs that the network has been trained for.
+
+        Raises
+        ------
+        OSError
+            If the file can't be written: better now than after the first epoch.
+        FileFormatError
+            If there is another file of that name; it is left as it is.
+        """
+        with open(self.path, "a+b") as file:
+            file.seek(0)
+            file.truncate(self.kept(file.read(), self.fit.network.epochs))
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Add the epoch's line."""
+        values = measured(self.fit.network.epochs, history)
+        with open(self.path, "a+b") as file:
+            file.seek(0)
+            file.write(self.line(values, file.readline()))
+
+    def kept(self, content: bytes, epochs: int) -> int:
+        """Return how many bytes of a file belong to the first `epochs` epochs."""
+        size, lines = 0, content.split(b"\n")[:-1]  # behind the last end is half a line
+        try:
+            if content[: len(self.opening)] != self.opening[: len(content)]:
+                raise ValueError
+            for line in lines:
+                if self.epoch_of(line) > epochs:
+                    break
+                size += len(line) + 1
+        except (KeyError, TypeError, ValueError):
+            number = content[:size].count(b"\n") + 1
+            raise FileFormatError(
+                f"{self.path}: line {number} is none that a {type(self).__name__} writes: "
+                f"the name of such a log, or of a new file, is wanted"
+            ) from None
+        return size if epochs else 0
+
+    @abstractmethod
+    def epoch_of(self, line: bytes) -> int:
+        """Return the epoch that a line tells of; 0 for a header."""
+
+    @abstractmethod
+    def line(self, values: dict[str, Any], first: bytes) -> bytes:
+        """Return what to add for these values to a file whose first line is `first`."""
+
+
+class CSVLog(FileLog):
+    """Write a line an epoch to a CSV file: epoch, losses, metrics, seconds and images a second.
+
+    Numbers are written so that reading them gives the same bits; a metric that is an array, as JSON. The
+    first line has the names. Keras's ``CSVLogger`` counts epochs from 0 and appends only if asked to.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, in a folder that exists.
+
+    Raises
+    ------
+    OSError, FileFormatError
+        As `fit` begins, if the file can't be written, or is no such log.
+    ValueError
+        After an epoch, if a file that is continued has other columns.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from purecnn import Dense, Network
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "log.csv")
+    ...     _ = Network([Dense(1, 1)]).fit([[0.0]], [[0.0]], epochs=2, callbacks=[CSVLog(path)])
+    ...     print(path.read_text())
+    epoch,loss,seconds,images_per_second
+    1,0.0,...
+    2,0.0,...
+    """
+
+    opening = b"epoch,"
+
+    def epoch_of(self, line: bytes) -> int:
+        """Return the first cell."""
+        return 0 if line.startswith(self.opening) else int(line.split(b",")[0])
+
+    def line(self, values: dict[str, Any], first: bytes) -> bytes:
+        """Return the values as a line, with the names before it in an empty file."""
+        header = row(list(values))
+        if first not in (b"", header):
+            raise ValueError(
+                f"{self.path}: has the columns {first.decode().strip()!r}, this run has "
+                f"{header.decode().strip()!r}: wanted another file, or the metrics as they were"
+            )
+        cells = [json.dumps(value) if isinstance(value, list) else repr(value) for value in values.values()]
+        return (header if not first else b"") + row(cells)
+
+
+def row(cells: list[str]) -> bytes:
+    r"""Return cells as a line of CSV.
+
+    Examples
+    --------
+    >>> row(["1", "[1, 2]"])
+    b'1,"[1, 2]"\n'
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+class JSONLog(FileLog):
+    """Write a JSON object an epoch, one a line: epoch, losses, metrics, seconds and images a second.
+
+    A NaN or infinity, which JSON does not have, is written as null.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, by custom ending in ``.jsonl``, in a folder that exists.
+
+    Raises
+    ------
+    OSError, FileFormatError
+        As `fit` begins, if the file can't be written, or is no such log.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from purecnn import Dense, Network
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "log.jsonl")
+    ...     _ = Network([Dense(1, 1)]).fit([[0.0]], [[0.0]], callbacks=[JSONLog(path)])
+    ...     print(path.read_text())
+    {"epoch": 1, "loss": 0.0, "seconds": ..., "images_per_second": ...}
+    """
+
+    opening = b'{"epoch": '
+
+    def epoch_of(self, line: bytes) -> int:
+        """Return the object's epoch."""
+        return int(json.loads(line)["epoch"])
+
+    def line(self, values: dict[str, Any], first: bytes) -> bytes:
+        """Return the values as an object."""
+        return json.dumps(finite(values), allow_nan=False).encode() + b"\n"
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with None in place of what JSON does not have.
+
+    Examples
+    --------
+    >>> finite({"f1": [0.5, math.nan]})
+    {'f1': [0.5, None]}
+    """
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class TensorBoard(Callback):
+    """Write each epoch's numbers for TensorBoard: ``tensorboard --logdir FOLDER`` shows them.
+
+    Takes the extra ``tensorboard`` of this package, which is tensorboardX: neither TensorFlow nor PyTorch.
+    Each name of the history is a chart over the epochs; metrics that are arrays are left out. Of earlier runs
+    in the same folder the epochs from this one's first are hidden. What is written reaches the disk within
+    seconds.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made where it is missing; one for each network that is trained.
+
+    Raises
+    ------
+    MissingExtraError
+        If tensorboardX is not installed.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+            raise TypeError(f"folder must be the name of a folder, got {folder!r}")
+        self.folder = os.fspath(folder)
+        self.make = require_extra("tensorboardX", "tensorboard", "writing for TensorBoard").SummaryWriter
+
+    def begin(self, epochs: int, steps: int) -> None:
+        """Open a file of its own in the folder; hide what others tell of the epochs to come."""
+        # Files are named by the second at which they begin; one of the same name would be overwritten.
+        self.writer = self.make(
+            self.folder,
+            purge_step=self.fit.network.epochs + 1,
+            flush_secs=5,
+            filename_suffix=f".{time.time_ns()}",
+        )
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Write the epoch's numbers."""
+        for name, value in measured(self.fit.network.epochs, history).items():
+            if name != "epoch" and isinstance(value, float):
+                self.writer.add_scalar(name, value, self.fit.network.epochs)
+        self.writer.flush()
+
+    def end(self, history: History) -> None:
+        """Close the file."""
+        self.writer.close()
