@@ -239,6 +239,57 @@ def silu_prime(x):
     return sigmoid(x) * (1 + x * sigmoid(-x))
 
 
+def relu6(x):
+    return min(max(x, 0.0), 6.0)
+
+
+def relu6_prime(x):
+    return 1.0 if 0 < x < 6 else 0.0
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+
+def selu(x):
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+
+
+def selu_prime(x):
+    return SELU_SCALE * elu_prime(x, SELU_ALPHA)
+
+
+def hard_sigmoid(x):
+    return min(max(x / 6 + 0.5, 0.0), 1.0)
+
+
+def hard_sigmoid_prime(x):
+    return 1 / 6 if -3 < x < 3 else 0.0
+
+
+def softsign(x):
+    return x / (1 + abs(x))
+
+
+def softsign_prime(x):
+    return 1 / (1 + abs(x)) ** 2
+
+
+def mish(x):
+    return x * math.tanh(softplus(x))
+
+
+def mish_prime(x):
+    return math.tanh(softplus(x)) + x * sigmoid(x) * (1 - math.tanh(softplus(x)) ** 2)
+
+
+def hard_swish(x):
+    return x * hard_sigmoid(x)
+
+
+def hard_swish_prime(x):
+    return hard_sigmoid(x) + x * hard_sigmoid_prime(x)
+
+
 def softmax_forward(x):
     """x (classes, N) -> y (classes, N): every column positive, with sum 1."""
     y = np.zeros(x.shape)
@@ -349,22 +400,140 @@ def softmax_cross_entropy_prime(y_true, logits):
     return gradient
 
 
+def log_cosh(y_true, y_pred):
+    return _mean(lambda y, p: math.log(math.cosh(p - y)), y_true, y_pred)
+
+
+def log_cosh_prime(y_true, y_pred):
+    return _each(lambda y, p: math.sinh(p - y) / math.cosh(p - y), y_true, y_pred)
+
+
+def hinge(y_true, y_pred):
+    return _mean(lambda y, p: max(0.0, 1 - p if y > 0 else 1 + p), y_true, y_pred)
+
+
+def hinge_prime(y_true, y_pred):
+    def slope(y, p):
+        if y > 0:
+            return -1.0 if p < 1 else 0.0
+        return 1.0 if p > -1 else 0.0
+
+    return _each(slope, y_true, y_pred)
+
+
+def kl_divergence(y_true, y_pred):
+    """y_true (classes, N), probabilities y_pred (classes, N) -> mean over N of the sum of y log(y / p)."""
+    total = sum(y_true[i] * math.log(y_true[i] / y_pred[i]) for i in np.ndindex(y_pred.shape) if y_true[i])
+    return total / y_pred.shape[1]
+
+
+def kl_divergence_prime(y_true, y_pred):
+    return categorical_cross_entropy_prime(y_true, y_pred)
+
+
 # -------------------------------------------------------------------------------------------- optimizers
 # parameters and gradients: dicts of arrays under the same names; parameters change in place. state: a dict,
 # empty before the first step, that the caller keeps from step to step.
 
 
-def sgd(parameters, gradients, state, learning_rate, momentum=0.0):
-    """p <- p - learning_rate v, where v <- momentum v + g. (No dampening; the rate is outside v.)"""
+def prepared(parameters, gradients, weight_decay, clip_norm):
+    """g <- g clip_norm / (|g| + 1e-6) where |g|, over all, is larger; then g <- g + weight_decay p."""
+    norm = math.sqrt(sum(float(g[i]) ** 2 for g in gradients.values() for i in np.ndindex(g.shape)))
+    factor = 1.0 if clip_norm is None else min(1.0, clip_norm / (norm + 1e-6))
+    return {name: factor * gradients[name] + weight_decay * p for name, p in parameters.items()}
+
+
+def sgd(
+    parameters,
+    gradients,
+    state,
+    learning_rate,
+    momentum=0.0,
+    nesterov=False,
+    weight_decay=0.0,
+    clip_norm=None,
+):
+    """p <- p - learning_rate v, where v <- momentum v + g; Nesterov: p <- p - learning_rate (g + momentum v).
+
+    (No dampening; the rate is outside v.)
+    """
+    gradients = prepared(parameters, gradients, weight_decay, clip_norm)
     for name, p in parameters.items():
         v = state.setdefault(name, np.zeros(p.shape))
         for i in np.ndindex(p.shape):
-            v[i] = momentum * v[i] + gradients[name][i]
+            g = gradients[name][i]
+            v[i] = momentum * v[i] + g
+            p[i] -= learning_rate * (g + momentum * v[i] if nesterov else v[i])
+
+
+def adagrad(
+    parameters,
+    gradients,
+    state,
+    learning_rate=0.01,
+    initial_accumulator_value=0.0,
+    epsilon=1e-10,
+    weight_decay=0.0,
+    clip_norm=None,
+):
+    """p <- p - learning_rate g / (sqrt(s) + epsilon), where s <- s + g^2."""
+    gradients = prepared(parameters, gradients, weight_decay, clip_norm)
+    for name, p in parameters.items():
+        s = state.setdefault(name, np.full(p.shape, initial_accumulator_value))
+        for i in np.ndindex(p.shape):
+            g = gradients[name][i]
+            s[i] += g * g
+            p[i] -= learning_rate * g / (math.sqrt(s[i]) + epsilon)
+
+
+def rmsprop(
+    parameters,
+    gradients,
+    state,
+    learning_rate=0.01,
+    alpha=0.99,
+    epsilon=1e-8,
+    momentum=0.0,
+    centered=False,
+    weight_decay=0.0,
+    clip_norm=None,
+):
+    """p <- p - learning_rate v, where v <- momentum v + g / (sqrt(s) + epsilon).
+
+    s <- alpha s + (1 - alpha) g^2, less the square of the likewise mean of g where centered.
+    """
+    gradients = prepared(parameters, gradients, weight_decay, clip_norm)
+    for name, p in parameters.items():
+        s, m, v = state.setdefault(name, tuple(np.zeros(p.shape) for _ in range(3)))
+        for i in np.ndindex(p.shape):
+            g = gradients[name][i]
+            s[i] = alpha * s[i] + (1 - alpha) * g * g
+            m[i] = alpha * m[i] + (1 - alpha) * g
+            v[i] = momentum * v[i] + g / (math.sqrt(s[i] - centered * m[i] ** 2) + epsilon)
             p[i] -= learning_rate * v[i]
 
 
-def adam(parameters, gradients, state, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def adamw(parameters, gradients, state, learning_rate=0.001, weight_decay=0.01, **options):
+    """p <- (1 - learning_rate weight_decay) p, then Adam's step without decay."""
+    for p in parameters.values():
+        for i in np.ndindex(p.shape):
+            p[i] *= 1 - learning_rate * weight_decay
+    adam(parameters, gradients, state, learning_rate, **options)
+
+
+def adam(
+    parameters,
+    gradients,
+    state,
+    learning_rate=0.001,
+    beta1=0.9,
+    beta2=0.999,
+    epsilon=1e-8,
+    weight_decay=0.0,
+    clip_norm=None,
+):
     """p <- p - learning_rate m' / (sqrt(v') + epsilon), m' and v' the moments corrected for starting at 0."""
+    gradients = prepared(parameters, gradients, weight_decay, clip_norm)
     state["step"] = t = state.get("step", 0) + 1
     for name, p in parameters.items():
         m, v = state.setdefault(name, (np.zeros(p.shape), np.zeros(p.shape)))

@@ -9,9 +9,10 @@ import pytest
 from purecnn import (
     Adam,
     activations,
+    adaptive,
+    entropies,
     kernels_cpu,
-    losses,
-    optimizers,
+    optimizer,
     parallel,
     pooled,
     rowwise,
@@ -26,9 +27,10 @@ from purecnn.training import Trainer
 
 MODULES = (
     activations,
+    adaptive,
+    entropies,
     kernels_cpu,
-    losses,
-    optimizers,
+    optimizer,
     parallel,
     session,
     pooled,

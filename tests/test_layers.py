@@ -9,23 +9,30 @@ import purecnn
 from purecnn import (
     ELU,
     GELU,
+    SELU,
     Activation,
     AveragePooling,
     Convolutional,
     Dense,
     Dropout,
     Flatten,
+    HardSigmoid,
+    HardSwish,
     Identity,
     LeakyReLU,
     MaxPooling,
+    Mish,
     Network,
+    PReLU,
     ReLU,
+    ReLU6,
     Reshape,
     ShapeError,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
 )
 from purecnn.arguments import pair, positive, within
@@ -99,6 +106,12 @@ ACTIVATIONS = {
     "gelu": GELU,
     "gelu_tanh": lambda: GELU("tanh"),
     "silu": SiLU,
+    "relu6": ReLU6,
+    "selu": SELU,
+    "hard_sigmoid": HardSigmoid,
+    "softsign": Softsign,
+    "mish": Mish,
+    "hard_swish": HardSwish,
 }
 
 
@@ -121,6 +134,37 @@ def test_softmax_is_pytorchs():
     close(layer.backward(data["output_gradient"]), data["dinput"])
 
 
+@pytest.mark.parametrize("name", ["prelu", "prelu_channels"])
+def test_prelu_is_pytorchs(name):
+    data = part("activations", name)
+    layer = PReLU(per_channel=len(data["slopes"]) > 1)
+    given(layer, data["input"].shape[:-1], slopes=data["slopes"])
+    close(layer.forward(data["input"]), data["output"])
+    close(layer.backward(data["output_gradient"]), data["dinput"])
+    close(layer.gradients["slopes"][:, 0], data["dslopes"])
+
+
+def test_prelu_starts_at_its_initial_slopes_and_skips_an_input_gradient_nobody_wants():
+    layer = given(PReLU(per_channel=True, initial=-0.5), (3, 2, 2))
+    np.testing.assert_array_equal(layer.parameters["slopes"], np.full((3, 1), -0.5))
+    assert given(PReLU(), (3,)).parameters["slopes"].tolist() == [[0.25]]
+    layer.propagate = False
+    layer.forward(np.full((3, 2, 2, 5), -2.0))
+    assert layer.backward(np.ones((3, 2, 2, 5))) is None
+    np.testing.assert_array_equal(layer.gradients["slopes"], np.full((3, 1), -40.0))
+
+
+@pytest.mark.parametrize(
+    "kind", [ReLU6, SELU, HardSigmoid, Softsign, HardSwish, Mish, PReLU, SiLU, GELU, ELU]
+)
+def test_what_says_it_never_decreases_does_not_and_the_others_do(kind):
+    layer = given(kind(), (1,))
+    if kind is PReLU:
+        layer.parameters["slopes"].fill(-0.1)
+    falls = bool((np.diff(layer.forward(np.linspace(-9, 9, 999)[None])[0]) < 0).any())
+    assert falls != layer.non_decreasing
+
+
 # What all layers promise ----------------------------------------------------------------------------------
 
 EVERY = {
@@ -136,7 +180,19 @@ EVERY = {
         kind.__name__: (lambda kind=kind, **o: kind(), (6,))
         for kind in (Identity, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, Softplus, SiLU, GELU, Softmax)
     },
+    **{
+        kind.__name__: (lambda kind=kind, **o: kind(), (6,))
+        for kind in (ReLU6, SELU, HardSigmoid, Softsign, Mish, HardSwish)
+    },
+    "prelu": (lambda rng, dtype, **o: drawn(PReLU(per_channel=True), rng, dtype), (6,)),
 }
+
+
+def drawn(layer, rng, dtype):
+    """Return a layer for six features that has its parameters."""
+    layer.bind((6,))
+    layer.draw(np.random.default_rng(rng), dtype, "he")
+    return layer
 
 
 def made(name, dtype=np.float32):
@@ -449,6 +505,8 @@ def test_a_refused_shape_leaves_the_layer_as_it_was():
         (lambda: Dropout(False), TypeError, "rate must be a finite number .* got False"),
         (lambda: run_untold(), ValueError, r"Dropout\(rate=0.5\) in training needs a generator"),
         (lambda: LeakyReLU(1), ValueError, "slope must be a number at least 0 and below 1, got 1"),
+        (lambda: PReLU(per_channel=1), TypeError, "per_channel must be True or False, got 1"),
+        (lambda: PReLU(initial=np.nan), ValueError, "initial must be a finite number, got nan"),
         (lambda: ELU(0), ValueError, "alpha must be a number above 0, got 0"),
         (lambda: GELU("fast"), ValueError, 'approximate must be "none" or "tanh", got \'fast\''),
         (lambda: Reshape((2, 3), (7,)), ShapeError, r"\(2, 3\) has 6, \(7,\) has 7"),

@@ -175,6 +175,9 @@ def test_losses_by_hand():
     close(loops.categorical_cross_entropy(y, p), math.log(2))
     close(loops.softmax_cross_entropy(y, np.zeros((2, 1))), math.log(2))
     close(loops.huber(np.zeros(2), np.array([0.5, -3.0])), (0.125 + 2.5) / 2)
+    close(loops.hinge(np.array([1.0, 0.0, 1.0]), np.array([0.5, 0.25, 2.0])), (0.5 + 1.25 + 0) / 3)
+    close(loops.log_cosh(np.zeros(1), np.array([math.log(2)])), math.log((2 + 0.5) / 2))
+    close(loops.kl_divergence(y, p), math.log(2))
 
 
 def test_optimizers_by_hand():
@@ -189,6 +192,23 @@ def test_optimizers_by_hand():
     ):  # a constant gradient: the corrected moments are g and g squared, a step is the rate
         loops.adam(p, {"p": np.array([2.0])}, state, learning_rate=0.1, epsilon=0.0)
         close(p["p"], [expected])
+    p, state = {"p": np.array([1.0])}, {}
+    for expected in (0.7, 0.35):  # v = 2, 3 and g + momentum v = 3, 3.5
+        loops.sgd(p, {"p": np.array([2.0])}, state, learning_rate=0.1, momentum=0.5, nesterov=True)
+        close(p["p"], [expected])
+    p, state = {"p": np.array([1.0])}, {}
+    for expected in (0.9, 0.9 - 0.1 / math.sqrt(2)):  # s = 4, then 8
+        loops.adagrad(p, {"p": np.array([2.0])}, state, learning_rate=0.1, epsilon=0.0)
+        close(p["p"], [expected])
+    p = {"p": np.array([1.0])}
+    loops.rmsprop(p, {"p": np.array([2.0])}, {}, learning_rate=0.1, alpha=0.75, epsilon=0.0)
+    close(p["p"], [0.8])  # s = 1
+    p = {"p": np.array([1.0])}
+    loops.adamw(p, {"p": np.array([2.0])}, {}, learning_rate=0.1, weight_decay=1.0, epsilon=0.0)
+    close(p["p"], [0.8])  # 0.9, less the rate
+    p = {"p": np.array([1.0]), "q": np.array([1.0])}
+    loops.sgd(p, {"p": np.array([3.0]), "q": np.array([4.0])}, {}, learning_rate=1, clip_norm=1 + 2e-7)
+    close([p["p"][0], p["q"][0]], [1 - 0.6, 1 - 0.8])  # the norm is 5, and 5 + 1e-6 is taken for it
 
 
 # ------------------------------------------------------------------------------------ PyTorch's numbers

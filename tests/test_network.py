@@ -378,7 +378,7 @@ def test_fit_learns_and_tells_its_history(capsys):
         ({"epochs": 0}, ValueError, "epochs must be an integer of at least 1, got 0"),
         ({"batch_size": 2.5}, TypeError, "batch_size must be an integer of at least 1, got 2.5"),
         ({"threads": -1}, ValueError, "threads"),
-        ({"optimizer": "sdg"}, ValueError, "optimizer must be one of sgd, adam.*got 'sdg'"),
+        ({"optimizer": "sdg"}, ValueError, "optimizer must be one of sgd, rms.*got 'sdg'"),
         ({"loss": "mes"}, ValueError, "loss must be one of mse, .*got 'mes'"),
         ({"loss": lambda y, p: 0.0}, ValueError, "give its derivative too"),
         ({"learning_rate": -1}, ValueError, "learning_rate must be a number above 0, got -1"),

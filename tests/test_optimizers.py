@@ -7,7 +7,9 @@ import pytest
 
 from purecnn import (
     SGD,
+    Adagrad,
     Adam,
+    AdamW,
     AveragePooling,
     Convolutional,
     Dense,
@@ -16,9 +18,12 @@ from purecnn import (
     MaxPooling,
     Network,
     ReLU,
+    RMSprop,
     Softmax,
     Tanh,
-    optimizers,
+)
+from purecnn import (
+    optimizer as optimizer_module,
 )
 from purecnn.optimizers import OPTIMIZERS, as_optimizer
 from reference import close, listed, load, part
@@ -28,15 +33,20 @@ def made(setting):
     return OPTIMIZERS[setting["function"]](**setting["options"])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "key", "rtol"), [(np.float64, "parameters", 1e-12), (np.float32, "parameters32", 2e-5)]
+)
 @pytest.mark.parametrize(("name", "setting"), listed("optimizers").items())
-def test_ten_steps_are_pytorchs(name, setting):
+def test_ten_steps_are_pytorchs(name, setting, dtype, key, rtol):
     data = load("optimizers")
-    parameters, optimizer = data["parameters"].copy(), made(setting)
+    parameters, optimizer = data["parameters"].astype(dtype), made(setting)
     optimizer.begin(parameters)
-    for gradient, expected in zip(data["gradients"], data[f"{name}/parameters"], strict=True):
+    for gradient, expected in zip(data["gradients"].astype(dtype), data[f"{name}/{key}"], strict=True):
+        optimizer.clip(float(np.linalg.norm(gradient)))
         optimizer.advance()
         optimizer.update(parameters, gradient.copy(), 0, len(parameters))
-        close(parameters, expected, rtol=1e-12)
+        assert parameters.dtype == dtype == expected.dtype
+        close(parameters, expected, rtol=rtol, atol=rtol * 0.01)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -46,7 +56,7 @@ def test_stretches_and_blocks_give_the_same_bits_as_the_whole(name, setting, dty
     start, gradients = rng.standard_normal(101).astype(dtype), rng.standard_normal((5, 101)).astype(dtype)
     found = []
     for block, edges in ((1 << 14, (0, 101)), (1 << 14, (0, 50, 101)), (7, (0, 3, 3, 64, 101))):
-        monkeypatch.setattr(optimizers, "BLOCK", block)
+        monkeypatch.setattr(optimizer_module, "BLOCK", block)
         parameters, optimizer = start.copy(), made(setting)
         optimizer.begin(parameters)
         for gradient in gradients.copy():
@@ -86,7 +96,18 @@ def test_the_state_stays_for_the_same_parameters_and_begins_anew_for_others():
         (lambda: Adam(beta1=-0.1), ValueError, "beta1 must be .* at least 0 and below 1, got -0.1"),
         (lambda: Adam(beta2=1.0), ValueError, "beta2 must be .* at least 0 and below 1, got 1"),
         (lambda: Adam(epsilon=0), ValueError, "epsilon must be a number above 0, got 0"),
-        (lambda: as_optimizer("adma"), ValueError, "optimizer must be one of sgd, adam, got 'adma'"),
+        (lambda: as_optimizer("adma"), ValueError, "must be one of sgd, rmsprop, adagrad, adam, adamw, got"),
+        (lambda: SGD(nesterov=True), ValueError, "nesterov wants a momentum above 0, got 0.0"),
+        (lambda: SGD(0.1, 0.9, nesterov=1), TypeError, "nesterov must be True or False, got 1"),
+        (lambda: SGD(weight_decay=-1), ValueError, "weight_decay must be a number at least 0, got -1"),
+        (lambda: Adam(clip_norm=0), ValueError, "clip_norm must be a number above 0, got 0"),
+        (lambda: AdamW(decay_biases="no"), TypeError, "decay_biases must be True or False, got 'no'"),
+        (lambda: RMSprop(alpha=1), ValueError, "alpha must be .* at least 0 and below 1, got 1"),
+        (lambda: RMSprop(epsilon=0), ValueError, "epsilon must be a number above 0, got 0"),
+        (lambda: RMSprop(centered=0), TypeError, "centered must be True or False, got 0"),
+        (lambda: Adagrad(epsilon=0), ValueError, "epsilon must be a number above 0, got 0"),
+        (lambda: Adagrad(initial_accumulator_value=-1), ValueError, "initial_acc.* at least 0, got -1"),
+        (lambda: SGD(decay_biases=False).begin(np.ones(2)), ValueError, "must be told which .* weights"),
         (lambda: as_optimizer(SGD(), 0.1), ValueError, r"learning_rate belongs to SGD\("),
     ],
 )
@@ -96,9 +117,111 @@ def test_bad_arguments_are_refused_in_one_sentence(make, error, message):
 
 
 def test_an_optimizer_is_made_from_what_it_says_it_is():
-    for optimizer in (SGD(0.1, momentum=0.5), Adam(0.01, beta1=0.7, beta2=0.8, epsilon=1e-5)):
+    every = {"weight_decay": 0.2, "decay_biases": False, "clip_norm": 3.0}
+    for optimizer in (
+        SGD(0.1, momentum=0.5, nesterov=True),
+        RMSprop(0.1, alpha=0.8, epsilon=1e-4, momentum=0.3, centered=True, **every),
+        Adagrad(0.1, initial_accumulator_value=0.3, epsilon=1e-5, **every),
+        Adam(0.01, beta1=0.7, beta2=0.8, epsilon=1e-5, **every),
+        AdamW(0.01),
+        AdamW(0.01, beta1=0.7, beta2=0.8, epsilon=1e-5, **every),
+    ):
+        assert optimizer.configuration().keys() >= every.keys()
         assert type(optimizer)(**optimizer.configuration()).configuration() == optimizer.configuration()
         assert eval(repr(optimizer)).configuration() == optimizer.configuration()
+
+
+# What they are for ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(0.1),
+        lambda: SGD(0.05, 0.8),
+        lambda: SGD(0.05, 0.8, nesterov=True),
+        lambda: RMSprop(0.01),
+        lambda: RMSprop(0.01, momentum=0.5, centered=True),
+        lambda: Adagrad(0.5),
+        lambda: Adam(0.05),
+        lambda: AdamW(0.05, weight_decay=1e-4),
+    ],
+)
+def test_each_finds_the_bottom_of_a_parabola(make, dtype):
+    bottom, scale = np.array([3.0, -2.0, 0.5], dtype), np.array([1.0, 0.3, 2.0], dtype)
+    parameters, optimizer = np.zeros(3, dtype), make()
+    optimizer.begin(parameters)
+    for _ in range(1500):
+        optimizer.advance()
+        optimizer.update(parameters, 2 * scale * (parameters - bottom), 0, 3)
+    np.testing.assert_allclose(parameters, bottom, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(0.001),
+        lambda: SGD(0.0005, 0.9),
+        lambda: SGD(0.0005, 0.9, nesterov=True),
+        lambda: RMSprop(0.001),
+        lambda: RMSprop(0.0005, momentum=0.5, centered=True),
+        lambda: Adagrad(0.5),
+        lambda: Adam(0.01),
+        lambda: AdamW(0.01, weight_decay=1e-5),
+    ],
+)
+def test_each_walks_down_rosenbrocks_valley(make):
+    parameters, optimizer = np.array([-1.0, 1.5]), make()
+    optimizer.begin(parameters)
+    for _ in range(20_000):
+        x, y = parameters
+        slope = np.array([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)])
+        optimizer.advance()
+        optimizer.update(parameters, slope, 0, 2)
+    np.testing.assert_allclose(parameters, [1, 1], atol=0.05)
+
+
+def test_adamw_shrinks_what_has_no_gradient_and_adam_moves_it_by_its_rate():
+    found = {}
+    for kind in (Adam, AdamW):
+        parameters, optimizer = np.array([2.0, -4.0]), kind(0.1, weight_decay=0.5)
+        optimizer.begin(parameters)
+        optimizer.advance()
+        optimizer.update(parameters, np.zeros(2), 0, 2)
+        found[kind] = parameters
+    np.testing.assert_allclose(found[AdamW], [1.9, -3.8], rtol=1e-12)
+    np.testing.assert_allclose(found[Adam], [1.9, -3.9], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [SGD, AdamW])
+def test_biases_are_left_out_of_the_decay_where_asked(kind):
+    weights, parameters = np.array([1.0, 0.0, 1.0]), np.array([1.0, 2.0, 3.0])
+    optimizer = kind(0.1, weight_decay=0.5, decay_biases=False)
+    optimizer.begin(parameters, weights=weights)
+    optimizer.advance()
+    optimizer.update(parameters, np.zeros(3), 0, 3)
+    np.testing.assert_allclose(parameters, [0.95, 2.0, 2.85], rtol=1e-12)
+
+
+def test_centered_rmsprop_survives_a_variance_that_rounding_takes_below_zero():
+    parameters, optimizer = np.zeros(64, np.float32), RMSprop(0.01, alpha=0.1, centered=True)
+    optimizer.begin(parameters)
+    with np.errstate(invalid="raise"):
+        for _ in range(30):
+            optimizer.update(parameters, np.linspace(0.1, 3, 64).astype(np.float32), 0, 64)
+    assert np.isfinite(parameters).all()
+
+
+def test_adagrads_sum_starts_once():
+    optimizer, parameters = Adagrad(0.1, initial_accumulator_value=0.5), np.ones(2)
+    optimizer.begin(parameters)
+    optimizer.begin(parameters)
+    assert optimizer.state["square"].tolist() == [0.5, 0.5]
+    optimizer.advance()
+    optimizer.update(parameters, np.ones(2), 0, 2)
+    optimizer.begin(parameters)
+    assert optimizer.state["square"].tolist() == [1.5, 1.5]
 
 
 # In a network ---------------------------------------------------------------------------------------------

@@ -6,11 +6,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from purecnn.activation import Activation
-from purecnn.activations import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from purecnn.activations import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Softsign, Tanh
+from purecnn.adaptive import Adagrad, Adam, AdamW, RMSprop
 from purecnn.callbacks import Callback, EarlyStopping, History
 from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
+from purecnn.distances import (
+    hinge,
+    hinge_prime,
+    huber,
+    huber_prime,
+    log_cosh,
+    log_cosh_prime,
+    mean_absolute_error,
+    mean_absolute_error_prime,
+    mse,
+    mse_prime,
+)
 from purecnn.dropout import Dropout
+from purecnn.entropies import (
+    binary_cross_entropy,
+    binary_cross_entropy_prime,
+    categorical_cross_entropy,
+    categorical_cross_entropy_prime,
+    kl_divergence,
+    kl_divergence_prime,
+    sigmoid_binary_cross_entropy,
+    sigmoid_binary_cross_entropy_prime,
+    softmax_cross_entropy,
+    softmax_cross_entropy_prime,
+)
 from purecnn.errors import (
     CheckpointError,
     CheckpointWarning,
@@ -22,27 +47,17 @@ from purecnn.errors import (
     ShapeError,
     WorkerError,
 )
+from purecnn.gates import GELU, HardSwish, Mish, SiLU
 from purecnn.layer import Layer
 from purecnn.lists import fit, predict, train
-from purecnn.losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_prime,
-    categorical_cross_entropy,
-    categorical_cross_entropy_prime,
-    huber,
-    huber_prime,
-    mean_absolute_error,
-    mean_absolute_error_prime,
-    mse,
-    mse_prime,
-    sigmoid_binary_cross_entropy,
-    sigmoid_binary_cross_entropy_prime,
-    softmax_cross_entropy,
-    softmax_cross_entropy_prime,
-)
+from purecnn.loss import Loss
+from purecnn.losses import smoothed
 from purecnn.network import Network
-from purecnn.optimizers import SGD, Adam, Optimizer
+from purecnn.optimizer import Optimizer
+from purecnn.optimizers import SGD
 from purecnn.pooling import AveragePooling, MaxPooling
+from purecnn.prelu import PReLU
+from purecnn.rectifiers import ELU, SELU, LeakyReLU, ReLU6, Softplus
 from purecnn.reshape import Flatten, Reshape
 from purecnn.samples import Preprocessing
 
@@ -54,7 +69,7 @@ if TYPE_CHECKING:
     from purecnn.loggers import CSVLog, JSONLog, TensorBoard
     from purecnn.model_file import load, save
     from purecnn.reproduction import Reproduction, reproduce
-    from purecnn.schedules import Constant, Cosine, LearningRate, OneCycle
+    from purecnn.schedules import Constant, Cosine, Exponential, LearningRate, OneCycle, Step, WarmUp
     from purecnn.summaries import Summary, summary
     from purecnn.traces import Trace, trace
 
@@ -63,7 +78,9 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "Activation",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "AveragePooling",
     "binary_cross_entropy",
     "binary_cross_entropy_prime",
@@ -85,25 +102,36 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "ELU",
+    "Exponential",
     "FileFormatError",
     "fit",
     "Flatten",
     "GELU",
     "GradientError",
     "GradientReport",
+    "HardSigmoid",
+    "HardSwish",
+    "hinge",
+    "hinge_prime",
     "History",
     "huber",
     "huber_prime",
     "Identity",
     "JSONLog",
+    "kl_divergence",
+    "kl_divergence_prime",
     "Layer",
     "LeakyReLU",
     "LearningRate",
     "load",
+    "log_cosh",
+    "log_cosh_prime",
+    "Loss",
     "MaxPooling",
     "mean_absolute_error",
     "mean_absolute_error_prime",
     "metrics",
+    "Mish",
     "MissingExtraError",
     "mnist",
     "mse",
@@ -112,23 +140,30 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "predict",
+    "PReLU",
     "Preprocessing",
     "PureCNNError",
     "ReLU",
+    "ReLU6",
     "reproduce",
     "Reproduction",
     "Reshape",
+    "RMSprop",
     "save",
+    "SELU",
     "SGD",
     "ShapeError",
     "Sigmoid",
     "sigmoid_binary_cross_entropy",
     "sigmoid_binary_cross_entropy_prime",
     "SiLU",
+    "smoothed",
     "Softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_prime",
     "Softplus",
+    "Softsign",
+    "Step",
     "Summary",
     "summary",
     "Tanh",
@@ -136,6 +171,7 @@ __all__ = [
     "Trace",
     "trace",
     "train",
+    "WarmUp",
     "WorkerError",
 ]
 
@@ -149,7 +185,7 @@ _LATER = {
     "loggers": ("CSVLog", "JSONLog", "TensorBoard"),
     "model_file": ("load", "save"),
     "reproduction": ("Reproduction", "reproduce"),
-    "schedules": ("Constant", "Cosine", "LearningRate", "OneCycle"),
+    "schedules": ("Constant", "Cosine", "Exponential", "LearningRate", "OneCycle", "Step", "WarmUp"),
     "summaries": ("Summary", "summary"),
     "traces": ("Trace", "trace"),
 }

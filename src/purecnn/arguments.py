@@ -50,6 +50,20 @@ def within(name: str, value: float, low: float, high: float = np.inf, *, open_lo
     return float(value)
 
 
+def flag(name: str, value: bool) -> bool:
+    """Return `value` if it is a bool.
+
+    Examples
+    --------
+    >>> flag("nesterov", 1)
+    Traceback (most recent call last):
+    TypeError: nesterov must be True or False, got 1
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
 def as_pair(name: str, value: Any) -> tuple[Any, Any]:
     """Return `value` if it is a pair, samples and their answers.
 

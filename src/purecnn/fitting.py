@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from purecnn.callbacks import Callback, History
-from purecnn.losses import Loss
+from purecnn.loss import Loss
 from purecnn.measures import Metric, as_probabilities, measure
-from purecnn.optimizers import Optimizer
+from purecnn.optimizer import Optimizer
 from purecnn.parallel import shard_count
 from purecnn.samples import Targets
 from purecnn.scratch import Array
@@ -51,6 +51,8 @@ class Fit:
         How many work; the bits do not depend on it.
     callbacks : sequence of Callback
         Who looks on, in the order in which they are called.
+    l1, l2 : float
+        What the weights cost.
     saved : Saved or None
         The checkpoint to go on from.
 
@@ -61,7 +63,7 @@ class Fit:
     epoch, step : int
         How many epochs are done, and how many steps of the one that runs.
     losses : list of float
-        Of those steps, each times its samples.
+        Of those steps, each times what its samples weigh.
     stopped : str
         Why a callback asked for the end; empty while none did.
     error : BaseException or None
@@ -84,12 +86,14 @@ class Fit:
         threads: int | None,
         callbacks: Sequence[Callback],
         saved: Saved | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         self.network, self.rows, self.targets = network, rows, targets
         self.loss, self.optimizer = loss, optimizer
         self.epochs, self.batch_size, self.shuffle = epochs, batch_size, shuffle
         self.validation_data, self.threads, self.callbacks = validation_data, threads, callbacks
-        self.metrics = metrics
+        self.metrics, self.l1, self.l2 = metrics, l1, l2
         self.starts = range(0, len(rows), batch_size)
         self.history = History(samples=len(rows))
         self.epoch = self.step = 0
@@ -121,6 +125,9 @@ class Fit:
             "optimizer": self.asked,
             "samples": len(self.rows),
             "data": digest(self.rows, self.targets.values),
+            "weights": None if self.targets.weights is None else digest(self.targets.weights),
+            "l1": self.l1,
+            "l2": self.l2,
             "validation_data": validation and digest(*map(np.asarray, validation)),
             "metrics": list(self.metrics),
         }
@@ -146,6 +153,8 @@ class Fit:
                 min(self.batch_size, len(self.rows)),
                 self.threads,
                 self.network.seed,
+                l1=self.l1,
+                l2=self.l2,
             ) as trainer:
                 self.begin()
                 while self.epoch < self.epochs and not self.stopped:
@@ -171,15 +180,16 @@ class Fit:
             start = self.starts[self.step]
             taken = order[start : start + self.batch_size]
             loss = trainer.step(taken)
-            self.losses.append(loss * len(taken))
+            self.losses.append(loss * self.targets.weight(taken))
             self.step, self.spent = self.step + 1, time.perf_counter() - begin
             for callback in self.callbacks:
-                callback.step(self.epoch + 1, self.step, self.losses[-1] / len(taken))
+                callback.step(self.epoch + 1, self.step, loss)
             self.network.gather()  # a callback may have put an array into a layer
             if self.stopped and self.step < self.steps:
                 return
         self.network.epochs += 1
-        self.history.loss.append(math.fsum(self.losses) / len(self.rows))  # `sum` differs between Pythons
+        whole = self.targets.weight(order)
+        self.history.loss.append(math.fsum(self.losses) / whole)  # `sum` differs between Pythons
         self.history.seconds.append(time.perf_counter() - begin)
         self.measure()
         self.epoch, self.step, self.losses, self.spent = self.epoch + 1, 0, [], 0.0

@@ -12,7 +12,8 @@ import numpy as np
 from purecnn.arguments import positive, within
 from purecnn.errors import GradientError, ShapeError
 from purecnn.layer import Layer, Shape, sample_shape
-from purecnn.losses import LOSSES, Loss, LossFunction, LossPrime, as_loss
+from purecnn.loss import Loss, LossFunction, LossPrime
+from purecnn.losses import LOSSES, as_loss
 from purecnn.scratch import Array
 from purecnn.streams import DROPOUT, PARAMETERS, as_seed, stream
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from purecnn.activations import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from purecnn.activations import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Softsign, Tanh
 from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
 from purecnn.dropout import Dropout
+from purecnn.gates import GELU, HardSwish, Mish, SiLU
 from purecnn.layer import Layer
 from purecnn.pooling import AveragePooling, MaxPooling
+from purecnn.prelu import PReLU
+from purecnn.rectifiers import ELU, SELU, LeakyReLU, ReLU6, Softplus
 from purecnn.reshape import Flatten, Reshape
 
 #: What a model file may name. A new layer is added here.
@@ -21,15 +24,22 @@ LAYERS: dict[str, type[Layer]] = {
         ELU,
         Flatten,
         GELU,
+        HardSigmoid,
+        HardSwish,
         Identity,
         LeakyReLU,
         MaxPooling,
+        Mish,
+        PReLU,
         ReLU,
+        ReLU6,
         Reshape,
+        SELU,
         Sigmoid,
         SiLU,
         Softmax,
         Softplus,
+        Softsign,
         Tanh,
     )
 }

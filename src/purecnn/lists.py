@@ -10,7 +10,7 @@ import numpy.typing as npt
 from purecnn.arguments import within
 from purecnn.callbacks import History, PrintEpochs
 from purecnn.layer import Layer
-from purecnn.losses import LossFunction, LossPrime
+from purecnn.loss import LossFunction, LossPrime
 from purecnn.network import Network
 from purecnn.optimizers import SGD
 from purecnn.parameters import as_layers

@@ -13,7 +13,8 @@ import numpy as np
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import is_integer
 from purecnn.callbacks import History
-from purecnn.losses import Loss, sigmoid_binary_cross_entropy, softmax_cross_entropy
+from purecnn.entropies import sigmoid_binary_cross_entropy, softmax_cross_entropy
+from purecnn.loss import Loss
 from purecnn.metrics import (
     accuracy,
     calibration_error,

@@ -14,14 +14,17 @@ from purecnn.arguments import as_pair, positive
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.fitting import Fit
 from purecnn.layer import Layer, Shape
-from purecnn.losses import Loss, LossFunction, LossPrime, as_loss, check_targets, columns, suitable_loss
+from purecnn.loss import Loss, LossFunction, LossPrime, columns
+from purecnn.losses import as_loss, check_targets, suitable_loss, to_measure
 from purecnn.measures import Metric, as_metrics, as_probabilities, measure
-from purecnn.optimizers import Optimizer, as_optimizer
+from purecnn.optimizer import Optimizer
+from purecnn.optimizers import as_optimizer
 from purecnn.parallel import Team, as_threads
 from purecnn.parameters import FlatParameters
 from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
 from purecnn.scratch import Array
 from purecnn.session import Session
+from purecnn.weighting import sample_weights
 
 if TYPE_CHECKING:
     from purecnn.summaries import Summary
@@ -157,6 +160,10 @@ class Network(FlatParameters):
         threads: int | None = None,
         callbacks: Sequence[Callback | Callable[[Fit], Any]] = (),
         verbose: bool = False,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
         resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train by mini-batches. A second call goes on where the first ended.
@@ -194,6 +201,16 @@ class Network(FlatParameters):
             Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool
             Whether to print a line an epoch.
+        sample_weight : array_like, optional
+            How much each sample counts, ``(n,)``, at least 0: a batch's loss is ``sum(w l) / sum(w)`` over
+            its samples, so that 2 counts as the sample twice; a batch of zeros alone changes nothing. A
+            loss of one's own must say that it takes them: ``Loss(function, prime, weighted=True)``.
+        class_weight : dict or "balanced", optional
+            From labels to factors of their samples' weights, 1 where left out; "balanced" has all classes
+            count alike, as in scikit-learn. Neither weighs the validation set.
+        l1, l2 : float
+            ``l1 sum |w| + l2 sum w^2`` over all `weights` and `kernels`, not biases, is added to each batch's
+            loss, also as it is reported; not to that of the validation set, nor by `evaluate`.
         resume : str or path-like, optional
             A file that a `Checkpoint` wrote in a `fit` of this network, the same data and arguments: go on
             from there to the same bits. `epochs` is that of the whole run, as in Lightning, and may be more.
@@ -221,7 +238,7 @@ class Network(FlatParameters):
             saved = Saved(resume)
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
         rows, _ = self.receive(x)
-        targets = self.targets(y, len(rows))
+        targets = self.targets(y, len(rows), sample_weight, class_weight)
         watchers = as_callbacks([*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])])
         chosen = self.loss(loss, loss_prime, targets)
         if validation_data is not None:
@@ -241,6 +258,8 @@ class Network(FlatParameters):
             threads=threads,
             callbacks=watchers,
             saved=saved,
+            l1=l1,
+            l2=l2,
         ).run()
 
     def continued(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
@@ -257,16 +276,23 @@ class Network(FlatParameters):
         last = type(self.layers[-1]).__name__
         found = as_loss(suitable_loss(last, targets.are_labels) if loss is None else loss, prime)
         check_targets(found, targets.values, last, self.output_shape or ())
+        if targets.weights is not None and not found.weighted:
+            raise ValueError(
+                "weights of samples or classes want a loss that takes sample_weight: one of this package, or "
+                "Loss(function, prime, weighted=True) of one's own"
+            )
         return found
 
-    def targets(self, y: Any, samples: int) -> Targets:
-        """Check the answers to `samples` samples."""
+    def targets(self, y: Any, samples: int, sample_weight: Any = None, class_weight: Any = None) -> Targets:
+        """Check the answers to `samples` samples, and how much each counts."""
         outputs, classes = int(np.prod(self.output_shape or ())), self.preprocessing.classes
         if len(classes) not in (0, outputs):
             raise ValueError(
                 f"preprocessing must name no classes or one for each of {outputs} outputs, got {len(classes)}"
             )
-        return Targets.check(y, samples, outputs)
+        found = Targets.check(y, samples, outputs)
+        found.weights = sample_weights(found, outputs, sample_weight, class_weight)
+        return found
 
     # Use --------------------------------------------------------------------------------------------------
 
@@ -324,6 +350,7 @@ class Network(FlatParameters):
         loss: str | Loss | LossFunction | None = None,
         metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         threads: int | None = None,
+        sample_weight: Any = None,
     ) -> dict[str, Any]:
         """Return the mean loss, the accuracy and other metrics on samples with known answers.
 
@@ -338,6 +365,8 @@ class Network(FlatParameters):
             "softmax_cross_entropy" and "sigmoid_binary_cross_entropy" take.
         threads : int, optional
             How many work.
+        sample_weight : array_like, optional
+            How much each sample counts, ``(n,)``: both means are weighted.
 
         Returns
         -------
@@ -347,14 +376,13 @@ class Network(FlatParameters):
         """
         asked = as_metrics(metrics)
         rows, _ = self.receive(x)
-        targets = self.targets(y, len(rows))
-        # a loss of one's own needs no derivative here
-        given = Loss(loss, loss) if callable(loss) else loss  # type: ignore[arg-type]
-        chosen = self.loss(given, None, targets)
+        targets = self.targets(y, len(rows), sample_weight)
+        chosen = self.loss(to_measure(loss), None, targets)
         found = self.outputs(rows, threads)
-        inside, seen = np.moveaxis(found, 0, -1), as_probabilities(found, chosen)
+        inside, every = np.moveaxis(found, 0, -1), slice(None)
+        wanted, seen = columns(targets.batch(every, found.dtype), inside), as_probabilities(found, chosen)
         return {
-            "loss": chosen.function(columns(targets.batch(slice(None), found.dtype), inside), inside),
-            "accuracy": float(np.mean(answers(seen) == targets.classes())),
+            "loss": chosen.function(wanted, inside, **targets.weighting(every)),
+            "accuracy": float(np.average(answers(seen) == targets.classes(), weights=targets.weights)),
             **measure(asked, targets.values, seen),
         }

@@ -1,87 +1,23 @@
-"""Optimizers: how a gradient becomes a step. Each works on the network's one flat vector.
-
-All parameters of a network are views of one array and all gradients views of another, so that a step is a
-dozen NumPy calls for the whole network, not for each layer.
-"""
+"""Optimizers: how a gradient becomes a step. Here plain descent, and every optimizer by its name."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from purecnn.arguments import within
+from purecnn.adaptive import Adagrad, Adam, AdamW, RMSprop
+from purecnn.arguments import flag, within
+from purecnn.optimizer import Optimizer, Options
 from purecnn.scratch import Array
-
-#: Values updated at a time: few enough that all of an update's arrays stay in a core's cache.
-BLOCK = 1 << 14
-
-
-class Optimizer(ABC):
-    """What every optimizer is: arrays of state like the parameters, a count of steps, an update by blocks.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Size of a step, above 0; may be set anew between steps.
-    """
-
-    #: Names of the state's arrays, which a checkpoint carries.
-    states: tuple[str, ...] = ()
-
-    def __init__(self, learning_rate: float) -> None:
-        self.learning_rate = within("learning_rate", learning_rate, 0, open_low=True)
-        self.steps = 0
-        self.state: dict[str, Array] = {}
-
-    @property
-    def descends(self) -> bool:
-        """Whether a step is ``p -= rate g`` and no more, so that the loss's derivative may carry the rate."""
-        return False
-
-    def begin(self, parameters: Array, zeros: Callable[..., Array] = np.zeros) -> None:
-        """Make the state for these parameters by `zeros`, with the values of an earlier `fit`, if any."""
-        for name in self.states:
-            held = self.state.get(name)
-            self.state[name] = zeros(parameters.shape, parameters.dtype)
-            if held is not None and held.shape == parameters.shape and held.dtype == parameters.dtype:
-                self.state[name][...] = held
-            else:
-                self.steps = 0
-
-    def advance(self) -> None:
-        """Count one step: called once before the updates of its blocks."""
-        self.steps += 1
-
-    def update(self, parameters: Array, gradient: Array, start: int, stop: int, carried: float = 1.0) -> None:
-        """Change ``parameters[start:stop]``, block by block; `gradient` may be overwritten.
-
-        `carried` is the factor that the gradient has been multiplied by already.
-        """
-        for first in range(start, stop, BLOCK):
-            block = slice(first, min(first + BLOCK, stop))
-            self.change(
-                parameters[block], gradient[block], *(self.state[name][block] for name in self.states)
-            )
-
-    @abstractmethod
-    def change(self, parameters: Array, gradient: Array, *state: Array) -> None:
-        """Change one block of parameters and state; `gradient` may be overwritten."""
-
-    def configuration(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"learning_rate": self.learning_rate}
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.configuration().items())})"
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent: ``p -= rate g``; with momentum ``v = momentum v + g``, ``p -= rate v``.
 
-    As in PyTorch; Keras multiplies the gradient by the rate before it enters v.
+    Nesterov's form looks a step ahead: ``p -= rate (g + momentum v)`` with the new v; Sutskever et al. 2013,
+    https://proceedings.mlr.press/v28/sutskever13.html. As in PyTorch, without its dampening; Keras multiplies
+    the gradient by the rate before it enters v.
 
     Parameters
     ----------
@@ -89,6 +25,10 @@ class SGD(Optimizer):
         Size of a step.
     momentum : float
         At least 0 and below 1.
+    nesterov : bool
+        Whether to take Nesterov's form; wants momentum.
+    **options
+        `weight_decay`, `decay_biases` and `clip_norm`: see `Optimizer`.
 
     Examples
     --------
@@ -100,28 +40,43 @@ class SGD(Optimizer):
     array([0.8])
     """
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0) -> None:
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(learning_rate, **options)
         self.momentum = within("momentum", momentum, 0, 1)
+        self.nesterov = flag("nesterov", nesterov)
+        if nesterov and not momentum:
+            raise ValueError(f"nesterov wants a momentum above 0, got {momentum!r}")
         self.states = ("velocity",) if self.momentum else ()
 
     def change(self, parameters: Array, gradient: Array, *state: Array) -> None:
-        """``v = momentum v + g``, ``p -= rate v``."""
-        (velocity,) = state
-        velocity *= parameters.dtype.type(self.momentum)
-        velocity += gradient
-        np.multiply(velocity, parameters.dtype.type(self.learning_rate), out=gradient)
+        """``v = momentum v + g``, ``p -= rate v``, or ``p -= rate (g + momentum v)``."""
+        kind = parameters.dtype.type
+        step = gradient
+        for velocity in state:
+            velocity *= kind(self.momentum)
+            velocity += gradient
+            if self.nesterov:
+                gradient += velocity * kind(self.momentum)
+            else:
+                step = velocity
+        np.multiply(step, kind(self.learning_rate), out=gradient)
         parameters -= gradient
 
     @property
     def descends(self) -> bool:
-        """Without momentum."""
-        return not self.momentum
+        """Without momentum, decay and clipping."""
+        return not self.momentum and not self.weight_decay and self.clip_norm is None
 
     def update(self, parameters: Array, gradient: Array, start: int, stop: int, carried: float = 1.0) -> None:
-        """``p -= rate g``, or block by block with momentum."""
-        if self.momentum:
-            super().update(parameters, gradient, start, stop)
+        """``p -= rate g`` in one go, or block by block where there is more to it."""
+        if not self.descends:
+            super().update(parameters, gradient, start, stop, carried)
             return
         stretch = gradient[start:stop]
         if carried != self.learning_rate:
@@ -130,77 +85,18 @@ class SGD(Optimizer):
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"learning_rate": self.learning_rate, "momentum": self.momentum}
-
-
-class Adam(Optimizer):
-    """Adaptive moments: steps scaled by running means of the gradient and of its square.
-
-    ``m = beta1 m + (1 - beta1) g``, ``v = beta2 v + (1 - beta2) g^2``,
-    ``p -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)``.
-    Kingma and Ba 2015, https://arxiv.org/abs/1412.6980; epsilon as in PyTorch (Keras's is 1e-7).
-
-    Parameters
-    ----------
-    learning_rate : float
-        Size of a step.
-    beta1, beta2 : float
-        Memory of the two means, at least 0 and below 1.
-    epsilon : float
-        Keeps the division finite.
-
-    Examples
-    --------
-    >>> p = np.array([1.0])
-    >>> optimizer = Adam(learning_rate=0.1)
-    >>> optimizer.begin(p)
-    >>> optimizer.advance()
-    >>> optimizer.update(p, np.array([2.0]), 0, 1)
-    >>> p.round(6)
-    array([0.9])
-    """
-
-    states = ("mean", "square")
-
-    def __init__(
-        self, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
-    ) -> None:
-        super().__init__(learning_rate)
-        self.beta1 = within("beta1", beta1, 0, 1)
-        self.beta2 = within("beta2", beta2, 0, 1)
-        self.epsilon = within("epsilon", epsilon, 0, open_low=True)
-
-    def change(self, parameters: Array, gradient: Array, *state: Array) -> None:
-        """Move both means, then the parameters."""
-        kind = parameters.dtype.type
-        mean, square = state
-        part = gradient * kind(1 - self.beta1)
-        mean *= kind(self.beta1)
-        mean += part
-        gradient *= gradient
-        gradient *= kind(1 - self.beta2)
-        square *= kind(self.beta2)
-        square += gradient
-        np.sqrt(square, out=part)
-        # sqrt(v / c) + epsilon, times sqrt(c), is sqrt(v) + epsilon sqrt(c): one pass less over the block.
-        root = np.sqrt(1 - self.beta2**self.steps)
-        part += kind(self.epsilon * root)
-        np.divide(mean, part, out=part)
-        part *= kind(self.learning_rate * root / (1 - self.beta1**self.steps))
-        parameters -= part
-
-    def configuration(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            "learning_rate": self.learning_rate,
-            "beta1": self.beta1,
-            "beta2": self.beta2,
-            "epsilon": self.epsilon,
-        }
+        own = {"learning_rate": self.learning_rate, "momentum": self.momentum, "nesterov": self.nesterov}
+        return own | super().configuration()
 
 
 #: Every optimizer by its name.
-OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[SGD] | type[RMSprop] | type[Adagrad] | type[Adam]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adam": Adam,
+    "adamw": AdamW,
+}
 
 
 def as_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None) -> Optimizer:
@@ -208,8 +104,8 @@ def as_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None)
 
     Examples
     --------
-    >>> as_optimizer("sgd", 0.1)
-    SGD(learning_rate=0.1, momentum=0.0)
+    >>> as_optimizer("sgd", 0.1).learning_rate
+    0.1
     """
     if isinstance(optimizer, Optimizer):
         if learning_rate is not None:

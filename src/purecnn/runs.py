@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from purecnn import mnist, provenance
+from purecnn.adaptive import Adam
 from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
 from purecnn.errors import CheckpointError, FileFormatError
 from purecnn.model_file import load, save
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
-from purecnn.optimizers import Adam
 from purecnn.recipes import Recipe
 from purecnn.schedules import LearningRate, OneCycle
 from purecnn.scratch import Array

@@ -190,9 +190,12 @@ class Targets:
     ----------
     values : ndarray
         One of the two.
+    weights : ndarray, optional
+        How much each sample counts, ``(n,)`` float64; all alike if left out.
     """
 
     values: Array
+    weights: Array | None = None
 
     @classmethod
     def check(cls, y: Any, samples: int, outputs: int) -> Targets:
@@ -234,6 +237,14 @@ class Targets:
         """Return the targets of `rows`: labels ``(N,)`` or columns ``(outputs, N)``."""
         taken: Array = self.values[rows]
         return taken if self.are_labels else taken.T.astype(dtype)
+
+    def weight(self, rows: Any) -> float:
+        """Return how much the samples `rows` count in all: their number, where all count alike."""
+        return float(len(rows) if self.weights is None else np.add.reduce(self.weights[rows]))
+
+    def weighting(self, rows: Any) -> dict[str, Array]:
+        """Return what a loss gets besides its two arguments: nothing where all samples count alike."""
+        return {} if self.weights is None else {"sample_weight": self.weights[rows]}
 
     def classes(self) -> Array:
         """Return the class of each sample: its label, or its largest value, or whether it is above 0.5."""

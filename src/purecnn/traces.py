@@ -13,7 +13,7 @@ from purecnn.arguments import is_integer, positive
 from purecnn.cells import Cell, explain
 from purecnn.layer import Layer
 from purecnn.lists import as_network
-from purecnn.losses import Loss, LossFunction, LossPrime, columns
+from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.network import Network
 from purecnn.samples import Targets
 from purecnn.scratch import Array

@@ -14,9 +14,10 @@ from purecnn.activation import Activation
 from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.errors import DivergedError, ShapeError
 from purecnn.layer import Layer
-from purecnn.losses import Loss, columns
-from purecnn.optimizers import Optimizer
+from purecnn.loss import Loss, columns
+from purecnn.optimizer import BLOCK, Optimizer, write_squares
 from purecnn.parallel import Team, add_tree, as_threads, shard_bounds, shard_count
+from purecnn.penalties import Penalty, mark_weights
 from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.session import Session
@@ -25,8 +26,9 @@ from purecnn.streams import DROPOUT, stream
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
 
-#: Kinds of jobs.
-SHARDS, STRETCHES = 0, 1
+#: Kinds of jobs: a shard, or a stretch of the vector: the sum of its gradients, its update, or both in one go
+#: where nothing of the whole sum need be known before.
+SHARDS, SUMS, UPDATES, STRETCHES = range(4)
 
 
 def is_own(part: object) -> bool:
@@ -96,6 +98,8 @@ class Trainer:
         How many work; as many as this process may use processors where None.
     seed : int
         Of the draws in training.
+    l1, l2 : float
+        What the weights cost (`Penalty`).
     """
 
     def __init__(
@@ -108,6 +112,9 @@ class Trainer:
         batch_size: int,
         threads: int | None = None,
         seed: int = 0,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         if not any(layer.parameters and layer.trainable for layer in network):
             frozen = any(layer.parameters for layer in network)
@@ -117,6 +124,12 @@ class Trainer:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.x, self.y, self.seed = x, y, seed
         self.shards = shard_count(batch_size)
+        self.weights: Array | None = None
+        if l1 or l2 or not optimizer.decay_biases:
+            self.weights = np.zeros(network.parameters.size, network.dtype)
+            views = network.views(self.weights)
+            mark_weights(view for layer, view in zip(network, views, strict=True) if layer.trainable)
+        self.penalty = Penalty(l1, l2, self.weights) if self.weights is not None and (l1 or l2) else None
         self._blas = blas.single_threaded()
         told = self._blas.__enter__()
         try:
@@ -138,7 +151,9 @@ class Trainer:
         self.first = next(i for i, layer in enumerate(layers) if layer.parameters and layer.trainable)
         self.spans = trained_spans(network)
         self.parameters: Array = network.parameters
-        self.optimizer.begin(self.parameters, zeros)
+        self.optimizer.begin(self.parameters, zeros, self.weights)
+        self.settings = self.optimizer.numbers()
+        self.squares = zeros(-(-self.parameters.size // BLOCK), np.float64)
         self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(self.shards)]
         # What a frozen layer's backward pass writes goes nowhere: its stretch of the gradients stays zero.
         nowhere = self.by_step(network.views(np.zeros(self.parameters.size, network.dtype)))
@@ -153,7 +168,7 @@ class Trainer:
         ]
         # What a step is about, for every worker to read, and what it found.
         self.rows, self.losses = zeros(batch_size, np.int64), zeros(self.shards, np.float64)
-        self.numbers, self.factors = zeros(3, np.int64), zeros(8, np.float64)
+        self.numbers, self.factors = zeros(3, np.int64), zeros(1 + len(self.settings), np.float64)
         self.sessions: list[Session | None] = [None] * workers
         self.forks = forks
         if not forks:
@@ -178,44 +193,45 @@ class Trainer:
             If the loss is no longer finite: the parameters are left as they were before this step.
         """
         self.network.updates += 1
-        self.carried = self.optimizer.learning_rate if self.optimizer.descends else 1.0
+        if not self.y.weight(rows):
+            return 0.0  # no sample of them counts, so there is nothing to learn
+        self.carried = self.optimizer.learning_rate if self.descends else 1.0
+        shards = 1
         if self.shards == 1:
             loss = self.run_shard(0, 0, np.asarray(rows), 1.0)
-            self.check(loss)
-            self.optimizer.advance()
-            if not self.sweeps(rows):
-                self.update(1, 0, self.parameters.size)
-            return loss
-        self.rows[: len(rows)] = rows
-        shards = len(shard_bounds(len(rows), self.shards))
-        self.numbers[:] = SHARDS, len(rows), self.network.updates
-        self.factors[0] = self.carried
-        self.team.run(shards)
-        loss = math.fsum(self.losses[:shards])
-        self.check(loss)
-        self.optimizer.advance()
-        if self.parameters.size <= LONG or len(self.sessions) == 1:
-            self.update(shards, 0, self.parameters.size)
         else:
-            self.numbers[:] = STRETCHES, shards, self.optimizer.steps
-            if self.forks:
-                settings = list(self.optimizer.configuration().values())
-                self.factors[1 : 1 + len(settings)] = settings
-            self.team.run(len(self.sessions))
+            self.rows[: len(rows)] = rows
+            shards = len(shard_bounds(len(rows), self.shards))
+            self.numbers[:] = SHARDS, len(rows), self.network.updates
+            self.factors[0] = self.carried
+            self.team.run(shards)
+            loss = math.fsum(self.losses[:shards])
+        if self.penalty:
+            loss += self.penalty.cost(self.parameters)
+        self.check(loss)
+        if self.sweeps(rows):
+            self.optimizer.advance()
+        else:
+            self.update(shards)
         return loss
+
+    @property
+    def descends(self) -> bool:
+        """Whether the step is ``p -= rate g`` with the loss's own derivative g, and no more."""
+        return self.optimizer.descends and self.penalty is None
 
     def sweeps(self, rows: Sequence[int] | Array) -> bool:
         """Return whether the backward sweep takes the step on its way, as the original program's does.
 
         For one sample: then a dense layer's gradient, as large as the layer, need not go through memory.
         """
-        return self.shards == 1 and len(rows) == 1 and self.optimizer.descends
+        return self.shards == 1 and len(rows) == 1 and self.descends
 
-    def check(self, loss: float) -> None:
-        """Raise `DivergedError` if the loss is no longer finite."""
-        if not math.isfinite(loss):
+    def check(self, value: float, name: str = "loss") -> None:
+        """Raise `DivergedError` if the loss, or what `name` says, is no longer finite."""
+        if not math.isfinite(value):
             raise DivergedError(
-                f"the loss became {loss} at step {self.network.updates}: try a smaller learning rate than "
+                f"the {name} became {value} at step {self.network.updates}: try a smaller learning rate than "
                 f"{self.optimizer.learning_rate:g}"
             )
 
@@ -226,15 +242,23 @@ class Trainer:
         if kind == SHARDS:
             first, last = shard_bounds(count, self.shards)[number]
             self.network.updates = step
-            rows, weight = self.rows[first:last], (last - first) / count
+            rows = self.rows[first:last]
+            weight = self.y.weight(rows) / self.y.weight(self.rows[:count])
             self.losses[number] = self.run_shard(worker, number, rows, weight)
+            return
+        if worker and self.forks and kind != SUMS:  # there the optimizer is a copy
+            for name, value in zip(self.settings, self.factors[1:], strict=True):
+                setattr(self.optimizer, name, float(value))
+            self.optimizer.steps = step
+        blocks, parts = len(self.squares), len(self.sessions)
+        start = blocks * number // parts * BLOCK
+        stop = min(blocks * (number + 1) // parts * BLOCK, self.parameters.size)
+        if kind != UPDATES:
+            self.add(count, start, stop)
+        if kind == SUMS:
+            write_squares(self.gradients[0], start, stop, self.squares)
         else:
-            if worker and self.forks:  # there the optimizer is a copy
-                for name, value in zip(self.optimizer.configuration(), self.factors[1:], strict=False):
-                    setattr(self.optimizer, name, float(value))
-                self.optimizer.steps = step
-            size, parts = self.parameters.size, len(self.sessions)
-            self.update(count, size * number // parts, size * (number + 1) // parts)
+            self.descend(start, stop)
 
     def run_shard(self, worker: int, number: int, rows: Array, weight: float) -> float:
         """Write the gradient of one shard; return its part of the batch's loss."""
@@ -247,7 +271,7 @@ class Trainer:
             if layer.draws:
                 layer.random = stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
         output = session.forward(session.take(self.x, rows))
-        loss, gradient = self.judge(self.y.batch(rows, output.dtype), output, weight)
+        loss, gradient = self.judge(self.y.batch(rows, output.dtype), output, weight, self.y.weighting(rows))
         sweeps = self.sweeps(rows)
         if sweeps:
             self.check(loss)
@@ -256,14 +280,18 @@ class Trainer:
             g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)  # type: ignore[arg-type]
         return loss
 
-    def judge(self, target: Array, output: Array, weight: float) -> tuple[float, Array]:
+    def judge(
+        self, target: Array, output: Array, weight: float, weights: dict[str, Array]
+    ) -> tuple[float, Array]:
         """Return the loss of a shard's output times the shard's weight, and what to send back."""
         if self.joint and self.loss.joint is not None:
-            loss, gradient = self.loss.joint(target, output)
+            loss, gradient = self.loss.joint(target, output, **weights)
         else:
             target = columns(target, output)
             loss, gradient = self.own(
-                self.loss.function(target, output), self.loss.prime(target, output), output
+                self.loss.function(target, output, **weights),
+                self.loss.prime(target, output, **weights),
+                output,
             )
         factor = weight * self.carried
         if factor != 1.0:
@@ -284,17 +312,52 @@ class Trainer:
             raise DivergedError(f"loss_prime returned a NaN or infinity at step {self.network.updates}")
         return float(loss), found
 
-    def update(self, shards: int, start: int, stop: int) -> None:
-        """Add a stretch of the shards' gradients in their tree, and let the optimizer do its work on it.
-
-        Only what layers that are not frozen have of it: the others keep their parameters and their state.
-        """
-        terms = self.gradients[:shards]
+    def within(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield what layers that are not frozen have of a stretch of the vector."""
         for span in self.spans:
             first, last = max(span[0], start), min(span[1], stop)
             if first < last:
-                add_tree(terms, slice(first, last))
-                self.optimizer.update(self.parameters, terms[0], first, last, self.carried)
+                yield first, last
+
+    def add(self, shards: int, start: int, stop: int) -> None:
+        """Add a stretch of the shards' gradients in their tree, and the penalty's slope."""
+        for first, last in self.within(start, stop):
+            add_tree(self.gradients[:shards], slice(first, last))
+            if self.penalty:
+                self.penalty.add_slope(self.parameters, self.gradients[0], first, last)
+
+    def descend(self, start: int, stop: int) -> None:
+        """Let the optimizer change a stretch of the parameters by the gradients' sum."""
+        for first, last in self.within(start, stop):
+            self.optimizer.update(self.parameters, self.gradients[0], first, last, self.carried)
+
+    def update(self, shards: int) -> None:
+        """Add the shards' gradients and let the optimizer take its step: all workers, where that is long.
+
+        Raises
+        ------
+        DivergedError
+            If the gradient is to be clipped and its norm is no longer finite.
+        """
+        size, clips = self.parameters.size, self.optimizer.clip_norm is not None
+        alone = size <= LONG or len(self.sessions) == 1
+        if alone:
+            self.add(shards, 0, size)
+            if clips:
+                write_squares(self.gradients[0], 0, size, self.squares)
+        elif clips:
+            self.numbers[:] = SUMS, shards, 0
+            self.team.run(len(self.sessions))
+        norm = math.sqrt(math.fsum(self.squares)) if clips else 0.0
+        self.check(norm, "gradient's norm")
+        self.optimizer.clip(norm)
+        self.optimizer.advance()
+        if alone:
+            self.descend(0, size)
+        else:
+            self.numbers[:] = UPDATES if clips else STRETCHES, shards, self.optimizer.steps
+            self.factors[1:] = [getattr(self.optimizer, name) for name in self.settings]
+            self.team.run(len(self.sessions))
 
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""

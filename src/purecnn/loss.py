@@ -1,0 +1,111 @@
+"""What every loss is: a function of targets and predictions, its derivative, samples' weights in both.
+
+Classes lie on axis 0, the batch on the last axis. Every loss is called ``loss(y_true, y_pred)``, as in the
+original program, and its ``_prime`` is the derivative by ``y_pred``. Both take the samples' weights, ``(N,)``
+and at least 0 each, as `sample_weight`: then the mean over the samples is ``sum(w l) / sum(w)``, and 0 where
+all weights are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from purecnn.errors import ShapeError
+from purecnn.scratch import Array
+
+LossFunction = Callable[..., float]
+LossPrime = Callable[..., Array]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss, its derivative, and the stable form that joins it with the activation it belongs to.
+
+    Parameters
+    ----------
+    function, prime : callable
+        ``(y_true, y_pred)`` to a number and to an array like ``y_pred``.
+    activation : str
+        Name of the last layer with which it can be joined, "" if none.
+    joint : callable, optional
+        ``(y_true, z)`` to the loss and its derivative by z, the input of that layer; labels as they are.
+    targets : {"values", "classes", "shares"}
+        What `y_true` is: any numbers, a distribution over classes or labels, or numbers from 0 to 1.
+    weighted : bool
+        Whether each of the functions takes the samples' weights ``(N,)`` as `sample_weight` and returns the
+        weighted mean, or its derivative; `fit` refuses weights where they do not.
+    """
+
+    function: LossFunction
+    prime: LossPrime
+    activation: str = ""
+    joint: Callable[..., tuple[float, Array]] | None = None
+    targets: str = "values"
+    weighted: bool = False
+
+
+def columns(y: Array, like: Array) -> Array:
+    """Return labels ``(N,)`` as one-hot columns ``(classes, N)`` beside `like`; columns in its shape.
+
+    Raises
+    ------
+    ShapeError
+        If there are not as many as in `like`.
+    ValueError
+        If a label is none of the classes.
+    """
+    y, like = np.asarray(y), np.asarray(like)
+    if y.shape == like.shape and y.dtype == like.dtype and y.dtype.kind == "f":
+        return y
+    kind = like.dtype if like.dtype.kind == "f" else np.dtype(np.float64)
+    if y.ndim == 1 and y.dtype.kind in "iu" and like.ndim == 2 and y.shape == like.shape[1:]:
+        if y.size and (y.min() < 0 or y.max() >= len(like)):
+            worst = y.min() if y.min() < 0 else y.max()
+            raise ValueError(f"labels must be from 0 to {len(like) - 1}, got {worst}")
+        hot = np.zeros(like.shape, kind)
+        hot[y, np.arange(like.shape[1])] = 1
+        return hot
+    if y.size != like.size or y.shape[-1:] != like.shape[-1:]:
+        raise ShapeError(
+            f"y_true must be columns like the prediction, {like.shape}, or integer labels {like.shape[-1:]}, "
+            f"got {y.dtype} of shape {y.shape}"
+        )
+    return y.reshape(like.shape).astype(kind, copy=False)
+
+
+def same(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+    """Return both as arrays, the prediction of floats, if they have one shape: they never broadcast."""
+    y, p = np.asarray(y_true), np.asarray(y_pred)
+    if y.shape != p.shape:
+        raise ShapeError(f"y_true must have the shape of y_pred, {p.shape}, got {y.shape}")
+    return y, p if p.dtype.kind == "f" else p.astype(np.float64)
+
+
+def scaled(slope: Array, factor: float, like: Array) -> Array:
+    """Return `slope` times `factor` in the dtype of the prediction: a float64 target changes nothing."""
+    found: Array = slope * factor
+    return found.astype(like.dtype if like.dtype.kind == "f" else np.float64, copy=False)
+
+
+def weigh(terms: Array, sample_weight: Array | None) -> Array:
+    """Return the samples' terms, the batch last, times their weights over the mean of those.
+
+    Examples
+    --------
+    >>> weigh(np.array([1.0, 5.0]), np.array([3.0, 1.0])).mean()
+    np.float64(2.0)
+    >>> weigh(np.array([1.0, 5.0]), np.zeros(2))
+    array([0., 0.])
+    """
+    if sample_weight is None:
+        return terms
+    weights = np.asarray(sample_weight, np.float64)
+    if weights.shape != terms.shape[-1:]:
+        raise ShapeError(
+            f"sample_weight must have one weight a sample, shape {terms.shape[-1:]}, got {weights.shape}"
+        )
+    found: Array = terms * (weights / (weights.mean() or 1.0))
+    return found

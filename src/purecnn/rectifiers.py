@@ -1,0 +1,172 @@
+"""ReLU's relatives: activations that let the positive side through and damp, bend or cut the rest.
+
+In each formula x is the input, y the output, g the loss's derivative by the output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from purecnn.activations import ElementWise, sigmoid
+from purecnn.arguments import within
+from purecnn.scratch import Array
+
+
+class ReLU6(ElementWise):
+    """Cut off what is negative or above 6: ``y = min(max(x, 0), 6)``, ``dx = g where 0 < x < 6, else 0``.
+
+    Krizhevsky 2010, https://www.cs.toronto.edu/~kriz/conv-cifar10-aug2010.pdf.
+    """
+
+    non_decreasing = True
+    gain = "he"
+
+    def forward(self, input: Array) -> Array:
+        """Return min(max(x, 0), 6)."""
+        x = self.receive(input)
+        self.output = np.clip(x, 0, 6, out=self.buffer("output", x))
+        return self.output
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return g where 0 < y < 6."""
+        g = self.receive_gradient(output_gradient)
+        y = self.output
+        return np.multiply((y > 0) & (y < 6), g, out=self.buffer("input_gradient", y))
+
+
+class LeakyReLU(ElementWise):
+    """Damp what is negative: ``y = max(x, slope x)``, ``dx = g (1 if x > 0 else slope)``.
+
+    Maas et al. 2013, https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf. The default slope,
+    0.01, is PyTorch's; Keras's is 0.3.
+
+    Parameters
+    ----------
+    slope : float
+        At least 0 and below 1.
+    """
+
+    non_decreasing = True
+    gain = "he"
+
+    def __init__(self, slope: float = 0.01) -> None:
+        super().__init__()
+        self.slope = within("slope", slope, 0, 1)
+
+    def forward(self, input: Array) -> Array:
+        """Return max(x, slope x)."""
+        self.input = x = self.receive(input)
+        y = self.buffer("output", x)
+        np.multiply(x, x.dtype.type(self.slope), out=y)
+        np.maximum(x, y, out=y)
+        return y
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return g (1 if x > 0 else slope)."""
+        g = self.receive_gradient(output_gradient)
+        x = self.input
+        slope = self.buffer("input_gradient", x)
+        np.multiply(x > 0, x.dtype.type(1 - self.slope), out=slope)
+        slope += x.dtype.type(self.slope)
+        slope *= g
+        return slope
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"slope": self.slope}
+
+
+class ELU(ElementWise):
+    """Bend what is negative: ``y = x if x > 0 else alpha (exp(x) - 1)``.
+
+    Backward: ``dx = g (1 if x > 0 else y + alpha)``. Clevert et al. 2016, https://arxiv.org/abs/1511.07289.
+
+    Parameters
+    ----------
+    alpha : float
+        Where the curve ends at the left, above 0.
+    """
+
+    non_decreasing = True
+    gain = "he"
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = within("alpha", alpha, 0, open_low=True)
+
+    def forward(self, input: Array) -> Array:
+        """Return x, or alpha (exp(x) - 1) where x is negative."""
+        self.input = x = self.receive(input)
+        self.output = y = np.minimum(x, 0, out=self.buffer("output", x))
+        np.expm1(y, out=y)
+        y *= x.dtype.type(self.alpha)
+        y += np.maximum(x, 0, out=self.buffer("positive", x))
+        return y
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return g (1 if x > 0 else y + alpha)."""
+        g = self.receive_gradient(output_gradient)
+        slope = np.minimum(self.output, 0, out=self.buffer("input_gradient", self.output))
+        slope += slope.dtype.type(self.alpha)
+        np.copyto(slope, 1, where=self.input > 0)
+        return np.multiply(slope, g, out=slope)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"alpha": self.alpha}
+
+
+class SELU(ELU):
+    """An ELU that keeps mean and variance through layers: ``y = scale (x if x > 0 else alpha (exp(x) - 1))``.
+
+    Backward: ``dx = g scale (1 if x > 0 else alpha exp(x))``. Klambauer et al. 2017,
+    https://arxiv.org/abs/1706.02515, which wants weights of variance 1 / inputs: "glorot" comes near.
+    """
+
+    gain = "glorot"
+    #: Slope at the right, and with `alpha` what the paper solves for.
+    scale = 1.0507009873554804934193349852946
+
+    def __init__(self) -> None:
+        super().__init__(alpha=1.6732632423543772848170429916717)
+
+    def forward(self, input: Array) -> Array:
+        """Return scale times the ELU."""
+        y = super().forward(input)
+        scaled = self.buffer("scaled", y)
+        np.multiply(y, y.dtype.type(self.scale), out=scaled)
+        return scaled
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return scale times the ELU's derivative times g."""
+        g = self.receive_gradient(output_gradient)
+        return super().backward(g * g.dtype.type(self.scale))
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments: none."""
+        return {}
+
+
+class Softplus(ElementWise):
+    """A smooth ReLU: ``y = log(1 + exp(x))``, ``dx = g sigmoid(x)``."""
+
+    non_decreasing = True
+    gain = "he"
+
+    def forward(self, input: Array) -> Array:
+        """Return log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|)): no overflow."""
+        self.input = x = self.receive(input)
+        y = np.abs(x, out=self.buffer("output", x))
+        np.negative(y, out=y)
+        np.exp(y, out=y)
+        np.log1p(y, out=y)
+        y += np.maximum(x, 0, out=self.buffer("positive", x))
+        return y
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return g sigmoid(x)."""
+        g = self.receive_gradient(output_gradient)
+        slope = sigmoid(self.input, self.buffer("input_gradient", self.input))
+        return np.multiply(slope, g, out=slope)
