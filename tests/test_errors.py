@@ -15,6 +15,7 @@ from purecnn.errors import MissingExtraError, PureCNNError, require_extra
         ("ShapeError", ValueError),
         ("FileFormatError", ValueError),
         ("DivergedError", ArithmeticError),
+        ("DownloadError", OSError),
         ("GradientError", AssertionError),
         ("WorkerError", RuntimeError),
         ("MissingExtraError", ImportError),

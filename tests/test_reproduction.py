@@ -62,6 +62,8 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
         },
         "seed": 7,
         "data": str(data),
+        "image_size": None,
+        "skip_damaged": False,
     }
     assert record["machines"] == [provenance.machine()]
     assert record["commit"] == provenance.commit()

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from purecnn.activation import Activation
 from purecnn.activations import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Softsign, Tanh
 from purecnn.adaptive import Adagrad, Adam, AdamW, RMSprop
+from purecnn.augmentation import Augmentation
 from purecnn.callbacks import Callback, EarlyStopping, History
 from purecnn.convolutional import Convolutional
+from purecnn.dataset import Dataset, Subset
 from purecnn.dense import Dense
 from purecnn.distances import (
     hinge,
@@ -40,6 +42,7 @@ from purecnn.errors import (
     CheckpointError,
     CheckpointWarning,
     DivergedError,
+    DownloadError,
     FileFormatError,
     GradientError,
     MissingExtraError,
@@ -60,11 +63,13 @@ from purecnn.prelu import PReLU
 from purecnn.rectifiers import ELU, SELU, LeakyReLU, ReLU6, Softplus
 from purecnn.reshape import Flatten, Reshape
 from purecnn.samples import Preprocessing
+from purecnn.splits import stratified_split
 
 if TYPE_CHECKING:
-    from purecnn import metrics, mnist
+    from purecnn import datasets, metrics, mnist
     from purecnn.checkpoint import Checkpoint
     from purecnn.class_tables import ClassTable, class_table
+    from purecnn.folders import ImageFolder
     from purecnn.gradients import GradientReport, check_gradients
     from purecnn.loggers import CSVLog, JSONLog, TensorBoard
     from purecnn.model_file import load, save
@@ -81,6 +86,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Augmentation",
     "AveragePooling",
     "binary_cross_entropy",
     "binary_cross_entropy_prime",
@@ -97,8 +103,11 @@ __all__ = [
     "Convolutional",
     "Cosine",
     "CSVLog",
+    "Dataset",
+    "datasets",
     "Dense",
     "DivergedError",
+    "DownloadError",
     "Dropout",
     "EarlyStopping",
     "ELU",
@@ -117,6 +126,7 @@ __all__ = [
     "huber",
     "huber_prime",
     "Identity",
+    "ImageFolder",
     "JSONLog",
     "kl_divergence",
     "kl_divergence_prime",
@@ -164,6 +174,8 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Step",
+    "stratified_split",
+    "Subset",
     "Summary",
     "summary",
     "Tanh",
@@ -180,6 +192,8 @@ _LATER = {
     "checkpoint": ("Checkpoint",),
     "class_tables": ("ClassTable", "class_table"),
     "metrics": ("metrics",),
+    "datasets": ("datasets",),
+    "folders": ("ImageFolder",),
     "mnist": ("mnist",),
     "gradients": ("GradientReport", "check_gradients"),
     "loggers": ("CSVLog", "JSONLog", "TensorBoard"),

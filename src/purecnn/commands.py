@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 import purecnn as package
-from purecnn import mnist
+from purecnn import datasets
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import positive, within
+from purecnn.data_path import read_data
+from purecnn.datasets import Sets
 from purecnn.errors import CheckpointWarning, PureCNNError
 from purecnn.model_file import load
 from purecnn.network import Network
@@ -25,7 +27,7 @@ from purecnn.networks import NETWORKS
 from purecnn.picture import prepare_digit, read_picture
 from purecnn.progress import ProgressBar
 from purecnn.recipes import RECIPES
-from purecnn.runs import CHECKPOINT, MODEL, Run, Sets, make_ready, read_record
+from purecnn.runs import CHECKPOINT, MODEL, Run, make_ready, read_record
 from purecnn.samples import answers
 from purecnn.summaries import summary
 
@@ -63,10 +65,21 @@ def purecnn() -> None:
     """Train a convolutional neural network with NumPy alone, and use it."""
 
 
-@purecnn.command()
-@click.option(
-    "--data", metavar="FOLDER", help="Four IDX files, plain or gzipped.  [default: the package's MNIST]"
+data_option = click.option(
+    "--data",
+    metavar="DATA",
+    help="A name such as fashion-mnist, a folder of IDX files, a folder that holds a folder of pictures for "
+    "each class, or an .npz file with x, y, x_test and y_test.  [default: mnist]",
 )
+skip_option = click.option(
+    "--skip-damaged", is_flag=True, help="Leave damaged pictures out, and name them, in place of stopping."
+)
+
+
+@purecnn.command()
+@data_option
+@click.option("--image-size", type=int, help="Side of the pictures of a folder.  [default: the first one's]")
+@skip_option
 @click.option(
     "--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="lenet", help="What to do."
 )
@@ -85,6 +98,8 @@ def purecnn() -> None:
 def train(
     ctx: click.Context,
     data: str | None,
+    image_size: int | None,
+    skip_damaged: bool,
     recipe_name: str,
     network: str | None,
     epochs: int | None,
@@ -103,6 +118,7 @@ def train(
     once.
     """
     counts = {
+        "image-size": image_size,
         "epochs": epochs,
         "batch-size": batch_size,
         "threads": threads,
@@ -134,14 +150,14 @@ def train(
             "learning_rate": learning_rate,
         }
         recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-        run = Run(network or recipe_name, recipe, seed, data)
+        run = Run(network or recipe_name, recipe, seed, data or "mnist", image_size, skip_damaged)
         folder = Path(output or Path("runs", f"{run.name}-{seed}"))
     train_run(run, folder, threads, checkpoint_every, resume=resume is not None)
 
 
 def train_run(run: Run, folder: Path, threads: int | None, every: int | None, *, resume: bool) -> None:
     """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
-    sets = run.read()
+    sets = noted(run.read())
     network, ((x, _), (x_test, _)), recipe = run.build(sets), sets, run.recipe
     make_ready(folder, resume)
     click.echo(
@@ -165,10 +181,17 @@ def train_run(run: Run, folder: Path, threads: int | None, every: int | None, *,
     click.echo(f"saved to {folder / MODEL}")
 
 
+def noted(sets: Sets) -> Sets:
+    """Say what was decided while data were read."""
+    for note in sets.notes:
+        click.echo(note, err=True)
+    return sets
+
+
 @contextmanager
 def progress(run: Run, sets: Sets) -> Iterator[ProgressBar]:
     """Show how far a run is, and its warnings as sentences."""
-    with ProgressBar(len(sets[0][0]), run.recipe.batch_size) as bar, warnings.catch_warnings():
+    with ProgressBar(len(sets.train[0]), run.recipe.batch_size) as bar, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a loss that overflows gets its own sentence
         warnings.simplefilter("always", CheckpointWarning)
         warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
@@ -207,17 +230,19 @@ def trained(path: str | Path) -> Network:
 
 @purecnn.command()
 @click.argument("model", default=str(DEFAULT_MODEL))
-@click.option(
-    "--data", metavar="FOLDER", help="Four IDX files, plain or gzipped.  [default: the package's MNIST]"
-)
+@data_option
+@skip_option
 @click.option("--threads", type=int, help="How many work.  [default: all cores]")
-def evaluate(model: str, data: str | None, threads: int | None) -> None:
+def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | None) -> None:
     """Test a trained network on the test set.
 
     MODEL is a file that was saved by train.
     """
     network = trained(model)
-    _, (x, y) = mnist.load_data(data)
+    shape = network.input_shape or ()
+    on_error = "skip" if skip_damaged else "raise"
+    sets = read_data(data or "mnist", shape=shape if len(shape) == 3 else None, on_error=on_error)
+    x, y = noted(sets).test
     found = network.evaluate(x, y, threads=threads)
     said = answers(network.predict(x, threads=threads))
     table = Table("class", "images", "right", "accuracy", "most often mistaken for")
@@ -277,6 +302,17 @@ def class_name(network: Network, label: int) -> str:
     """Return the name of a class, or its number."""
     names = network.preprocessing.classes
     return names[label] if label < len(names) else str(label)
+
+
+@purecnn.command()
+@click.argument("name", type=click.Choice([name for name in datasets.NAMES if name != "mnist"]))
+@click.option("--folder", help="Where to keep it.  [default: a folder of its own in the cache]")
+def download(name: str, folder: str | None) -> None:
+    """Fetch a data set over the network.
+
+    The only command that uses the network. What is there already is not fetched again.
+    """
+    click.echo(f"{name}: {datasets.fetch(name, folder)}")
 
 
 @purecnn.command(name="summary")

@@ -7,6 +7,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointWarning",
     "DivergedError",
+    "DownloadError",
     "FileFormatError",
     "GradientError",
     "MissingExtraError",
@@ -76,6 +77,18 @@ class CheckpointWarning(UserWarning):
     --------
     >>> issubclass(CheckpointWarning, UserWarning)
     True
+    """
+
+
+class DownloadError(PureCNNError, OSError):
+    """A file could not be fetched; the message names its address and what the last try met.
+
+    Examples
+    --------
+    >>> raise DownloadError("https://example.org/a.gz: the server answers 404 Not Found")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.DownloadError: https://example.org/a.gz: the server answers 404 Not Found
     """
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from purecnn.augmentation import Augmentation
 from purecnn.callbacks import Callback, History
+from purecnn.dataset import Rows, Subset
 from purecnn.loss import Loss
 from purecnn.measures import Metric, as_probabilities, measure
 from purecnn.optimizer import Optimizer
@@ -31,7 +33,7 @@ class Fit:
     ----------
     network : Network
         Bound, to be trained.
-    rows : ndarray
+    rows : ndarray or Rows
         Raw samples ``(n, values)``.
     targets : Targets
         Their answers.
@@ -39,12 +41,18 @@ class Fit:
         What to lower.
     optimizer : Optimizer
         How.
+    kept : ndarray of int
+        The numbers of the samples to train on.
     epochs, batch_size : int
-        How often to go over the set, and how many samples a step takes.
+        How often to go over them, and how many a step takes.
     shuffle : bool
         Whether each epoch has an order of its own.
     validation_data : (array_like, array_like) or None
         Samples and answers to measure after each epoch.
+    validation_split : float or None
+        The share of all samples that they are, where they were set aside from them.
+    augmentation : Augmentation or None
+        How to change the images of each step.
     metrics : dict of str to callable
         What to measure then, on both sets.
     threads : int or None
@@ -73,15 +81,18 @@ class Fit:
     def __init__(
         self,
         network: Any,
-        rows: Array,
+        rows: Array | Rows,
         targets: Targets,
         loss: Loss,
         optimizer: Optimizer,
         *,
+        kept: Array,
         epochs: int,
         batch_size: int,
         shuffle: bool,
         validation_data: tuple[Any, Any] | None,
+        validation_split: float | None,
+        augmentation: Augmentation | None,
         metrics: Mapping[str, Metric],
         threads: int | None,
         callbacks: Sequence[Callback],
@@ -91,11 +102,12 @@ class Fit:
     ) -> None:
         self.network, self.rows, self.targets = network, rows, targets
         self.loss, self.optimizer = loss, optimizer
-        self.epochs, self.batch_size, self.shuffle = epochs, batch_size, shuffle
+        self.kept, self.epochs, self.batch_size, self.shuffle = kept, epochs, batch_size, shuffle
+        self.validation_split, self.augmentation = validation_split, augmentation
         self.validation_data, self.threads, self.callbacks = validation_data, threads, callbacks
         self.metrics, self.l1, self.l2 = metrics, l1, l2
-        self.starts = range(0, len(rows), batch_size)
-        self.history = History(samples=len(rows))
+        self.starts = range(0, len(kept), batch_size)
+        self.history = History(samples=len(kept))
         self.epoch = self.step = 0
         self.losses: list[float] = []
         self.spent = 0.0  # seconds, on the running epoch
@@ -114,21 +126,24 @@ class Fit:
         """What decides the bits beside the network, as JSON values: to be the same where a run is resumed."""
         from purecnn.provenance import digest  # here, since few runs ask for it
 
-        validation = self.validation_data
+        validation = self.validation_data if self.validation_split is None else None
         return {
             "batch_size": self.batch_size,
-            "shards": shard_count(min(self.batch_size, len(self.rows))),
+            "shards": shard_count(min(self.batch_size, len(self.kept))),
             "shuffle": self.shuffle,
             "loss": [
                 f"{part.__module__}.{part.__qualname__}" for part in (self.loss.function, self.loss.prime)
             ],
             "optimizer": self.asked,
-            "samples": len(self.rows),
+            "samples": len(self.kept),
             "data": digest(self.rows, self.targets.values),
             "weights": None if self.targets.weights is None else digest(self.targets.weights),
             "l1": self.l1,
             "l2": self.l2,
-            "validation_data": validation and digest(*map(np.asarray, validation)),
+            "validation_data": validation
+            and digest(self.network.receive(validation[0])[0], np.asarray(validation[1])),
+            "validation_split": self.validation_split,
+            "augmentation": self.augmentation and self.augmentation.configuration(),
             "metrics": list(self.metrics),
         }
 
@@ -150,9 +165,10 @@ class Fit:
                 self.optimizer,
                 self.rows,
                 self.targets,
-                min(self.batch_size, len(self.rows)),
+                min(self.batch_size, len(self.kept)),
                 self.threads,
                 self.network.seed,
+                self.augmentation,
                 l1=self.l1,
                 l2=self.l2,
             ) as trainer:
@@ -178,8 +194,8 @@ class Fit:
         begin, order = time.perf_counter() - self.spent, self.order()
         while self.step < self.steps:
             start = self.starts[self.step]
-            taken = order[start : start + self.batch_size]
-            loss = trainer.step(taken)
+            taken, following = np.split(order[start : start + 2 * self.batch_size], [self.batch_size])
+            loss = trainer.step(taken, following)
             self.losses.append(loss * self.targets.weight(taken))
             self.step, self.spent = self.step + 1, time.perf_counter() - begin
             for callback in self.callbacks:
@@ -204,8 +220,11 @@ class Fit:
         """
         history, options = self.history, {"loss": self.loss, "metrics": self.metrics, "threads": self.threads}
         if self.metrics:
-            seen = as_probabilities(self.network.outputs(self.rows, self.threads), self.loss)
-            found = measure(self.metrics, self.targets.values, seen)
+            rows, answers = self.rows, self.targets.values
+            if len(self.kept) < len(rows):
+                rows, answers = Rows(Subset(rows, self.kept, ())), answers[self.kept]
+            seen = as_probabilities(self.network.outputs(rows, self.threads), self.loss)
+            found = measure(self.metrics, answers, seen)
             for name, value in found.items():
                 history.metrics.setdefault(name, []).append(value)
         if self.validation_data is not None:
@@ -232,5 +251,6 @@ class Fit:
     def order(self) -> Array:
         """Return the order of the samples in the epoch that runs: a function of the seed and the epoch."""
         if not self.shuffle:
-            return np.arange(len(self.rows))
-        return stream(self.network.seed, ORDER, self.network.epochs).permutation(len(self.rows))
+            return self.kept
+        moved: Array = stream(self.network.seed, ORDER, self.network.epochs).permutation(len(self.kept))
+        return self.kept[moved]

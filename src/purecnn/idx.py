@@ -4,6 +4,7 @@ An IDX file is two zero bytes, one byte for the type of its numbers, one for the
 length of each axis as a big-endian uint32, and then the numbers, big-endian, last axis fastest.
 """
 
+import glob
 import gzip
 import math
 import sys
@@ -151,7 +152,7 @@ def _read_header(stream: BufferedIOBase, count: int, path: Path) -> bytes:
     return data
 
 
-def load_folder(folder: str | PathLike[str]) -> tuple[Samples, Samples]:
+def load_folder(folder: str | PathLike[str], prefix: str = "") -> tuple[Samples, Samples]:
     """Load a data set of four IDX files: training and test images, and their labels.
 
     The files are known by their names, gzipped or not: ``*train-images*idx3*``, ``*train-labels*idx1*``,
@@ -163,6 +164,8 @@ def load_folder(folder: str | PathLike[str]) -> tuple[Samples, Samples]:
     ----------
     folder : str or os.PathLike
         The folder that holds the four files.
+    prefix : str
+        What their names begin with, where the folder holds several sets: ``"emnist-letters-"``.
 
     Returns
     -------
@@ -193,7 +196,7 @@ def load_folder(folder: str | PathLike[str]) -> tuple[Samples, Samples]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder; one that holds four IDX files is wanted")
     # find all four before reading any: a missing name should not cost the time of the others
-    found = [[_find(folder, patterns) for patterns in pair] for pair in (_TRAIN, _TEST)]
+    found = [[_find(folder, patterns, prefix) for patterns in pair] for pair in (_TRAIN, _TEST)]
     train, test = (_read_pair(images, labels) for images, labels in found)
     if train[0].shape[1:] != test[0].shape[1:]:
         raise FileFormatError(
@@ -203,7 +206,8 @@ def load_folder(folder: str | PathLike[str]) -> tuple[Samples, Samples]:
     return train, test
 
 
-def _find(folder: Path, patterns: tuple[str, ...]) -> Path:
+def _find(folder: Path, patterns: tuple[str, ...], prefix: str) -> Path:
+    patterns = tuple(glob.escape(prefix) + pattern for pattern in patterns)
     matches = {path for pattern in patterns for path in folder.glob(pattern) if not path.name.startswith(".")}
     matches = {path for path in matches if path.suffix != ".gz" or path.with_suffix("") not in matches}
     names = " or ".join(patterns)

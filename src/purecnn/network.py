@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from purecnn import blas
 from purecnn.arguments import as_pair, positive
+from purecnn.augmentation import Augmentation, as_augmentation
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
+from purecnn.dataset import Dataset, Rows, Subset, labels_of
 from purecnn.fitting import Fit
 from purecnn.layer import Layer, Shape
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
@@ -24,6 +26,7 @@ from purecnn.parameters import FlatParameters
 from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
 from purecnn.scratch import Array
 from purecnn.session import Session
+from purecnn.splits import strata, stratified_split
 from purecnn.weighting import sample_weights
 
 if TYPE_CHECKING:
@@ -100,8 +103,12 @@ class Network(FlatParameters):
         """Shape of one output sample, None before the network is bound."""
         return self.layers[-1].output_shape if self.input_shape else None
 
-    def receive(self, x: Any) -> tuple[Array, bool]:
+    def receive(self, x: Any) -> tuple[Array | Rows, bool]:
         """Check raw samples and bind to them at first sight; return rows ``(n, values)`` and whether lone."""
+        if not isinstance(x, np.ndarray) and isinstance(x, Dataset):
+            rows = Rows(x)
+            self.receive(rows.first)
+            return rows, False
         array = as_array("x", x)
         if array.dtype.kind == "f" and array.dtype.itemsize > self.dtype.itemsize:
             least, most = float(array.min()), float(array.max())
@@ -146,7 +153,7 @@ class Network(FlatParameters):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         epochs: int = 1,
         batch_size: int = 128,
@@ -155,6 +162,8 @@ class Network(FlatParameters):
         optimizer: str | Optimizer = "adam",
         learning_rate: float | None = None,
         validation_data: tuple[Any, Any] | None = None,
+        validation_split: float | None = None,
+        augmentation: Augmentation | None = None,
         metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         shuffle: bool = True,
         threads: int | None = None,
@@ -172,9 +181,9 @@ class Network(FlatParameters):
         ----------
         x : array_like
             Samples first: ``(n, *input_shape)``, images without their channel axis, or flat rows. uint8 stays
-            uint8 in memory and is scaled a mini-batch at a time.
+            uint8 in memory and is scaled a mini-batch at a time. Or a `Dataset`, read a mini-batch at a time.
         y : array_like
-            Integer labels ``(n,)``, or values ``(n, outputs)``.
+            Integer labels ``(n,)``, or values ``(n, outputs)``; a data set's own labels if left out.
         epochs, batch_size : int
             How often to go over the set, and how many samples a step takes; the last batch may be short.
         loss : str, Loss or callable
@@ -189,6 +198,11 @@ class Network(FlatParameters):
             For an optimizer given by name.
         validation_data : (array_like, array_like), optional
             Samples and answers to measure after each epoch.
+        validation_split : float, optional
+            The share of the samples to measure in its place, of each class as many (`stratified_split`); they
+            are not trained on, whatever the number of calls.
+        augmentation : Augmentation, optional
+            How to change the training images, anew in every step.
         metrics : sequence of str or callable, or dict of names to them
             What to measure after each epoch on the training set, in a forward pass of its own, and on the
             validation set: names from `measures.METRICS`, such as "f1" or "top_3_accuracy", or functions
@@ -238,22 +252,33 @@ class Network(FlatParameters):
             saved = Saved(resume)
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
         rows, _ = self.receive(x)
-        targets = self.targets(y, len(rows), sample_weight, class_weight)
+        targets = self.targets(labels_of(x, y), len(rows), sample_weight, class_weight)
         watchers = as_callbacks([*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])])
         chosen = self.loss(loss, loss_prime, targets)
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
             self.targets(y_validation, len(self.receive(x_validation)[0]))
+        kept = np.arange(len(rows))
+        if validation_split is not None:
+            if validation_data is not None:
+                raise ValueError(
+                    "validation_split and validation_data both name the validation set; give one"
+                )
+            kept, held = stratified_split(strata(targets), validation_split, self.seed)
+            validation_data = Subset(rows, held, targets.values[held]), targets.values[held]
         return Fit(
             self,
             rows,
             targets,
             chosen,
             self.continued(optimizer, learning_rate),
+            kept=kept,
             epochs=epochs,
             batch_size=batch_size,
             shuffle=shuffle,
             validation_data=validation_data,
+            validation_split=validation_split,
+            augmentation=as_augmentation(augmentation, self.input_shape),
             metrics=as_metrics(metrics),
             threads=threads,
             callbacks=watchers,
@@ -315,7 +340,7 @@ class Network(FlatParameters):
         found = self.outputs(rows, threads)
         return found.reshape(*found.shape[1:], 1) if lone else found
 
-    def outputs(self, rows: Array, threads: int | None = None) -> Array:
+    def outputs(self, rows: Array | Rows, threads: int | None = None) -> Array:
         """Return the outputs ``(n, outputs)`` of checked rows, a fixed number of samples at a time."""
         starts = range(0, len(rows), CHUNK)
         found = np.empty((len(rows), *(self.output_shape or ())), self.dtype)
@@ -345,7 +370,7 @@ class Network(FlatParameters):
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         loss: str | Loss | LossFunction | None = None,
         metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
@@ -376,7 +401,7 @@ class Network(FlatParameters):
         """
         asked = as_metrics(metrics)
         rows, _ = self.receive(x)
-        targets = self.targets(y, len(rows), sample_weight)
+        targets = self.targets(labels_of(x, y), len(rows), sample_weight)
         chosen = self.loss(to_measure(loss), None, targets)
         found = self.outputs(rows, threads)
         inside, every = np.moveaxis(found, 0, -1), slice(None)

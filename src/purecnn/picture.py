@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from purecnn.errors import FileFormatError, ShapeError, require_extra
 
-__all__ = ["prepare_digit", "read_picture"]
+__all__ = ["prepare_digit", "read_picture", "resample"]
 
 MAX_PIXELS = 50_000_000
 # Named, so that no file can reach one of Pillow's rarer decoders, one of which starts another program.
@@ -23,17 +23,19 @@ INK_SHARE = 0.05  # of the darkest stroke; fainter is no edge of a digit
 SPECK_SHARE = 0.1  # the same once the picture is shrunk, when specks of dust have faded
 
 
-def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """Read a picture file as grey values, transparent parts on white, turned as its EXIF data say.
+def read_picture(path: str | os.PathLike[str], channels: int | None = 1) -> NDArray[np.uint8]:
+    """Read a picture file as grey values or colours, transparent parts on white, turned as its EXIF data say.
 
     Parameters
     ----------
     path : str or path-like
         A BMP, GIF (its first frame), JPEG, PNG, PPM or PGM, TIFF or WebP file of at most 50 million pixels.
+    channels : {1, 3, None}
+        1 for grey, 3 for red, green and blue, None for what the file has.
 
     Returns
     -------
-    ndarray of uint8, shape (height, width)
+    ndarray of uint8, shape (height, width) or (height, width, 3)
         From 0, black, to 255, white; 16-bit grey values are scaled to these.
 
     Raises
@@ -62,7 +64,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
                 image = image_module.open(file, formats=FORMATS)
                 width, height = image.size
                 if width * height <= MAX_PIXELS:
-                    return _grey(image)
+                    return _values(image, channels)
         # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others on damaged files.
         except Exception as error:
             wanted = f"a whole picture of a format among {', '.join(FORMATS)}"
@@ -76,8 +78,13 @@ def _reason(error: Exception) -> str:
     return f"cannot be decoded ({str(error).rstrip('.') or type(error).__name__})"
 
 
-def _grey(image: Any) -> NDArray[np.uint8]:
+def _values(image: Any, channels: int | None) -> NDArray[np.uint8]:
     turned = require_extra("PIL.ImageOps", "cli", "reading a picture").exif_transpose(image)
+    coloured = turned.mode not in ("1", "L", "LA", "F") and not turned.mode.startswith("I")
+    if channels is None:
+        channels = 3 if coloured else 1
+    if channels == 3 and not coloured:
+        return np.repeat(_values(turned, 1)[:, :, None], 3, axis=2)
     if turned.mode.startswith("I"):  # 16-bit grey, which some versions of Pillow hold as 32-bit integers
         values = np.asarray(turned)
         if values.min() < 0 or values.max() > 65535:
@@ -86,9 +93,14 @@ def _grey(image: Any) -> NDArray[np.uint8]:
     if turned.mode == "F":
         raise ValueError("grey values are floats, whose black and white are unknown")
     if turned.mode not in ("LA", "PA", "RGBA") and "transparency" not in turned.info:
-        return np.array(turned.convert("L"))
-    grey, alpha = (np.asarray(band, np.uint16) for band in turned.convert("RGBA").convert("LA").split())
-    return ((grey * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        return np.array(turned.convert("L" if channels == 1 else "RGB"))
+    clear = turned.convert("RGBA")
+    bands = [
+        np.asarray(band, np.uint16) for band in (clear.convert("LA") if channels == 1 else clear).split()
+    ]
+    alpha = bands.pop()
+    laid = [((band * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8) for band in bands]
+    return laid[0] if channels == 1 else np.stack(laid, axis=2)
 
 
 def prepare_digit(pixels: NDArray[np.uint8], size: int = 28, box: int = 20) -> NDArray[np.uint8]:
@@ -147,7 +159,7 @@ def prepare_digit(pixels: NDArray[np.uint8], size: int = 28, box: int = 20) -> N
     ink = _crop(ink, noise)
     scale = box / max(ink.shape)
     height, width = (max(1, round(extent * scale)) for extent in ink.shape)
-    ink = _resample(ink, height, width)
+    ink = resample(ink, height, width)
     if (most := float(ink.max())) <= 0:
         raise ValueError(f"the picture is blank once shrunk to {height} x {width} pixels, wanted a digit")
     # Averaging has calmed the noise of single pixels, hardly that of shadows and of compression.
@@ -192,7 +204,7 @@ def _paper(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
 def _crop(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32]:
     """Cut out the digit: roughly where specks and noise have been averaged away, then to the pixel."""
     factor = -(-max(ink.shape) // 100)
-    coarse = _resample(ink, *(-(-extent // factor) for extent in ink.shape))
+    coarse = resample(ink, *(-(-extent // factor) for extent in ink.shape))
     if coarse.max() <= 6 * noise / factor:
         found = f"all of it is within {6 * noise / factor:.1f} of its paper's grey"
         raise ValueError(f"the picture is blank: {found}, wanted a digit darker or brighter than its paper")
@@ -216,7 +228,8 @@ def _extents(ink: NDArray[np.float32], least: float) -> list[tuple[int, int]]:
     return [(int(line[0]), int(line[-1]) + 1) for line in lines]
 
 
-def _resample(ink: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+def resample(ink: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
+    """Return values ``(height, width)`` at another size: averaged by area to shrink, else interpolated."""
     rows, columns = _weights(ink.shape[0], height), _weights(ink.shape[1], width)
     return np.asarray(rows @ ink @ columns.T, np.float32)
 

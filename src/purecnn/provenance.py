@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from purecnn import blas
+from purecnn.dataset import Rows
 from purecnn.parallel import cores
 from purecnn.scratch import Array
 
@@ -103,7 +104,11 @@ def commit() -> str | None:
         return None
 
 
-def digest(*arrays: Array) -> str:
+#: Rows that `digest` reads at a time.
+PIECE = 4096
+
+
+def digest(*arrays: Array | Rows) -> str:
     """Return the SHA-256 of arrays: of their dtypes, shapes and values, whatever their layout in memory.
 
     Examples
@@ -113,7 +118,10 @@ def digest(*arrays: Array) -> str:
     """
     found = hashlib.sha256()
     for array in arrays:
-        little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-        found.update(f"{little.dtype.str} {little.shape};".encode())
-        found.update(little.reshape(-1).view(np.uint8).data)
+        kind = array.dtype.newbyteorder("<")
+        found.update(f"{kind.str} {array.shape};".encode())
+        values = np.reshape(array, 1) if array.shape == () else array
+        for first in range(0, len(values), PIECE):  # what is larger than memory is read some rows at a time
+            part = np.asarray(values[first : first + PIECE], dtype=kind, order="C")
+            found.update(part.reshape(-1).view(np.uint8).data)
     return found.hexdigest()

@@ -121,7 +121,7 @@ def reproduce(
     for name, digest in digests(sets).items():
         if record["data"].get(name) != digest:
             raise ValueError(
-                f"{run.data or 'the package'}: the data to {name} are not those of the run, whose SHA-256 is "
+                f"{run.data}: the data to {name} are not those of the run, whose SHA-256 is "
                 f"{record['data'].get(name)}; got {digest}"
             )
     with tempfile.TemporaryDirectory() as temporary:
@@ -132,7 +132,7 @@ def reproduce(
     differences = provenance.differences({"commit": record.get("commit")}, {"commit": commit})
     for machine in record["machines"]:
         differences += [text for text in provenance.differences(machine, here) if text not in differences]
-    images = len(sets[1][0])
+    images = len(sets.test[0])
     return Reproduction(
         exact=all(was[name] == now[name] for name in ("parameters", "loss")),
         demanded=not any(provenance.decides_bits(machine, here) for machine in record["machines"]),

@@ -9,17 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from purecnn import mnist, provenance
+from purecnn import provenance
 from purecnn.adaptive import Adam
 from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
+from purecnn.data_path import read_data
+from purecnn.datasets import NAMES, Sets
 from purecnn.errors import CheckpointError, FileFormatError
 from purecnn.model_file import load, save
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.recipes import Recipe
 from purecnn.schedules import LearningRate, OneCycle
-from purecnn.scratch import Array
 from purecnn.streams import as_seed
 from purecnn.whole_files import remove_leftovers, write_whole
 
@@ -27,8 +28,6 @@ MODEL, CHECKPOINT, RECORD = "model.safetensors", "checkpoint.safetensors", "run.
 VERSION = 1
 #: Bytes of a record that is still one: a million epochs have more.
 MAX_RECORD = 64_000_000
-
-Sets = tuple[tuple[Array, Array], tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -43,29 +42,39 @@ class Run:
         What to train, and how.
     seed : int
         Decides first parameters, order and dropout.
-    data : str or None
-        Folder of the data; the package's MNIST where None.
+    data : str
+        Name of a data set, or a path to one.
+    image_size : int or None
+        Side of the pictures of a folder; the first one's where None.
+    skip_damaged : bool
+        Whether damaged pictures are left out in place of an error.
     """
 
     name: str
     recipe: Recipe
     seed: int = 0
-    data: str | None = None
+    data: str = "mnist"
+    image_size: int | None = None
+    skip_damaged: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Return the run as JSON values, wherever it is read again."""
-        data = os.path.abspath(self.data) if self.data else self.data
-        return {"name": self.name, "recipe": asdict(self.recipe), "seed": self.seed, "data": data}
+        data = self.data if self.data in NAMES else os.path.abspath(self.data)
+        return {**asdict(self), "data": data}
 
     def read(self) -> Sets:
-        """Return the data: two pairs of images and labels, to train and to test."""
-        return mnist.load_data(self.data)
+        """Return the data to train on and to test on."""
+        shape = None if self.image_size is None else (self.image_size, self.image_size)
+        return read_data(self.data, shape=shape, on_error="skip" if self.skip_damaged else "raise")
 
     def build(self, sets: Sets) -> Network:
         """Return the network, its first parameters drawn."""
         (x, y), (_, y_test) = sets
-        classes = int(max(y.max(), y_test.max())) + 1
-        return NETWORKS[self.recipe.network]((1, *x.shape[1:]), classes, as_seed(self.seed))
+        classes = len(sets.classes) or int(max(y.max(), y_test.max())) + 1
+        shape = x.shape[1:] if x.ndim == 4 else (1, *x.shape[1:])
+        network = NETWORKS[self.recipe.network](shape, classes, as_seed(self.seed))
+        network.preprocessing.classes = sets.classes
+        return network
 
     def train(
         self,

@@ -15,6 +15,8 @@ from purecnn.scratch import Array
 
 #: What raw values a network was made for: not known yet, bytes from 0 to 255, or numbers as they are.
 KINDS = ("any", "bytes", "numbers")
+#: Arrays, which may lie on disk, are checked so many bytes at a time.
+PIECE = 1 << 24
 
 
 @dataclass
@@ -119,10 +121,25 @@ def as_array(name: str, values: Any) -> Array:
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if array.size == 0:
         raise ValueError(f"{name} must hold at least one sample, got shape {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name} must be finite, got {array[place]} at {place}")
+    if array.dtype.kind == "f":
+        check_finite(name, array)
     return array
+
+
+def check_finite(name: str, array: Array) -> None:
+    """Raise `ValueError` if a value is NaN or infinite, and say where; never more than a piece is copied."""
+    if array.ndim == 0 or array.nbytes <= PIECE:
+        finite = np.isfinite(array)
+        if not finite.all():
+            place = tuple(int(i) for i in np.argwhere(~finite)[0])
+            raise ValueError(f"{name} must be finite, got {array[place]} at {place}")
+        return
+    length = max(1, PIECE * len(array) // array.nbytes)
+    for start in range(0, len(array), length):
+        piece = array[start : start + length]
+        if not np.isfinite(piece).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(piece))[0])
+            raise ValueError(f"{name} must be finite, got {piece[place]} at {(start + place[0], *place[1:])}")
 
 
 def as_batch(x: Array, shape: Shape) -> tuple[Array, bool]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from purecnn.dataset import Rows
 from purecnn.layer import Layer, Shape
 from purecnn.samples import Preprocessing
 from purecnn.scratch import Array, Scratch
@@ -47,11 +48,16 @@ class Session:
         self.values = int(np.prod(shape))
         self.scratch = Scratch()
 
-    def take(self, x: Array, rows: Any) -> Array:
-        """Return the samples ``x[rows]`` of ``(n, values)`` as the first layer wants them, the batch last."""
+    def take(self, x: Array | Rows, rows: Any, augment: Callable[[Array], None] | None = None) -> Array:
+        """Return the samples ``x[rows]`` of ``(n, values)`` as the first layer wants them, the batch last.
+
+        `augment` may change the raw values, in place.
+        """
         taken = x[rows]
         input = self.scratch.array("input", (*self.shape, len(taken)), self.dtype)
         np.copyto(input.reshape(self.values, -1), taken.T, casting="unsafe")
+        if augment is not None:
+            augment(input)
         self.preprocessing.apply_in_place(input)
         return input
 

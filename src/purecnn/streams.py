@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 # What a stream is for is part of its key, so that no two uses ever share numbers.
 PARAMETERS, ORDER, DROPOUT = 1, 2, 3
+# Dropout takes a number for each layer from its own on, so these lie far above.
+AUGMENTATION, SPLIT = 1 << 32, (1 << 32) + 1
 
 
 def as_seed(seed: int | None) -> int:
@@ -55,3 +57,30 @@ def stream(seed: int, purpose: int, *place: int) -> np.random.Generator:
         return np.array(numbers, np.uint64)  # a list of large integers would go through float64
 
     return np.random.Generator(np.random.Philox(key=words(seed, purpose), counter=words(0, 0, first, second)))
+
+
+def uniforms(
+    seed: int, purpose: int, place: int, samples: npt.ArrayLike, count: int
+) -> npt.NDArray[np.float64]:
+    """Return `count` numbers from 0 to below 1 for each sample, by its own number alone: ``(count, N)``.
+
+    A generator a sample would take longer than what is done with its numbers. SplitMix64 (Steele et al.
+    2014, https://doi.org/10.1145/2714064.2660195) gives the k-th number of its sequence at once, so all are
+    made in one go; where the sequence starts is drawn from the `stream` of the place.
+
+    Examples
+    --------
+    >>> all_five, two = uniforms(0, AUGMENTATION, 7, range(5), 3), uniforms(0, AUGMENTATION, 7, [4, 1], 3)
+    >>> bool((all_five[:, [4, 1]] == two).all())
+    True
+    """
+    start = stream(seed, purpose, place).bit_generator.random_raw(1)
+    numbers = (
+        np.asarray(samples, np.uint64) * np.uint64(count) + np.arange(1, count + 1, dtype=np.uint64)[:, None]
+    )
+    z = start + numbers * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    found: npt.NDArray[np.float64] = (z >> np.uint64(11)) * 2.0**-53
+    return found

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from purecnn import blas
 from purecnn.activation import Activation
+from purecnn.augmentation import Augmentation
 from purecnn.crew import Crew, can_fork, shared_zeros
+from purecnn.dataset import Rows
 from purecnn.errors import DivergedError, ShapeError
 from purecnn.layer import Layer
 from purecnn.loss import Loss, columns
@@ -22,6 +25,9 @@ from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.session import Session
 from purecnn.streams import DROPOUT, stream
+
+if TYPE_CHECKING:
+    from purecnn.prefetch import Prefetcher
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
@@ -88,7 +94,7 @@ class Trainer:
         What to lower.
     optimizer : Optimizer
         How.
-    x : ndarray
+    x : ndarray or Rows
         Raw samples ``(n, values)``.
     y : Targets
         Their answers.
@@ -98,6 +104,8 @@ class Trainer:
         How many work; as many as this process may use processors where None.
     seed : int
         Of the draws in training.
+    augmentation : Augmentation, optional
+        How to change the images of each step.
     l1, l2 : float
         What the weights cost (`Penalty`).
     """
@@ -107,11 +115,12 @@ class Trainer:
         network: Any,
         loss: Loss,
         optimizer: Optimizer,
-        x: Array,
+        x: Array | Rows,
         y: Targets,
         batch_size: int,
         threads: int | None = None,
         seed: int = 0,
+        augmentation: Augmentation | None = None,
         *,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -122,7 +131,8 @@ class Trainer:
                 f"this network has no parameters to train{': its layers are all frozen' if frozen else ''}"
             )
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.x, self.y, self.seed = x, y, seed
+        self.x, self.y, self.seed, self.augmentation = x, y, seed, augmentation
+        self.prefetcher: Prefetcher | None = None
         self.shards = shard_count(batch_size)
         self.weights: Array | None = None
         if l1 or l2 or not optimizer.decay_biases:
@@ -169,6 +179,12 @@ class Trainer:
         # What a step is about, for every worker to read, and what it found.
         self.rows, self.losses = zeros(batch_size, np.int64), zeros(self.shards, np.float64)
         self.numbers, self.factors = zeros(3, np.int64), zeros(1 + len(self.settings), np.float64)
+        self.places = zeros(batch_size, np.int64)
+        if isinstance(self.x, Rows):
+            from purecnn.prefetch import Prefetcher  # here, since few need it and its import takes a while
+
+            self.prefetcher = Prefetcher(self.x, batch_size, zeros)
+            self.x = self.prefetcher.buffer
         self.sessions: list[Session | None] = [None] * workers
         self.forks = forks
         if not forks:
@@ -184,23 +200,27 @@ class Trainer:
         held = iter([view for view in views if view])
         return [next(held) if layer.parameters else {} for layer in self.layers]
 
-    def step(self, rows: Sequence[int] | Array) -> float:
+    def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
         """Take one step on the samples `rows`; return their mean loss, before the step.
+
+        Those of the step after it, `following`, are read ahead where the data lie outside of memory.
 
         Raises
         ------
         DivergedError
             If the loss is no longer finite: the parameters are left as they were before this step.
         """
+        rows = np.asarray(rows)
+        places = self.prefetcher.places(rows, np.asarray(following)) if self.prefetcher else rows
         self.network.updates += 1
         if not self.y.weight(rows):
             return 0.0  # no sample of them counts, so there is nothing to learn
         self.carried = self.optimizer.learning_rate if self.descends else 1.0
         shards = 1
         if self.shards == 1:
-            loss = self.run_shard(0, 0, np.asarray(rows), 1.0)
+            loss = self.run_shard(0, 0, rows, places, 1.0)
         else:
-            self.rows[: len(rows)] = rows
+            self.rows[: len(rows)], self.places[: len(rows)] = rows, places
             shards = len(shard_bounds(len(rows), self.shards))
             self.numbers[:] = SHARDS, len(rows), self.network.updates
             self.factors[0] = self.carried
@@ -244,7 +264,7 @@ class Trainer:
             self.network.updates = step
             rows = self.rows[first:last]
             weight = self.y.weight(rows) / self.y.weight(self.rows[:count])
-            self.losses[number] = self.run_shard(worker, number, rows, weight)
+            self.losses[number] = self.run_shard(worker, number, rows, self.places[first:last], weight)
             return
         if worker and self.forks and kind != SUMS:  # there the optimizer is a copy
             for name, value in zip(self.settings, self.factors[1:], strict=True):
@@ -260,8 +280,8 @@ class Trainer:
         else:
             self.descend(start, stop)
 
-    def run_shard(self, worker: int, number: int, rows: Array, weight: float) -> float:
-        """Write the gradient of one shard; return its part of the batch's loss."""
+    def run_shard(self, worker: int, number: int, rows: Array, places: Array, weight: float) -> float:
+        """Write the gradient of one shard, whose samples lie at `places`; return its part of the loss."""
         session = self.sessions[worker]
         if session is None:
             session = self.sessions[worker] = self.network.session(self.layers, training=True)
@@ -270,7 +290,16 @@ class Trainer:
             layer.gradients = gradients
             if layer.draws:
                 layer.random = stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
-        output = session.forward(session.take(self.x, rows))
+        augment = None
+        if self.augmentation is not None:
+            augment = partial(
+                self.augmentation.apply,
+                samples=rows,
+                seed=self.seed,
+                step=self.network.updates,
+                scratch=session.scratch,
+            )
+        output = session.forward(session.take(self.x, places, augment))
         loss, gradient = self.judge(self.y.batch(rows, output.dtype), output, weight, self.y.weighting(rows))
         sweeps = self.sweeps(rows)
         if sweeps:
@@ -362,6 +391,8 @@ class Trainer:
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
         self.team.close()
+        if self.prefetcher is not None:
+            self.prefetcher.close()
         self._blas.__exit__(None, None, None)
 
     def __enter__(self) -> Self:

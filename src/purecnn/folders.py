@@ -1,0 +1,225 @@
+"""Pictures that people sorted into folders, one for each class, are a data set: read as they are wanted."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from purecnn.arguments import pair
+from purecnn.errors import FileFormatError
+from purecnn.picture import read_picture, resample
+from purecnn.scratch import Array
+
+__all__ = ["ImageFolder"]
+
+#: What a picture's name ends in.
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+#: So many skipped files are named in the warning.
+NAMED = 5
+
+
+class ImageFolder:
+    """A folder that holds one folder of pictures for each class: a `Dataset` that is read batch by batch.
+
+    Classes and pictures are in the order of their names. Names that begin with a dot are passed over, and so
+    are files beside the class folders.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        The folder.
+    size : int or (int, int), optional
+        Height and width of every image; the first picture's if left out.
+    channels : {1, 3}, optional
+        1 for grey, 3 for red, green and blue; as the first picture is if left out.
+    crop : bool
+        Whether a picture of other proportions loses what is too much on both sides; else it is stretched.
+    on_error : {"raise", "skip"}
+        What to do about a file that is no whole picture. "raise": whatever reads it says which it is.
+        "skip": all are read once at the beginning, and those are left out, with one warning.
+    classes : sequence of str, optional
+        The names of the classes, in the order of their labels, where another folder decides them.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        The names of the class folders.
+    paths : list of pathlib.Path
+        The pictures.
+    labels : ndarray of int64
+        The class of each, ``(n,)``.
+    shape : (int, int, int)
+        ``(channels, height, width)`` of every image.
+    skipped : list of str
+        What was left out, each with the reason.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    FileFormatError
+        If it holds no class folders, or unknown ones, and if one holds no picture or something else.
+    MissingExtraError
+        If Pillow is not installed; it is part of the extra ``cli``.
+    ValueError, TypeError
+        For a wrong argument.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     for name, grey in (("night", 10), ("day", 240)):
+    ...         Path(place, name).mkdir()
+    ...         _ = Path(place, name, "1.pgm").write_bytes(b"P5 2 1 255 " + bytes([grey, grey]))
+    ...     folder = ImageFolder(place)
+    ...     x, y = folder.load()
+    >>> folder.classes, folder.shape, x[:, 0, 0, 0], y
+    (('day', 'night'), (1, 1, 2), array([240,  10], dtype=uint8), array([0, 1]))
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        size: int | tuple[int, int] | None = None,
+        channels: int | None = None,
+        *,
+        crop: bool = True,
+        on_error: str = "raise",
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        if channels not in (None, 1, 3):
+            raise ValueError(f"channels must be 1 for grey or 3 for colour, got {channels!r}")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+        self.folder, self.crop, self.on_error = Path(folder), crop, on_error
+        self.skipped: list[str] = []
+        wanted = None if size is None else pair("size", size)
+        self.classes = class_names(self.folder, classes)
+        found = [(path, label) for label, name in enumerate(self.classes) for path in self._pictures(name)]
+        first: NDArray[np.uint8] | None = None
+        self.paths, labels = [], []
+        for path, label in found:
+            if on_error == "skip" or first is None:
+                try:
+                    pixels = read_picture(path, channels)
+                except FileFormatError as error:
+                    if on_error == "raise":
+                        raise
+                    self.skipped.append(str(error))
+                    continue
+                first = pixels if first is None else first
+            self.paths.append(path)
+            labels.append(label)
+        self.labels = np.array(labels, np.int64)
+        for label, name in enumerate(self.classes):
+            if label not in self.labels and classes is None:
+                raise FileFormatError(
+                    f"{self.folder / name}: holds no picture; each class wants at least one"
+                )
+        if first is None:
+            raise FileFormatError(f"{self.folder}: holds no picture that can be read")
+        if self.skipped:
+            more = f" and {len(self.skipped) - NAMED} more" if len(self.skipped) > NAMED else ""
+            warnings.warn(
+                f"skipped {len(self.skipped)} of {len(self.skipped) + len(self.paths)} files: "
+                f"{'; '.join(self.skipped[:NAMED])}{more}",
+                stacklevel=2,
+            )
+        self.shape = (channels or (3 if first.ndim == 3 else 1), *(wanted or first.shape[:2]))
+
+    def _pictures(self, name: str) -> list[Path]:
+        """Return the pictures of one class, in the order of their names."""
+        found: list[Path] = []
+        place = self.folder / name
+        if not place.is_dir():
+            return found
+        for path in sorted(place.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.suffix.lower() in SUFFIXES and not path.is_dir():
+                found.append(path)
+                continue
+            words = f"{path}: is no picture by its name; one that ends in {', '.join(SUFFIXES)} is wanted"
+            if self.on_error == "raise":
+                raise FileFormatError(words)
+            self.skipped.append(words)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def batch(self, rows: Array) -> NDArray[np.uint8]:
+        """Read some pictures.
+
+        Parameters
+        ----------
+        rows : array_like of int
+            Their numbers.
+
+        Returns
+        -------
+        ndarray of uint8
+            ``(len(rows), channels, height, width)``.
+
+        Raises
+        ------
+        FileFormatError
+            If one is no whole picture; the sentence names it.
+        OSError
+            If one can't be read.
+        """
+        images = np.empty((len(rows), *self.shape), np.uint8)
+        for image, row in zip(images, rows, strict=True):
+            pixels = read_picture(self.paths[row], self.shape[0])
+            image[...] = fitted(np.atleast_3d(pixels), self.shape[1], self.shape[2], self.crop)
+        return images
+
+    def load(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Read everything into memory: images ``(n, channels, height, width)`` and labels ``(n,)``."""
+        return self.batch(np.arange(len(self))), self.labels
+
+
+def class_names(folder: Path, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the names of the folders in a folder, in their order, or `wanted` if there are no others."""
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder}: there is no such folder; one that holds a folder a class is wanted"
+        )
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    if not names:
+        raise FileFormatError(f"{folder}: holds no folders; one folder of pictures for each class is wanted")
+    if wanted is None:
+        return tuple(names)
+    for name in names:
+        if name not in wanted:
+            raise FileFormatError(
+                f"{folder / name}: is no class that is known; one of {', '.join(wanted)} is wanted"
+            )
+    return tuple(wanted)
+
+
+def fitted(pixels: NDArray[np.uint8], height: int, width: int, crop: bool) -> NDArray[Any]:
+    """Return a picture ``(h, w, channels)`` as ``(channels, height, width)``, cropped or stretched to it.
+
+    Examples
+    --------
+    >>> fitted(np.array([[[0], [10], [20], [255]]], np.uint8), 1, 2, crop=True)
+    array([[[10, 20]]], dtype=uint8)
+    """
+    if crop:
+        # the largest part of the wanted proportions, in whole pixels, around the middle
+        high = min(len(pixels), max(1, round(pixels.shape[1] * height / width)))
+        wide = min(pixels.shape[1], max(1, round(len(pixels) * width / height)))
+        top, left = (len(pixels) - high) // 2, (pixels.shape[1] - wide) // 2
+        pixels = pixels[top : top + high, left : left + wide]
+    planes = np.moveaxis(pixels, 2, 0)
+    if planes.shape[1:] == (height, width):
+        return planes
+    scaled = np.stack([resample(plane, height, width) for plane in planes])
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -1,0 +1,163 @@
+"""The reader of .npz files, held to NumPy's own, and to files that are wrong in every way we know."""
+
+import io
+import pickle
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from purecnn.errors import FileFormatError
+from purecnn.npz import read_npz
+
+X, Y = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8), np.arange(6)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("dtype", ["u1", "<i8", ">i4", "<f4", ">f8", "?"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_numpy_saves_is_read(save: Any, dtype: str, order: str, tmp_path: Path) -> None:
+    x = np.asarray(X, dtype, order)
+    save(tmp_path / "a.npz", x=x, y=Y, x_test=x[:2], y_test=Y[:2], extra=np.array("words"))
+    (found, labels), test = read_npz(tmp_path / "a.npz")
+    assert test is not None
+    for one, other in ((found, x), (labels, Y), (test[0], x[:2]), (test[1], Y[:2])):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+        assert one.flags.writeable
+    save(tmp_path / "b.npz", x=x, y=Y)
+    assert read_npz(tmp_path / "b.npz")[1] is None
+
+
+def npy(header: str, data: bytes, version: tuple[int, int] = (1, 0)) -> bytes:
+    words = header.encode("latin1")
+    return (
+        b"\x93NUMPY"
+        + bytes(version)
+        + len(words).to_bytes(2 if version == (1, 0) else 4, "little")
+        + words
+        + data
+    )
+
+
+def write(path: Path, method: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", method) as held:
+        for name, data in members.items():
+            held.writestr(f"{name}.npy", data)
+    return path
+
+
+def saved(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_a_header_of_the_second_version(tmp_path: Path) -> None:
+    data = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n", b"\7\t", (2, 0))
+    (x, y), _ = read_npz(write(tmp_path / "a.npz", x=data, y=saved([0, 1])))
+    assert x.tolist() == [7, 9]
+    assert y.tolist() == [0, 1]
+
+
+HEADER = "{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}\n"
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return (pytest.fail, ("it ran what the file says",))
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"x": saved(X)}, "holds x; x and y, and x_test and y_test if there is a test set are wanted"),
+        ({"x": saved(X), "y": saved(Y), "x_test": saved(X)}, "holds x, y, x_test; x and y, and"),
+        ({}, "holds no array; x and y"),
+        (
+            {"x": saved(X), "y": saved(Y[:5])},
+            r"x and y have shapes \(6, 4, 5\) and \(5,\); one answer for each",
+        ),
+        ({"x": saved(X), "y": saved(3)}, r"x and y have shapes \(6, 4, 5\) and \(\); one"),
+        (
+            {"x": saved(X), "y": saved(Y), "x_test": saved(X), "y_test": saved(Y[:1])},
+            r"x_test and y_test have shapes \(6, 4, 5\) and \(1,\)",
+        ),
+        (
+            {"x": saved(X), "y": saved(np.array(list("abcdef")))},
+            "y is of dtype <U1; an array of real numbers",
+        ),
+        ({"x": saved(X), "y": npy(HEADER.format("|O", "(1,)"), pickle.dumps([Evil()]))}, "y is of dtype obj"),
+        (
+            {"x": npy(HEADER.format("|u1", "(2,)"), b"12345"), "y": saved(Y)},
+            r"x claims 2 bytes of data for shap",
+        ),
+        (
+            {"x": npy(HEADER.format("<f8", f"({2**40},)"), b"12345"), "y": saved(Y)},
+            r"x claims 8796093022208 bytes of data for shape \(1099511627776,\), and its part of",
+        ),
+        (
+            {"x": npy(HEADER.format("|u1", "(-1, -5)"), b"12345"), "y": saved(Y)},
+            "is no .npz file, or a damaged",
+        ),
+        ({"x": npy("{'descr': __import__('os')}", b""), "y": saved(Y)}, "is no .npz file, or a damaged one"),
+        ({"x": b"\x93NUMPY\1\0", "y": saved(Y)}, "is no .npz file, or a damaged one"),
+        ({"x": b"plain words", "y": saved(Y)}, "is no .npz file, or a damaged one"),
+    ],
+)
+def test_refusals(members: dict[str, bytes], words: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.npz", **members)
+    with pytest.raises(FileFormatError, match=words) as caught:
+        read_npz(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damage_is_found_by_the_checksum(method: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.npz", method, x=saved(X), y=saved(Y))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\1\2") + 16] ^= 255  # of the checksum in the archive's directory
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match=r"is no \.npz file, or a damaged one .*CRC"):
+        read_npz(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"no archive" * 99])
+def test_foreign_files(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(FileFormatError, match=r"is no \.npz file, or a damaged one"):
+        read_npz(tmp_path / "a.npz")
+    with pytest.raises(FileNotFoundError, match=r"there is no such file; an \.npz file with x and y, and"):
+        read_npz(tmp_path / "absent.npz")
+
+
+def test_a_directory_that_claims_more_than_deflate_can_give_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    x = npy(HEADER.format("|u1", f"({2**31 - 200},)"), b"")
+    write(path, zipfile.ZIP_DEFLATED, x=x, y=saved(Y))
+    data = bytearray(path.read_bytes())
+    # the sizes in the archive's directory, which is what is believed
+    place = data.index(b"PK\1\2") + 24
+    data[place : place + 4] = (2**31 - 200 + len(x)).to_bytes(4, "little")
+    path.write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match="packed into"):
+        read_npz(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+def test_a_stream_shorter_than_its_directory_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    x = npy(HEADER.format("|u1", "(500,)"), bytes(400))
+    write(path, zipfile.ZIP_DEFLATED, x=x, y=saved(Y))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\1\2") + 24
+    data[place : place + 4] = (len(x) + 100).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match=r"x ends after 400 of 500 bytes|damaged"):
+        read_npz(path)
