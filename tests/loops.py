@@ -130,6 +130,101 @@ def average_pool_backward(g, x, size, stride):
     return dx
 
 
+def global_average_pool_forward(x):
+    """x (C, H, W, N) -> y (C, N)."""
+    y = np.zeros((x.shape[0], x.shape[3]))
+    for c, i, j, n in np.ndindex(x.shape):
+        y[c, n] += x[c, i, j, n] / (x.shape[1] * x.shape[2])
+    return y
+
+
+def global_average_pool_backward(g, x):
+    """g (C, N), x (C, H, W, N) -> dx (C, H, W, N)."""
+    dx = np.zeros(x.shape)
+    for c, i, j, n in np.ndindex(x.shape):
+        dx[c, i, j, n] = g[c, n] / (x.shape[1] * x.shape[2])
+    return dx
+
+
+# ------------------------------------------------------------------- convolution in groups and with holes
+
+
+def grouped_conv2d_forward(x, kernels, biases, stride, padding, dilation, groups):
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
+    (_, height, width, samples), (depth, channels, kh, kw) = x.shape, kernels.shape
+    (top, bottom), (left, right) = padding
+    oh = (top + height + bottom - (kh - 1) * dilation[0] - 1) // stride[0] + 1
+    ow = (left + width + right - (kw - 1) * dilation[1] - 1) // stride[1] + 1
+    y = np.zeros((depth, oh, ow, samples))
+    for m, i, j, n in np.ndindex(y.shape):
+        y[m, i, j, n] = biases[m] if biases.ndim == 1 else biases[m, i, j]
+        for c, a, b in np.ndindex(channels, kh, kw):
+            row, column = i * stride[0] + a * dilation[0] - top, j * stride[1] + b * dilation[1] - left
+            if 0 <= row < height and 0 <= column < width:
+                channel = m // (depth // groups) * channels + c
+                y[m, i, j, n] += kernels[m, c, a, b] * x[channel, row, column, n]
+    return y
+
+
+def grouped_conv2d_backward(g, x, kernels, stride, padding, dilation, groups):
+    """g (M, OH, OW, N), x (C, H, W, N), kernels (M, C / groups, KH, KW) -> dx, dkernels, dbiases (M,)."""
+    (_, height, width, _), (depth, channels, kh, kw) = x.shape, kernels.shape
+    (top, _), (left, _) = padding
+    dx, dkernels, dbiases = np.zeros(x.shape), np.zeros(kernels.shape), np.zeros(depth)
+    for m, i, j, n in np.ndindex(g.shape):
+        dbiases[m] += g[m, i, j, n]
+        for c, a, b in np.ndindex(channels, kh, kw):
+            row, column = i * stride[0] + a * dilation[0] - top, j * stride[1] + b * dilation[1] - left
+            if 0 <= row < height and 0 <= column < width:
+                channel = m // (depth // groups) * channels + c
+                dx[channel, row, column, n] += g[m, i, j, n] * kernels[m, c, a, b]
+                dkernels[m, c, a, b] += g[m, i, j, n] * x[channel, row, column, n]
+    return dx, dkernels, dbiases
+
+
+# ----------------------------------------------------------------------------------- batch normalization
+
+
+def _moments(x, c):
+    """x (C, ..., N) -> mean and biased variance of channel c."""
+    values = [float(value) for value in x[c].ravel()]
+    mean = math.fsum(values) / len(values)
+    return mean, math.fsum((value - mean) ** 2 for value in values) / len(values)
+
+
+def batch_norm_forward(x, gamma, beta, epsilon):
+    """x (C, ..., N), gamma (C,), beta (C,) -> y (C, ..., N), mean (C,), variance (C,), the biased one."""
+    y, means, variances = np.zeros(x.shape), np.zeros(len(x)), np.zeros(len(x))
+    for c in range(len(x)):
+        means[c], variances[c] = _moments(x, c)
+    for index in np.ndindex(x.shape):
+        c = index[0]
+        y[index] = gamma[c] * (x[index] - means[c]) / math.sqrt(variances[c] + epsilon) + beta[c]
+    return y, means, variances
+
+
+def batch_norm_backward(g, x, gamma, epsilon):
+    """g (C, ..., N), x, gamma (C,) -> dx (C, ..., N), dgamma (C,), dbeta (C,).
+
+    By the chain rule, path by path: each y of a channel depends on each x of it, by mean and variance.
+    """
+    dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(len(x)), np.zeros(len(x))
+    for c in range(len(x)):
+        (mean, variance), count = _moments(x, c), x[c].size
+        deviation = math.sqrt(variance + epsilon)
+        dmean = dvariance = 0.0
+        for index in np.ndindex(x[c].shape):
+            away = x[c][index] - mean
+            dgamma[c] += g[c][index] * away / deviation
+            dbeta[c] += g[c][index]
+            dmean -= g[c][index] * gamma[c] / deviation
+            dvariance -= g[c][index] * gamma[c] * away / (2 * deviation**3)
+        for index in np.ndindex(x[c].shape):
+            through = g[c][index] * gamma[c] / deviation
+            dx[c][index] = through + dmean / count + dvariance * 2 * (x[c][index] - mean) / count
+    return dx, dgamma, dbeta
+
+
 # ------------------------------------------------------------------------------------------------- dense
 
 

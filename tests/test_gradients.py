@@ -9,10 +9,13 @@ from purecnn import (
     SELU,
     Activation,
     AveragePooling,
+    BatchNormalization,
     Convolutional,
     Dense,
+    DepthwiseConvolutional,
     Dropout,
     Flatten,
+    GlobalAveragePooling,
     GradientError,
     HardSigmoid,
     HardSwish,
@@ -26,13 +29,16 @@ from purecnn import (
     ReLU,
     ReLU6,
     Reshape,
+    Residual,
     ShapeError,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
     Softsign,
+    SpatialDropout,
     Tanh,
+    ZeroPadding,
     check_gradients,
     losses,
 )
@@ -100,6 +106,35 @@ LAYERS = {
     "softmax": (Softmax(), (5,)),
     "softmax of images": (Softmax(), (3, 2, 2)),
     "one's own": (Activation(np.sin, np.cos), (9,)),
+    "convolution, groups": (Convolutional(kernel_size=3, depth=6, groups=2, padding=1), (4, 4, 5)),
+    "convolution, groups and stride": (
+        Convolutional(kernel_size=(2, 3), depth=4, groups=4, stride=2, padding=1, per_position_bias=True),
+        (4, 5, 4),
+    ),
+    "convolution, dilation": (Convolutional(kernel_size=2, depth=2, dilation=(2, 3)), (2, 5, 6)),
+    "convolution, dilation and stride": (
+        Convolutional(kernel_size=3, depth=2, dilation=2, stride=(3, 2), padding=2),
+        (1, 6, 7),
+    ),
+    "convolution, dilation, same": (
+        Convolutional(kernel_size=3, depth=2, dilation=(2, 1), padding="same"),
+        (2, 4, 5),
+    ),
+    "depthwise convolution": (DepthwiseConvolutional(kernel_size=3, depth_multiplier=2), (2, 4, 5)),
+    "batch normalization": (BatchNormalization(), (2, 3, 4)),
+    "batch normalization, not affine": (BatchNormalization(affine=False, epsilon=0.1), (3, 2, 2)),
+    "global average pooling": (GlobalAveragePooling(), (2, 3, 4)),
+    "zero padding": (ZeroPadding(((1, 0), (2, 1))), (2, 3, 2)),
+    "spatial dropout": (SpatialDropout(0.4), (6, 2, 2)),
+    "residual": (Residual([Dense(5, 5), Tanh()]), (5,)),
+    "residual with shortcut": (
+        Residual(
+            [Convolutional(kernel_size=3, depth=3, stride=2, padding=1), BatchNormalization(), Tanh()],
+            shortcut=[Convolutional(kernel_size=1, depth=3, stride=2), SpatialDropout(0.4)],
+        ),
+        (2, 5, 4),
+    ),
+    "residual in residual": (Residual([Dense(4, 4), Residual([Tanh(), Dense(4, 4)]), Dropout(0.3)]), (4,)),
 }
 
 
@@ -222,6 +257,12 @@ WRONG = [
     *((lambda kind=kind: kind(), (9,), ("input",)) for kind in (Mish, HardSwish)),
     (lambda: PReLU(per_channel=True), (9,), ("input", "slopes")),
     (lambda: Activation(np.sin, np.cos), (9,), ("input",)),
+    (lambda: Convolutional(kernel_size=3, depth=4, groups=2), (4, 5, 5), ("input", "kernels", "biases")),
+    (lambda: BatchNormalization(), (2, 3, 4), ("input", "gamma", "beta")),
+    (lambda: GlobalAveragePooling(), (2, 3, 4), ("input",)),
+    (lambda: ZeroPadding(2), (2, 3, 4), ("input",)),
+    (lambda: SpatialDropout(0.4), (6, 2, 3), ("input",)),
+    (lambda: Residual([Dense(5, 5)]), (5,), ("input", "0.weights", "0.biases")),
 ]
 
 

@@ -12,10 +12,13 @@ from purecnn import (
     SELU,
     Activation,
     AveragePooling,
+    BatchNormalization,
     Convolutional,
     Dense,
+    DepthwiseConvolutional,
     Dropout,
     Flatten,
+    GlobalAveragePooling,
     HardSigmoid,
     HardSwish,
     Identity,
@@ -27,13 +30,16 @@ from purecnn import (
     ReLU,
     ReLU6,
     Reshape,
+    Residual,
     ShapeError,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
     Softsign,
+    SpatialDropout,
     Tanh,
+    ZeroPadding,
 )
 from purecnn.arguments import pair, positive, within
 from purecnn.initialization import draw
@@ -175,6 +181,17 @@ EVERY = {
     "dropout": (lambda **o: Dropout(0.5), (6,)),
     "reshape": (lambda **o: Reshape((2, 3), (6, 1)), (2, 3)),
     "flatten": (lambda **o: Flatten(), (2, 3)),
+    "grouped convolution": (
+        lambda **o: Convolutional((4, 5, 6), 3, 2, dilation=(1, 2), groups=2, **o),
+        (4, 5, 6),
+    ),
+    "depthwise convolution": (lambda **o: DepthwiseConvolutional((2, 5, 6), 3, **o), (2, 5, 6)),
+    "batch normalization": (lambda **o: BatchNormalization(), (2, 5, 6)),
+    "global average pooling": (lambda **o: GlobalAveragePooling(), (2, 5, 6)),
+    "zero padding": (lambda **o: ZeroPadding(((1, 0), (2, 3))), (2, 5, 6)),
+    "spatial dropout": (lambda **o: SpatialDropout(0.5), (2, 5, 6)),
+    "residual": (lambda **o: Residual([Dense(6, 6, **o), Dropout(0.5)]), (6,)),
+    "residual with shortcut": (lambda **o: Residual([Dense(6, 3, **o)], [Dense(6, 3, **o)]), (6,)),
     "one's own": (lambda **o: Activation(np.sin, np.cos), (6,)),
     **{
         kind.__name__: (lambda kind=kind, **o: kind(), (6,))
@@ -259,7 +276,7 @@ def test_a_copy_has_parameters_of_its_own_and_nothing_of_the_last_call(name, cop
     assert not any(isinstance(value, np.ndarray) for value in vars(twin).values())
     assert not vars(twin.scratch)["_buffers"]
     assert twin.random is None
-    assert twin.configuration() == layer.configuration()
+    assert repr(twin.configuration()) == repr(layer.configuration())
     assert list(twin.parameters) == list(layer.parameters)
     for parameter in layer.parameters.values():
         parameter += 1
@@ -276,7 +293,9 @@ def test_a_layer_is_made_from_what_it_says_it_is(name):
     assert str(layer).startswith(f"{type(layer).__name__}(")
 
 
-@pytest.mark.parametrize("name", ["convolution", "dense"])
+@pytest.mark.parametrize(
+    "name", ["convolution", "grouped convolution", "batch normalization", "dense", "residual"]
+)
 def test_the_first_layer_returns_no_input_gradient_but_writes_the_others(name):
     layer, shape = made(name)
     x = np.random.default_rng(0).standard_normal((*shape, 3)).astype(np.float32)
@@ -402,6 +421,15 @@ def test_a_seed_decides_the_parameters():
         (MaxPooling(), (3, 7, 8), (3, 3, 4)),
         (MaxPooling(3, stride=2), (3, 7, 8), (3, 3, 3)),
         (AveragePooling((7, 8)), (3, 7, 8), (3, 1, 1)),
+        (Convolutional(kernel_size=3, depth=4, dilation=2, groups=2), (2, 7, 9), (4, 3, 5)),
+        (Convolutional(kernel_size=3, depth=4, dilation=(2, 3), padding="same"), (2, 7, 9), (4, 7, 9)),
+        (DepthwiseConvolutional(kernel_size=3, depth_multiplier=2, stride=2), (3, 7, 8), (6, 3, 3)),
+        (GlobalAveragePooling(), (3, 7, 8), (3,)),
+        (ZeroPadding((1, 2)), (3, 7, 8), (3, 9, 12)),
+        (ZeroPadding(((1, 0), (0, 2))), (3, 7, 8), (3, 8, 10)),
+        (BatchNormalization(), (3, 7, 8), (3, 7, 8)),
+        (SpatialDropout(), (3, 7, 8), (3, 7, 8)),
+        (Residual([Dense(output_size=5)], [Dense(output_size=5)]), (3,), (5,)),
         (Dense(output_size=4), (9,), (4,)),
         (Flatten(), (3, 7, 8), (168,)),
         (Reshape((3, 8), (2, 3, 4)), (3, 8), (2, 3, 4)),
@@ -418,6 +446,13 @@ def test_multiply_adds_count_the_products_of_one_sample():
     assert Convolutional((2, 6, 5), (3, 2), 7).multiply_adds() == 7 * 4 * 4 * 2 * 3 * 2
     assert Dense(9, 4).multiply_adds() == 36
     assert Convolutional(kernel_size=3, depth=2).multiply_adds() == 0
+    assert Convolutional((4, 6, 5), 3, 6, groups=2, dilation=2).multiply_adds() == 6 * 2 * 1 * 2 * 9
+    assert DepthwiseConvolutional((4, 6, 5), 3, depth_multiplier=2).multiply_adds() == 8 * 4 * 3 * 9
+    normalization = BatchNormalization()
+    assert normalization.multiply_adds() == 0
+    normalization.bind((4, 6, 5))
+    assert normalization.multiply_adds() == 120
+    assert Residual([Dense(9, 4)], [Dense(9, 4)]).multiply_adds() == 72
     assert ReLU().multiply_adds() == 0
 
 

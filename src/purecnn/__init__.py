@@ -10,7 +10,7 @@ from purecnn.activations import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, S
 from purecnn.adaptive import Adagrad, Adam, AdamW, RMSprop
 from purecnn.augmentation import Augmentation
 from purecnn.callbacks import Callback, EarlyStopping, History
-from purecnn.convolutional import Convolutional
+from purecnn.convolutional import Convolutional, DepthwiseConvolutional
 from purecnn.dataset import Dataset, Subset
 from purecnn.dense import Dense
 from purecnn.distances import (
@@ -25,7 +25,7 @@ from purecnn.distances import (
     mse,
     mse_prime,
 )
-from purecnn.dropout import Dropout
+from purecnn.dropout import Dropout, SpatialDropout
 from purecnn.entropies import (
     binary_cross_entropy,
     binary_cross_entropy_prime,
@@ -56,12 +56,15 @@ from purecnn.lists import fit, predict, train
 from purecnn.loss import Loss
 from purecnn.losses import smoothed
 from purecnn.network import Network
+from purecnn.normalization import BatchNormalization
 from purecnn.optimizer import Optimizer
 from purecnn.optimizers import SGD
-from purecnn.pooling import AveragePooling, MaxPooling
+from purecnn.padding import ZeroPadding
+from purecnn.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
 from purecnn.prelu import PReLU
 from purecnn.rectifiers import ELU, SELU, LeakyReLU, ReLU6, Softplus
 from purecnn.reshape import Flatten, Reshape
+from purecnn.residual import Residual
 from purecnn.samples import Preprocessing
 from purecnn.splits import stratified_split
 
@@ -88,6 +91,7 @@ __all__ = [
     "AdamW",
     "Augmentation",
     "AveragePooling",
+    "BatchNormalization",
     "binary_cross_entropy",
     "binary_cross_entropy_prime",
     "Callback",
@@ -106,6 +110,7 @@ __all__ = [
     "Dataset",
     "datasets",
     "Dense",
+    "DepthwiseConvolutional",
     "DivergedError",
     "DownloadError",
     "Dropout",
@@ -116,6 +121,7 @@ __all__ = [
     "fit",
     "Flatten",
     "GELU",
+    "GlobalAveragePooling",
     "GradientError",
     "GradientReport",
     "HardSigmoid",
@@ -158,6 +164,7 @@ __all__ = [
     "reproduce",
     "Reproduction",
     "Reshape",
+    "Residual",
     "RMSprop",
     "save",
     "SELU",
@@ -173,6 +180,7 @@ __all__ = [
     "softmax_cross_entropy_prime",
     "Softplus",
     "Softsign",
+    "SpatialDropout",
     "Step",
     "stratified_split",
     "Subset",
@@ -185,6 +193,7 @@ __all__ = [
     "train",
     "WarmUp",
     "WorkerError",
+    "ZeroPadding",
 ]
 
 #: What is imported when it is first asked for: they would double what the package adds to an import.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from purecnn import kernels_cpu
+from purecnn import grouped, kernels_cpu
 from purecnn.arguments import pair, positive
 from purecnn.errors import ShapeError
 from purecnn.initialization import check_scheme
@@ -20,7 +20,8 @@ from purecnn.scratch import Array
 class Convolutional(Layer):
     """Map images ``(C, H, W, N)`` to feature maps ``(depth, OH, OW, N)`` by cross-correlation.
 
-    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i, q sw + j]``
+    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i dh, q sw + j dw]``,
+    c over the channels of the map's group.
 
     Parameters
     ----------
@@ -36,6 +37,12 @@ class Convolutional(Layer):
         Zeros around the image, above and below, left and right. "same": as many as give
         ``ceil(H / stride)`` rows, the odd one below and at the right, as in Keras (PyTorch allows "same"
         with a stride of one alone).
+    dilation : int or (int, int)
+        How many pixels the cells of the window lie apart: 1 is a window without holes (Yu and Koltun 2016,
+        https://arxiv.org/abs/1511.07122).
+    groups : int
+        Cut channels and maps into so many groups; a map looks at the channels of its own group alone, and
+        `kernels` is ``(depth, C / groups, KH, KW)``. One for each channel: `DepthwiseConvolutional`.
     per_position_bias : bool
         One bias for each output position, as in the original program, instead of one for each map.
     initialization : {"auto", "he", "glorot", "normal"}
@@ -69,6 +76,8 @@ class Convolutional(Layer):
         *,
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
         per_position_bias: bool = False,
         initialization: str = "auto",
         rng: np.random.Generator | int | None = None,
@@ -90,17 +99,34 @@ class Convolutional(Layer):
             self.padding = padding
         else:
             self.padding = pair("padding", padding, least=0)
+        self.dilation = pair("dilation", dilation)
+        self.groups = positive("groups", groups)
+        if self.depth % self.groups:
+            raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
         self.per_position_bias = bool(per_position_bias)
         self.initialization = check_scheme(initialization)
         if self.declared_shape is not None:
             self.bind(self.declared_shape)
         self.draw_now(rng, dtype)
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether every map looks at all channels, through a window without holes."""
+        return self.groups == 1 and self.dilation == (1, 1)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Height and width that the window covers, holes included."""
+        height, width = (
+            (k - 1) * apart + 1 for k, apart in zip(self.kernel_size, self.dilation, strict=True)
+        )
+        return height, width
+
     def borders(self, input_shape: Shape) -> Padding:
         """Return the zeros (above, below), (left, right) of an image of `input_shape`."""
         if isinstance(self.padding, str):
             both = []
-            for size, window, step in zip(input_shape[1:], self.kernel_size, self.stride, strict=True):
+            for size, window, step in zip(input_shape[1:], self.reach, self.stride, strict=True):
                 total = max((-(-size // step) - 1) * step + window - size, 0)
                 both.append((total // 2, total - total // 2))
             return both[0], both[1]
@@ -120,14 +146,16 @@ class Convolutional(Layer):
             )
         if self.declared_shape not in (None, input_shape):
             raise ShapeError(f"{self} wants images of shape {self.declared_shape}, got {input_shape}")
+        if input_shape[0] % self.groups:
+            raise ShapeError(f"{self} wants channels in {self.groups} groups, got {input_shape[0]} channels")
         border = self.borders(input_shape)
         rows, columns = (
             output_size(*sizes)
-            for sizes in zip(input_shape[1:], self.kernel_size, self.stride, border, strict=True)
+            for sizes in zip(input_shape[1:], self.reach, self.stride, border, strict=True)
         )
         if rows < 1 or columns < 1:
             raise ShapeError(
-                f"{self} has a window of {self.kernel_size}, larger than the image of {input_shape[1:]} "
+                f"{self} has a window of {self.reach}, larger than the image of {input_shape[1:]} "
                 f"with a border of {border}"
             )
         return self.depth, rows, columns
@@ -137,26 +165,48 @@ class Convolutional(Layer):
         channels = self.input_shape[0] if self.input_shape else 0
         output_shape = self.output_shape or (self.depth,)
         return {
-            "kernels": (self.depth, channels, *self.kernel_size),
+            "kernels": (self.depth, channels // self.groups, *self.kernel_size),
             "biases": output_shape if self.per_position_bias else (self.depth,),
         }
 
     def forward(self, input: Array) -> Array:
         """Return the feature maps, shape ``(depth, OH, OW, N)``."""
         self.input = self.receive(input)
-        output = kernels_cpu.conv2d_forward(
-            self.input,
-            self.parameters["kernels"],
-            self.parameters["biases"],
-            self.stride,
-            self.border,
-            self.scratch,
-        )
+        kernels, biases = self.parameters["kernels"], self.parameters["biases"]
+        if self.is_dense:
+            output = kernels_cpu.conv2d_forward(
+                self.input, kernels, biases, self.stride, self.border, self.scratch
+            )
+        else:
+            output = grouped.grouped_conv2d_forward(
+                self.input,
+                kernels,
+                biases,
+                self.stride,
+                self.border,
+                self.dilation,
+                self.groups,
+                self.scratch,
+            )
         # The kernel's backward pass writes over it; what a lone call returned is its caller's.
         return output if self._keeps_scratch else output.copy()
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""
+        if not self.is_dense:
+            return grouped.grouped_conv2d_backward(
+                self.receive_gradient(output_gradient),
+                self.input,
+                self.parameters["kernels"],
+                self.gradients["kernels"],
+                self.gradients["biases"],
+                self.stride,
+                self.border,
+                self.dilation,
+                self.groups,
+                self.scratch,
+                self.propagate,
+            )
         return kernels_cpu.conv2d_backward(
             self.receive_gradient(output_gradient),
             self.input,
@@ -177,6 +227,8 @@ class Convolutional(Layer):
             "depth": self.depth,
             "stride": self.stride,
             "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
             "per_position_bias": self.per_position_bias,
             "initialization": self.initialization,
         }
@@ -185,4 +237,81 @@ class Convolutional(Layer):
         """Return one window's products times the output positions."""
         if self.input_shape is None or self.output_shape is None:
             return 0
-        return int(np.prod(self.output_shape)) * self.input_shape[0] * int(np.prod(self.kernel_size))
+        window = self.input_shape[0] // self.groups * int(np.prod(self.kernel_size))
+        return int(np.prod(self.output_shape)) * window
+
+
+class DepthwiseConvolutional(Convolutional):
+    """Map each channel of ``(C, H, W, N)`` by itself: a convolution of as many groups as there are channels.
+
+    Before a convolution of 1 x 1, which mixes the channels, it makes a depthwise separable convolution
+    (Howard et al. 2017, https://arxiv.org/abs/1704.04861).
+
+    Parameters
+    ----------
+    input_shape : tuple of int, optional
+        ``(C, H, W)`` of one image; taken from the network when left out.
+    kernel_size : int or (int, int)
+        Height and width of the window.
+    depth_multiplier : int
+        How many maps each channel gives; they are neighbours, as in Keras and PyTorch.
+    stride, padding, dilation, initialization, rng, dtype
+        As in `Convolutional`; `kernels` is ``(C depth_multiplier, 1, KH, KW)``.
+
+    Examples
+    --------
+    >>> layer = DepthwiseConvolutional((3, 28, 28), 3, padding="same", rng=0)
+    >>> layer.forward(np.zeros((3, 28, 28, 2))).shape
+    (3, 28, 28, 2)
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int] | None = None,
+        kernel_size: int | tuple[int, int] | None = None,
+        *,
+        depth_multiplier: int = 1,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        initialization: str = "auto",
+        rng: np.random.Generator | int | None = None,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        if kernel_size is None:
+            raise TypeError("DepthwiseConvolutional needs kernel_size; got none")
+        self.depth_multiplier = positive("depth_multiplier", depth_multiplier)
+        super().__init__(
+            input_shape,
+            kernel_size,
+            depth=self.depth_multiplier,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            initialization=initialization,
+            rng=rng,
+            dtype=dtype,
+        )
+
+    def bind(self, input_shape: Shape) -> Shape:
+        """Fix the shape of one image, and so how many groups and maps there are."""
+        before = self.groups, self.depth
+        self.groups, self.depth = input_shape[0], input_shape[0] * self.depth_multiplier
+        try:
+            return super().bind(input_shape)
+        except ShapeError:
+            self.groups, self.depth = before
+            raise
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether every map looks at all channels: not even where there is only one is it asked."""
+        return False
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        left_out = ("depth", "groups", "per_position_bias")
+        return {
+            "depth_multiplier": self.depth_multiplier,
+            **{name: value for name, value in super().configuration().items() if name not in left_out},
+        }

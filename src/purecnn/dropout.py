@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from purecnn.arguments import within
-from purecnn.layer import Layer
+from purecnn.errors import ShapeError
+from purecnn.layer import Layer, Shape
 from purecnn.scratch import Array
 
 
@@ -48,27 +49,72 @@ class Dropout(Layer):
             return self.input
         if self.random is None:
             raise ValueError(f"{self} in training needs a generator: set its `random`")
-        shape, dtype = self.input.shape, self.input.dtype
-        hidden = min(round(self.rate * 65536), 65535)  # of the 65536 values that 16 bits can take
-        words = self.random.bit_generator.random_raw(-(-self.input.size // 4)).view(np.uint16)
-        kept = np.greater_equal(
-            words[: self.input.size].reshape(shape), hidden, out=self.scratch.array("kept", shape, bool)
-        )
         # Cast in the input's own order in memory, then scale: NumPy is slow at booleans times floats.
-        self.mask = self.scratch.like("mask", self.input)
+        self.mask = self.lay_out(self.input)
+        shape, dtype = self.mask.shape, self.input.dtype
+        hidden = min(round(self.rate * 65536), 65535)  # of the 65536 values that 16 bits can take
+        words = self.random.bit_generator.random_raw(-(-self.mask.size // 4)).view(np.uint16)
+        kept = np.greater_equal(
+            words[: self.mask.size].reshape(shape), hidden, out=self.scratch.array("kept", shape, bool)
+        )
         np.copyto(self.mask, kept)
         self.mask *= dtype.type(65536 / (65536 - hidden))
         output = self.scratch.like("output", self.input)
         np.multiply(self.input, self.mask, out=output)
         return output
 
+    def lay_out(self, x: Array) -> Array:
+        """Return where the mask for x goes: a value for each of x's."""
+        return self.scratch.like("mask", x)
+
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient under the same mask."""
         g = self.receive_gradient(output_gradient)
         if not self.hides:
             return g
-        return np.multiply(g, self.mask, out=self.scratch.like("input_gradient", self.mask))
+        return np.multiply(g, self.mask, out=self.scratch.like("input_gradient", self.input))
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {"rate": self.rate}
+
+
+class SpatialDropout(Dropout):
+    """In training set whole maps of ``(C, H, W, N)`` to zero with probability `rate`, and scale the rest.
+
+    Neighbouring pixels of a map say nearly the same, so `Dropout` hides little of it. As Keras's
+    ``SpatialDropout2D`` and PyTorch's ``Dropout2d``.
+
+    Parameters
+    ----------
+    rate : float
+        Probability of a zero map, as in `Dropout`.
+
+    Notes
+    -----
+    Tompson et al. 2015, https://arxiv.org/abs/1411.4280. The mask is drawn as `Dropout`'s.
+
+    Examples
+    --------
+    >>> layer = SpatialDropout(0.5)
+    >>> layer.training, layer.random = True, np.random.Generator(np.random.Philox(0))
+    >>> layer.forward(np.ones((4, 2, 2, 1))).reshape(4, 4)
+    array([[0., 0., 0., 0.],
+           [0., 0., 0., 0.],
+           [2., 2., 2., 2.],
+           [0., 0., 0., 0.]])
+    """
+
+    sample_axes = 3
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the image's shape."""
+        if len(input_shape) != 3:
+            raise ShapeError(
+                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
+            )
+        return input_shape
+
+    def lay_out(self, x: Array) -> Array:
+        """Return where the mask for x goes: a value for each map of each image."""
+        return self.scratch.array("mask", (x.shape[0], 1, 1, x.shape[3]), x.dtype)

@@ -172,6 +172,7 @@ class Fit:
                 l1=self.l1,
                 l2=self.l2,
             ) as trainer:
+                trainer.check_batch(len(self.kept) % self.batch_size or self.batch_size)
                 self.begin()
                 while self.epoch < self.epochs and not self.stopped:
                     self.run_epoch(trainer)

@@ -81,7 +81,7 @@ class PooledConvolutional(Layer):
 def fuse(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers to run for `layers`, in order, some of them standing for several."""
     steps: list[Layer] = []
-    rest = list(layers)
+    rest = [step for layer in layers for step in layer.steps()]
     while rest:
         layer = rest.pop(0)
         between = [rest.pop(0)] if len(rest) > 1 and rest[0].non_decreasing else []
@@ -97,6 +97,7 @@ def fits(layer: Layer, follower: Layer) -> bool:
     """Return whether `layer` is a convolution that the pooling `follower` may be taken into."""
     return (
         type(layer) is Convolutional
+        and layer.is_dense
         and not layer.per_position_bias
         and type(follower) is MaxPooling
         and follower.stride == follower.pool_size

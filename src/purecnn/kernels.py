@@ -153,3 +153,117 @@ def dense_backward(
     weights_gradient[...] = g @ x.T
     biases_gradient[...] = g.sum(axis=1, keepdims=True)
     return weights.T @ g if propagate else None
+
+
+def grouped_conv2d_forward(
+    x: Array,
+    kernels: Array,
+    biases: Array,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    scratch: Scratch,
+) -> Array:
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+
+    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c0 + c, p sh + i dh, q sw + j dw]``:
+    maps and channels are cut into as many groups, and a map looks at the channels of its own group, from c0.
+    """
+    x = pad(x, padding)
+    (maps, channels, height, width), each = kernels.shape, len(kernels) // groups
+    rows = output_size(x.shape[1], (height - 1) * dilation[0] + 1, stride[0])
+    columns = output_size(x.shape[2], (width - 1) * dilation[1] + 1, stride[1])
+    y = np.zeros((maps, rows, columns, x.shape[3]), x.dtype)
+    for group in range(groups):
+        mine = slice(group * each, (group + 1) * each)
+        seen = x[group * channels : (group + 1) * channels]
+        for i in range(height):
+            for j in range(width):
+                pixels = tap(i * dilation[0], j * dilation[1], stride, rows, columns)
+                y[mine] += np.tensordot(kernels[mine, :, i, j], seen[:, *pixels], 1)
+    y += along_batch(biases, 4)
+    return y
+
+
+def grouped_conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
+
+    Within each group as in `conv2d_backward`, the cells of the window being `dilation` pixels apart.
+    """
+    (_, channels, height, width), each = kernels.shape, len(kernels) // groups
+    padded = pad(x, padding)
+    dx = np.zeros_like(padded)
+    for group in range(groups):
+        mine = slice(group * each, (group + 1) * each)
+        seen = slice(group * channels, (group + 1) * channels)
+        for i in range(height):
+            for j in range(width):
+                pixels = (seen, *tap(i * dilation[0], j * dilation[1], stride, *g.shape[1:3]))
+                kernels_gradient[mine, :, i, j] = np.tensordot(
+                    g[mine], padded[pixels], ((1, 2, 3), (1, 2, 3))
+                )
+                if propagate:
+                    dx[pixels] += np.tensordot(kernels[mine, :, i, j].T, g[mine], 1)
+    biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
+    (top, _), (left, _) = padding
+    return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
+
+
+def global_average_pool_forward(x: Array, scratch: Scratch) -> Array:
+    """x (C, H, W, N) -> y (C, N): the mean of each map."""
+    y = scratch.array("output", (x.shape[0], x.shape[3]), x.dtype)
+    np.sum(x, axis=(1, 2), out=y)
+    y *= 1 / (x.shape[1] * x.shape[2])
+    return y
+
+
+def global_average_pool_backward(g: Array, input_shape: tuple[int, ...], scratch: Scratch) -> Array:
+    """g (C, N) -> dx (C, H, W, N): each gradient is shared out evenly over its map."""
+    dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[1]), g.dtype)
+    np.multiply(g[:, None, None], 1 / (input_shape[1] * input_shape[2]), out=dx)
+    return dx
+
+
+def batch_norm_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """x (C, ..., N), gamma (C,), beta (C,) -> y (C, ..., N), and each channel's mean (C,) and variance (C,).
+
+    ``y = gamma xhat + beta`` with ``xhat = (x - mean) / sqrt(variance + epsilon)``: statistics over all but
+    the first axis.
+    """
+    others = tuple(range(1, x.ndim))
+    mean, variance = x.mean(axis=others), x.var(axis=others)
+    xhat = (x - along_batch(mean, x.ndim)) / np.sqrt(along_batch(variance, x.ndim) + epsilon)
+    return along_batch(gamma, x.ndim) * xhat + along_batch(beta, x.ndim), mean, variance
+
+
+def batch_norm_backward(
+    g: Array, x: Array, gamma: Array, gamma_gradient: Array, beta_gradient: Array, epsilon: float
+) -> Array:
+    """g (C, ..., N), x, gamma -> dx (C, ..., N); writes the two parameter gradients.
+
+    ``dgamma = sum of g xhat``, ``dbeta = sum of g``, and, since mean and variance move with x,
+    ``dx = gamma / sqrt(variance + epsilon) (g - mean of g - xhat mean of (g xhat))``.
+    """
+    others, values = tuple(range(1, x.ndim)), x[0].size
+    mean, variance = x.mean(axis=others), x.var(axis=others)
+    deviation = np.sqrt(along_batch(variance, x.ndim) + epsilon)
+    xhat = (x - along_batch(mean, x.ndim)) / deviation
+    gamma_gradient[...] = (g * xhat).sum(axis=others)
+    beta_gradient[...] = g.sum(axis=others)
+    rest = (
+        g - along_batch(beta_gradient / values, x.ndim) - xhat * along_batch(gamma_gradient / values, x.ndim)
+    )
+    return along_batch(gamma, x.ndim) / deviation * rest

@@ -90,6 +90,8 @@ class Layer(ABC):
     overwrites = False
     #: Whether `max(f(a), f(b)) == f(max(a, b))`, so that a maximum may be taken before the layer.
     non_decreasing = False
+    #: Arguments of the constructor that are lists of layers.
+    holds: tuple[str, ...] = ()
     #: How `draw` scales: "auto" takes the gain of the activation that follows.
     initialization = "auto"
     #: Whether training changes the parameters.
@@ -137,6 +139,10 @@ class Layer(ABC):
         """Return the shape of each parameter, in the order in which they are drawn and stored."""
         return {}
 
+    def buffer_shapes(self) -> dict[str, Shape]:
+        """Return the shape of each buffer."""
+        return {name: buffer.shape for name, buffer in self.buffers.items()}
+
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments, as plain numbers, strings and lists, to save and to print."""
         return {}
@@ -168,9 +174,29 @@ class Layer(ABC):
                 )
         return self.output_shape
 
+    def begin(self) -> None:
+        """Make the buffers that are still missing; called by the network, once the layer is bound."""
+        for layer in self.inside().values():
+            layer.begin()
+
     def inside(self) -> dict[str, Layer]:
         """Return the layers that this one is made of, by name; a plain layer is made of none."""
         return {}
+
+    def parts(self) -> list[Layer]:
+        """Return the layers that this one is made of, at any depth."""
+        return [part for layer in self.inside().values() for part in (layer, *layer.parts())]
+
+    def steps(self) -> list[Layer]:
+        """Return what the engine runs for this layer, in order."""
+        return [self]
+
+    def lacks_parameters(self) -> bool:
+        """Return whether parameters are still to be drawn."""
+        inside = self.inside().values()
+        if inside:
+            return any(layer.lacks_parameters() for layer in inside)
+        return bool(self.parameter_shapes()) and not self.parameters
 
     def draw(self, rng: np.random.Generator, dtype: npt.DTypeLike, gain: str) -> None:
         """Draw every parameter anew: weights by `initialization`, biases zero."""

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from purecnn.activations import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Softsign, Tanh
-from purecnn.convolutional import Convolutional
+from purecnn.convolutional import Convolutional, DepthwiseConvolutional
 from purecnn.dense import Dense
-from purecnn.dropout import Dropout
+from purecnn.dropout import Dropout, SpatialDropout
 from purecnn.gates import GELU, HardSwish, Mish, SiLU
 from purecnn.layer import Layer
-from purecnn.pooling import AveragePooling, MaxPooling
+from purecnn.normalization import BatchNormalization
+from purecnn.padding import ZeroPadding
+from purecnn.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
 from purecnn.prelu import PReLU
 from purecnn.rectifiers import ELU, SELU, LeakyReLU, ReLU6, Softplus
 from purecnn.reshape import Flatten, Reshape
+from purecnn.residual import Residual
 
 #: What a model file may name. A new layer is added here.
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer
     for layer in (
         AveragePooling,
+        BatchNormalization,
         Convolutional,
         Dense,
+        DepthwiseConvolutional,
         Dropout,
         ELU,
         Flatten,
         GELU,
+        GlobalAveragePooling,
         HardSigmoid,
         HardSwish,
         Identity,
@@ -32,6 +38,7 @@ LAYERS: dict[str, type[Layer]] = {
         Mish,
         PReLU,
         ReLU,
+        Residual,
         ReLU6,
         Reshape,
         SELU,
@@ -40,6 +47,8 @@ LAYERS: dict[str, type[Layer]] = {
         Softmax,
         Softplus,
         Softsign,
+        SpatialDropout,
         Tanh,
+        ZeroPadding,
     )
 }

@@ -35,6 +35,8 @@ MAX_TEXT = 1_000_000
 MAX_VALUES, MAX_AXES = 2**40, 32
 #: Steps and epochs are counted in the keys of random streams, which have 64 bits.
 MAX_COUNT = 2**63
+#: Layers within layers, of which `Residual` is made.
+MAX_DEPTH = 20
 #: Arguments of layers that say how to draw parameters, and so have no place in a file.
 NOT_SAVED = {"self", "rng", "dtype"}
 
@@ -84,7 +86,8 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
             "a network that was trained, used or given an input_shape is wanted"
         )
     network.gather()
-    for place, layer in enumerate(network):
+    parts = ((place, part) for place, layer in enumerate(network) for part in (layer, *layer.parts()))
+    for place, layer in parts:
         if LAYERS.get(type(layer).__name__) is not type(layer):
             raise TypeError(
                 f"layer {place}, {type(layer).__name__}, can't be saved, since its code is not part of this "
@@ -96,7 +99,7 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
         for name, array in (layer.parameters | layer.buffers).items()
     }
     texts = {
-        "architecture": written([described(layer) for layer in network]),
+        "architecture": written(list(network)),
         "dtype": str(network.dtype),
         "epochs": written(network.epochs),
         "format": FORMAT,
@@ -173,8 +176,11 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
         shape = check_shape(f"the output of layer {place}, {layer},", layer.bind(shape))
         for name, wanted in layer.parameter_shapes().items():
             layer.parameters[name] = take(tensors, f"layers.{place}.{name}", wanted, dtype)
-        for name, buffer in layer.buffers.items():
-            layer.buffers[name] = take(tensors, f"layers.{place}.{name}", buffer.shape, buffer.dtype)
+        for part in layer.parts():
+            check_shape(f"the output of {part}, inside of layer {place},", part.output_shape or ())
+        for name, wanted in layer.buffer_shapes().items():
+            kind = layer.buffers[name].dtype if name in layer.buffers else np.dtype(np.float64)
+            layer.buffers[name] = take(tensors, f"layers.{place}.{name}", wanted, kind)
     if tensors:
         raise FileFormatError(f"holds the tensor {next(iter(tensors))!r:.100}, which no layer of it wants")
     network = Network(
@@ -192,14 +198,10 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
     return network
 
 
-def described(layer: Layer) -> dict[str, Any]:
-    """Return a layer's entry in an architecture: its type, its arguments and, if so, that it is frozen."""
-    frozen = {} if layer.trainable else {"trainable": False}
-    return {"type": type(layer).__name__, **layer.configuration(), **frozen}
-
-
-def build_layer(place: int, entry: Any) -> Layer:
-    """Return the layer that one entry of an architecture describes."""
+def build_layer(place: int, entry: Any, depth: int = 0) -> Layer:
+    """Return the layer that one entry of an architecture describes, itself inside of `depth` others."""
+    if depth > MAX_DEPTH:
+        raise FileFormatError(f"layer {place} holds layers within layers, wanted at most {MAX_DEPTH} deep")
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise FileFormatError(f"layer {place} is {entry!r:.100}, wanted an object with a type")
     given = {name: value for name, value in entry.items() if name not in ("type", "trainable")}
@@ -225,6 +227,9 @@ def build_layer(place: int, entry: Any) -> Layer:
     for name, parameter in known.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
             raise FileFormatError(f"layer {place}, {entry['type']}, lacks its argument {name}")
+    for name in kind.holds:
+        if isinstance(given.get(name), list):
+            given[name] = [build_layer(place, inner, depth + 1) for inner in given[name]]
     try:
         layer = kind(**given)
     except (ArithmeticError, TypeError, ValueError) as error:
@@ -261,7 +266,13 @@ def check_texts(texts: dict[str, str]) -> None:
 
 def written(value: Any) -> str:
     """Return `value` as JSON, which knows no NaN."""
-    return json.dumps(value, allow_nan=False)
+    return json.dumps(value, allow_nan=False, default=described)
+
+
+def described(layer: Layer) -> dict[str, Any]:
+    """Return a layer's entry in an architecture: its type, its arguments and, if so, that it is frozen."""
+    frozen = {} if layer.trainable else {"trainable": False}
+    return {"type": type(layer).__name__, **layer.configuration(), **frozen}
 
 
 def decode(texts: dict[str, str], name: str, kind: type) -> Any:

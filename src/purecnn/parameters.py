@@ -30,6 +30,10 @@ def as_layers(layers: Any) -> list[Layer]:
             raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
         if any(layer is other for other in found[:place]):
             raise ValueError(f"layer {place}, {layer}, stands in this network twice")
+    every = [part for layer in found for part in (layer, *layer.parts())]
+    for place, part in enumerate(every):
+        if any(part is other for other in every[:place]):
+            raise ValueError(f"{part} stands in this network twice, once inside of another layer")
     return found
 
 
@@ -112,9 +116,13 @@ class FlatParameters(Sequence[Layer]):
             except ShapeError as error:
                 self.input_shape = None
                 raise ShapeError(f"layer {place}: {error}") from None
-            if layer.parameter_shapes() and not layer.parameters:
+            layer.begin()
+            if layer.lacks_parameters():
                 behind = (f.gain for f in self.layers[place + 1 :] if f.gain or f.parameter_shapes())
                 layer.draw(stream(self.seed, PARAMETERS, place), self.dtype, next(behind, "") or "glorot")
+        inner = (part for layer in self.layers for part in layer.parts())
+        for place, part in enumerate(inner, len(self.layers)):
+            part.position = place
         self.keep()
         return shape
 

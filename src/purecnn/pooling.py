@@ -117,3 +117,40 @@ class AveragePooling(Pooling):
         """Return the gradient, shared out over each window."""
         g = self.receive_gradient(output_gradient)
         return kernels.average_pool_backward(g, self.input.shape, self.pool_size, self.stride, self.scratch)
+
+
+class GlobalAveragePooling(Layer):
+    """Replace each map of ``(C, H, W, N)`` by its mean: ``(C, N)``, a vector, whatever the image's size.
+
+    ``y[c, n] = mean over p, q of x[c, p, q, n]``; backward each gradient is shared out evenly over its map.
+    As Keras's ``GlobalAveragePooling2D``; PyTorch's ``AdaptiveAvgPool2d(1)`` with ``Flatten`` behind it.
+    Lin et al. 2014, https://arxiv.org/abs/1312.4400.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GlobalAveragePooling().forward(np.arange(16.0).reshape(2, 2, 4, 1))
+    array([[ 3.5],
+           [11.5]])
+    """
+
+    sample_axes = 3
+    output_is_free = True
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return ``(C,)``."""
+        if len(input_shape) != 3:
+            raise ShapeError(
+                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
+            )
+        return input_shape[:1]
+
+    def forward(self, input: Array) -> Array:
+        """Return the mean of each map, ``(C, N)``."""
+        x = self.receive(input)
+        return kernels.global_average_pool_forward(x, self.scratch)
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return the gradient, shared out over each map."""
+        g = self.receive_gradient(output_gradient)
+        return kernels.global_average_pool_backward(g, self.input_shape or (), self.scratch)

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.barrier import Barrier, is_barrier
 from purecnn.dataset import Rows
 from purecnn.layer import Layer, Shape
+from purecnn.residual import pair_up
 from purecnn.samples import Preprocessing
 from purecnn.scratch import Array, Scratch
 
@@ -40,8 +42,10 @@ class Session:
         training: bool,
     ) -> None:
         self.layers = [layer.replica() for layer in layers]
+        self.barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
+        pair_up(self.layers)
         for layer in self.layers:
-            layer.training = training
+            layer.training = training and (layer.trainable or not isinstance(layer, Barrier))
         for layer, follower in itertools.pairwise(self.layers):
             follower.in_place = follower.overwrites and layer.output_is_free
         self.shape, self.dtype, self.preprocessing = shape, dtype, preprocessing

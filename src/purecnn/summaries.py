@@ -17,7 +17,7 @@ class Row:
     Attributes
     ----------
     layer : str
-        The name of its class.
+        The name of its class, indented where it is part of the layer above.
     output_shape : tuple of int
         Of one sample.
     parameters : int
@@ -147,14 +147,17 @@ def summary(network: Network | Sequence[Layer], input_shape: int | Sequence[int]
             "this network has no input shape yet, and no input_shape was given: a shape of one sample, "
             "such as (1, 28, 28), is wanted"
         )
-    rows = tuple(
-        Row(
-            type(layer).__name__,
-            layer.output_shape or (),
-            sum(parameter.size for parameter in layer.parameters.values()),
-            layer.multiply_adds(),
-            layer.trainable,
-        )
-        for layer in network
-    )
+    rows = tuple(row for layer in network for row in rows_of(layer, type(layer).__name__))
     return Summary(network.input_shape, rows)
+
+
+def rows_of(layer: Layer, name: str, indent: str = "") -> list[Row]:
+    """Return a layer's row; where it is made of others, with nothing of its own, theirs behind it."""
+    inside = layer.inside()
+    size = 0 if inside else sum(parameter.size for parameter in layer.parameters.values())
+    work = 0 if inside else layer.multiply_adds()
+    rows = [Row(indent + name, layer.output_shape or (), size, work, layer.trainable)]
+    for front, part in inside.items():
+        way = front.rpartition(".")[0]
+        rows += rows_of(part, f"{way} {type(part).__name__}".lstrip(), f"{indent}  ")
+    return rows

@@ -13,6 +13,7 @@ import numpy as np
 from purecnn import blas
 from purecnn.activation import Activation
 from purecnn.augmentation import Augmentation
+from purecnn.barrier import Zeros, is_barrier
 from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.dataset import Rows
 from purecnn.errors import DivergedError, ShapeError
@@ -84,7 +85,8 @@ class Trainer:
     """Trains a network a batch at a time.
 
     The gradient of a shard belongs to the shard; everything else that a step needs belongs to the worker
-    that runs it. So the bits depend on the shards alone, and memory on the workers.
+    that runs it. So the bits depend on the shards alone, and memory on the workers. Where a layer needs the
+    whole batch, shards run from one meeting to the next, and what they need belongs to them.
 
     Parameters
     ----------
@@ -144,7 +146,10 @@ class Trainer:
         told = self._blas.__enter__()
         try:
             workers = min(as_threads(threads), self.shards) if told else 1
-            own = all(map(is_own, (*network, optimizer, loss.function, loss.prime)))
+            parts = [part for layer in network for part in (layer, *layer.parts())]
+            own = all(map(is_own, (*parts, optimizer, loss.function, loss.prime)))
+            self.barriers = [part for part in parts if is_barrier(part)]
+            self.check_batch(batch_size)
             self.team = self.gather_team(workers, batch_size, workers > 1 and own and can_fork())
         except BaseException:
             self._blas.__exit__(None, None, None)
@@ -185,8 +190,9 @@ class Trainer:
 
             self.prefetcher = Prefetcher(self.x, batch_size, zeros)
             self.x = self.prefetcher.buffer
-        self.sessions: list[Session | None] = [None] * workers
-        self.forks = forks
+        self.workers, self.forks = workers, forks
+        self.plan_meetings(zeros)
+        self.sessions: list[Session | None] = [None] * (self.shards if self.meetings else workers)
         if not forks:
             return Team(workers, self.work)
         try:
@@ -195,10 +201,29 @@ class Trainer:
             self.forks = False
             return Team(workers, self.work)
 
+    def check_batch(self, samples: int) -> None:
+        """Raise `ValueError` if a batch of so many samples is too small for a layer."""
+        for layer in self.barriers:
+            layer.check_batch(samples)
+
+    def plan_meetings(self, zeros: Zeros) -> None:
+        """Lay out what the shards tell each other where a layer needs the whole batch, and in which order.
+
+        Between two meetings shards run side by side. What a shard's replicas hold must last from one to the
+        next, so with meetings a session belongs to a shard, not to a worker.
+        """
+        barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
+        self.meetings = {place: layer.place(self.shards, zeros) for place, layer in barriers.items()}
+        self.remembering = [(layer, self.meetings[place]) for place, layer in barriers.items()]
+        back = [meeting.meet_back for place, meeting in self.meetings.items() if place > self.first]
+        self.agenda = [meeting.meet for meeting in self.meetings.values()] + back[::-1]
+        self.leg = zeros(1, np.int64)
+        self.courses: dict[int, tuple[int, int, Iterator[None]]] = {}
+
     def by_step(self, views: list[dict[str, Array]]) -> list[dict[str, Array]]:
         """Return the views of the network's layers for the steps that stand for them."""
-        held = iter([view for view in views if view])
-        return [next(held) if layer.parameters else {} for layer in self.layers]
+        arrays = (array for view in views for array in view.values())
+        return [{name: next(arrays) for name in layer.parameters} for layer in self.layers]
 
     def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
         """Take one step on the samples `rows`; return their mean loss, before the step.
@@ -217,23 +242,33 @@ class Trainer:
             return 0.0  # no sample of them counts, so there is nothing to learn
         self.carried = self.optimizer.learning_rate if self.descends else 1.0
         shards = 1
-        if self.shards == 1:
+        if self.shards == 1 and not self.meetings:
             loss = self.run_shard(0, 0, rows, places, 1.0)
         else:
-            self.rows[: len(rows)], self.places[: len(rows)] = rows, places
-            shards = len(shard_bounds(len(rows), self.shards))
-            self.numbers[:] = SHARDS, len(rows), self.network.updates
-            self.factors[0] = self.carried
-            self.team.run(shards)
-            loss = math.fsum(self.losses[:shards])
+            loss, shards = self.run_shards(rows, places)
         if self.penalty:
             loss += self.penalty.cost(self.parameters)
         self.check(loss)
+        for layer, meeting in self.remembering:
+            layer.remember(meeting)
         if self.sweeps(rows):
             self.optimizer.advance()
         else:
             self.update(shards)
         return loss
+
+    def run_shards(self, rows: Array, places: Array) -> tuple[float, int]:
+        """Have all shards of a batch run, from one meeting to the next; return their loss and number."""
+        self.rows[: len(rows)], self.places[: len(rows)] = rows, places
+        shards = len(shard_bounds(len(rows), self.shards))
+        self.numbers[:] = SHARDS, len(rows), self.network.updates
+        self.factors[0], self.leg[0] = self.carried, 0
+        self.team.run(shards)
+        for meet in self.agenda:
+            meet(shards)
+            self.leg[0] += 1
+            self.team.run(shards)
+        return math.fsum(self.losses[:shards]), shards
 
     @property
     def descends(self) -> bool:
@@ -245,7 +280,7 @@ class Trainer:
 
         For one sample: then a dense layer's gradient, as large as the layer, need not go through memory.
         """
-        return self.shards == 1 and len(rows) == 1 and self.descends
+        return self.shards == 1 and len(rows) == 1 and self.descends and not self.meetings
 
     def check(self, value: float, name: str = "loss") -> None:
         """Raise `DivergedError` if the loss, or what `name` says, is no longer finite."""
@@ -262,15 +297,18 @@ class Trainer:
         if kind == SHARDS:
             first, last = shard_bounds(count, self.shards)[number]
             self.network.updates = step
-            rows = self.rows[first:last]
+            rows, places = self.rows[first:last], self.places[first:last]
             weight = self.y.weight(rows) / self.y.weight(self.rows[:count])
-            self.losses[number] = self.run_shard(worker, number, rows, self.places[first:last], weight)
+            if self.meetings:
+                self.go_on(number, rows, places, weight)
+            else:
+                self.run_shard(worker, number, rows, places, weight)
             return
         if worker and self.forks and kind != SUMS:  # there the optimizer is a copy
             for name, value in zip(self.settings, self.factors[1:], strict=True):
                 setattr(self.optimizer, name, float(value))
             self.optimizer.steps = step
-        blocks, parts = len(self.squares), len(self.sessions)
+        blocks, parts = len(self.squares), self.workers
         start = blocks * number // parts * BLOCK
         stop = min(blocks * (number + 1) // parts * BLOCK, self.parameters.size)
         if kind != UPDATES:
@@ -282,10 +320,28 @@ class Trainer:
 
     def run_shard(self, worker: int, number: int, rows: Array, places: Array, weight: float) -> float:
         """Write the gradient of one shard, whose samples lie at `places`; return its part of the loss."""
-        session = self.sessions[worker]
+        for _ in self.course(worker, number, rows, places, weight):
+            pass
+        return float(self.losses[number])
+
+    def go_on(self, number: int, rows: Array, places: Array, weight: float) -> None:
+        """Go on with a shard to its next meeting, or to the end."""
+        step, leg = self.network.updates, int(self.leg[0])
+        held, done, course = self.courses.get(number, (-1, 0, iter(())))
+        if (held, done) != (step, leg):  # a new step, or a shard whose own worker failed
+            done, course = 0, self.course(number, number, rows, places, weight)
+        for _ in range(done, leg + 1):
+            next(course, None)
+        self.courses[number] = step, leg + 1, course
+
+    def course(self, at: int, number: int, rows: Array, places: Array, weight: float) -> Iterator[None]:
+        """Write the gradient of one shard and its part of the batch's loss; halt at each meeting."""
+        session = self.sessions[at]
         if session is None:
-            session = self.sessions[worker] = self.network.session(self.layers, training=True)
+            session = self.sessions[at] = self.network.session(self.layers, training=True)
             session.layers[self.first].propagate = False
+            for step, meeting in self.meetings.items():
+                session.barriers[step].attend(meeting, number)
         for layer, gradients in zip(session.layers, self.views[number], strict=True):
             layer.gradients = gradients
             if layer.draws:
@@ -299,15 +355,25 @@ class Trainer:
                 step=self.network.updates,
                 scratch=session.scratch,
             )
-        output = session.forward(session.take(self.x, places, augment))
+        output = session.take(self.x, places, augment)
+        for step, layer in enumerate(session.layers):
+            if step in self.meetings:
+                session.barriers[step].survey(output)
+                yield
+            output = layer.forward(output)
         loss, gradient = self.judge(self.y.batch(rows, output.dtype), output, weight, self.y.weighting(rows))
         sweeps = self.sweeps(rows)
         if sweeps:
             self.check(loss)
-        g: Array | None = gradient
-        for layer in session.layers[: self.first - 1 if self.first else None : -1]:
-            g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)  # type: ignore[arg-type]
-        return loss
+        self.losses[number] = loss
+        g: Any = gradient
+        for step in range(len(session.layers) - 1, self.first - 1, -1):
+            layer = session.layers[step]
+            if step in self.meetings:
+                session.barriers[step].survey_back(g)
+                if step > self.first:
+                    yield
+            g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)
 
     def judge(
         self, target: Array, output: Array, weight: float, weights: dict[str, Array]
@@ -369,14 +435,14 @@ class Trainer:
             If the gradient is to be clipped and its norm is no longer finite.
         """
         size, clips = self.parameters.size, self.optimizer.clip_norm is not None
-        alone = size <= LONG or len(self.sessions) == 1
+        alone = size <= LONG or self.workers == 1
         if alone:
             self.add(shards, 0, size)
             if clips:
                 write_squares(self.gradients[0], 0, size, self.squares)
         elif clips:
             self.numbers[:] = SUMS, shards, 0
-            self.team.run(len(self.sessions))
+            self.team.run(self.workers)
         norm = math.sqrt(math.fsum(self.squares)) if clips else 0.0
         self.check(norm, "gradient's norm")
         self.optimizer.clip(norm)
@@ -386,7 +452,7 @@ class Trainer:
         else:
             self.numbers[:] = UPDATES if clips else STRETCHES, shards, self.optimizer.steps
             self.factors[1:] = [getattr(self.optimizer, name) for name in self.settings]
-            self.team.run(len(self.sessions))
+            self.team.run(self.workers)
 
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
