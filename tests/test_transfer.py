@@ -22,10 +22,11 @@ from purecnn import (
     load,
     save,
 )
+from purecnn.freezing import trained_spans
 from purecnn.losses import LOSSES
 from purecnn.safetensors import read_safetensors, write_safetensors
 from purecnn.samples import Targets
-from purecnn.training import LONG, Trainer, trained_spans
+from purecnn.training import LONG, Trainer
 from test_training import digits
 
 

@@ -150,7 +150,7 @@ def train(
             "learning_rate": learning_rate,
         }
         recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-        run = Run(network or recipe_name, recipe, seed, data or "mnist", image_size, skip_damaged)
+        run = Run(network or recipe_name, recipe, seed, data or recipe.data, image_size, skip_damaged)
         folder = Path(output or Path("runs", f"{run.name}-{seed}"))
     train_run(run, folder, threads, checkpoint_every, resume=resume is not None)
 

@@ -132,7 +132,8 @@ class Fit:
             "shards": shard_count(min(self.batch_size, len(self.kept))),
             "shuffle": self.shuffle,
             "loss": [
-                f"{part.__module__}.{part.__qualname__}" for part in (self.loss.function, self.loss.prime)
+                *(f"{part.__module__}.{part.__qualname__}" for part in (self.loss.function, self.loss.prime)),
+                self.loss.smoothing,
             ],
             "optimizer": self.asked,
             "samples": len(self.kept),

@@ -37,6 +37,8 @@ class Loss:
     weighted : bool
         Whether each of the functions takes the samples' weights ``(N,)`` as `sample_weight` and returns the
         weighted mean, or its derivative; `fit` refuses weights where they do not.
+    smoothing : float
+        How much of each target was spread over all classes (`losses.smoothed`).
     """
 
     function: LossFunction
@@ -45,6 +47,7 @@ class Loss:
     joint: Callable[..., tuple[float, Array]] | None = None
     targets: str = "values"
     weighted: bool = False
+    smoothing: float = 0.0
 
 
 def columns(y: Array, like: Array) -> Array:

@@ -205,12 +205,12 @@ def smoothed(loss: str | Loss | LossFunction, amount: float) -> Loss:
 
     both = given.joint
     if both is None:
-        return replace(given, function=function, prime=prime)
+        return replace(given, function=function, prime=prime, smoothing=amount)
 
     def joint(y_true: Array, z: Array, **weights: Array) -> tuple[float, Array]:
         return both(soften(y_true, z), z, **weights)
 
-    return replace(given, function=function, prime=prime, joint=joint)
+    return replace(given, function=function, prime=prime, joint=joint, smoothing=amount)
 
 
 def to_measure(loss: Any) -> Any:

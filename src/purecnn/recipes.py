@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from purecnn.adaptive import Adam, AdamW
+from purecnn.augmentation import Augmentation
+from purecnn.loss import Loss
+from purecnn.losses import smoothed
+from purecnn.optimizer import Optimizer
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,6 +25,14 @@ class Recipe:
         The largest rate of the cycle.
     beta1, beta2 : float
         Memory of Adam's two means.
+    weight_decay : float
+        AdamW's, on weights alone; plain Adam where 0.
+    smoothing : float
+        Label smoothing.
+    augmentation : Augmentation or None
+        How to change the images of each step.
+    data : str
+        What it is for: a name in `datasets.NAMES`.
     """
 
     network: str
@@ -27,6 +41,25 @@ class Recipe:
     learning_rate: float
     beta1: float = 0.9
     beta2: float = 0.999
+    weight_decay: float = 0.0
+    smoothing: float = 0.0
+    augmentation: Augmentation | None = None
+    data: str = "mnist"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.augmentation, dict):  # as a run's record has it
+            object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
+
+    def optimizer(self) -> Optimizer:
+        """Return a new optimizer."""
+        given = self.learning_rate, self.beta1, self.beta2
+        if self.weight_decay:
+            return AdamW(*given, weight_decay=self.weight_decay, decay_biases=False)
+        return Adam(*given)
+
+    def loss(self) -> Loss | None:
+        """Return the loss, None for the one that suits the network."""
+        return smoothed("categorical_cross_entropy", self.smoothing) if self.smoothing else None
 
 
 #: Every recipe by its name; the first is the default. On 55,000 images of the training set, measured on the

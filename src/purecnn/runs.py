@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from purecnn import provenance
-from purecnn.adaptive import Adam
 from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import read_data
@@ -128,7 +127,7 @@ class Run:
         if (here := provenance.machine()) not in record["machines"]:
             record["machines"].append(here)
         write_record(folder, record)
-        optimizer = Adam(recipe.learning_rate, recipe.beta1, recipe.beta2)
+        optimizer = recipe.optimizer()
         schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
         try:
             history = network.fit(
@@ -136,7 +135,9 @@ class Run:
                 y,
                 epochs=recipe.epochs,
                 batch_size=recipe.batch_size,
+                loss=recipe.loss(),
                 optimizer=optimizer,
+                augmentation=recipe.augmentation,
                 threads=threads,
                 callbacks=[schedule, *callbacks, Checkpoint(kept, every=every)],
                 resume=kept if resume else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ from purecnn.barrier import Zeros, is_barrier
 from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.dataset import Rows
 from purecnn.errors import DivergedError, ShapeError
+from purecnn.freezing import trained_spans
 from purecnn.layer import Layer
 from purecnn.loss import Loss, columns
 from purecnn.optimizer import BLOCK, Optimizer, write_squares
@@ -45,40 +46,6 @@ def is_own(part: object) -> bool:
     """
     kind = part if callable(part) and not isinstance(part, Layer) else type(part)
     return kind.__module__.startswith("purecnn.") and kind is not Activation
-
-
-def leaves(layer: Layer, trained: bool = True) -> Iterator[tuple[int, bool]]:
-    """Yield how many parameters a layer, or each one inside it, has, and whether training changes them."""
-    trained, inside = trained and layer.trainable, layer.inside()
-    if not inside:
-        yield sum(parameter.size for parameter in layer.parameters.values()), trained
-    for part in inside.values():
-        yield from leaves(part, trained)
-
-
-def trained_spans(layers: Iterable[Layer]) -> list[tuple[int, int]]:
-    """Return where the flat vector holds parameters that training changes: first and last of each stretch.
-
-    Examples
-    --------
-    >>> from purecnn import Dense
-    >>> layers = [Dense(2, 3, rng=0), Dense(3, 1, rng=0), Dense(1, 1, rng=0)]
-    >>> trained_spans(layers)
-    [(0, 15)]
-    >>> layers[1].trainable = False
-    >>> trained_spans(layers)
-    [(0, 9), (13, 15)]
-    """
-    found: list[tuple[int, int]] = []
-    stop = 0
-    for size, trained in (leaf for layer in layers for leaf in leaves(layer)):
-        start, stop = stop, stop + size
-        if not trained or not size:
-            continue
-        if found and found[-1][1] == start:
-            start = found.pop()[0]
-        found.append((start, stop))
-    return found
 
 
 class Trainer:
