@@ -19,7 +19,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest format bench bench-99 bench-quick campaign-resume fixtures clean python-new-enough
+.PHONY: help run test test-oldest format bench bench-99 bench-quick bench-recipes campaign-resume fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their ow
 
 bench-99: $(BENCH_STAMP) ## measure the time to 99 % on MNIST beside PyTorch, ten seeds
 	$(BENCH)/bin/python -m benchmarks.time_to_99
+
+bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what they reach into README.md
+	$(VENV)/bin/python -m benchmarks.recipes
 
 bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 	$(VENV)/bin/python -m benchmarks.run --quick

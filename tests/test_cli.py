@@ -101,7 +101,9 @@ def test_the_same_options_give_the_same_file(data: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_trains(data: str, name: str) -> None:
+def test_every_network_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = write_data(tmp_path / "data", size=20)
     result = run("train", "--data", data, "--network", name, "--epochs", 1, "--seed", 5)
     assert result.exit_code == 0
     assert f"saved to {Path('runs', f'{name}-5', 'model.safetensors')}" in result.output

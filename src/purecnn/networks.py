@@ -8,8 +8,10 @@ from collections.abc import Callable
 from purecnn.activations import ReLU, Sigmoid, Softmax
 from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
+from purecnn.dropout import Dropout
 from purecnn.layer import Layer, Shape
 from purecnn.network import Network
+from purecnn.normalization import BatchNormalization
 from purecnn.pooling import MaxPooling
 from purecnn.reshape import Flatten, Reshape
 
@@ -17,6 +19,17 @@ from purecnn.reshape import Flatten, Reshape
 def pooled(kernel_size: int, depth: int) -> list[Layer]:
     """Return a convolution, its ReLU and a max pooling of 2 x 2."""
     return [Convolutional(kernel_size=kernel_size, depth=depth), ReLU(), MaxPooling(2)]
+
+
+def normalized(kernel_size: int, depth: int, padding: int = 0, pool: int = 1) -> list[Layer]:
+    """Return a convolution, a max pooling of `pool` x `pool`, if any, a batch normalization and a ReLU.
+
+    Pooled first, the normalization and the ReLU see a quarter of the values, and the engine pools where it
+    convolves.
+    """
+    pooling = [MaxPooling(pool)] if pool > 1 else []
+    convolution = Convolutional(kernel_size=kernel_size, depth=depth, padding=padding)
+    return [convolution, *pooling, BatchNormalization(), ReLU()]
 
 
 def lenet(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
@@ -71,6 +84,97 @@ def quick(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
         Flatten(),
         Dense(output_size=64),
         ReLU(),
+        Dense(output_size=classes),
+        Softmax(),
+    ]
+    return Network(layers, input_shape=input_shape, seed=seed)
+
+
+def tiny(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+    """Return a network of 4,350 parameters that reads MNIST's digits: three convolutions, one dense layer.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(channels, height, width)``; height and width at least 20.
+    classes : int
+        How many outputs.
+    seed : int or None
+        Decides the first parameters and the order of samples.
+
+    Examples
+    --------
+    >>> tiny().parameters.size
+    4350
+    """
+    layers = [
+        *normalized(kernel_size=5, depth=8, pool=2),
+        *normalized(kernel_size=3, depth=14, pool=2),
+        *normalized(kernel_size=3, depth=14),
+        Flatten(),
+        Dense(output_size=classes),
+        Softmax(),
+    ]
+    return Network(layers, input_shape=input_shape, seed=seed)
+
+
+def accurate(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+    """Return a network for MNIST's last half percent: four convolutions of 3 x 3 in two pairs.
+
+    In the manner of Simonyan and Zisserman 2015, https://arxiv.org/abs/1409.1556, with batch normalization.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(channels, height, width)``; height and width at least 16.
+    classes : int
+        How many outputs.
+    seed : int or None
+        Decides the first parameters and the order of samples.
+
+    Examples
+    --------
+    >>> accurate().output_shape
+    (10,)
+    """
+    layers = [
+        *normalized(kernel_size=3, depth=24),
+        *normalized(kernel_size=3, depth=32, pool=2),
+        *normalized(kernel_size=3, depth=48),
+        *normalized(kernel_size=3, depth=64, pool=2),
+        Flatten(),
+        Dropout(0.3),
+        Dense(output_size=classes),
+        Softmax(),
+    ]
+    return Network(layers, input_shape=input_shape, seed=seed)
+
+
+def clothes(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+    """Return a network for Fashion-MNIST: as `accurate`, its images padded, and a fifth convolution.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(channels, height, width)``; height and width at least 12.
+    classes : int
+        How many outputs.
+    seed : int or None
+        Decides the first parameters and the order of samples.
+
+    Examples
+    --------
+    >>> clothes().output_shape
+    (10,)
+    """
+    layers = [
+        *normalized(kernel_size=3, depth=24, padding=1),
+        *normalized(kernel_size=3, depth=32, padding=1, pool=2),
+        *normalized(kernel_size=3, depth=48, padding=1),
+        *normalized(kernel_size=3, depth=64, padding=1, pool=2),
+        *normalized(kernel_size=3, depth=96),
+        Flatten(),
+        Dropout(0.4),
         Dense(output_size=classes),
         Softmax(),
     ]
@@ -133,6 +237,9 @@ def dense(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
 NETWORKS: dict[str, Callable[[Shape, int, int | None], Network]] = {
     "lenet": lenet,
     "quick": quick,
+    "tiny": tiny,
+    "accurate": accurate,
+    "clothes": clothes,
     "original": original,
     "dense": dense,
 }
