@@ -19,10 +19,11 @@ RELU: Layer = {"layer": "relu"}
 SIGMOID: Layer = {"layer": "sigmoid"}
 POOL: Layer = {"layer": "pool", "size": 2}
 FLATTEN: Layer = {"layer": "flatten"}
+NORM: Layer = {"layer": "norm"}
 
 
 def conv(kernel: int, depth: int, **options: Any) -> Layer:
-    """A square convolution; options: same=True (zero padding), per_position_bias=True."""
+    """A square convolution; options: same=True (zero padding), per_position_bias=True, groups=number."""
     return {"layer": "conv", "kernel": kernel, "depth": depth, **options}
 
 
@@ -47,7 +48,7 @@ class Bench:
     loss: str = "categorical_cross_entropy"
     optimizer: str = "adam"
     rate: float = 1e-3
-    rounding_grows: bool = False  # PyTorch's own two layouts, in float32, differ by 1e-3 within 20 steps
+    rounding_grows: bool = False  # in float32, PyTorch's own two layouts soon differ by more than 1e-4
 
 
 LENET = (conv(5, 8), RELU, POOL, conv(5, 16), RELU, POOL, FLATTEN, dense(10))
@@ -60,6 +61,14 @@ CIFAR = (
     *(conv(3, 32, same=True), RELU, conv(3, 32, same=True), RELU, POOL),
     *(conv(3, 64, same=True), RELU, conv(3, 64, same=True), RELU, POOL),
     *(FLATTEN, dense(128), RELU, dense(10)),
+)
+NORMALIZED = (
+    *(conv(3, 16), NORM, RELU, POOL, conv(3, 32), NORM, RELU, POOL, conv(3, 32), NORM, RELU),
+    *(FLATTEN, dense(10)),
+)
+SEPARABLE = (
+    *(conv(3, 16), RELU, POOL, conv(3, 16, groups=16), conv(1, 32), RELU, POOL),
+    *(conv(3, 32, groups=32), conv(1, 64), RELU, FLATTEN, dense(10)),
 )
 ORIGINAL = (
     *(conv(3, 5, per_position_bias=True), SIGMOID, FLATTEN),
@@ -74,6 +83,8 @@ BENCHES: dict[str, Bench] = {
     "keras": Bench(KERAS, MNIST_SHAPE, 128),
     "torch-example": Bench(TORCH_EXAMPLE, MNIST_SHAPE, 64),
     "cifar": Bench(CIFAR, (3, 32, 32), 128, data="patterns", rounding_grows=True),
+    "normalized": Bench(NORMALIZED, MNIST_SHAPE, 128, rounding_grows=True),
+    "separable": Bench(SEPARABLE, MNIST_SHAPE, 128),
     "original": Bench(
         ORIGINAL, MNIST_SHAPE, 1, data="zero_one", loss="binary_cross_entropy", optimizer="sgd", rate=0.1
     ),
@@ -107,10 +118,13 @@ def initial_parameters(bench: Bench, seed: int = 0) -> list[np.ndarray]:
     arrays = []
     for layer, before, after in shapes(bench):
         if layer["layer"] == "conv":
-            size: Shape = (after[0], before[0], layer["kernel"], layer["kernel"])
+            size: Shape = (after[0], before[0] // layer.get("groups", 1), layer["kernel"], layer["kernel"])
             bias: Shape = after if layer.get("per_position_bias") else after[:1]
         elif layer["layer"] == "dense":
             size, bias = (after[0], before[0]), after
+        elif layer["layer"] == "norm":
+            arrays += [np.ones(after[0], np.float32), np.zeros(after[0], np.float32)]
+            continue
         else:
             continue
         weights = rng.standard_normal(size) / np.sqrt(np.prod(size[1:]))
@@ -127,7 +141,8 @@ def training_flops(bench: Bench) -> int:
     total, products = 0, 2
     for layer, before, after in shapes(bench):
         if layer["layer"] == "conv":
-            multiply_adds = int(np.prod(after)) * before[0] * layer["kernel"] ** 2
+            channels = before[0] // layer.get("groups", 1)
+            multiply_adds = int(np.prod(after)) * channels * layer["kernel"] ** 2
         elif layer["layer"] == "dense":
             multiply_adds = after[0] * before[0]
         else:

@@ -16,6 +16,7 @@ from benchmarks.setup import mnist, read
 from benchmarks.worker import Batches, serve
 from purecnn import (
     Adam,
+    BatchNormalization,
     Convolutional,
     Dense,
     Dropout,
@@ -41,6 +42,8 @@ def build(bench: Bench) -> list[Any]:
             options: dict[str, Any] = {"kernel_size": layer["kernel"], "depth": layer["depth"]}
             if layer.get("same"):
                 options["padding"] = "same"
+            if layer.get("groups"):
+                options["groups"] = layer["groups"]
             if layer.get("per_position_bias"):
                 options["per_position_bias"] = True
             layers.append(Convolutional(**options))
@@ -51,7 +54,9 @@ def build(bench: Bench) -> list[Any]:
         elif kind == "dropout":
             layers.append(Dropout(layer["rate"]))
         else:
-            layers.append({"relu": ReLU, "sigmoid": Sigmoid, "flatten": Flatten}[kind]())
+            layers.append(
+                {"relu": ReLU, "sigmoid": Sigmoid, "flatten": Flatten, "norm": BatchNormalization}[kind]()
+            )
     if bench.loss == "categorical_cross_entropy":
         layers.append(Softmax())
     return layers

@@ -50,13 +50,18 @@ def build(bench: Bench) -> list[nn.Module]:
         if kind == "conv":
             padding = "same" if layer.get("same") else 0
             shared = not layer.get("per_position_bias")
-            modules.append(nn.Conv2d(before[0], after[0], layer["kernel"], padding=padding, bias=shared))
+            groups = layer.get("groups", 1)
+            modules.append(
+                nn.Conv2d(before[0], after[0], layer["kernel"], padding=padding, groups=groups, bias=shared)
+            )
             if not shared:
                 modules.append(PositionBias(after))
         elif kind == "dense":
             modules.append(nn.Linear(before[0], after[0]))
         elif kind == "pool":
             modules.append(nn.MaxPool2d(layer["size"]))
+        elif kind == "norm":
+            modules.append(nn.BatchNorm2d(after[0]))
         elif kind == "dropout":
             modules.append(nn.Dropout(layer["rate"]))
         else:

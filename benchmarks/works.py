@@ -84,6 +84,13 @@ def training(name: str, network: str, title: str, steps: int, bar: float, reach:
     return Work(name, network, "train", steps, (ours(), NCHW, NHWC, NHWC_POOL, NHWC_PLAIN), compared)
 
 
+def layers(name: str, title: str) -> Work:
+    """A training step of a network that has no bar, to show what its layers cost."""
+    whole = training(name, name, title, 40, 1.0, 1.0)
+    shown = replace(whole.comparisons[0], bar=None, reach=None)
+    return replace(whole, variants=(*whole.variants[:3], whole.variants[4]), comparisons=(shown,))
+
+
 LENET_128 = training("lenet-128", "lenet", "LeNet 8-16, batch 128, training step", 150, 1.7, 2.5)
 WORKS: tuple[Work, ...] = (
     LENET_128,
@@ -103,6 +110,10 @@ WORKS: tuple[Work, ...] = (
         "torch-example", "torch-example", "PyTorch's MNIST example, batch 64, training step", 25, 1.1, 1.6
     ),
     training("cifar", "cifar", "CIFAR-10-sized, batch 128, training step", 10, 1.0, 1.5),
+    layers(
+        "normalized", "Convolutions of 16, 32, 32 maps with batch normalization, batch 128, training step"
+    ),
+    layers("separable", "Depthwise and 1x1 convolutions, 16 to 64 maps, batch 128, training step"),
     Work(
         "original",
         "original",

@@ -138,10 +138,12 @@ def accurate(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | No
     (10,)
     """
     layers = [
-        *normalized(kernel_size=3, depth=24),
-        *normalized(kernel_size=3, depth=32, pool=2),
+        *normalized(kernel_size=3, depth=16),
+        *normalized(kernel_size=3, depth=32),
+        MaxPooling(2),
         *normalized(kernel_size=3, depth=48),
-        *normalized(kernel_size=3, depth=64, pool=2),
+        *normalized(kernel_size=3, depth=64),
+        MaxPooling(2),
         Flatten(),
         Dropout(0.3),
         Dense(output_size=classes),
