@@ -16,6 +16,7 @@ from purecnn import (
     Dataset,
     Dense,
     Dropout,
+    Flatten,
     GlobalAveragePooling,
     History,
     LearningRate,
@@ -28,7 +29,9 @@ from purecnn import (
     SpatialDropout,
     load,
     smoothed,
+    training,
 )
+from purecnn.winograd import Winograd
 
 RANDOM = np.random.default_rng(5)
 LABELS = RANDOM.integers(0, 3, 150)
@@ -189,3 +192,38 @@ def test_a_frozen_batch_normalization_keeps_its_statistics_and_uses_them(threads
         np.testing.assert_array_equal((made[1].buffers | made[1].parameters)[name], array)
     for name, array in inner.items():
         np.testing.assert_array_equal(made[3].buffers[name], array)
+
+
+@pytest.mark.parametrize("forks", [True, False], ids=["processes", "threads"])
+def test_tiles_give_the_same_bits_on_any_workers(monkeypatch: pytest.MonkeyPatch, forks: bool) -> None:
+    laid_out = []
+    plain = Winograd.__init__
+
+    def counted(self: Winograd, *rest: Any) -> None:
+        laid_out.append(self)
+        plain(self, *rest)
+
+    monkeypatch.setattr(Winograd, "__init__", counted)
+
+    def trained(threads: int) -> tuple[bytes, list[float]]:
+        made = Network(
+            [
+                Convolutional(kernel_size=3, depth=8, padding="same"),
+                ReLU(),
+                Convolutional(kernel_size=5, depth=16, padding="same"),
+                MaxPooling(2),
+                Dropout(0.2),
+                Flatten(),
+                Dense(output_size=3),
+                Softmax(),
+            ],
+            input_shape=(1, 8, 8),
+        )
+        history = made.fit(IMAGES, LABELS, epochs=2, batch_size=70, threads=threads)
+        return made.parameters.tobytes(), history.loss
+
+    alone = trained(1)
+    assert laid_out
+    if not forks:
+        monkeypatch.setattr(training, "can_fork", lambda: False)
+    assert all(trained(threads) == alone for threads in (2, 4))
