@@ -23,6 +23,7 @@ from purecnn.networks import lenet
 from purecnn.optimizers import Optimizer
 from purecnn.pooled import PooledConvolution
 from purecnn.session import Session
+from purecnn.shards import Shards
 from purecnn.training import Trainer
 from purecnn.unrolled import Unrolled
 from purecnn.winograd import Winograd
@@ -120,7 +121,7 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
     ):
         for name in ("forward", "backward"):
             watch.on(kind, name, lambda _, label=label: label)  # type: ignore[misc]
-    watch.on(Trainer, "judge", lambda _: "loss")
+    watch.on(Shards, "judge", lambda _: "loss")
     watch.on(Optimizer, "update", lambda _: "update (half of it)")
     watch.on(Trainer, "step", lambda _: "step")
     (x, y), _ = mnist.load_data()

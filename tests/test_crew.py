@@ -31,7 +31,8 @@ from purecnn import (
 from purecnn import crew as crews
 from purecnn.callbacks import Callback
 from purecnn.crew import Crew, can_fork, shared_zeros
-from purecnn.training import LONG, is_own
+from purecnn.shards import is_own
+from purecnn.training import LONG
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
 

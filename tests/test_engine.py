@@ -104,6 +104,6 @@ def test_a_lone_samples_step_never_writes_the_dense_layers_gradient():
         before = network.parameters.copy()
         for number in range(4):
             trainer.step([number])
-        places = trainer.views[0]
+        places = trainer.shards.views[0]
         assert not any(view["weights"].any() for view in places if "weights" in view)
         assert not np.array_equal(before, network.parameters)

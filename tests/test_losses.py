@@ -5,7 +5,7 @@ import pytest
 
 from purecnn import Loss, ShapeError, check_gradients, entropies, losses, smoothed
 from purecnn.losses import LOSSES, as_loss, columns
-from purecnn.training import is_own
+from purecnn.shards import is_own
 from reference import cases, close, listed, part
 
 

@@ -222,6 +222,27 @@ def test_shards_are_as_one_whole_batch(samples):
             np.testing.assert_allclose(buffer, other.buffers[name], rtol=1e-10, atol=1e-13)
 
 
+def test_single_images_are_trained_too():
+    x, y = digits(5)
+    layers = [Convolutional(kernel_size=3, depth=2), BatchNormalization(), Flatten()]
+    sharded, alone = (
+        Network([*copy.deepcopy(layers), Dense(output_size=4), Softmax()], dtype=np.float64) for _ in range(2)
+    )
+    alone.bind((1, 10, 10))
+    sharded.fit(x, y, batch_size=1, shuffle=False, optimizer=SGD(0.1))
+    for one in range(5):
+        whole(alone, x[one : one + 1], y[one : one + 1], 0.1)
+    np.testing.assert_allclose(sharded.parameters, alone.parameters, rtol=1e-8, atol=1e-11)
+
+
+def test_a_copy_belongs_to_no_shard():
+    layer = trained((3,))
+    layer.forward(np.ones((3, 2)))
+    layer.attend(layer.place(2, np.zeros), 1)
+    for twin in (copy.deepcopy(layer), layer.replica()):
+        assert (twin.meeting, twin.shard, twin.is_alone) == (None, 0, True)
+
+
 def test_statistics_are_of_the_batch_not_of_the_shard():
     # The first half of the batch is all 0, the second all 1: a shard alone would see no variance.
     x = np.repeat([0.0, 1.0], 32)[:, None]
@@ -417,7 +438,7 @@ def test_networks_without_a_barrier_keep_one_session_a_worker():
         targets = network.targets(y, 256)
         with Trainer(network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 256, 2) as trainer:
             trainer.step(range(256))
-            assert len(trainer.sessions) == sessions
+            assert len(trainer.shards.sessions) == sessions
 
 
 def test_a_step_allocates_little():
@@ -458,4 +479,8 @@ def test_a_buffer_of_another_shape_is_refused():
     with pytest.raises(ShapeError, match=r"running_mean of .* must have shape \(3,\), got \(2,\)"):
         layer.forward(np.ones((3, 2)))
     layer.buffers["running_mean"] = [0.0, 1.0, 2.0]
+    layer.buffers["running_variance"][1] = -0.5
+    with pytest.raises(ValueError, match=r"running_variance of .* must be at least 0, got -0\.5"):
+        layer.forward(np.ones((3, 2)))
+    layer.buffers["running_variance"][1] = 1
     close(layer.forward(np.ones((3, 1)))[:, 0], np.array([1, 0, -1]) / np.sqrt(1 + 1e-5))

@@ -119,7 +119,7 @@ def test_five_steps_of_training_are_pytorchs(dtype, tolerance, threads):
         batch,
         threads,
     ) as trainer:
-        assert trainer.shards == 2
+        assert trainer.count == 2
         losses = [trainer.step((step * batch + np.arange(batch)) % 144) for step in range(settings["steps"])]
     close(losses, data["losses"], tolerance, tolerance)
     for name, layer in named.items():

@@ -11,19 +11,26 @@ from purecnn import (
     SGD,
     Activation,
     AveragePooling,
+    BatchNormalization,
     Convolutional,
     Dense,
+    DepthwiseConvolutional,
     Dropout,
     Flatten,
+    GlobalAveragePooling,
     Layer,
     MaxPooling,
     Network,
+    PReLU,
     ReLU,
     Reshape,
+    Residual,
     ShapeError,
     Sigmoid,
     Softmax,
+    SpatialDropout,
     Tanh,
+    ZeroPadding,
     mse,
     mse_prime,
     trace,
@@ -353,6 +360,72 @@ def test_other_cells_by_hand():
     assert str(found.cell(1, 0, 0, 0)) == "Tanh (0, 0, 0) = 0.761594: of 1"
     assert str(found.cell(3, 1)) == "Softmax (1,) = 0.5: of 2 values"
     assert found.cell(3, 1).window.shape == (2,)
+
+
+def newer(dtype=np.float64):
+    """Return a network of the layers that have windows of their own kind, trained a little."""
+    net = Network(
+        [
+            ZeroPadding(((1, 0), (0, 2))),
+            Convolutional(kernel_size=(2, 3), depth=4, groups=2, dilation=(2, 1), stride=(1, 2)),
+            BatchNormalization(),
+            DepthwiseConvolutional(kernel_size=2, depth_multiplier=2),
+            PReLU(per_channel=True),
+            Residual(
+                [Convolutional(kernel_size=3, depth=8, padding=1), BatchNormalization()],
+                shortcut=[Convolutional(kernel_size=1, depth=8)],
+            ),
+            SpatialDropout(0.3),
+            Residual([Tanh()]),
+            GlobalAveragePooling(),
+            Dense(output_size=3),
+            Softmax(),
+        ],
+        input_shape=(2, 8, 9),
+        dtype=dtype,
+        seed=2,
+    )
+    rng = np.random.default_rng(4)
+    net.fit(rng.standard_normal((40, 2, 8, 9)), rng.integers(0, 3, 40), epochs=1, batch_size=20, threads=1)
+    return net
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cells_of_newer_layers_are_made_anew_too(dtype):
+    net, x = newer(dtype), np.random.default_rng(5).standard_normal((3, 2, 8, 9)).astype(dtype)
+    found = [*trace(net, x), *trace(net, x, training=True)]
+    found += [part for one in found for part in one.inside]
+    assert {one.name for one in found} >= {"5.0", "5.1", "5.shortcut.0", "7.0"}
+    for one in found:
+        for sample, *place in np.ndindex(one.output.shape):
+            cell = one.cell(*place, sample=sample)
+            assert cell.output == one.output[(sample, *place)]
+            scale = 1 if cell.products is None else np.abs(cell.products).sum() + abs(cell.bias)
+            assert abs(cell.total - cell.output) <= 8 * np.finfo(dtype).eps * scale
+
+
+def test_windows_of_newer_layers_are_where_they_are_said_to_be():
+    net, x = newer(), np.random.default_rng(5).standard_normal((2, 2, 8, 9))
+    found = trace(net, x)
+    # Map 3 belongs to the second group of one channel; its rows lie two apart, its steps across are of two.
+    cell = found.cell(1, 3, 1, 2, sample=1)
+    assert cell.origin == (1, 1, 4)
+    assert np.array_equal(cell.window, found[1].input[1, 1:2, 1:4:2, 4:7])
+    assert np.array_equal(cell.weights, net[1].parameters["kernels"][3])
+    assert found.cell(3, 5, 0, 0).origin == (2, 0, 0)  # each channel has two maps
+    assert found.cell(0, 1, 0, 4).origin == (1, -1, 4)
+    assert found.cell(0, 1, 0, 4).total == 0
+    assert np.array_equal(found.cell(8, 2).window, found[8].input[0, 2])
+    cell, (kernels, normalized, shortcut) = found.cell(5, 7, 2, 1), found[5].inside
+    assert cell.window.tolist() == [normalized.output[0, 7, 2, 1], shortcut.output[0, 7, 2, 1]]
+    assert np.array_equal(kernels.input, found[5].input)
+    cell = found.cell(7, 7, 2, 1)
+    assert cell.window.tolist() == [found[7].inside[0].output[0, 7, 2, 1], found[7].input[0, 7, 2, 1]]
+    layer, at = net[2], (0, 2, 1, 1)
+    gamma, beta = (layer.parameters[name][2] for name in ("gamma", "beta"))
+    mean, variance = (layer.buffers[name][2] for name in ("running_mean", "running_variance"))
+    by_hand = gamma * (found[2].input[at] - mean) / np.sqrt(variance + layer.epsilon) + beta
+    assert found.cell(2, 2, 1, 1).total == pytest.approx(by_hand)
 
 
 # Refusals --------------------------------------------------------------------------------------------------

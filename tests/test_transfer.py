@@ -180,7 +180,7 @@ def test_the_gradient_of_what_is_frozen_is_zero():
         net, LOSSES["categorical_cross_entropy"], SGD(0.1), x.reshape(100, -1), targets, 100, 1
     ) as at:
         at.step(np.arange(100))
-        for gradient in at.gradients:
+        for gradient in at.descent.gradients:
             zero = [not any(stretch) for stretch in by_layer(net, gradient)]
             assert [zero[place] for place in (0, 3, 6, 8)] == [True, False, True, False]
 

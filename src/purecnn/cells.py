@@ -18,7 +18,9 @@ from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
 from purecnn.dropout import Dropout
 from purecnn.layer import Layer, Shape
-from purecnn.pooling import AveragePooling, MaxPooling, Pooling
+from purecnn.normalization import BatchNormalization
+from purecnn.padding import ZeroPadding
+from purecnn.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
 from purecnn.reshape import Flatten, Reshape
 from purecnn.scratch import Array
 
@@ -133,16 +135,21 @@ def _(layer: Convolutional, input: Array, output: Array, place: tuple[int, ...],
     map, *corner = (int(number) for number in place)
     padded = kernels.pad(input[sample][..., np.newaxis], layer.border)[..., 0]
     row, column = (number * step for number, step in zip(corner, layer.stride, strict=True))
-    height, width = layer.kernel_size
-    biases = layer.parameters["biases"]
+    (height, width), (down, across) = layer.kernel_size, layer.dilation
+    biases, channels = layer.parameters["biases"], len(padded) // layer.groups
+    first = map // (layer.depth // layer.groups) * channels
     (top, _), (left, _) = layer.border
     return made(
         layer,
         output,
         place,
         sample,
-        window=padded[:, row : row + height, column : column + width],
-        origin=(0, row - top, column - left),
+        window=padded[
+            first : first + channels,
+            row : row + (height - 1) * down + 1 : down,
+            column : column + (width - 1) * across + 1 : across,
+        ],
+        origin=(first, row - top, column - left),
         weights=layer.parameters["kernels"][map],
         bias=biases[place] if layer.per_position_bias else biases[map],
     )
@@ -179,6 +186,42 @@ def _(layer: AveragePooling, input: Array, output: Array, place: tuple[int, ...]
     return made(layer, output, place, sample, window=window, origin=origin, weights=shares)
 
 
+@explain.register
+def _(layer: GlobalAveragePooling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The whole map, each value with an equal share."""
+    window = input[sample][place]
+    shares = np.full(window.shape, 1 / window.size)
+    return made(layer, output, place, sample, window=window, origin=(*place, 0, 0), weights=shares)
+
+
+@explain.register
+def _(layer: BatchNormalization, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The input at the same place, times ``gamma / sqrt(variance + epsilon)``, and what is added to that."""
+    scale, shift = layer.scale_and_shift()
+    return made(
+        layer,
+        output,
+        place,
+        sample,
+        window=input[sample][place],
+        origin=place,
+        weights=np.asarray(scale[place[0]]),
+        bias=shift[place[0]],
+    )
+
+
+@explain.register
+def _(layer: ZeroPadding, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The pixel, or a zero of the border."""
+    (top, _), (left, _) = layer.padding
+    channel, row, column = place[0], place[1] - top, place[2] - left
+    is_inside = 0 <= row < input.shape[2] and 0 <= column < input.shape[3]
+    value = input[sample, channel, row, column] if is_inside else np.zeros((), input.dtype)
+    return made(
+        layer, output, place, sample, window=value, origin=(channel, row, column), weights=np.ones(())
+    )
+
+
 @explain.register(ElementWise)
 @explain.register(Activation)
 def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
@@ -189,7 +232,9 @@ def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample:
 @explain.register
 def _(layer: Dropout, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The input at the same place, times what the mask has there."""
-    share = layer.mask[(*place, sample)] if layer.hides else np.ones(())
+    share = np.ones(())
+    if layer.hides:  # spatial dropout has one share for a whole map
+        share = np.broadcast_to(layer.mask, (*output.shape[1:], len(output)))[(*place, sample)]
     return made(layer, output, place, sample, window=input[sample][place], origin=place, weights=share)
 
 

@@ -162,6 +162,9 @@ class BatchNormalization(Barrier):
             self.buffers[name] = np.asarray(self.buffers[name], np.float64)
             if self.buffers[name].shape != shape:
                 raise ShapeError(f"{name} of {self} must have shape {shape}, got {self.buffers[name].shape}")
+        least = self.buffers["running_variance"].min(initial=0)
+        if least < 0:
+            raise ValueError(f"running_variance of {self} must be at least 0, got {least:g}")
 
     def check_batch(self, samples: int) -> None:
         """Refuse a batch of training that has one value a channel."""
@@ -205,6 +208,11 @@ class BatchNormalization(Barrier):
         return moments.scale_forward(
             self.centred, self.scale, shift, self.scratch.like("output", self.centred)
         )
+
+    def scale_and_shift(self) -> tuple[Array, Array]:
+        """Return what the last `forward` multiplied each channel by and added: ``y = scale x + shift``."""
+        mean = self.meeting.batch[0] if self.normalizes else self.mean
+        return self.scale, self.parameters.get("beta", 0.0) - mean * self.scale
 
     def survey_back(self, output_gradient: Array) -> None:
         """Write dgamma = sum of g xhat and dbeta = sum of g, of this shard, and tell both."""

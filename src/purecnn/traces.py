@@ -10,11 +10,12 @@ from typing import Any, overload
 import numpy as np
 
 from purecnn.arguments import is_integer, positive
-from purecnn.cells import Cell, explain
+from purecnn.cells import Cell, explain, made
 from purecnn.layer import Layer
 from purecnn.lists import as_network
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.network import Network
+from purecnn.residual import Residual
 from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.streams import DROPOUT, stream
@@ -78,7 +79,15 @@ class LayerTrace:
                 f"layer {self.name}, {self.layer}, gave {wanted[0]} samples of {wanted[1:]}: a place in one "
                 f"of them, from 0, is wanted, got {tuple(place)} in sample {sample}"
             )
-        return explain(self.layer, self.input, self.output, tuple(map(int, place)), int(sample))
+        at, sample = tuple(map(int, place)), int(sample)
+        if isinstance(self.layer, Residual):
+            # Two summands: where the layers end, and the shortcut or the input itself.
+            ways = len(self.layer.layers)
+            ends = self.inside[ways - 1], self.inside[-1] if len(self.inside) > ways else None
+            summands = [self.input if end is None else end.output for end in ends]
+            window = np.array([summand[sample][at] for summand in summands])
+            return made(self.layer, self.output, at, sample, window=window, origin=at, weights=np.ones(2))
+        return explain(self.layer, self.input, self.output, at, sample)
 
 
 @dataclass(frozen=True, eq=False)
