@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from purecnn import (
     ReLU,
     Softmax,
     WorkerError,
+    blas,
     losses,
     mse,
     training,
@@ -96,6 +98,46 @@ def test_processes_work_during_a_fit_and_none_is_left_after():
     network().fit(x, y, batch_size=128, threads=2, callbacks=[look])
     assert look.seen == {1}
     assert children() == []
+
+
+def test_no_process_is_forked_while_others_compute():
+    x, y = data()
+    look, alone, beside = Look(), network(), network()
+    alone.fit(x, y, batch_size=128, threads=2)
+    with blas.single_threaded():  # as another thread's fit or predict does
+        beside.fit(x, y, batch_size=128, threads=2, callbacks=[look])
+    assert look.seen == {0}
+    np.testing.assert_array_equal(beside.parameters, alone.parameters)
+
+
+def test_networks_train_side_by_side():
+    x, y = data()
+    alone = network()
+    alone.fit(x, y, epochs=2, batch_size=128, threads=1)
+    made, options = [network() for _ in range(4)], {"epochs": 2, "batch_size": 128, "threads": 2}
+    threads = [threading.Thread(target=one.fit, args=(x, y), kwargs=options, daemon=True) for one in made]
+    for thread in threads:
+        thread.start()
+    for one, thread in zip(made, threads, strict=True):
+        thread.join(30)
+        assert not thread.is_alive(), "a worker waits for a lock that was held as it was forked"
+        np.testing.assert_array_equal(one.parameters, alone.parameters)
+
+
+def test_what_a_process_forked_later_writes_is_its_own():
+    x, y = data()
+    made = network()
+    made.fit(x, y, batch_size=128, threads=2)
+    held = [made.parameters, *made.optimizer.state.values()]
+    before = [array.copy() for array in held]
+    child = os.fork()
+    if not child:
+        for array in held:
+            array[...] = 7
+        os._exit(0)
+    os.waitpid(child, 0)
+    for array, was in zip(held, before, strict=True):
+        np.testing.assert_array_equal(array, was)
 
 
 def test_what_a_user_wrote_runs_in_threads():

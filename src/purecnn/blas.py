@@ -110,6 +110,16 @@ def single_threaded() -> Iterator[bool]:
                 put(_before)
 
 
+@contextmanager
+def forking() -> Iterator[bool]:
+    """Let nobody begin a `single_threaded` block meanwhile; yields whether the caller's is the only one.
+
+    A process forked while another thread computes has that thread's locks, held for ever, but not the thread.
+    """
+    with _lock:
+        yield _users == 1
+
+
 def configuration() -> str:
     """Return what OpenBLAS says of itself, the kernels that it chose for this processor included; else ""."""
     for library in _libraries():

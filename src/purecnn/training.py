@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +20,7 @@ from purecnn.loss import Loss
 from purecnn.optimizer import Optimizer
 from purecnn.parallel import Team, as_threads, shard_bounds, shard_count
 from purecnn.samples import Targets
-from purecnn.scratch import Array
+from purecnn.scratch import Array, aligned_zeros
 from purecnn.shards import Shards, is_own
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Trainer:
             own = all(map(is_own, (*parts, optimizer, loss.function, loss.prime)))
             self.barriers = [part for part in parts if is_barrier(part)]
             self.check_batch(batch_size)
-            self.forks = self.workers > 1 and own and can_fork()
+            self.forks = self.shares = self.workers > 1 and own and can_fork()
             # Where workers are processes, all that a step needs lies in shared memory.
             zeros = shared_zeros if self.forks else np.zeros
             if self.forks:
@@ -120,10 +121,10 @@ class Trainer:
     def gather_team(self) -> Crew | Team:
         """Gather the workers."""
         if self.forks:
-            try:
-                return Crew(self.workers, self.work)
-            except OSError:  # no process or no semaphore to be had: threads give the same bits
-                self.forks = False
+            with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
+                if alone:
+                    return Crew(self.workers, self.work)
+            self.forks = False  # threads give the same bits
         return Team(self.workers, self.work)
 
     def check_batch(self, samples: int) -> None:
@@ -232,6 +233,10 @@ class Trainer:
         self.team.close()
         if self.prefetcher is not None:
             self.prefetcher.close()
+        if self.shares:  # what a program forks later, to train copies in say, must not write into this one's
+            network, optimizer = self.network, self.descent.optimizer
+            network.move(aligned_zeros(network.parameters.size, network.dtype))
+            optimizer.state = {name: held.copy() for name, held in optimizer.state.items()}
         self._blas.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
