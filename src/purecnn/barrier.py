@@ -77,5 +77,10 @@ def is_barrier(layer: Layer) -> TypeGuard[Barrier]:
     return isinstance(layer, Barrier) and layer.trainable
 
 
+def trains(layer: Layer) -> bool:
+    """Return whether `layer` runs as in training there: a frozen barrier uses its running statistics."""
+    return layer.trainable or not isinstance(layer, Barrier)
+
+
 #: What belongs to one replica alone.
 PRIVATE = {"meeting", "shard", "is_alone"}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from purecnn.arguments import positive, within
+from purecnn.arguments import is_number, positive, within
 from purecnn.scratch import Array
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ class EarlyStopping(Callback):
     def epoch(self, epoch: int, history: History) -> None:
         """Keep the parameters if this is the best epoch so far; ask for the end if it was too long ago."""
         value = history.values(self.monitor)[-1]
+        if not is_number(value) and not isinstance(value, float):
+            raise ValueError(f"to watch {self.monitor}, it must be one number an epoch, got {value!r:.100}")
         change = self.best - value if self.mode == "min" else value - self.best
         if change > self.min_delta or (math.isnan(self.best) and not math.isnan(value)):
             self.best, self.best_epoch, self.waited = value, epoch, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -84,9 +85,10 @@ def _as_metric(metric: Any) -> Metric:
 
 def as_probabilities(outputs: Array, loss: Loss) -> Array:
     """Return sample-first outputs, as probabilities where `loss` says that they are scores."""
-    if loss.function not in (softmax_cross_entropy, sigmoid_binary_cross_entropy):
+    function = inspect.unwrap(loss.function)  # `smoothed` wraps the loss that it smooths
+    if function not in (softmax_cross_entropy, sigmoid_binary_cross_entropy):
         return outputs
-    behind = Softmax() if loss.function is softmax_cross_entropy else Sigmoid()
+    behind = Softmax() if function is softmax_cross_entropy else Sigmoid()
     return np.moveaxis(behind.forward(np.moveaxis(outputs, 0, -1)), -1, 0)
 
 

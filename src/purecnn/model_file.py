@@ -234,7 +234,8 @@ def build_layer(place: int, entry: Any, depth: int = 0) -> Layer:
         layer = kind(**given)
     except (ArithmeticError, TypeError, ValueError) as error:
         raise FileFormatError(f"layer {place}: {error}") from None
-    layer.trainable = trainable
+    if not trainable:  # a layer made of layers would set it in all of them, also in those that are frozen
+        layer.trainable = False
     return layer
 
 

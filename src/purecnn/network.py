@@ -103,11 +103,14 @@ class Network(FlatParameters):
         """Shape of one output sample, None before the network is bound."""
         return self.layers[-1].output_shape if self.input_shape else None
 
-    def receive(self, x: Any) -> tuple[Array | Rows, bool]:
-        """Check raw samples and bind to them at first sight; return rows ``(n, values)`` and whether lone."""
+    def receive(self, x: Any, anew: bool = True) -> tuple[Array | Rows, bool]:
+        """Check raw samples and bind to them at first sight; return rows ``(n, values)`` and whether lone.
+
+        `anew` lets the first data of training take the place of those that the network was only asked about.
+        """
         if not isinstance(x, np.ndarray) and isinstance(x, Dataset):
             rows = Rows(x)
-            self.receive(rows.first)
+            self.receive(rows.first, anew)
             return rows, False
         array = as_array("x", x)
         if array.dtype.kind == "f" and array.dtype.itemsize > self.dtype.itemsize:
@@ -124,7 +127,7 @@ class Network(FlatParameters):
         else:
             self.gather()
         batch = as_batch(array, self.input_shape or ())
-        self.preprocessing.learn(array, anew=self.updates == 0)
+        self.preprocessing.learn(array, anew=anew and self.updates == 0)
         self.preprocessing.check(array)
         return batch
 
@@ -257,15 +260,20 @@ class Network(FlatParameters):
         chosen = self.loss(loss, loss_prime, targets)
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
-            self.targets(y_validation, len(self.receive(x_validation)[0]))
+            self.targets(y_validation, len(self.receive(x_validation, anew=False)[0]))
         kept = np.arange(len(rows))
         if validation_split is not None:
             if validation_data is not None:
                 raise ValueError(
                     "validation_split and validation_data both name the validation set; give one"
                 )
-            kept, held = stratified_split(strata(targets), validation_split, self.seed)
+            seed = self.seed if saved is None else saved.network.seed  # which the run takes over
+            kept, held = stratified_split(strata(targets), validation_split, seed)
             validation_data = Subset(rows, held, targets.values[held]), targets.values[held]
+            if not targets.weight(kept):
+                raise ValueError(
+                    "the weights of the samples to train on must not all be 0: validation_split left none"
+                )
         return Fit(
             self,
             rows,
@@ -407,7 +415,7 @@ class Network(FlatParameters):
         inside, every = np.moveaxis(found, 0, -1), slice(None)
         wanted, seen = columns(targets.batch(every, found.dtype), inside), as_probabilities(found, chosen)
         return {
-            "loss": chosen.function(wanted, inside, **targets.weighting(every)),
+            "loss": float(chosen.function(wanted, inside, **targets.weighting(every))),
             "accuracy": float(np.average(answers(seen) == targets.classes(), weights=targets.weights)),
             **measure(asked, targets.values, seen),
         }

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from purecnn.barrier import trains
 from purecnn.errors import ShapeError
 from purecnn.layer import Layer, Shape
 from purecnn.scratch import Array
@@ -214,7 +215,9 @@ class Residual(Layer):
         """Return ``f(x) + s(x)``."""
         x = self.receive(input)
         for part in self.inside().values():
-            part.training, part.random = self.training, self.random
+            part.training = self.training and trains(part)
+            if self.random is not None:
+                part.random = self.random
         found, skipped = x, x
         for layer in self.layers:
             found = layer.forward(found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from purecnn.barrier import Barrier, is_barrier
+from purecnn.barrier import is_barrier, trains
 from purecnn.dataset import Rows
 from purecnn.layer import Layer, Shape
 from purecnn.residual import pair_up
@@ -45,7 +45,7 @@ class Session:
         self.barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         pair_up(self.layers)
         for layer in self.layers:
-            layer.training = training and (layer.trainable or not isinstance(layer, Barrier))
+            layer.training = training and trains(layer)
         for layer, follower in itertools.pairwise(self.layers):
             follower.in_place = follower.overwrites and layer.output_is_free
         self.shape, self.dtype, self.preprocessing = shape, dtype, preprocessing

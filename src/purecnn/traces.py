@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from purecnn.arguments import is_integer, positive
+from purecnn.barrier import trains
 from purecnn.cells import Cell, explain, made
 from purecnn.layer import Layer
 from purecnn.lists import as_network
@@ -280,10 +281,10 @@ def trace(
     targets = None if y is None else network.targets(y, len(rows))
     chosen = None if targets is None else network.loss(loss, loss_prime, targets)
     recorders = [Recorder(layer, str(place)) for place, layer in enumerate(network)]
-    for layer in network:
-        layer.training = training
-        if training and layer.draws:
-            layer.random = stream(network.seed, DROPOUT + layer.position, key or network.updates + 1, 0)
+    for part in (part for layer in network for part in (layer, *layer.parts())):
+        part.training = training and trains(part)
+        if training and part.draws and not part.inside():  # a layer made of others leaves them their own
+            part.random = stream(network.seed, DROPOUT + part.position, key or network.updates + 1, 0)
     values = network.session((), training).take(rows, slice(None))
     for layer in network:
         values = layer.forward(values)

@@ -1,0 +1,141 @@
+"""What no part promises by itself: features of different parts, used together."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from purecnn import (
+    BatchNormalization,
+    Checkpoint,
+    Convolutional,
+    CSVLog,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    Flatten,
+    JSONLog,
+    MaxPooling,
+    Network,
+    ReLU,
+    Residual,
+    Softmax,
+    load,
+    save,
+    smoothed,
+    stratified_split,
+    trace,
+)
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.integers(0, 255, (200, 1, 8, 8)).astype(np.uint8)
+LABELS = RANDOM.integers(0, 3, 200)
+
+
+def small(seed: int = 0) -> Network:
+    """Return a small network of images."""
+    layers = [Convolutional(kernel_size=3, depth=4), ReLU(), MaxPooling(2), Flatten()]
+    return Network([*layers, Dense(output_size=3), Softmax()], seed=seed)
+
+
+def skipping(*inside: Any) -> Network:
+    """Return a network of vectors with a skip connection."""
+    layers = [Flatten(), Dense(output_size=8), Residual([*inside, Dense(output_size=8), ReLU()])]
+    return Network([*layers, Dense(output_size=3), Softmax()], input_shape=(1, 8, 8), seed=3)
+
+
+def half_frozen() -> Network:
+    """Return one whose skip connection is frozen in part."""
+    made = skipping(Dense(output_size=8))
+    made[2].parts()[0].trainable = False
+    return made
+
+
+def test_validation_data_of_another_kind_do_not_unlearn_that_of_the_training_data() -> None:
+    made = small()
+    with pytest.raises(TypeError, match="knows bytes"):
+        made.fit(IMAGES, LABELS, validation_data=(IMAGES / 255.0, LABELS))
+    assert made.preprocessing.kind == "bytes"
+    made.fit(IMAGES / 255.0, LABELS)  # nothing was trained on bytes
+    assert made.preprocessing.kind == "numbers"
+
+
+def test_a_file_keeps_what_is_frozen_inside_of_a_layer(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    save(half_frozen(), path)
+    assert [part.trainable for part in load(path)[2].parts()] == [False, True, True]
+
+
+def test_a_run_partly_frozen_inside_of_a_layer_is_resumed(tmp_path: Path) -> None:
+    path, whole, resumed = tmp_path / "checkpoint", half_frozen(), half_frozen()
+    whole.fit(IMAGES, LABELS, epochs=2)
+    half_frozen().fit(IMAGES, LABELS, epochs=1, callbacks=[Checkpoint(path)])
+    resumed.fit(IMAGES, LABELS, epochs=2, resume=path)
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+
+
+def test_a_resumed_run_validates_on_the_samples_that_its_own_seed_set_aside(tmp_path: Path) -> None:
+    path, whole, resumed = tmp_path / "checkpoint", small(1), small(2)
+    options: dict[str, Any] = {"batch_size": 32, "validation_split": 0.2}
+    history = whole.fit(IMAGES, LABELS, epochs=2, **options)
+    small(1).fit(IMAGES, LABELS, epochs=1, callbacks=[Checkpoint(path)], **options)
+    again = resumed.fit(IMAGES, LABELS, epochs=2, resume=path, **options)
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+    assert again.validation_loss == history.validation_loss
+
+
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "sigmoid_binary_cross_entropy"])
+def test_a_smoothed_loss_of_scores_measures_probabilities_too(name: str) -> None:
+    lone = name.startswith("sigmoid")
+    made = Network([Flatten(), Dense(output_size=1 if lone else 3)], input_shape=(1, 8, 8))
+    labels = LABELS % 2 if lone else LABELS
+    made.fit(IMAGES, labels, loss=smoothed(name, 0.1), metrics=["log_loss"])
+    plain, soft = (
+        made.evaluate(IMAGES, labels, loss=loss, metrics=["log_loss"]) for loss in (name, smoothed(name, 0.1))
+    )
+    assert (soft["accuracy"], soft["log_loss"]) == (plain["accuracy"], plain["log_loss"])
+
+
+def test_logs_take_a_loss_of_ones_own(tmp_path: Path) -> None:
+    def loss(y: Any, p: Any) -> Any:
+        return np.mean((y - p) ** 2)
+
+    def prime(y: Any, p: Any) -> Any:
+        return 2 * (p - y) / p.size
+
+    x = RANDOM.normal(size=(40, 3))
+    logs = [CSVLog(tmp_path / "log.csv"), JSONLog(tmp_path / "log.jsonl")]
+    found = Network([Dense(3, 1)]).fit(
+        x, x[:, :1], loss=loss, loss_prime=prime, validation_data=(x, x[:, :1]), callbacks=logs
+    )
+    line = json.loads((tmp_path / "log.jsonl").read_text())
+    names, values = (tmp_path / "log.csv").read_text().splitlines()
+    row = dict(zip(names.split(","), map(float, values.split(",")), strict=True))
+    assert line["validation_loss"] == row["validation_loss"] == found.validation_loss[0]
+
+
+def test_early_stopping_wants_a_number() -> None:
+    stopping = EarlyStopping("confusion_matrix")
+    with pytest.raises(ValueError, match="to watch confusion_matrix, it must be one number an epoch, got"):
+        small().fit(IMAGES, LABELS, metrics=["confusion_matrix"], callbacks=[stopping])
+
+
+def test_a_split_that_leaves_no_weight_is_refused() -> None:
+    weights = np.zeros(200)
+    weights[stratified_split(LABELS, 0.2)[1]] = 1
+    with pytest.raises(ValueError, match="validation_split left none"):
+        small().fit(IMAGES, LABELS, sample_weight=weights, validation_split=0.2)
+
+
+@pytest.mark.parametrize("inside", [(Dropout(0.5),), (BatchNormalization(),), (Residual([Dropout(0.5)]),)])
+def test_a_trace_in_training_sees_what_a_step_does(inside: Any) -> None:
+    made = skipping(*copy.deepcopy(inside), Dropout(0.5))
+    made.fit(IMAGES, LABELS)
+    for part in made[2].parts():
+        part.trainable = not isinstance(part, BatchNormalization)  # a frozen one uses its running statistics
+    found = trace(made, IMAGES[:20], LABELS[:20], training=True)
+    history = made.fit(IMAGES[:20], LABELS[:20], shuffle=False)
+    assert found.loss == pytest.approx(history.loss[0], rel=1e-6)
