@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from purecnn import (
     BatchNormalization,
@@ -29,6 +30,7 @@ from purecnn import (
     stratified_split,
     trace,
 )
+from purecnn.commands import purecnn
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 255, (200, 1, 8, 8)).astype(np.uint8)
@@ -139,3 +141,83 @@ def test_a_trace_in_training_sees_what_a_step_does(inside: Any) -> None:
     found = trace(made, IMAGES[:20], LABELS[:20], training=True)
     history = made.fit(IMAGES[:20], LABELS[:20], shuffle=False)
     assert found.loss == pytest.approx(history.loss[0], rel=1e-6)
+
+
+# --- The command line ---------------------------------------------------------------------------------------
+
+
+def run(status: int, *arguments: str) -> str:
+    """Run a command that ends with this status, and return what it says."""
+    result = CliRunner().invoke(purecnn, arguments, prog_name="purecnn")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder in which files of data lie: a good one, and others."""
+    monkeypatch.chdir(tmp_path)
+    x, y = np.tile(IMAGES[:60, 0], (1, 3, 3)), LABELS[:60]
+    hot = np.eye(3)[y]
+    files: dict[str, dict[str, Any]] = {
+        "good": {},
+        "one-hot": {"y": hot, "y_test": hot[:20]},
+        "shape": {"x_test": x[:20, :16]},
+        "kind": {"x_test": x[:20] / 255},
+        "answers": {"y_test": hot[:20]},
+        "empty": {"x_test": x[:0], "y_test": y[:0]},
+        "labels": {"y": y + 10**14},
+    }
+    for name, changed in files.items():
+        arrays = {"x": x, "y": y, "x_test": x[:20], "y_test": y[:20], **changed}
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("shape", "the samples to test on must be like those to train on, uint8 of shape (24, 24); got"),
+        ("kind", "the samples to test on must be like those to train on, uint8 of"),
+        ("answers", "the answers to test on must be like those to train on, int64 of shape ()"),
+        ("empty", "60 samples to train on and 0 to test on; some of both are wanted"),
+        ("labels", "this takes more memory than there is: "),
+    ],
+)
+def test_data_that_can_not_be_used_are_refused_before_the_training(
+    folder: Path, name: str, words: str
+) -> None:
+    said = run(2, "train", "--data", f"{name}.npz", "--output", "out")
+    assert words in said
+    assert "epoch" not in said
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_hot_answers_are_trained_on_and_evaluated() -> None:
+    said = []
+    for name in ("good", "one-hot"):
+        run(0, "train", "--data", f"{name}.npz", "--epochs", "1", "--output", name)
+        said.append(run(0, "evaluate", f"{name}/model.safetensors", "--data", f"{name}.npz"))
+    assert said[0] == said[1]
+    assert "on 20 images" in said[0]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_model_is_not_measured_by_labels_of_other_classes() -> None:
+    made = small()
+    made.preprocessing.classes = ("cat", "dog", "fox")
+    made.bind((1, 28, 28))
+    save(made, "model")
+    assert "model knows the classes cat, dog, fox; mnist has 0, 1, " in run(2, "evaluate", "model")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_record_without_a_result_is_refused() -> None:
+    run(0, "train", "--data", "good.npz", "--epochs", "1", "--output", "out")
+    path = Path("out/run.json")
+    record = json.loads(path.read_text())
+    del record["result"]
+    path.write_text(json.dumps(record))
+    assert "its result is missing" in run(2, "train", "--resume", "out")

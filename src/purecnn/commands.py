@@ -52,6 +52,8 @@ class Commands(click.Group):
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise Refusal(f"{where}{error.strerror}" if error.strerror else str(error)) from error
+        except MemoryError as error:
+            raise Refusal(f"this takes more memory than there is: {error}") from error
         except (PureCNNError, TypeError, ValueError) as error:
             raise Refusal("; ".join([str(error), *getattr(error, "__notes__", [])])) from error
         except KeyboardInterrupt:
@@ -243,6 +245,13 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
     on_error = "skip" if skip_damaged else "raise"
     sets = read_data(data or "mnist", shape=shape if len(shape) == 3 else None, on_error=on_error)
     x, y = noted(sets).test
+    known = network.preprocessing.classes
+    if known and sets.classes and known != sets.classes:
+        raise ValueError(
+            f"{model} knows the classes {', '.join(known)}; {data or 'mnist'} has {', '.join(sets.classes)}: "
+            f"name data of the same classes with --data"
+        )
+    y = network.targets(y, len(network.receive(x)[0])).classes()
     found = network.evaluate(x, y, threads=threads)
     said = answers(network.predict(x, threads=threads))
     table = Table("class", "images", "right", "accuracy", "most often mistaken for")
@@ -320,8 +329,8 @@ def download(name: str, folder: str | None) -> None:
 def show(model: str) -> None:
     """Show the size of a network.
 
-    For each layer its output shape, parameters and multiply-adds. MODEL is a file, or the name of a network:
-    lenet, original or dense.
+    For each layer its output shape, parameters and multiply-adds. MODEL is a file, or the name of a network,
+    as train's --network lists them.
     """
     if model not in NETWORKS and not Path(model).exists():
         raise FileNotFoundError(f"{model}: there is no such file, and the networks are {', '.join(NETWORKS)}")

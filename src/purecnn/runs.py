@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from purecnn import provenance
 from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
@@ -64,12 +66,14 @@ class Run:
     def read(self) -> Sets:
         """Return the data to train on and to test on."""
         shape = None if self.image_size is None else (self.image_size, self.image_size)
-        return read_data(self.data, shape=shape, on_error="skip" if self.skip_damaged else "raise")
+        sets = read_data(self.data, shape=shape, on_error="skip" if self.skip_damaged else "raise")
+        check_alike(self.data, sets)
+        return sets
 
     def build(self, sets: Sets) -> Network:
         """Return the network, its first parameters drawn."""
         (x, y), (_, y_test) = sets
-        classes = len(sets.classes) or int(max(y.max(), y_test.max())) + 1
+        classes = len(sets.classes) or (y.shape[1] if y.ndim == 2 else int(max(y.max(), y_test.max())) + 1)
         shape = x.shape[1:] if x.ndim == 4 else (1, *x.shape[1:])
         network = NETWORKS[self.recipe.network](shape, classes, as_seed(self.seed))
         network.preprocessing.classes = sets.classes
@@ -221,6 +225,28 @@ def make_ready(folder: Path, resume: bool) -> None:
         )
 
 
+def check_alike(data: str, sets: Sets) -> None:
+    """Refuse a test set that is none for its training set: better before the training than behind it.
+
+    Raises
+    ------
+    FileFormatError
+        If one is empty, or their samples or answers differ in shape or in kind.
+    """
+    for place, what in enumerate(("samples", "answers")):
+        here, there = sets.train[place], sets.test[place]
+        if not len(here) or not len(there):
+            raise FileFormatError(
+                f"{data}: {len(here)} {what} to train on and {len(there)} to test on; some of both are wanted"
+            )
+        kinds = {array.dtype == np.uint8 for array in (here, there)}
+        if here.shape[1:] != there.shape[1:] or (what == "samples" and len(kinds) > 1):
+            raise FileFormatError(
+                f"{data}: the {what} to test on must be like those to train on, {here.dtype} of shape "
+                f"{here.shape[1:]}; got {there.dtype} of shape {there.shape[1:]}"
+            )
+
+
 def digests(sets: Sets) -> dict[str, str]:
     """Return the SHA-256 of the data to train on and to test on."""
     return {name: provenance.digest(*pair) for name, pair in zip(("train", "test"), sets, strict=True)}
@@ -256,6 +282,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     for name, kind in wanted.items():
         if not isinstance(record, dict) or not isinstance(record.get(name), kind):
             raise FileFormatError(f"{path}: no record of a run: its {name} is missing or damaged")
+    if "result" not in record:
+        raise FileFormatError(f"{path}: no record of a run: its result is missing or damaged")
     if record["version"] != VERSION:
         raise FileFormatError(f"{path}: its version is {record['version']}, wanted {VERSION}")
     found: dict[str, Any] = record
