@@ -125,3 +125,9 @@ def test_the_readme_tells_every_public_name_of_layers_losses_and_optimizers():
     losses = [loss for loss in LOSSES if not loss.startswith(("softmax_", "sigmoid_"))]
     wanted = [*LAYERS, *losses, *(kind.__name__ for kind in OPTIMIZERS.values())]
     assert [word for word in wanted if f"`{word}`" not in text] == []
+
+
+def test_the_readmes_search_for_pickle_finds_nothing():
+    assert "`grep -ri pickle src` finds nothing" in (ROOT / "README.md").read_text()
+    found = [path for path in (ROOT / "src").rglob("*.py") if "pickle" in path.read_text().lower()]
+    assert found == []

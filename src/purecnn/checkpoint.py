@@ -62,7 +62,7 @@ class Checkpoint(Callback):
     it is and raises a `CheckpointWarning`, each time; the training goes on, for the disk may have room again
     before it ends. A learning rate in the file takes the place of the optimizer's; whatever else decides the
     bits must be given to the resumed `fit` as it was. Keras's ``BackupAndRestore`` keeps no place in the
-    epoch and no order of the samples; Lightning's checkpoints are pickles.
+    epoch and no order of the samples; Lightning's checkpoints can run code as they are read.
 
     Examples
     --------
