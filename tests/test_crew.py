@@ -1,5 +1,6 @@
 """Worker processes: the bits of threads, and nothing left behind whatever happens to them."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from purecnn import (
     MaxPooling,
     Network,
     ReLU,
+    ShapeError,
     Softmax,
     WorkerError,
     blas,
@@ -332,3 +335,77 @@ def test_a_failure_beside_the_callers_own_is_not_told_by_the_next_run():
         assert done.tolist() == [1, 1]
     finally:
         crew.close()
+
+
+def test_an_array_that_the_last_callback_puts_into_a_layer_stays():
+    x, y = data()
+    net = network()
+
+    def put(fit):
+        net.layers[-2].parameters["biases"] = np.full((4, 1), 7.0, np.float32)
+
+    net.fit(x, y, batch_size=128, threads=2, callbacks=[put])
+    assert (net.layers[-2].parameters["biases"] == 7).all()
+    assert (net.parameters[-4:] == 7).all()
+
+
+def test_an_array_that_does_not_fit_is_refused_and_nothing_stays_behind():
+    x, y = data()
+    net = network()
+
+    def put(fit):
+        net.layers[-2].parameters["biases"] = np.zeros((3, 1), np.float32)
+
+    with pytest.raises(ShapeError) as refused:
+        net.fit(x, y, batch_size=128, threads=2, callbacks=[put])
+    # The error, which is still held, holds the fit's frames; BLAS has its threads back all the same.
+    assert refused.tb is not None
+    assert blas._users == 0
+    assert (net.parameters[-4:] == net.layers[-2].parameters["biases"].ravel()).all()
+
+
+def test_workers_that_nobody_is_told_the_end_of():
+    x, y = data()
+    ignored = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        network().fit(x, y, batch_size=128, threads=2)
+    finally:
+        signal.signal(signal.SIGCHLD, ignored)
+    assert children() == []
+
+
+def test_a_killed_worker_that_nobody_is_told_of(monkeypatch):
+    monkeypatch.setattr(crews, "ALIVE", 0.05)
+    here, ignored = os.getpid(), signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    def job(worker, number):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    crew = Crew(2, job)
+    try:
+        with pytest.raises(WorkerError, match=r"worker process \d+ ended in the middle"):
+            crew.run(2)
+        crew.close()
+    finally:
+        signal.signal(signal.SIGCHLD, ignored)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_a_fit_worked_with_goes_at_its_end_without_the_collector(threads):
+    class Look(Callback):
+        def begin(self, epochs, steps):
+            for held in gc.get_objects():
+                if isinstance(held, training.Trainer):
+                    found.append(weakref.ref(held))
+
+    x, y = data()
+    net, found = network(), []
+    gc.collect()
+    gc.disable()
+    try:
+        net.fit(x, y, batch_size=128, threads=threads, callbacks=[Look()])
+        assert found
+        assert all(held() is None for held in found)
+    finally:
+        gc.enable()

@@ -14,13 +14,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from purecnn.errors import WorkerError
-from purecnn.parallel import BUFFER, Job
+from purecnn.parallel import BUFFER, Job, idle
 from purecnn.scratch import Array
 
 #: Seconds to look again and again for the next job before sleeping: waking up takes about as long.
@@ -139,13 +140,19 @@ class Crew:
 
     def _all_alive(self) -> bool:
         for child in self._children:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                self._children.remove(child)
-                raise WorkerError(
-                    f"worker process {child} ended with status {os.waitstatus_to_exitcode(status)} "
-                    f"in the middle of its work: was it killed, or out of memory?"
-                )
+            how = ""  # unknown where the caller's program ignores SIGCHLD, or waits for all its children
+            try:
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if not ended:
+                    continue
+                how = f" with status {os.waitstatus_to_exitcode(status)}"
+            except ChildProcessError:
+                pass
+            self._children.remove(child)
+            raise WorkerError(
+                f"worker process {child} ended{how} "
+                f"in the middle of its work: was it killed, or out of memory?"
+            )
         return True
 
     def close(self) -> None:
@@ -154,8 +161,10 @@ class Crew:
         for semaphore in self._go:
             semaphore.release()
         for child in self._children:
-            os.waitpid(child, 0)
+            with suppress(ChildProcessError):  # somebody else was told of its end, or nobody is
+                os.waitpid(child, 0)
         self._children, self._go = [], []
+        self._job = idle
 
 
 def wait(semaphore: Any, alive: Callable[[], bool]) -> bool:

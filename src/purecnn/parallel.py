@@ -91,6 +91,10 @@ def add_tree(terms: Sequence[Array], span: slice = slice(None)) -> None:
 Job = Callable[[int, int], None]
 
 
+def idle(_worker: int, _number: int) -> None:
+    """Do nothing: the job of a closed team, which so lets go of what its own one held."""
+
+
 class Team:
     """Standing worker threads, of which the caller is one, that share out numbered jobs.
 
@@ -171,6 +175,7 @@ class Team:
         for thread in self._workers:
             thread.join()
         self._workers, self._go = [], []
+        self._job = idle
 
     def __enter__(self) -> Self:
         return self

@@ -230,14 +230,25 @@ class Trainer:
 
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
-        self.team.close()
-        if self.prefetcher is not None:
-            self.prefetcher.close()
-        if self.shares:  # what a program forks later, to train copies in say, must not write into this one's
-            network, optimizer = self.network, self.descent.optimizer
+        try:
+            self.team.close()
+            if self.prefetcher is not None:
+                self.prefetcher.close()
+            if self.shares:
+                self.leave_shared_memory()
+        finally:
+            self._blas.__exit__(None, None, None)
+            # A shard halted in the middle of a step holds all this: it would wait for Python's collector.
+            self.shards.courses.clear()
+
+    def leave_shared_memory(self) -> None:
+        """Take parameters and state back: a program that forks later must not write into its parent's."""
+        network, optimizer = self.network, self.descent.optimizer
+        try:
+            network.gather()  # what a last callback put into a layer
+        finally:
             network.move(aligned_zeros(network.parameters.size, network.dtype))
             optimizer.state = {name: held.copy() for name, held in optimizer.state.items()}
-        self._blas.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
         return self
