@@ -370,7 +370,7 @@ def test_an_interruption_elsewhere_is_no_error(monkeypatch: pytest.MonkeyPatch) 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("purecnn.commands.summary", interrupt)
+    monkeypatch.setattr("purecnn.model_commands.summary", interrupt)
     result = run("summary")
     assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
@@ -424,7 +424,7 @@ def test_a_reader_that_goes_away_ends_quietly(monkeypatch: pytest.MonkeyPatch) -
     def broken(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("purecnn.commands.summary", broken)
+    monkeypatch.setattr("purecnn.model_commands.summary", broken)
     result = run("summary")
     assert (result.exit_code, result.output) == (1, "")
 

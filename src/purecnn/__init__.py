@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from purecnn.gradients import GradientReport, check_gradients
     from purecnn.loggers import CSVLog, JSONLog, TensorBoard
     from purecnn.model_file import load, save
+    from purecnn.onnx_export import export_onnx
     from purecnn.reproduction import Reproduction, reproduce
     from purecnn.schedules import Constant, Cosine, Exponential, LearningRate, OneCycle, Step, WarmUp
     from purecnn.summaries import Summary, summary
@@ -117,6 +118,7 @@ __all__ = [
     "EarlyStopping",
     "ELU",
     "Exponential",
+    "export_onnx",
     "FileFormatError",
     "fit",
     "Flatten",
@@ -207,6 +209,7 @@ _LATER = {
     "gradients": ("GradientReport", "check_gradients"),
     "loggers": ("CSVLog", "JSONLog", "TensorBoard"),
     "model_file": ("load", "save"),
+    "onnx_export": ("export_onnx",),
     "reproduction": ("Reproduction", "reproduce"),
     "schedules": ("Constant", "Cosine", "Exponential", "LearningRate", "OneCycle", "Step", "WarmUp"),
     "summaries": ("Summary", "summary"),

@@ -21,7 +21,7 @@ from purecnn.arguments import positive, within
 from purecnn.data_path import read_data
 from purecnn.datasets import Sets
 from purecnn.errors import CheckpointWarning, PureCNNError
-from purecnn.model_file import load
+from purecnn.model_commands import DEFAULT_MODEL, export, show, trained
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.picture import prepare_digit, read_picture
@@ -30,8 +30,6 @@ from purecnn.recipes import RECIPES
 from purecnn.runs import CHECKPOINT, MODEL, Run, make_ready, read_record
 from purecnn.samples import answers
 from purecnn.summaries import summary
-
-DEFAULT_MODEL = Path("runs", "lenet-0", "model.safetensors")
 
 
 class Refusal(click.ClickException):
@@ -221,15 +219,6 @@ def reproduce(folder: str, data: str | None, threads: int | None) -> None:
     raise SystemExit(0 if found.succeeded else 1)
 
 
-def trained(path: str | Path) -> Network:
-    """Load a model, or say how to come by one."""
-    if not Path(path).exists():
-        raise FileNotFoundError(
-            f"{path}: there is no such file; `purecnn train` makes a model and says where"
-        )
-    return load(path)
-
-
 @purecnn.command()
 @click.argument("model", default=str(DEFAULT_MODEL))
 @data_option
@@ -324,14 +313,5 @@ def download(name: str, folder: str | None) -> None:
     click.echo(f"{name}: {datasets.fetch(name, folder)}")
 
 
-@purecnn.command(name="summary")
-@click.argument("model", default="lenet")
-def show(model: str) -> None:
-    """Show the size of a network.
-
-    For each layer its output shape, parameters and multiply-adds. MODEL is a file, or the name of a network,
-    as train's --network lists them.
-    """
-    if model not in NETWORKS and not Path(model).exists():
-        raise FileNotFoundError(f"{model}: there is no such file, and the networks are {', '.join(NETWORKS)}")
-    click.echo(summary(NETWORKS[model]((1, 28, 28), 10, 0) if model in NETWORKS else load(model)))
+for command in (export, show):
+    purecnn.add_command(command)

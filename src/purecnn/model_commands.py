@@ -1,0 +1,69 @@
+"""What one does at a command line with a model's file as it is: look at it, take it elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from purecnn.model_file import load
+from purecnn.network import Network
+from purecnn.networks import NETWORKS
+from purecnn.onnx_export import INPUTS, OPSET, export_onnx
+from purecnn.summaries import summary
+
+DEFAULT_MODEL = Path("runs", "lenet-0", "model.safetensors")
+
+
+def trained(path: str | Path) -> Network:
+    """Load a model, or say how to come by one."""
+    if not Path(path).exists():
+        raise FileNotFoundError(
+            f"{path}: there is no such file; `purecnn train` makes a model and says where"
+        )
+    return load(path)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("output", metavar="OUT.onnx")
+@click.option(
+    "--input",
+    type=click.Choice(INPUTS),
+    default="raw",
+    help="What goes in: raw values, which may be bytes; the same values as floats; or floats scaled already.",
+)
+@click.option(
+    "--dtype", type=click.Choice(["float32", "float64"]), help="Of the numbers.  [default: the model's]"
+)
+def export(model: str, output: str, input: str, dtype: str | None) -> None:
+    """Write a trained network as an ONNX file.
+
+    MODEL is a file that was saved by train; OUT.onnx runs in onnxruntime and whatever else reads ONNX.
+    """
+    if Path(output).suffix != ".onnx":
+        raise ValueError(f"the file to write must end in .onnx, got {output}")
+    network = trained(model)
+    export_onnx(network, output, input=input, dtype=dtype)
+    size, kind = Path(output).stat().st_size, dtype or str(network.dtype)
+    given = "uint8" if input == "raw" and network.preprocessing.kind == "bytes" else kind
+    shapes = [
+        ", ".join(map(str, ("N", *(shape or ())))) for shape in (network.input_shape, network.output_shape)
+    ]
+    click.echo(
+        f"{output}: {size:,} bytes, operator set {OPSET}, "
+        f"input ({shapes[0]}) {given}, output ({shapes[1]}) {kind}"
+    )
+
+
+@click.command(name="summary")
+@click.argument("model", default="lenet")
+def show(model: str) -> None:
+    """Show the size of a network.
+
+    For each layer its output shape, parameters and multiply-adds. MODEL is a file, or the name of a network,
+    as train's --network lists them.
+    """
+    if model not in NETWORKS and not Path(model).exists():
+        raise FileNotFoundError(f"{model}: there is no such file, and the networks are {', '.join(NETWORKS)}")
+    click.echo(summary(NETWORKS[model]((1, 28, 28), 10, 0) if model in NETWORKS else load(model)))
