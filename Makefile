@@ -58,6 +58,7 @@ campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume
 fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
 	$(BENCH)/bin/python tests/fixtures/make_metrics.py
+	$(BENCH)/bin/python tests/fixtures/make_weights.py
 
 clean: ## remove the environments, the caches and what was built
 	rm -rf $(VENV) .venv-* build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache

@@ -74,12 +74,16 @@ if TYPE_CHECKING:
     from purecnn.class_tables import ClassTable, class_table
     from purecnn.folders import ImageFolder
     from purecnn.gradients import GradientReport, check_gradients
+    from purecnn.keras_model import load_keras
+    from purecnn.keras_weights import load_keras_weights
     from purecnn.loggers import CSVLog, JSONLog, TensorBoard
     from purecnn.model_file import load, save
     from purecnn.onnx_export import export_onnx
     from purecnn.reproduction import Reproduction, reproduce
     from purecnn.schedules import Constant, Cosine, Exponential, LearningRate, OneCycle, Step, WarmUp
     from purecnn.summaries import Summary, summary
+    from purecnn.torch_program import torch_code
+    from purecnn.torch_weights import load_state_dict, save_state_dict
     from purecnn.traces import Trace, trace
 
 __version__ = "0.1.0"
@@ -142,6 +146,9 @@ __all__ = [
     "LeakyReLU",
     "LearningRate",
     "load",
+    "load_keras",
+    "load_keras_weights",
+    "load_state_dict",
     "log_cosh",
     "log_cosh_prime",
     "Loss",
@@ -169,6 +176,7 @@ __all__ = [
     "Residual",
     "RMSprop",
     "save",
+    "save_state_dict",
     "SELU",
     "SGD",
     "ShapeError",
@@ -190,6 +198,7 @@ __all__ = [
     "summary",
     "Tanh",
     "TensorBoard",
+    "torch_code",
     "Trace",
     "trace",
     "train",
@@ -207,12 +216,16 @@ _LATER = {
     "folders": ("ImageFolder",),
     "mnist": ("mnist",),
     "gradients": ("GradientReport", "check_gradients"),
+    "keras_model": ("load_keras",),
+    "keras_weights": ("load_keras_weights",),
     "loggers": ("CSVLog", "JSONLog", "TensorBoard"),
     "model_file": ("load", "save"),
     "onnx_export": ("export_onnx",),
     "reproduction": ("Reproduction", "reproduce"),
     "schedules": ("Constant", "Cosine", "Exponential", "LearningRate", "OneCycle", "Step", "WarmUp"),
     "summaries": ("Summary", "summary"),
+    "torch_program": ("torch_code",),
+    "torch_weights": ("load_state_dict", "save_state_dict"),
     "traces": ("Trace", "trace"),
 }
 

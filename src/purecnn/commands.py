@@ -18,6 +18,7 @@ import purecnn as package
 from purecnn import datasets
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import positive, within
+from purecnn.conversion import convert
 from purecnn.data_path import read_data
 from purecnn.datasets import Sets
 from purecnn.errors import CheckpointWarning, PureCNNError
@@ -313,5 +314,5 @@ def download(name: str, folder: str | None) -> None:
     click.echo(f"{name}: {datasets.fetch(name, folder)}")
 
 
-for command in (export, show):
+for command in (convert, export, show):
     purecnn.add_command(command)

@@ -1,0 +1,31 @@
+"""The command that turns model files: Keras's into one of this package's, and that into PyTorch's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from purecnn.keras_model import load_keras
+from purecnn.model_file import load, save
+from purecnn.torch_weights import save_state_dict
+
+
+@click.command()
+@click.argument("model", metavar="IN")
+@click.argument("output", metavar="OUT")
+def convert(model: str, output: str) -> None:
+    """Turn a model file into another framework's.
+
+    IN is a model that Keras saved, .keras or .h5, and OUT becomes this package's file of it; or IN is this
+    package's file, and OUT becomes a PyTorch state dict, whose PyTorch program is printed.
+    """
+    if Path(output).exists() and Path(model).exists() and Path(output).samefile(model):
+        raise ValueError(f"{output}: OUT must be another file than IN")
+    if Path(model).suffix.lower() in (".keras", ".h5", ".hdf5"):
+        network = load_keras(model)
+        save(network, output)
+        click.echo(network.summary())
+        click.echo(f"saved to {output}")
+    else:
+        click.echo(save_state_dict(load(model), output), nl=False)

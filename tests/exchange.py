@@ -1,0 +1,51 @@
+"""A network of every layer that PyTorch has, for the tests and the fixtures of weights."""
+
+import numpy as np
+
+import purecnn as p
+
+
+def exchange_network():
+    """Return the network, its arrays drawn anew, and images of bytes for it."""
+    simple = (
+        "LeakyReLU ELU SELU ReLU6 Softplus GELU Mish HardSwish HardSigmoid Tanh Softsign Identity Sigmoid"
+    )
+    inner = [p.Convolutional(kernel_size=3, depth=8, padding=1), p.BatchNormalization(affine=False)]
+    layers = [
+        p.Convolutional(kernel_size=3, depth=6, stride=2, padding="same"),
+        p.BatchNormalization(epsilon=1e-3, momentum=0.01),
+        p.ReLU(),
+        p.Convolutional(kernel_size=(3, 2), depth=6, groups=2, dilation=(1, 2), padding=1),
+        p.PReLU(per_channel=True),
+        p.Residual([*inner, p.Residual([p.SiLU()])], [p.Convolutional(kernel_size=1, depth=8)]),
+        p.ZeroPadding(((1, 0), (0, 2))),
+        p.Convolutional(kernel_size=3, depth=4, per_position_bias=True),
+        p.MaxPooling(2, 1),
+        p.AveragePooling((2, 1)),
+        p.DepthwiseConvolutional(kernel_size=2, depth_multiplier=2),
+        p.SpatialDropout(0.2),
+        *(getattr(p, name)() for name in simple.split()),
+        p.Flatten(),
+        p.BatchNormalization(),
+        p.Dense(output_size=12),
+        p.Reshape((12,), (3, 2, 2)),
+        p.GELU("tanh"),
+        p.Reshape((3, 2, 2), (2, 6)),
+        p.BatchNormalization(),
+        p.Reshape((2, 6), (2, 2, 3)),
+        p.GlobalAveragePooling(),
+        p.PReLU(),
+        p.Dropout(0.3),
+        p.Dense(output_size=3),
+        p.Softmax(),
+    ]
+    before = p.Preprocessing(1 / 255, -0.5, "bytes", ("a", "b'", "c"))
+    network = p.Network(layers, input_shape=(2, 15, 14), preprocessing=before)
+    network[0].trainable = False
+    rng = np.random.default_rng(0)
+    for layer in network:
+        for home in (layer.parameters, layer.buffers):
+            for name in home:
+                drawn = rng.normal(size=home[name].shape) * 0.5
+                home[name][...] = abs(drawn) + 0.3 if name.endswith("variance") else drawn
+    return network, rng.integers(0, 256, (5, 2, 15, 14)).astype(np.uint8)
