@@ -5,7 +5,7 @@ PYTHON ?= python3
 
 VENV := .venv
 BENCH := .venv-bench
-SOURCES := $(wildcard src tests examples benchmarks campaigns)
+SOURCES := $(wildcard src tests examples benchmarks campaigns docs)
 
 # a stamp is newer than pyproject.toml when its environment is up to date
 RUN_STAMP := $(VENV)/.installed-run
@@ -19,7 +19,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest format bench bench-99 bench-quick bench-recipes campaign-resume fixtures clean python-new-enough
+.PHONY: help run test test-oldest format docs bench bench-99 bench-quick bench-recipes campaign-resume fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,10 @@ test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.
 format: $(DEV_STAMP) ## format the code, and mend what the linter can mend
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
 	$(VENV)/bin/ruff format $(SOURCES)
+
+docs: $(DEV_STAMP) ## build the guides and the reference into build/docs, which opens without a connection
+	$(VENV)/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
+	@echo build/docs/index.html
 
 bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their own
 	$(BENCH)/bin/python -m benchmarks.run

@@ -117,7 +117,7 @@ class HardSigmoid(ElementWise):
         return clipped
 
     def backward(self, output_gradient: Array) -> Array | None:
-        """Return g / 6 where |x| < 3."""
+        """Return ``g / 6`` where ``|x| < 3``."""
         g = self.receive_gradient(output_gradient)
         x = self.input
         slope = self.buffer("input_gradient", x)
@@ -150,14 +150,14 @@ class Softsign(ElementWise):
     non_decreasing = True
 
     def forward(self, input: Array) -> Array:
-        """Return x / (1 + |x|)."""
+        """Return ``x / (1 + |x|)``."""
         x = self.receive(input)
         self.size = np.abs(x, out=self.buffer("size", x))
         self.size += 1
         return np.divide(x, self.size, out=self.buffer("output", x))
 
     def backward(self, output_gradient: Array) -> Array | None:
-        """Return g / (1 + |x|)^2."""
+        """Return ``g / (1 + |x|)^2``."""
         g = self.receive_gradient(output_gradient)
         found = np.divide(g, self.size, out=self.buffer("input_gradient", self.size))
         return np.divide(found, self.size, out=found)

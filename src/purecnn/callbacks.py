@@ -70,7 +70,7 @@ class History:
         return lists[name]
 
     def lists(self) -> dict[str, list[Any]]:
-        """Return all that was measured by its name, those of `validation_metrics` with "validation_" before.
+        """Return all that was measured by its name, of `validation_metrics` with ``validation_`` before.
 
         Examples
         --------

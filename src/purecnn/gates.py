@@ -131,7 +131,7 @@ class HardSwish(ElementWise):
         return output
 
     def backward(self, output_gradient: Array) -> Array | None:
-        """Return g (h + x / 6 where |x| < 3)."""
+        """Return ``g (h + x / 6 where |x| < 3)``."""
         g = self.receive_gradient(output_gradient)
         x = self.input
         slope = np.multiply(x, np.abs(x) < 3, out=self.buffer("input_gradient", x))

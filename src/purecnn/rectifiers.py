@@ -156,7 +156,7 @@ class Softplus(ElementWise):
     gain = "he"
 
     def forward(self, input: Array) -> Array:
-        """Return log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|)): no overflow."""
+        """Return ``log(1 + exp(x))``, as ``max(x, 0) + log(1 + exp(-|x|))``: no overflow."""
         self.input = x = self.receive(input)
         y = np.abs(x, out=self.buffer("output", x))
         np.negative(y, out=y)

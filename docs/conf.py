@@ -1,0 +1,47 @@
+"""How Sphinx makes the pages in build/docs: `make docs`."""
+
+import sys
+from pathlib import Path
+
+import purecnn
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
+project = "purecnn"
+author = copyright = "purecnn developers"
+release = purecnn.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "mathml",
+    "names",
+    "sources",
+]
+exclude_patterns = ["extensions"]
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+html_math_renderer = "mathml"
+copybutton_prompt_text = "$ "
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+# each docstring says what its arguments are, shapes included
+autodoc_typehints = "none"
+autosummary_generate = False
+numpydoc_show_class_members = False
+add_module_names = False
+# what docstrings put between single backticks
+default_role = "py:obj"
+
+html_theme = "furo"
+html_title = f"purecnn {release}"
+html_show_sphinx = False
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
