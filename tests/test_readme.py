@@ -14,7 +14,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "benchmarks").glob("*.md")),
 ]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 IMAGES = 600
 
 
@@ -23,9 +23,16 @@ def name(path):
 
 
 def blocks(path):
-    """Return each Python block of a document, at its own line so that a traceback points there."""
+    """Return each Python block of a document: its line, so that a traceback points there, and what it prints.
+
+    The course alone shows what its blocks print to the last digit; elsewhere that may be None.
+    """
     text = path.read_text(encoding="utf-8")
-    return [(text[: found.start(1)].count("\n"), found[1]) for found in BLOCK.finditer(text)]
+    is_exact = path.parent.name == "course"
+    return [
+        (text[: found.start(1)].count("\n"), found[1], found[2] if is_exact else None)
+        for found in BLOCK.finditer(text)
+    ]
 
 
 def code(path):
@@ -49,33 +56,38 @@ def subcommands():
     }
 
 
+@pytest.fixture(scope="module")
+def first_images():
+    """The first images of MNIST, read once."""
+    return tuple((x[:IMAGES].copy(), y[:IMAGES].copy()) for x, y in mnist.load_data())
+
+
 @pytest.fixture
-def few_images(monkeypatch):
+def few_images(first_images, monkeypatch):
     """MNIST with its first images alone."""
-    whole = mnist.load_data()
-    few = tuple((x[:IMAGES], y[:IMAGES]) for x, y in whole)
-    monkeypatch.setattr(mnist, "load_data", lambda folder=None: few)
+    monkeypatch.setattr(mnist, "load_data", lambda folder=None: first_images)
 
 
 @pytest.mark.parametrize(
-    ("path", "line", "block"),
+    ("path", "line", "block", "printed"),
     [
-        pytest.param(path, line, block, id=f"{name(path)}:{line}")
+        pytest.param(path, line, block, printed, id=f"{name(path)}:{line}")
         for path in DOCUMENTS
-        for line, block in blocks(path)
+        for line, block, printed in blocks(path)
     ],
 )
-def test_every_python_block_runs(path, line, block, few_images, tmp_path, monkeypatch):
+def test_every_python_block_runs(path, line, block, printed, few_images, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile("\n" * line + block, str(path), "exec"), {"__name__": "__main__"})
+    assert printed in (None, capsys.readouterr().out)
 
 
 def test_the_readme_has_the_original_program_word_for_word():
-    assert sum(ORIGINAL in block for _, block in blocks(ROOT / "README.md")) == 1
+    assert sum(ORIGINAL in block for _, block, _ in blocks(ROOT / "README.md")) == 1
 
 
 def test_the_first_block_trains_a_network_in_twelve_lines():
-    _, first = blocks(ROOT / "README.md")[0]
+    _, first, _ = blocks(ROOT / "README.md")[0]
     assert len([line for line in first.splitlines() if line]) <= 12
     assert ".fit(" in first
 
