@@ -15,11 +15,14 @@ BENCH_STAMP := $(BENCH)/.installed
 # NumPy 2.0.0 has wheels up to Python 3.12; newer Pythons take the first NumPy that has wheels for them
 OLDEST_NUMPY = $(shell $(PYTHON) -c "import sys; print({11: '2.0.0', 12: '2.0.0', 13: '2.1.0'}.get(sys.version_info[1], '2.3.2'))")
 
+# scikit-learn of two years ago, whose estimators have tags of another kind
+OLDEST_SKLEARN := 1.5.2
+
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest format docs bench bench-99 bench-quick bench-recipes campaign-resume fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest format docs bench bench-99 bench-quick bench-recipes campaign-resume fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +38,10 @@ test: $(DEV_STAMP) ## install, then check format, lint, types, tests with branch
 
 test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.2.0
 	$(MAKE) --no-print-directory test-numpy-$(OLDEST_NUMPY) test-numpy-2.2.0
+
+test-sklearn-oldest: .venv-sklearn-$(OLDEST_SKLEARN)/.installed ## run the estimators' tests with scikit-learn of two years ago
+	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -c "import sklearn; print('scikit-learn', sklearn.__version__)"
+	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -m pytest tests/test_estimator.py
 
 format: $(DEV_STAMP) ## format the code, and mend what the linter can mend
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
@@ -91,8 +98,13 @@ test-numpy-%: .venv-numpy-%/.installed
 	.venv-numpy-$*/bin/python -c "import numpy; print('NumPy', numpy.__version__)"
 	.venv-numpy-$*/bin/python -m pytest
 
-.PRECIOUS: .venv-numpy-%/.installed
+.PRECIOUS: .venv-numpy-%/.installed .venv-sklearn-%/.installed
 .venv-numpy-%/.installed: pyproject.toml | python-new-enough
 	$(PYTHON) -m venv .venv-numpy-$*
 	.venv-numpy-$*/bin/python $(PIP_INSTALL) 'numpy==$*' --editable '.[all,test]'
+	@touch $@
+
+.venv-sklearn-%/.installed: pyproject.toml | python-new-enough
+	$(PYTHON) -m venv .venv-sklearn-$*
+	.venv-sklearn-$*/bin/python $(PIP_INSTALL) 'scikit-learn==$*' --editable '.[all,test]'
 	@touch $@

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from purecnn import datasets, metrics, mnist
     from purecnn.checkpoint import Checkpoint
     from purecnn.class_tables import ClassTable, class_table
+    from purecnn.classifier import CNNClassifier
     from purecnn.folders import ImageFolder
     from purecnn.gradients import GradientReport, check_gradients
     from purecnn.keras_model import load_keras
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from purecnn.loggers import CSVLog, JSONLog, TensorBoard
     from purecnn.model_file import load, save
     from purecnn.onnx_export import export_onnx
+    from purecnn.regressor import CNNRegressor
     from purecnn.reproduction import Reproduction, reproduce
     from purecnn.schedules import Constant, Cosine, Exponential, LearningRate, OneCycle, Step, WarmUp
     from purecnn.summaries import Summary, summary
@@ -108,6 +110,8 @@ __all__ = [
     "CheckpointWarning",
     "class_table",
     "ClassTable",
+    "CNNClassifier",
+    "CNNRegressor",
     "Constant",
     "Convolutional",
     "Cosine",
@@ -210,6 +214,7 @@ __all__ = [
 #: What is imported when it is first asked for: they would double what the package adds to an import.
 _LATER = {
     "checkpoint": ("Checkpoint",),
+    "classifier": ("CNNClassifier",),
     "class_tables": ("ClassTable", "class_table"),
     "metrics": ("metrics",),
     "datasets": ("datasets",),
@@ -221,6 +226,7 @@ _LATER = {
     "loggers": ("CSVLog", "JSONLog", "TensorBoard"),
     "model_file": ("load", "save"),
     "onnx_export": ("export_onnx",),
+    "regressor": ("CNNRegressor",),
     "reproduction": ("Reproduction", "reproduce"),
     "schedules": ("Constant", "Cosine", "Exponential", "LearningRate", "OneCycle", "Step", "WarmUp"),
     "summaries": ("Summary", "summary"),

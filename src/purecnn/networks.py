@@ -235,6 +235,40 @@ def dense(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
+def suited(input_shape: Shape, classes: int = 10, seed: int | None = 0) -> Network:
+    """Return a network that takes whatever it is given: images of any size, or rows of numbers.
+
+    Images pass two convolutions of 3 x 3, each pooled where at least 4 x 4 are left, and two dense layers;
+    everything else the two dense layers alone.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(channels, height, width)``, or ``(values,)``.
+    classes : int
+        How many outputs.
+    seed : int or None
+        Decides the first parameters and the order of samples.
+
+    Examples
+    --------
+    >>> suited((1, 8, 8)).output_shape, suited((30,), classes=3).output_shape
+    ((10,), (3,))
+    """
+    layers: list[Layer] = []
+    if len(input_shape) == 3:
+        side = min(input_shape[1:])
+        for depth in (16, 32):
+            layers += [Convolutional(kernel_size=3, depth=depth, padding=1), ReLU()]
+            if side >= 4:
+                layers.append(MaxPooling(2))
+                side //= 2
+    if len(input_shape) > 1:
+        layers.append(Flatten())
+    layers += [Dense(output_size=128), ReLU(), Dense(output_size=classes), Softmax()]
+    return Network(layers, input_shape=input_shape, seed=seed)
+
+
 #: Every network by its name; the first is what ``purecnn train`` trains.
 NETWORKS: dict[str, Callable[[Shape, int, int | None], Network]] = {
     "lenet": lenet,

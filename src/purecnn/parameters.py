@@ -84,6 +84,11 @@ class FlatParameters(Sequence[Layer]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _idle=deque(maxlen=16), _steps=None, _places=[])
+        # joblib may give arrays back that are a file's, which can't be written to: this network learns on.
+        if not self._parameters.flags.writeable:
+            self._parameters = self._parameters.copy()
+        for part in (part for layer in self.layers for part in (layer, *layer.parts())):
+            part.buffers.update({k: b.copy() for k, b in part.buffers.items() if not b.flags.writeable})
         if self.input_shape is not None:
             self.keep()
 

@@ -1,0 +1,81 @@
+"""An estimator's network is asked for by a name, layers or a function: here each becomes a network."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import numpy.typing as npt
+
+from purecnn.activations import Sigmoid, Softmax
+from purecnn.errors import ShapeError
+from purecnn.layer import Layer, Shape
+from purecnn.network import Network
+from purecnn.networks import NETWORKS, suited
+from purecnn.parameters import as_layers
+from purecnn.samples import Preprocessing
+
+#: A name, layers, a network, or a function of a sample's shape, the number of outputs and a seed.
+Plan = str | Sequence[Layer] | Callable[[Shape, int, int], Sequence[Layer]]
+
+
+def planned(
+    plan: Plan, shape: Shape, outputs: int, head: Sequence[Layer], seed: int, dtype: npt.DTypeLike
+) -> Network:
+    """Return the network that a plan says, bound, with parameters of its own.
+
+    Parameters
+    ----------
+    plan : str, sequence of Layer or callable
+        "auto", for `networks.suited`; a name in `networks.NETWORKS`; layers, or a network, whose copy keeps
+        the parameters that they have; or a function ``(shape, outputs, seed)`` that returns one of these.
+    shape : tuple of int
+        Of one sample.
+    outputs : int
+        How many numbers the last layer must give.
+    head : sequence of Layer
+        What takes the place of the Softmax or Sigmoid that a named network ends in.
+    seed : int
+        Decides the first parameters.
+    dtype : dtype
+        Of the parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the plan is none of these.
+    ShapeError
+        If the network can't take such samples, or gives another number of outputs.
+
+    Examples
+    --------
+    >>> network = planned("auto", (4,), 3, [], 0, "float64")
+    >>> [type(layer).__name__ for layer in network], network.output_shape
+    (['Dense', 'ReLU', 'Dense'], (3,))
+    """
+    if isinstance(plan, str):
+        if plan not in ("auto", *NETWORKS):
+            raise ValueError(
+                f"network must be one of auto, {', '.join(NETWORKS)}, a list of layers or a function, "
+                f"got {plan!r}"
+            )
+        if len(shape) != 3 and plan not in ("auto", "dense"):
+            raise ShapeError(
+                f"the network {plan} wants images, got samples of shape {shape}: give input_shape, "
+                f"such as (1, 28, 28)"
+            )
+        layers = list((suited if plan == "auto" else NETWORKS[plan])(shape, outputs, seed))
+        if isinstance(layers[-1], Softmax | Sigmoid):
+            layers[-1:] = head
+    else:
+        layers = as_layers(plan(shape, outputs, seed) if callable(plan) else copy.deepcopy(plan))
+    known = copy.deepcopy(plan.preprocessing) if isinstance(plan, Network) else Preprocessing()
+    network = Network(layers, input_shape=shape, seed=seed, dtype=dtype, preprocessing=known)
+    lone = outputs == 2 and isinstance(
+        network[-1], Sigmoid
+    )  # of two classes the second's probability will do
+    if network.output_shape not in [(outputs,), (1,) if lone else ()]:
+        raise ShapeError(
+            f"the network must give {outputs} outputs a sample, its last layer gives {network.output_shape}"
+        )
+    return network
