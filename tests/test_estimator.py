@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -658,3 +660,17 @@ def test_folds_side_by_side_score_as_one_after_the_other(backend, threads, digit
     alone = cross_val_score(model, *digits, cv=3)
     with joblib.parallel_config(backend, n_jobs=3):
         np.testing.assert_array_equal(cross_val_score(model, *digits, cv=3), alone)
+
+
+def test_the_guides_search_runs_on_a_dask_cluster(tmp_path):
+    pytest.importorskip("distributed")
+    guide = (Path(__file__).parents[1] / "docs" / "scikit-learn.md").read_text(encoding="utf-8")
+    program = re.search(r"```text\n(import joblib\n.*?)```", guide, re.DOTALL)[1]
+    (tmp_path / "search.py").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "search.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    where, best = done.stdout.splitlines()
+    assert where.startswith("tcp://127.0.0.1:")
+    assert best == "{'learning_rate': 0.01}"

@@ -159,3 +159,15 @@ def test_xor_is_learnt_from_every_seed(seed):
 def test_every_example_is_run_here():
     tested = set(re.findall(r'run\("(\w+\.py)"', Path(__file__).read_text(encoding="utf-8")))
     assert tested == {path.name for path in EXAMPLES.glob("*.py")}
+
+
+def test_sklearn_digits(tmp_path):
+    pytest.importorskip("sklearn")
+    printed, sentence, status = run("sklearn_digits.py", tmp_path, "--seeds", "1")
+    assert (sentence, status) == ("", 0)
+    rows = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| `")]
+    found = {name.strip("`"): float(accuracy.split()[0]) for name, accuracy, _ in rows}
+    assert next(iter(found)) == "MLPClassifier()"
+    assert len(found) == 4
+    assert min(found.values()) > 90
+    assert found["CNNClassifier, 12 epochs"] > 97
