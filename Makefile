@@ -22,7 +22,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest format docs bench bench-99 bench-quick bench-recipes campaign-resume fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest format docs bench bench-99 bench-quick bench-recipes campaign-resume campaign-onnx fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 
 campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume them, compare all bits
 	$(VENV)/bin/python -m campaigns.resume --output campaigns/results
+
+campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many pass into docs/onnx.md
+	$(VENV)/bin/python -m campaigns.onnx_conformance --write
 
 fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from purecnn.classifier import CNNClassifier
     from purecnn.folders import ImageFolder
     from purecnn.gradients import GradientReport, check_gradients
+    from purecnn.graph import Graph, load_onnx
     from purecnn.keras_model import load_keras
     from purecnn.keras_weights import load_keras_weights
     from purecnn.loggers import CSVLog, JSONLog, TensorBoard
@@ -134,6 +135,7 @@ __all__ = [
     "GlobalAveragePooling",
     "GradientError",
     "GradientReport",
+    "Graph",
     "HardSigmoid",
     "HardSwish",
     "hinge",
@@ -152,6 +154,7 @@ __all__ = [
     "load",
     "load_keras",
     "load_keras_weights",
+    "load_onnx",
     "load_state_dict",
     "log_cosh",
     "log_cosh_prime",
@@ -221,6 +224,7 @@ _LATER = {
     "folders": ("ImageFolder",),
     "mnist": ("mnist",),
     "gradients": ("GradientReport", "check_gradients"),
+    "graph": ("Graph", "load_onnx"),
     "keras_model": ("load_keras",),
     "keras_weights": ("load_keras_weights",),
     "loggers": ("CSVLog", "JSONLog", "TensorBoard"),
