@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -662,6 +663,9 @@ def test_mutated_files_raise_nothing_of_others():
     seeds = [
         model(*made).SerializeToString()
         for made in (chain(), as_torch_writes(), *(p[:2] for p in PAIRS[:12]))
+    ]
+    seeds += [
+        path.read_bytes() for path in (Path(__file__).parent / "fixtures" / "onnx").glob("*-script.onnx")
     ]
     begun, read, ran = time.process_time(), 0, 0
     for number in range(3000):
