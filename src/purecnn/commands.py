@@ -22,7 +22,7 @@ from purecnn.conversion import convert
 from purecnn.data_path import read_data
 from purecnn.datasets import Sets
 from purecnn.errors import CheckpointWarning, PureCNNError
-from purecnn.model_commands import DEFAULT_MODEL, export, show, trained
+from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.picture import prepare_digit, read_picture
@@ -314,5 +314,5 @@ def download(name: str, folder: str | None) -> None:
     click.echo(f"{name}: {datasets.fetch(name, folder)}")
 
 
-for command in (convert, export, show):
+for command in (convert, export, playground, show):
     purecnn.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
 
 import click
@@ -67,3 +68,26 @@ def show(model: str) -> None:
     if model not in NETWORKS and not Path(model).exists():
         raise FileNotFoundError(f"{model}: there is no such file, and the networks are {', '.join(NETWORKS)}")
     click.echo(summary(NETWORKS[model]((1, 28, 28), 10, 0) if model in NETWORKS else load(model)))
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option(
+    "--port", type=int, default=8642, show_default=True, help="Of this machine; 0 takes a free one."
+)
+@click.option("--no-browser", is_flag=True, help="Only say the page's address.")
+def playground(model: str | None, port: int, no_browser: bool) -> None:
+    """Draw for a network on a local page, and watch one learn.
+
+    MODEL is a file that was saved by train; a network that reads digits if left out. Ctrl-C ends it.
+    """
+    from purecnn.playground import serve  # here, since few commands need a server
+
+    def ready(address: str) -> None:
+        click.echo(f"{address} (Ctrl-C ends it)")
+        if not no_browser:
+            webbrowser.open(address)
+
+    if model is not None:
+        trained(model)  # a missing file gets its own sentence
+    serve(model, port=port, ready=ready)

@@ -1,0 +1,268 @@
+"""What is drawn on a pad becomes what the network was made for, and all that passes through it is told.
+
+Everything is taken from `trace`: nothing here computes a layer by itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from purecnn import blas
+from purecnn.errors import ShapeError
+from purecnn.familiarity import Familiarity
+from purecnn.labels import as_scores
+from purecnn.layer import Layer
+from purecnn.network import Network
+from purecnn.picture import prepare_digit, resample
+from purecnn.samples import answers
+from purecnn.scratch import Array
+from purecnn.traces import LayerTrace, trace
+
+#: Arguments of layers that a page shows as their shapes.
+SHAPES = {"input_shape", "output_shape", "input_size", "output_size", "depth", "initialization"}
+#: A digit is believed from this probability on.
+SURE = 0.7
+#: Numbers of one cell's window that are told; of more, those with the largest products.
+MOST_NUMBERS = 1024
+#: Numbers of a layer's output that are told exactly; larger ones in 256 steps, which a picture needs no more.
+MOST_EXACT = 256
+
+
+def encoded(array: Array) -> dict[str, Any]:
+    """Return an array for a page to draw: its shape and range, and each value as a byte within the range.
+
+    Examples
+    --------
+    >>> encoded(np.array([-1.0, 0.0, 1.0]))["values"] == [-1.0, 0.0, 1.0]
+    True
+    """
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    told: dict[str, Any] = {"shape": list(array.shape), "low": low, "high": high}
+    if array.size <= MOST_EXACT:
+        return {**told, "values": array.reshape(-1).astype(float).tolist()}
+    steps = np.rint((array - low) * (255 / (high - low) if high > low else 0.0)).astype(np.uint8)
+    return {**told, "bytes": base64.b64encode(steps.tobytes()).decode()}
+
+
+def decoded(text: Any, size: int) -> Array:
+    """Return the bytes that a page sent, `size` of them.
+
+    Raises
+    ------
+    ValueError
+        If they are no base64, or another number.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"pixels must be text in base64, got {type(text).__name__}")
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("pixels must be text in base64, got other characters") from None
+    if len(raw) != size:
+        raise ValueError(f"pixels must be {size} bytes, got {len(raw)}")
+    return np.frombuffer(raw, np.uint8)
+
+
+def walk(layers: Iterable[LayerTrace]) -> Iterable[LayerTrace]:
+    """Yield each layer, those inside of one before it."""
+    for layer in layers:
+        yield from walk(layer.inside)
+        yield layer
+
+
+def named(layer: Layer, name: str) -> dict[str, Any]:
+    """Return what a page says of a layer: of its arguments, those that its shapes do not say already."""
+    defaults = {k: v.default for k, v in inspect.signature(type(layer)).parameters.items()}
+    told = {
+        words: value if isinstance(value, int | float | str) else " × ".join(map(str, np.ravel(value)))
+        for words, value in layer.configuration().items()
+        if words not in SHAPES and words not in layer.holds and not alike(value, defaults.get(words))
+    }
+    spoken = ", ".join(f"{words.replace('_', ' ')} {value}" for words, value in told.items())
+    size = sum(parameter.size for parameter in layer.parameters.values())
+    return {"name": name, "kind": type(layer).__name__, "arguments": spoken, "parameters": size}
+
+
+def alike(value: Any, default: Any) -> bool:
+    """Return whether an argument is what it is if left out; a number may stand for a pair of it."""
+    return (
+        value is None
+        or value == default
+        or (isinstance(value, tuple | list) and set(np.ravel(value)) == {default})
+    )
+
+
+class Reader:
+    """A network that looks at drawings.
+
+    Parameters
+    ----------
+    network : Network
+        Bound to images or to a vector.
+    familiarity : Familiarity, optional
+        Of the pictures that it learnt from; without one, only its own probabilities are asked.
+
+    Raises
+    ------
+    ValueError
+        If the network has no input shape yet.
+    """
+
+    def __init__(self, network: Network, familiarity: Familiarity | None = None) -> None:
+        if network.input_shape is None:
+            raise ValueError("this network has no input shape yet: one that was trained or loaded is wanted")
+        self.network, self.familiarity = network, familiarity
+        self.shape = network.input_shape
+        side = round(self.shape[0] ** 0.5) if len(self.shape) == 1 else 0
+        #: Channels, height and width of what is drawn; None for a vector that is no square image.
+        self.image: tuple[int, int, int] | None = None
+        if len(self.shape) == 3:
+            self.image = (self.shape[0], self.shape[1], self.shape[2])
+        elif side >= 8 and side * side == self.shape[0]:
+            self.image = (1, side, side)
+        self.outputs = int(np.prod(network.output_shape or ()))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the network as a page shows it."""
+        found = self.trace(np.zeros(self.shape, np.uint8))
+        layers = [
+            {**named(one.layer, one.name), "shape": list(one.output.shape[1:]), "kernels": self.kernels(one)}
+            for one in walk(found)
+        ]
+        return {
+            "shape": list(self.shape),
+            "image": self.image and list(self.image),
+            "classes": [self.class_name(label) for label in range(max(2, self.outputs))],
+            "parameters": int(self.network.parameters.size),
+            "layers": layers,
+        }
+
+    def kernels(self, layer: LayerTrace) -> dict[str, Any] | None:
+        """Return a convolution's kernels to draw, None of other layers."""
+        kernels = layer.parameters.get("kernels")
+        return None if kernels is None or kernels.size > 1 << 16 else encoded(kernels)
+
+    def class_name(self, label: int) -> str:
+        """Return the name of a class, or its number."""
+        names = self.network.preprocessing.classes
+        return names[label] if label < len(names) else str(label)
+
+    def trace(self, raw: Array) -> Sequence[LayerTrace]:
+        """Return the trace of one raw sample of the network's shape, of bytes."""
+        values = raw.reshape(self.shape)
+        if self.network.preprocessing.kind == "numbers":  # it learnt from bytes that were divided before
+            values = values.astype(self.network.dtype) / 255
+        return trace(self.network, values[np.newaxis])
+
+    def prepare(self, drawn: Array) -> Array | None:
+        """Return what the network sees of a drawing, as bytes; None of a blank one.
+
+        Parameters
+        ----------
+        drawn : ndarray of uint8, shape (height, width)
+            Bright on black. Square grey images are prepared as MNIST's were; others are only shrunk.
+        """
+        if self.image is None:
+            raise ShapeError(f"this network takes {self.shape}, which is no image: numbers are wanted")
+        channels, height, width = self.image
+        if drawn.max(initial=0) < 32:
+            return None
+        if channels == 1 and height == width:
+            try:
+                return prepare_digit(drawn, height, max(1, height * 5 // 7)).reshape(self.shape)
+            except ValueError:
+                return None
+        small = np.rint(resample(drawn, height, width)).astype(np.uint8)
+        return np.broadcast_to(small, (channels, height, width)).reshape(self.shape)
+
+    def look(self, raw: Array) -> dict[str, Any]:
+        """Return the answer to a raw sample, and what every layer gave."""
+        with blas.single_threaded():  # many may ask at once, each in a thread: more would wait for each other
+            found = self.trace(raw)
+            answer = self.answer(raw, found[-1].output)
+        return {
+            **answer,
+            "sample": base64.b64encode(raw.tobytes()).decode(),
+            "layers": [encoded(one.output[0]) for one in walk(found)],
+        }
+
+    def answer(self, raw: Array, output: Array) -> dict[str, Any]:
+        """Return the label, whether it is to be believed, and if not, why."""
+        label = int(answers(output)[0])
+        told: dict[str, Any] = {"label": label, "name": self.class_name(label), "sure": True, "why": ""}
+        kind = type(self.network[-1]).__name__
+        if kind not in ("Softmax", "Sigmoid"):
+            return {**told, "probabilities": None, "outputs": output[0].reshape(-1).astype(float).tolist()}
+        shares = as_scores(output.reshape(1, -1))[0]
+        share = float(shares[label])
+        doubts = []
+        if share < SURE:
+            doubts.append(
+                f"it gives {self.class_name(label)} {100 * share:.0f} %, {100 * SURE:.0f} % is wanted"
+            )
+        if self.familiarity is not None and self.image is not None:
+            doubts.append(self.familiarity.doubt(raw.reshape(self.image[1:])))
+        why = "; ".join(filter(None, doubts))
+        return {**told, "sure": not why, "why": why, "probabilities": shares.astype(float).tolist()}
+
+    def cell(self, raw: Array, layer: int, place: Sequence[int]) -> dict[str, Any]:
+        """Return what one cell was made of, as numbers.
+
+        Parameters
+        ----------
+        raw : ndarray of uint8
+            One sample.
+        layer : int
+            Which of `describe`'s layers, from 0.
+        place : sequence of int
+            Of the cell: map, row and column, or one number.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer or cell.
+        """
+        every = list(walk(self.trace(raw)))
+        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < len(every):
+            raise ValueError(f"layer must be from 0 to {len(every) - 1}, got {layer!r}")
+        try:
+            cell = every[layer].cell(*place)
+        except (IndexError, TypeError) as error:
+            raise ValueError(str(error)) from None
+        window, weights, products = (
+            None if array is None else np.atleast_1d(array)
+            for array in (cell.window, cell.weights, cell.products)
+        )
+        told = {
+            "layer": layer,
+            "kind": cell.layer,
+            "place": list(cell.place),
+            "output": cell.output,
+            "total": cell.total,
+            "bias": cell.bias,
+            "origin": list(cell.origin),
+            "winner": cell.winner and list(cell.winner),
+            "shape": list(cell.window.shape),
+            "size": int(cell.window.size),
+        }
+        if window is None or window.size <= MOST_NUMBERS:
+            arrays = {"window": window, "weights": weights, "products": products}
+            return {
+                **told,
+                **{k: None if v is None else v.reshape(-1).astype(float).tolist() for k, v in arrays.items()},
+            }
+        by = np.abs(window if products is None else products).reshape(-1)
+        top = np.argsort(-by, kind="stable")[:MOST_NUMBERS]
+        return {
+            **told,
+            "numbers": top.tolist(),
+            **{
+                name: None if array is None else array.reshape(-1)[top].astype(float).tolist()
+                for name, array in (("window", window), ("weights", weights), ("products", products))
+            },
+        }

@@ -1,0 +1,290 @@
+// The first half of the page: a pad to draw on, the answer, and every layer as it lights up.
+
+import {$, Maps, ask, complain, element, fromBase64, heading, network, shown, spoken, style, toBase64, whenColoursChange} from './common.js';
+import {close, inspect, whenClosed} from './inspect.js';
+
+const SIDE = 280, SENT = 140;
+const pad = $('pad'), paper = new OffscreenCanvas(SIDE, SIDE), small = new OffscreenCanvas(SENT, SENT);
+const drawn = paper.getContext('2d', {willReadFrequently: true});
+let about, maps = [], sample = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
+
+// The pad: what is drawn is kept white on black, and shown in the page's own ink.
+function wipe() {
+  drawn.fillStyle = '#000';
+  drawn.fillRect(0, 0, SIDE, SIDE);
+}
+
+function show() {
+  const paint = pad.getContext('2d'), image = drawn.getImageData(0, 0, SIDE, SIDE);
+  const [r, g, b] = style('--ink').match(/\w\w/g).map(part => parseInt(part, 16));
+  for (let i = 0; i < image.data.length; i += 4) image.data.set([r, g, b, image.data[i]], i);
+  paint.clearRect(0, 0, SIDE, SIDE);
+  paint.putImageData(image, 0, 0);
+  if (key.shown) {
+    paint.strokeStyle = style('--accent');
+    paint.lineWidth = 2;
+    paint.beginPath();
+    paint.arc(key.x, key.y, $('pen').value / 2, 0, 7);
+    paint.stroke();
+    if (key.down) { paint.fillStyle = style('--accent'); paint.fill(); }
+  }
+}
+
+function stroke(x0, y0, x1, y1) {
+  Object.assign(drawn, {strokeStyle: '#fff', lineWidth: +$('pen').value, lineCap: 'round', lineJoin: 'round'});
+  drawn.beginPath();
+  drawn.moveTo(x0, y0);
+  drawn.lineTo(x1 + .01, y1);
+  drawn.stroke();
+  $('pad-hint').hidden = true;
+  show();
+  changed();
+}
+
+const at = event => [event.offsetX, event.offsetY].map(value => value * SIDE / pad.clientWidth);
+pad.addEventListener('pointerdown', event => {
+  if (event.button) return;
+  pad.setPointerCapture(event.pointerId);
+  key.shown = false;
+  pen = at(event);
+  stroke(...pen, ...pen);
+});
+pad.addEventListener('pointermove', event => {
+  if (!pen) return;
+  for (const each of event.getCoalescedEvents?.() ?? [event]) {
+    const to = at(each);
+    stroke(...pen, ...to);
+    pen = to;
+  }
+});
+for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () => { pen = null; });
+pad.addEventListener('blur', () => { key.shown = key.down = false; show(); });
+pad.addEventListener('keydown', event => {
+  const moves = {ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8]};
+  if (event.key === 'Delete' || event.key === 'Backspace') clear();
+  else if (event.key === ' ') key.down = !key.down;
+  else if (!moves[event.key]) return;
+  event.preventDefault();
+  key.shown = true;
+  const [x, y] = [key.x, key.y], [dx, dy] = moves[event.key] ?? [0, 0];
+  key.x = Math.max(10, Math.min(SIDE - 10, x + dx));
+  key.y = Math.max(10, Math.min(SIDE - 10, y + dy));
+  if (key.down) stroke(x, y, key.x, key.y);
+  show();
+});
+
+function clear() {
+  wipe();
+  show();
+  $('pad-hint').hidden = false;
+  blank();
+}
+
+// Questions: one at a time, and always the latest drawing.
+let busy = false, waiting = false, turn = 0;
+function changed() {
+  waiting = true;
+  if (!busy) send();
+}
+
+async function send() {
+  busy = true;
+  while (waiting) {
+    waiting = false;
+    const mine = ++turn;
+    try {
+      const told = await ask('draw', question());
+      if (mine === turn) told.blank ? blank() : answer(told);
+      complain('');
+    } catch (error) {
+      complain(error.message);
+    }
+  }
+  busy = false;
+}
+
+function question() {
+  if (!about.image) return {values: [...$('numbers').querySelectorAll('input')].map(input => +input.value)};
+  const shrunk = small.getContext('2d', {willReadFrequently: true});
+  shrunk.drawImage(paper, 0, 0, SENT, SENT);
+  const pixels = shrunk.getImageData(0, 0, SENT, SENT).data.filter((_, i) => i % 4 === 0);
+  return {side: SENT, pixels: toBase64(pixels)};
+}
+
+function verdict(text, state, why) {
+  const output = $('verdict');
+  output.textContent = text;
+  output.dataset.state = state;
+  output.dataset.turn = turn; // so that a test can wait for its own answer
+  output.classList.toggle('long', text.length > 2);
+  $('why').textContent = why;
+}
+
+function blank() {
+  turn++;
+  waiting = false;
+  sample = null;
+  verdict('–', 'blank', about?.image ? 'Nothing is drawn yet.' : 'Nothing is set yet.');
+  bars(about ? about.classes.map(() => 0) : [], -1);
+  $('seen').getContext('2d').clearRect(0, 0, 1000, 1000);
+  for (const map of maps) map.show({shape: map.told, low: 0, high: 0, values: new Array(map.told.reduce((a, b) => a * b, 1)).fill(0)}, 1);
+  close();
+}
+
+function answer(told) {
+  sample = told.sample;
+  if (told.probabilities) bars(told.probabilities, told.label);
+  else bars(told.outputs, told.label, true);
+  if (told.sure) verdict(told.name, 'sure', told.probabilities ? `${(100 * told.probabilities[told.label]).toFixed(1)} % sure` : '');
+  else verdict('unsure', 'unsure', `Perhaps ${told.name}, but ${told.why}.`);
+  see();
+  told.layers.forEach((layer, i) => maps[i].show(layer));
+  if (!$('inspector').hidden && chosen) ask_cell(...chosen);
+}
+
+function bars(values, best, raw = false) {
+  const rows = values.map((value, label) => {
+    const filled = element('span');
+    filled.style.width = `${100 * Math.max(0, Math.min(1, value))}%`;
+    return element('li', {className: label === best ? 'best' : ''},
+      element('span', {textContent: about.classes[label] ?? label}),
+      element('span', {className: 'track'}, filled),
+      element('span', {className: 'value', textContent: raw ? spoken(value) : `${(100 * value).toFixed(1)} %`}));
+  });
+  $('bars').replaceChildren(...rows);
+}
+
+function see() {
+  if (!about.image) return;
+  const [channels, height, width] = about.image, bytes = fromBase64(sample), area = height * width;
+  const canvas = $('seen'), image = new ImageData(width, height);
+  Object.assign(canvas, {width, height});
+  for (let i = 0; i < area; i++) {
+    image.data.set([0, 1, 2].map(band => bytes[Math.min(band, channels - 1) * area + i]).concat(255), 4 * i);
+  }
+  canvas.getContext('2d').putImageData(image, 0, 0);
+}
+
+// The layers.
+let chosen = null;
+async function ask_cell(place, layer) {
+  if (!sample) return;
+  chosen = [place, layer];
+  maps.forEach((map, i) => { if (i !== layer) { map.cell = null; map.frame = null; map.draw(); } });
+  try {
+    const cell = await ask('cell', {sample, layer, place});
+    inspect(cell, about.layers[layer]);
+    const before = maps[layer - 1];
+    if (before && before.axes === 3 && cell.origin.length === 3) {
+      const maps_ = cell.shape.length === 3 ? cell.shape[0] : 1, [height, width] = cell.shape.length >= 2 ? cell.shape.slice(-2) : [1, 1];
+      before.mark({maps: [...Array(maps_).keys()].map(map => cell.origin[0] + map), box: [cell.origin[1], cell.origin[2], height, width]});
+    } else if (before && before.axes === 1 && cell.size === 1) {
+      before.mark({maps: [cell.origin[0]], box: [0, 0, 1, 1]});
+    }
+  } catch (error) {
+    complain(error.message);
+  }
+}
+whenClosed(() => maps.forEach(map => { map.cell = map.frame = null; map.draw(); }));
+
+function build() {
+  const cards = about.layers.map((layer, i) => {
+    const canvas = element('canvas');
+    canvas.setAttribute('aria-label', `Output of ${layer.kind}; arrow keys walk over its cells`);
+    canvas.setAttribute('role', 'application');
+    const map = new Maps(canvas, {pick: place => ask_cell(place, i)});
+    map.told = layer.shape;
+    maps.push(map);
+    return element('article', {className: 'layer'}, heading(layer, layer.arguments ? ` · ${layer.arguments}` : ''), canvas);
+  });
+  $('layers').replaceChildren(...cards);
+}
+
+$('clear').addEventListener('click', clear);
+
+// A picture of one's own, dropped or chosen: fitted into the pad, bright on black.
+async function lay(file) {
+  if (!file) return;
+  let image;
+  try {
+    image = await createImageBitmap(file);
+  } catch {
+    complain(`${file.name} is no picture that this browser can read.`);
+    return;
+  }
+  const scale = SIDE / Math.max(image.width, image.height), [width, height] = [image.width * scale, image.height * scale];
+  drawn.fillStyle = '#fff';
+  drawn.fillRect(0, 0, SIDE, SIDE);
+  drawn.drawImage(image, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
+  const pixels = drawn.getImageData(0, 0, SIDE, SIDE), grey = [];
+  for (let i = 0; i < pixels.data.length; i += 4) grey.push(.299 * pixels.data[i] + .587 * pixels.data[i + 1] + .114 * pixels.data[i + 2]);
+  const [x, y] = [(SIDE - width) / 2, (SIDE - height) / 2].map(Math.ceil), edge = grey[y * SIDE + x];
+  const bright = edge > 127;
+  grey.forEach((value, i) => {
+    const outside = i % SIDE < x || i % SIDE >= SIDE - x || i < y * SIDE || i >= (SIDE - y) * SIDE;
+    const ink = outside ? 0 : bright ? 255 - value : value;
+    pixels.data.set([ink, ink, ink, 255], 4 * i);
+  });
+  drawn.putImageData(pixels, 0, 0);
+  $('pad-hint').hidden = true;
+  show();
+  changed();
+}
+$('choose-picture').addEventListener('click', () => $('picture').click());
+$('picture').addEventListener('change', () => { lay($('picture').files[0]); $('picture').value = ''; });
+pad.addEventListener('dragover', event => event.preventDefault());
+pad.addEventListener('drop', event => { event.preventDefault(); lay(event.dataTransfer.files[0]); });
+$('example').addEventListener('click', async () => {
+  try {
+    const told = await ask('example', {number: Math.floor(Math.random() * 10000)});
+    const bytes = fromBase64(told.sample), [, height, width] = about.image, image = new ImageData(width, height);
+    bytes.forEach((byte, i) => image.data.set([byte, byte, byte, 255], 4 * i));
+    const tile = new OffscreenCanvas(width, height);
+    tile.getContext('2d').putImageData(image, 0, 0);
+    wipe();
+    drawn.drawImage(tile, 0, 0, SIDE, SIDE);
+    $('pad-hint').hidden = true;
+    show();
+    turn++;
+    answer(told);
+  } catch (error) {
+    complain(error.message);
+  }
+});
+
+function sliders(count) {
+  $('pad-box').hidden = $('choose-picture').hidden = $('clear').hidden = $('pen-box').hidden = $('seen-box').hidden = true;
+  $('draw-title').textContent = 'Set the inputs';
+  $('numbers').hidden = false;
+  for (let i = 0; i < count; i++) {
+    const input = element('input', {type: 'range', min: 0, max: 255, value: 0});
+    input.addEventListener('input', changed);
+    $('numbers').append(element('label', {}, `no. ${i}`, input));
+  }
+}
+
+let waitingForRoom;
+addEventListener('resize', () => {
+  clearTimeout(waitingForRoom);
+  waitingForRoom = setTimeout(() => maps.forEach(map => { if (map.data) { map.lay(); map.draw(); } }), 120);
+});
+shown.addEventListener('draw', () => maps.forEach(map => { if (map.data) { map.lay(); map.draw(); } }));
+whenColoursChange(show);
+
+wipe();
+show();
+try {
+  about = await network();
+  $('model').textContent = `${about.name} · ${about.parameters.toLocaleString('en')} parameters`;
+  if (!about.image) sliders(about.shape[0]);
+  if (!about.digits) {
+    $('example').hidden = true;
+    $('draw-title').textContent = about.image ? 'Draw something' : 'Set the inputs';
+    if (about.image) $('seen-caption').textContent = `What the network sees: ${about.image[1]} × ${about.image[2]} pixels.`;
+  }
+  build();
+  blank();
+  if (!about.image) changed();
+} catch (error) {
+  complain(error.message);
+}

@@ -1,0 +1,267 @@
+"""The playground's server, over real connections on this machine."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import random
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pytest
+
+import purecnn
+from purecnn import Dense, Network, Softmax, mnist
+from purecnn.drawing import decoded
+from purecnn.guard import HEADERS
+from purecnn.model_commands import playground
+from purecnn.playground import DIGITS, PAGE, listen, serve, server
+
+pytest.importorskip("uvicorn")
+PLAN = {
+    "data": "xor",
+    "layers": [{"kind": "Dense", "output_size": 4}, {"kind": "Tanh"}],
+    "optimizer": "Adam",
+    "learning_rate": 0.03,
+    "batch_size": 32,
+}
+
+
+@contextmanager
+def serving(network):
+    """Serve a network in a thread; give the port."""
+    with listen(0) as listener:
+        port = listener.getsockname()[1]
+        running = server(network, port)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield port
+        finally:
+            running.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def port():
+    with serving(purecnn.load(DIGITS)) as port:
+        yield port
+
+
+def get(port, path, method="GET", body=None, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def ask(port, path, asked=None):
+    body = asked if isinstance(asked, bytes) else json.dumps(asked or {}).encode()
+    status, _, told = get(port, f"/api/{path}", "POST", body, {"content-type": "application/json"})
+    return status, json.loads(told)
+
+
+def drawing(digit):
+    pixels = np.kron(digit, np.ones((4, 4), np.uint8)).astype(np.uint8)
+    return {"side": 112, "pixels": base64.b64encode(pixels.tobytes()).decode()}
+
+
+def test_the_page_and_its_files_are_sent(port):
+    for path, (_, kind) in PAGE.items():
+        status, headers, body = get(port, f"/{path}")
+        assert status == 200
+        assert headers["content-type"].startswith(kind)
+        assert headers.items() >= HEADERS.items()
+        assert body
+    assert b"http://" not in get(port, "/")[2].replace(b"http://www.w3.org", b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/../pyproject.toml",
+        "/..%2f..%2fpyproject.toml",
+        "/page/draw.js",
+        "//etc/passwd",
+        "/%00",
+        "/api/draw",
+    ],
+)
+def test_nothing_else_is_sent(port, path):
+    status, headers, _ = get(port, path)
+    assert status in (404, 405)
+    assert headers.items() >= HEADERS.items()
+
+
+def test_a_drawing_is_read(port):
+    (images, labels), _ = mnist.load_data()
+    status, about = ask(port, "network")
+    assert status == 200
+    assert about["digits"] is True
+    for number in range(5):
+        status, told = ask(port, "draw", drawing(images[number]))
+        assert status == 200
+        assert told["label"] == labels[number]
+        assert len(told["layers"]) == len(about["layers"])
+        status, cell = ask(port, "cell", {"sample": told["sample"], "layer": 0, "place": [1, 12, 12]})
+        assert status == 200
+        assert cell["total"] == pytest.approx(cell["output"], abs=1e-5)
+    assert ask(port, "draw", drawing(np.zeros((28, 28), np.uint8))) == (200, {"blank": True})
+
+
+def test_an_example_is_a_test_digit(port):
+    _, (images, labels) = mnist.load_data()
+    status, told = ask(port, "example", {"number": 17})
+    assert (status, told["label"]) == (200, labels[17])
+    np.testing.assert_array_equal(decoded(told["sample"], 784), images[17].reshape(-1))
+
+
+def test_a_lesson_from_begin_to_end(port):
+    status, told = ask(port, "lessons/begin", PLAN)
+    assert status == 200
+    token = told["lesson"]
+    status, told = ask(port, "lessons/advance", {"lesson": token, "steps": 5})
+    assert (status, told["step"]) == (200, 5)
+    assert ask(port, "lessons/backward", {"lesson": token, "sample": 3})[0] == 200
+    assert ask(port, "lessons/end", {"lesson": token}) == (200, {})
+    status, told = ask(port, "lessons/advance", {"lesson": token, "steps": 5})
+    assert (status, told) == (404, {"error": "this training has ended; start another"})
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "status", "words"),
+    [
+        ("draw", b"{", 400, "the body must be JSON"),
+        ("draw", b"\xff", 400, "the body must be JSON"),
+        ("draw", b"[" * 90_000, 400, "the body must be JSON"),
+        ("draw", b"[1]", 400, "the body must be an object, got list"),
+        ("draw", {}, 422, "side must be an integer from 8 to 200, got None"),
+        ("draw", {"side": 1e9, "pixels": ""}, 422, "side must be an integer"),
+        ("draw", {"side": 10, "pixels": "AAAA"}, 422, "pixels must be 100 bytes, got 3"),
+        ("draw", {"side": 10, "pixels": 5}, 422, "pixels must be text in base64, got int"),
+        ("example", {"number": 10_000}, 422, "number must be an integer from 0 to 9999, got 10000"),
+        ("example", {"number": True}, 422, "number must be an integer"),
+        ("cell", {"sample": "AAAA"}, 422, "a layer, an integer, and a place"),
+        ("cell", {"sample": "AAAA", "layer": 0, "place": [0, 0, 0]}, 422, "pixels must be 784 bytes"),
+        ("cell", {"layer": 0, "place": [0.5]}, 422, "a place, a list of integers"),
+        ("lessons/begin", {}, 422, "data must be one of"),
+        ("lessons/advance", {"lesson": "../../x", "steps": 1}, 404, "this training has ended"),
+    ],
+)
+def test_bad_questions_get_a_sentence(port, path, asked, status, words):
+    found, told = ask(port, path, asked)
+    assert found == status
+    assert words in told["error"]
+
+
+def test_pages_elsewhere_are_refused(port):
+    headers = {"content-type": "application/json", "origin": "http://evil.example"}
+    assert get(port, "/api/network", "POST", b"{}", headers)[0] == 403
+    assert get(port, "/", headers={"host": "evil.example"})[0] == 421
+
+
+def test_who_asks_for_nothing_is_not_waited_for(monkeypatch):
+    from purecnn.patience import Patient
+
+    monkeypatch.setattr(Patient, "seconds", 0.3)
+    with serving(purecnn.load(DIGITS)) as port:
+        for begun in (b"", b"GET / HTTP/1.1\r\nHost: x"):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+                slow.sendall(begun)
+                assert slow.recv(1000) == b""  # closed by the server
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+            slow.sendall(f"GET /icon.svg HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            answered = slow.recv(65536)
+            assert answered.startswith(b"HTTP/1.1 200")
+            while not answered.endswith(b"</svg>\n"):
+                answered += slow.recv(65536)
+            slow.sendall(b"GET")
+            assert slow.recv(1000) == b""
+        assert get(port, "/icon.svg")[0] == 200
+
+
+def test_malformed_requests_leave_it_answering(port):
+    rng = random.Random(0)
+    head = [f"Host: 127.0.0.1:{port}", "Content-Type: application/json", "Content-Length: 2"]
+    good = "\r\n".join(["POST /api/draw HTTP/1.1", *head, "", "{}"]).encode()
+    for _ in range(60):
+        data = bytearray(good)
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(bytes(data[: rng.randrange(1, len(data) + 1)]))
+            if rng.random() < 0.5:
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(0.05)
+                with suppress(OSError):
+                    connection.recv(1000)
+    assert ask(port, "network")[0] == 200
+
+
+def test_fifty_at_once_are_all_answered(port):
+    (images, labels), _ = mnist.load_data()
+
+    def draws(number):
+        return [ask(port, "draw", drawing(images[number + 50 * turn]))[1]["label"] for turn in range(3)]
+
+    with ThreadPoolExecutor(50) as pool:
+        found = list(pool.map(draws, range(50)))
+    right = np.array(found).T.reshape(-1) == labels[:150]
+    assert right.mean() > 0.97
+
+
+def test_numbers_are_taken_for_a_vector():
+    with serving(Network([Dense(5, 2), Softmax()])) as port:
+        status, told = ask(port, "draw", {"values": [0, 255, 3, 4, 5]})
+        assert (status, told["blank"]) == (200, False)
+        for values in ([1, 2], [0, 0, 0, 0, 256], [0, 0, 0, 0, 0.5], "abcde"):
+            status, told = ask(port, "draw", {"values": values})
+            assert (status, told["error"][:11]) == (422, "values must")
+        status, told = ask(port, "example", {"number": 1})
+        assert (status, told["error"][:12]) == (422, "examples are")
+
+
+def test_a_port_that_is_taken_is_told(port):
+    with pytest.raises(OSError, match=f"port {port} of this machine is taken; name another, or 0"):
+        serve(port=port)
+    with pytest.raises(ValueError, match="port must be a number at least 0 and below 65536, got 70000"):
+        serve(port=70_000)
+
+
+def test_the_command_says_where_the_page_is(monkeypatch, tmp_path):
+    from click.testing import CliRunner
+
+    seen = []
+    monkeypatch.setattr("webbrowser.open", seen.append)
+
+    def run(self, sockets):
+        with socket.create_connection(("127.0.0.1", sockets[0].getsockname()[1]), timeout=5):
+            pass  # the page's address is told once it can be reached
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    result = CliRunner().invoke(playground, ["--port", "0"])
+    assert result.exit_code == 0
+    assert result.output.startswith("http://127.0.0.1:")
+    assert seen == [result.output.split()[0]]
+    path = tmp_path / "m.safetensors"
+    purecnn.save(Network([Dense(5, 2), Softmax()]), path)
+    result = CliRunner().invoke(playground, [str(path), "--port", "0", "--no-browser"])
+    assert (result.exit_code, len(seen)) == (0, 1)
+    assert isinstance(CliRunner().invoke(playground, ["nowhere"]).exception, FileNotFoundError)
+
+
+def test_lessons_left_behind_are_swept(monkeypatch):
+    swept = threading.Event()
+    monkeypatch.setattr("purecnn.playground.SWEEP", 0.05)
+    monkeypatch.setattr("purecnn.lessons.Lessons.sweep", lambda self: swept.set())
+    with serving(purecnn.load(DIGITS)):
+        assert swept.wait(10)
