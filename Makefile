@@ -5,6 +5,7 @@ PYTHON ?= python3
 
 VENV := .venv
 BENCH := .venv-bench
+WHEEL := .venv-wheel
 SOURCES := $(wildcard src tests examples benchmarks campaigns docs)
 
 # a stamp is newer than pyproject.toml when its environment is up to date
@@ -22,7 +23,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest format docs bench bench-99 bench-quick bench-recipes campaign-resume campaign-onnx fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -30,10 +31,11 @@ help: ## print the targets
 run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accuracy and where it is saved
 	$(VENV)/bin/purecnn train
 
-test: $(DEV_STAMP) ## install, then check format, lint, types, tests with branch coverage, and doctests
+test: $(DEV_STAMP) ## install, then check format, lint, types, the CI's file, tests with branch coverage, and doctests
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/mypy
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	$(VENV)/bin/pytest --cov
 
 test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.2.0
@@ -42,6 +44,24 @@ test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.
 test-sklearn-oldest: .venv-sklearn-$(OLDEST_SKLEARN)/.installed ## run the estimators' tests with scikit-learn of two years ago
 	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -c "import sklearn; print('scikit-learn', sklearn.__version__)"
 	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -m pytest tests/test_estimator.py
+
+test-wheel: dist ## run the tests against the built wheel, in an environment of its own, the sources out of reach
+	rm -rf $(WHEEL)
+	$(PYTHON) -m venv $(WHEEL)
+	tar -xzf dist/purecnn-*.tar.gz -C $(WHEEL)
+	mv $(WHEEL)/purecnn-* $(WHEEL)/unpacked && rm -r $(WHEEL)/unpacked/src
+	wheel=$$(echo dist/*.whl) && $(WHEEL)/bin/python $(PIP_INSTALL) "$$wheel[all,test]" mypy
+	cd $(WHEEL)/unpacked && ../bin/python -c "import purecnn; f = purecnn.__file__; print(f); assert '/site-packages/' in f"
+	cd $(WHEEL)/unpacked && ../bin/python -m pytest tests --pyargs purecnn
+
+dist: $(DEV_STAMP) ## build the source distribution, and from it the wheel, into dist, and check what PyPI reads of them
+	rm -rf dist
+	$(VENV)/bin/python -m build
+	$(VENV)/bin/twine check --strict dist/*
+
+release-ready: ## check that TAG=v1.2.3 is the version, and that CHANGELOG.md tells of it
+	grep -qxF '__version__ = "$(TAG:v%=%)"' src/purecnn/__init__.py
+	grep -qE '^## \[$(TAG:v%=%)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md
 
 format: $(DEV_STAMP) ## format the code, and mend what the linter can mend
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
@@ -56,6 +76,9 @@ bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their ow
 
 bench-99: $(BENCH_STAMP) ## measure the time to 99 % on MNIST beside PyTorch, ten seeds
 	$(BENCH)/bin/python -m benchmarks.time_to_99
+
+bench-footprint: $(RUN_STAMP) ## install purecnn and its peers alone, measure size, import, first prediction, and write README.md
+	$(VENV)/bin/python -m benchmarks.footprint
 
 bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what they reach into README.md
 	$(VENV)/bin/python -m benchmarks.recipes

@@ -19,6 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from benchmarks.memory import peak_memory
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -53,21 +55,6 @@ class Batches:
         if self.at >= len(self.order[self.epoch]):
             self.epoch, self.at = (self.epoch + 1) % len(self.order), 0
         return rows
-
-
-def peak_memory() -> float:
-    """The largest resident size that this process had, in MB (10^6 bytes).
-
-    Linux's VmHWM, not getrusage's ru_maxrss: that one starts from the size of the process that spawned this.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def answer(program: Any, request: dict[str, Any]) -> dict[str, Any]:
