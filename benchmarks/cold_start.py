@@ -26,7 +26,7 @@ Numbers = list[float]
 
 def network(folder: Path) -> dict[str, Any]:
     """The kernels (out, in, 5, 5), weights (10, 256) and biases of the network, as lists."""
-    found: dict[str, Any] = json.loads((folder / "network.json").read_text())
+    found: dict[str, Any] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
     return found
 
 

@@ -38,7 +38,7 @@ def measure(name: str, seeds: int, data: str | None) -> dict[str, Any]:
             given = ["--data", data] if data else []
             command = ["-m", "purecnn", "train", "--recipe", name, "--seed", str(seed), "--output", folder]
             _, seconds = timed(*command, *given)
-            result = json.loads(Path(folder, "run.json").read_text())["result"]
+            result = json.loads(Path(folder, "run.json").read_text(encoding="utf-8"))["result"]
         found["accuracy"].append(100 * result["test_accuracy"])
         found["loss"].append(result["test_loss"])
         found["seconds"].append(seconds)
@@ -93,7 +93,7 @@ def main() -> None:
     written(lines)
     names = "-".join(one["recipe"] for one in found)
     path = ROOT / "benchmarks" / "results" / f"{about['date']}-{about['commit']}-recipes-{names}.json"
-    path.write_text(json.dumps({**about, "recipes": found}, indent=1) + "\n")
+    path.write_text(json.dumps({**about, "recipes": found}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def main() -> None:
     results = ROOT / "benchmarks" / "results"
     results.mkdir(exist_ok=True)
     path = results / f"{about['date']}-{about['commit']}-time-to-99.json"
-    path.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    path.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def children(parent: int) -> list[tuple[int, str]]:
 def stat(pid: int) -> list[str]:
     """Return what Linux says of a process, from its state on; nothing once it has gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
 

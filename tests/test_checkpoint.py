@@ -36,6 +36,7 @@ from purecnn import (
     Softmax,
     Tanh,
     load,
+    whole_files,
 )
 from purecnn.packing import pack, unpack
 from purecnn.safetensors import read_safetensors, write_safetensors
@@ -543,8 +544,8 @@ def test_a_state_too_long_for_a_text_is_refused(tmp_path: Path) -> None:
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, call: str, code: int, times: list[int]) -> None:
-    """Let a call of the operating system's fail at some of its calls, counted from 1."""
-    plain, calls = getattr(os, call), []
+    """Let one of the steps of writing a file fail at some of its calls, counted from 1."""
+    plain, calls = getattr(whole_files, call), []
 
     def failing(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -552,15 +553,15 @@ def fail(monkeypatch: pytest.MonkeyPatch, call: str, code: int, times: list[int]
             raise OSError(code, os.strerror(code))
         return plain(*arguments)
 
-    monkeypatch.setattr(f"purecnn.whole_files.os.{call}", failing)
+    monkeypatch.setattr(whole_files, call, failing)
 
 
 @pytest.mark.parametrize(
     ("call", "code", "times", "words"),
     [
-        ("fsync", errno.ENOSPC, [3], "No space left on device"),
-        ("replace", errno.EACCES, [2], "Permission denied"),
-        ("replace", errno.EIO, [2], "Input/output error"),
+        ("to_disk", errno.ENOSPC, [2], "No space left on device"),
+        ("take_name", errno.EACCES, [2], "Permission denied"),
+        ("take_name", errno.EIO, [2], "Input/output error"),
     ],
 )
 def test_a_failed_write_leaves_the_last_one_good_and_the_run_goes_on(
@@ -589,7 +590,7 @@ def test_a_write_that_fails_in_the_end_is_an_error_behind_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, path = dense(), tmp_path / "c"
-    fail(monkeypatch, "replace", errno.ENOSPC, [3, 4, 5, 6])
+    fail(monkeypatch, "take_name", errno.ENOSPC, [3, 4, 5, 6])
     with (
         pytest.warns(CheckpointWarning, match="could not be written"),
         pytest.raises(
@@ -680,7 +681,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     ours = tmp_path / ".c.0123456789abcdef.tmp"
     others = [tmp_path / name for name in (".d.0123456789abcdef.tmp", ".c.tmp", ".c.0123456789abcdeg.tmp")]
     for file in (ours, *others):
-        file.write_text("half")
+        file.write_text("half", encoding="utf-8")
     fit(dense(), Checkpoint(tmp_path / "c"))
     assert not ours.exists()
     assert all(file.exists() for file in others)
@@ -694,14 +695,21 @@ def test_long_names_are_written_too(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no folder can be opened")
 def test_a_folder_that_can_not_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fail(monkeypatch, "fsync", errno.EINVAL, [2])
+    def refuse(code: int) -> None:
+        def refusing(_: int) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(whole_files.os, "fsync", refusing)
+
+    monkeypatch.setattr(whole_files, "to_disk", lambda file: file.flush())
+    refuse(errno.EINVAL)
     write_whole(tmp_path / "a", [b"1"])  # some file systems have no such call
-    fail(monkeypatch, "fsync", errno.EIO, [2])
+    refuse(errno.EIO)
     with pytest.raises(OSError, match=r"Input/output error: .*a'"):
         write_whole(tmp_path / "a", [b"2"])
-    monkeypatch.undo()
-    monkeypatch.setattr("purecnn.whole_files.os.name", "nt")
+    monkeypatch.setattr(whole_files, "WINDOWS", True)
     monkeypatch.setattr("purecnn.whole_files.os.open", None)
     write_whole(tmp_path / "a", [b"3"])
     assert (tmp_path / "a").read_bytes() == b"3"
@@ -769,7 +777,7 @@ def test_the_second_interrupt_is_obeyed_at_once(tmp_path: Path) -> None:
 def test_an_interrupt_while_the_disk_is_full_warns_and_interrupts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail(monkeypatch, "replace", errno.ENOSPC, [3])
+    fail(monkeypatch, "take_name", errno.ENOSPC, [3])
     with (
         pytest.warns(CheckpointWarning, match="the last good one is of epoch 1"),
         pytest.raises(KeyboardInterrupt),

@@ -178,7 +178,7 @@ def test_version_and_help() -> None:
     ],
 )
 def test_train_refuses(data: str, options: list[Any], words: str) -> None:
-    Path("file").write_text("")
+    Path("file").write_text("", encoding="utf-8")
     output = refused("train", *(["--data", data] if "--data" not in options else []), *options)
     assert words in output
     assert output.splitlines()[-1].startswith("Error: ")
@@ -218,7 +218,7 @@ def test_pictures_that_can_not_be_read(data: str) -> None:
     pillow = pytest.importorskip("PIL.Image")
     save(NETWORKS["dense"]((1, 28, 28), 10, 0), "m")
     pillow.new("L", (30, 30), 200).save("blank.png")
-    Path("words.png").write_text("hello")
+    Path("words.png").write_text("hello", encoding="utf-8")
     assert "Error: none.png: No such file or directory\n" in refused("predict", "none.png", "--model", "m")
     assert "Error: blank.png: the picture is blank" in refused("predict", "blank.png", "--model", "m")
     assert refused("predict", "words.png", "--model", "m").count("words.png") == 1
@@ -260,6 +260,7 @@ def stop_at(
 
 
 DENSE = ("--network", "dense", "--batch-size", 10, "--epochs", 3)
+RUN = Path("runs", "dense-0")
 
 
 def test_an_interruption_keeps_its_place_and_resume_goes_on_to_the_same_file(
@@ -272,40 +273,40 @@ def test_an_interruption_keeps_its_place_and_resume_goes_on_to_the_same_file(
         stop_at(patch, "step", 8, signal.SIGINT)
         result = run("train", "--data", data, *DENSE)
     assert result.exit_code == 130
-    assert "Interrupted: `purecnn train --resume runs/dense-0` goes on with it.\n" in result.output
-    assert sorted(os.listdir("runs/dense-0")) == ["checkpoint.safetensors", "run.json"]
-    assert load("runs/dense-0/checkpoint.safetensors").updates == 8
-    assert json.loads(Path("runs/dense-0/run.json").read_text())["result"] is None
+    assert f"Interrupted: `purecnn train --resume {RUN}` goes on with it.\n" in result.output
+    assert sorted(os.listdir(RUN)) == ["checkpoint.safetensors", "run.json"]
+    assert load(RUN / "checkpoint.safetensors").updates == 8
+    assert json.loads((RUN / "run.json").read_text(encoding="utf-8"))["result"] is None
 
     # what was trained is neither written over nor called complete
-    assert "interrupted after 8 steps: `purecnn train --resume runs/dense-0`" in refused(
+    assert f"interrupted after 8 steps: `purecnn train --resume {RUN}`" in refused(
         "train", "--data", data, *DENSE
     )
-    assert "this run is not complete: `purecnn train --resume" in refused("reproduce", "runs/dense-0")
+    assert "this run is not complete: `purecnn train --resume" in refused("reproduce", RUN)
 
-    result = run("train", "--resume", "runs/dense-0", "--threads", 2, "--checkpoint-every", 1)
+    result = run("train", "--resume", RUN, "--threads", 2, "--checkpoint-every", 1)
     assert result.exit_code == 0
     assert "epoch 1/3" not in result.output
     assert "epoch 2/3: loss " in result.output
-    one, two = (Path(folder, "model.safetensors").read_bytes() for folder in ("runs/dense-0", "whole"))
+    one, two = (Path(folder, "model.safetensors").read_bytes() for folder in (RUN, "whole"))
     assert one == two
-    assert sorted(os.listdir("runs/dense-0")) == ["model.safetensors", "run.json"]
-    one, two = (json.loads(Path(folder, "run.json").read_text()) for folder in ("runs/dense-0", "whole"))
+    assert sorted(os.listdir(RUN)) == ["model.safetensors", "run.json"]
+    one, two = (json.loads(Path(folder, "run.json").read_text(encoding="utf-8")) for folder in (RUN, "whole"))
     for record in (one, two):
         record["result"].pop("seconds")
     assert one == two
 
-    result = run("train", "--resume", "runs/dense-0")
-    assert (result.exit_code, result.output) == (0, "runs/dense-0: this run is complete\n")
+    result = run("train", "--resume", RUN)
+    assert (result.exit_code, result.output) == (0, f"{RUN}: this run is complete\n")
 
 
 def test_an_interruption_before_the_first_step(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         stop_at(patch, "begin", 1, KeyboardInterrupt())
         assert run("train", "--data", data, *DENSE).exit_code == 130
-    assert os.listdir("runs/dense-0") == ["run.json"]
-    assert run("train", "--resume", "runs/dense-0").exit_code == 0
-    assert load("runs/dense-0/model.safetensors").epochs == 3
+    assert os.listdir(RUN) == ["run.json"]
+    assert run("train", "--resume", RUN).exit_code == 0
+    assert load(RUN / "model.safetensors").epochs == 3
 
 
 def test_a_checkpoint_of_no_step_and_a_damaged_one_stand_in_nobodys_way(
@@ -314,10 +315,10 @@ def test_a_checkpoint_of_no_step_and_a_damaged_one_stand_in_nobodys_way(
     with monkeypatch.context() as patch:
         stop_at(patch, "step", 1, KeyboardInterrupt())
         assert run("train", "--data", data, *DENSE).exit_code == 130
-    assert load("runs/dense-0/checkpoint.safetensors").updates == 0
+    assert load(RUN / "checkpoint.safetensors").updates == 0
     assert run("train", "--data", data, *DENSE).exit_code == 0
-    Path("runs/dense-0/checkpoint.safetensors").write_text("no more")
-    assert "a safetensors file" in refused("train", "--resume", "runs/dense-0")
+    (RUN / "checkpoint.safetensors").write_text("no more", encoding="utf-8")
+    assert "a safetensors file" in refused("train", "--resume", RUN)
     assert run("train", "--data", data, *DENSE).exit_code == 0
 
 
@@ -329,7 +330,7 @@ def test_what_resume_refuses(data: str, monkeypatch: pytest.MonkeyPatch) -> None
         stop_at(patch, "step", 8, KeyboardInterrupt())
         run("train", "--data", data, *DENSE)
     other = write_data(Path("other"))
-    assert "its run's data was " in refused("train", "--resume", "runs/dense-0", "--data", other)
+    assert "its run's data was " in refused("train", "--resume", RUN, "--data", other)
 
 
 def test_a_disk_that_is_full_for_a_while_is_a_warning(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,8 +363,8 @@ def test_a_last_checkpoint_that_fails_does_not_matter_once_the_model_is_saved(
     monkeypatch.setattr(os, "replace", full)
     result = run("train", "--data", data, *DENSE)
     assert result.exit_code == 0
-    assert load("runs/dense-0/model.safetensors").epochs == 3
-    assert sorted(os.listdir("runs/dense-0")) == ["model.safetensors", "run.json"]
+    assert load(RUN / "model.safetensors").epochs == 3
+    assert sorted(os.listdir(RUN)) == ["model.safetensors", "run.json"]
 
 
 def test_an_interruption_elsewhere_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,8 +403,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(data: str) -> N
     options = ("--data", data, "--network", "dense", "--learning-rate", 1e30)
     output = refused("train", *options, "--batch-size", 60)
     assert "at step 2: try a smaller learning rate than " in output
-    assert "; the last good checkpoint, epoch 1, is runs/dense-0/checkpoint.safetensors" in output
-    assert load("runs/dense-0/checkpoint.safetensors").epochs == 1
+    assert f"; the last good checkpoint, epoch 1, is {RUN / 'checkpoint.safetensors'}" in output
+    assert load(RUN / "checkpoint.safetensors").epochs == 1
     output = refused("train", *options, "--batch-size", 10, "--output", "other")
     assert "the last good checkpoint, epoch 0, is other/checkpoint.safetensors" in output
     assert sorted(os.listdir("other")) == ["checkpoint.safetensors", "run.json"]

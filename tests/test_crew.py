@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are for
 
 def children():
     """Return the processes that this one has."""
-    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
 
 
 def network(width=8, seed=0):
@@ -279,7 +279,7 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
 def alive(pid):
     """Return whether a process runs, and is not merely waiting to be fetched."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -360,7 +360,7 @@ def test_an_array_that_does_not_fit_is_refused_and_nothing_stays_behind():
         net.fit(x, y, batch_size=128, threads=2, callbacks=[put])
     # The error, which is still held, holds the fit's frames; BLAS has its threads back all the same.
     assert refused.tb is not None
-    assert blas._users == 0
+    assert blas._everywhere.users == 0
     assert (net.parameters[-4:] == net.layers[-2].parameters["biases"].ravel()).all()
 
 

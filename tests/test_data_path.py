@@ -63,7 +63,7 @@ def test_folders_named_train_and_test(tmp_path: Path) -> None:
     assert y_test.tolist() == [0, 1]
     assert sets.classes == ("left", "middle", "right")
     assert sets.notes == ()
-    (tmp_path / "test" / "left" / "broken.png").write_text("no picture")
+    (tmp_path / "test" / "left" / "broken.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(FileFormatError, match=r"broken\.png: "):
         read_data(tmp_path)
     skipped = read_data(tmp_path, on_error="skip")
@@ -97,7 +97,7 @@ def test_what_is_none_of_these(tmp_path: Path) -> None:
     assert str(caught.value).startswith(
         "imagenet: there is no such file or folder, and the names known are mnist, "
     )
-    (tmp_path / "a.csv").write_text("1,2")
+    (tmp_path / "a.csv").write_text("1,2", encoding="utf-8")
     with pytest.raises(
         FileFormatError, match=r"a\.csv: is neither a folder nor an \.npz file; one of these is"
     ):
@@ -110,7 +110,7 @@ def test_what_is_none_of_these(tmp_path: Path) -> None:
 def test_train_and_evaluate_on_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "pictures", 75, colour=True)
-    (tmp_path / "pictures" / "left" / "broken.png").write_text("no picture")
+    (tmp_path / "pictures" / "left" / "broken.png").write_text("no picture", encoding="utf-8")
     options = ["--epochs", 3, "--batch-size", 20, "--threads", 1]
     refused = run("train", "--data", "pictures", *options)
     assert refused.exit_code == 2

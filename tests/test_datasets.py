@@ -346,7 +346,7 @@ def test_members_that_would_escape_are_passed_over(tmp_path: Path) -> None:
     """Whatever a name, a link or a folder in an archive says, nothing is written but what was asked for."""
     (tmp_path / "home").mkdir()
     secret = tmp_path / "secret"
-    secret.write_text("secret")
+    secret.write_text("secret", encoding="utf-8")
     link = tarfile.TarInfo("inside/b.bin")
     link.type, link.linkname = tarfile.SYMTYPE, str(secret)
     hard = tarfile.TarInfo("inside/c.bin")

@@ -220,15 +220,15 @@ def test_a_part_that_was_not_asked_for_is_not_taken(tmp_path: Path) -> None:
 def test_a_file_of_another_name_is_left_alone_and_the_old_one_until_the_new_one_is_whole(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "data.gz").write_text("old")
-    (tmp_path / "data.gz.part").write_text("another's")
+    (tmp_path / "data.gz").write_text("old", encoding="utf-8")
+    (tmp_path / "data.gz.part").write_text("another's", encoding="utf-8")
     with serving(wrong) as server, pytest.raises(DownloadError):
         download(server.url, tmp_path / "data.gz", **RIGHT, **QUICK)
-    assert (tmp_path / "data.gz").read_text() == "old"
+    assert (tmp_path / "data.gz").read_text(encoding="utf-8") == "old"
     with serving(whole) as server:
         download(server.url, tmp_path / "data.gz", **RIGHT, **QUICK)
     assert (tmp_path / "data.gz").read_bytes() == BODY
-    assert (tmp_path / "data.gz.part").read_text() == "another's"
+    assert (tmp_path / "data.gz.part").read_text(encoding="utf-8") == "another's"
 
 
 @pytest.mark.parametrize("code", [400, 403, 404, 410])

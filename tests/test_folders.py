@@ -28,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
     for name, count in (("zebra", 2), ("ant", 1), ("Bee", 3)):
         for number in range(count):
             save(tmp_path / name / f"{number}.png", np.full((6, 8), 10 * count + number, np.uint8))
-    (tmp_path / "README.txt").write_text("about")
-    (tmp_path / "ant" / ".hidden.png").write_text("no picture")
+    (tmp_path / "README.txt").write_text("about", encoding="utf-8")
+    (tmp_path / "ant" / ".hidden.png").write_text("no picture", encoding="utf-8")
     (tmp_path / ".cache").mkdir()
     return tmp_path
 
@@ -143,15 +143,15 @@ def test_a_damaged_picture_is_named_by_whatever_reads_it(folder: Path) -> None:
     with pytest.raises(FileFormatError, match=r"1\.png: "):
         network.fit(held, batch_size=2)
     # the first one is read at once, for its size
-    (folder / "Bee" / "0.png").write_text("no picture")
+    (folder / "Bee" / "0.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(FileFormatError, match=r"0\.png: not a picture that Pillow knows"):
         ImageFolder(folder)
 
 
 def test_damaged_pictures_are_skipped_and_named(folder: Path) -> None:
     for number in range(3, 10):
-        (folder / "Bee" / f"{number}.png").write_text("no picture")
-    (folder / "zebra" / "notes.txt").write_text("notes")
+        (folder / "Bee" / f"{number}.png").write_text("no picture", encoding="utf-8")
+    (folder / "zebra" / "notes.txt").write_text("notes", encoding="utf-8")
     with pytest.warns(UserWarning, match=r"^skipped 8 of 14 files: ") as caught:
         held = ImageFolder(folder, on_error="skip")
     words = str(caught[0].message)
@@ -170,7 +170,7 @@ def test_damaged_pictures_are_skipped_and_named(folder: Path) -> None:
 
 
 def test_a_file_of_another_type_or_a_folder_in_a_class_is_refused(folder: Path) -> None:
-    (folder / "ant" / "notes.txt").write_text("notes")
+    (folder / "ant" / "notes.txt").write_text("notes", encoding="utf-8")
     with pytest.raises(
         FileFormatError, match=r"ant/notes\.txt: is no picture by its name; one that ends in \.bmp"
     ):

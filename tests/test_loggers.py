@@ -39,7 +39,7 @@ def fit(net, log, epochs=2, **options):
 
 def read(log):
     """Return the lines of a log as dicts of what they say."""
-    text = Path(log.path).read_text()
+    text = Path(log.path).read_text(encoding="utf-8")
     assert text.endswith("\n")
     if isinstance(log, JSONLog):
         return [json.loads(line) for line in text.splitlines()]
@@ -80,7 +80,7 @@ def test_a_second_fit_goes_on_and_a_new_network_begins_anew(kind, tmp_path):
     fit(net, kind(log.path))
     assert [line["epoch"] for line in read(log)] == [1, 2, 3, 4]
     if kind is CSVLog:
-        assert Path(log.path).read_text().count("epoch") == 1
+        assert Path(log.path).read_text(encoding="utf-8").count("epoch") == 1
     fit(network(), log, epochs=1, metrics=["f1"])
     assert [(line["epoch"], "f1" in line) for line in read(log)] == [(1, True)]
 
@@ -153,12 +153,12 @@ def test_a_damaged_line_in_the_middle_is_named(kind, tmp_path):
 def test_other_columns_are_refused(tmp_path):
     log, net = CSVLog(tmp_path / "log.csv"), network()
     fit(net, log)
-    before = Path(log.path).read_text()
+    before = Path(log.path).read_text(encoding="utf-8")
     with pytest.raises(
         ValueError, match=r"has the columns 'epoch,loss,.*this run has 'epoch,loss,seconds,f1"
     ):
         fit(net, log, metrics=["f1"])
-    assert Path(log.path).read_text() == before
+    assert Path(log.path).read_text(encoding="utf-8") == before
 
 
 def test_json_has_no_nan(tmp_path):

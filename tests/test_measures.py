@@ -171,7 +171,7 @@ def test_a_resumed_run_has_the_whole_history(until, tmp_path):
     assert resumed.metrics == whole.metrics
     assert resumed.validation_metrics == whole.validation_metrics
     assert type(resumed.metrics["confusion_matrix"][0][0][0]) is int
-    lines = (tmp_path / "log.csv").read_text().splitlines()
+    lines = (tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2", "3"]
     assert [float(line.split(",")[1]) for line in lines[1:]] == whole.loss
     with pytest.raises(CheckpointError, match=r"its run's metrics was \['f1', 'confusion_matrix'\]"):

@@ -30,6 +30,7 @@ from purecnn import (
     training,
 )
 from purecnn.callbacks import Callback
+from purecnn.crew import can_fork
 from purecnn.losses import as_loss
 from purecnn.parallel import shard_count
 from purecnn.training import Trainer
@@ -185,7 +186,7 @@ def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, batch_siz
     x, y = digits(300)  # the last batch is short for three of these
     found = []
     for forks, threads in ((True, 1), (True, 2), (True, 4), (False, 2), (False, 4)):
-        monkeypatch.setattr(training, "can_fork", lambda forks=forks: forks)
+        monkeypatch.setattr(training, "can_fork", lambda forks=forks: forks and can_fork())
         network = small(dropout=0.2)
         fresh = optimizer if isinstance(optimizer, str) else SGD(0.05)
         history = network.fit(x, y, epochs=2, batch_size=batch_size, optimizer=fresh, threads=threads)
@@ -387,7 +388,7 @@ Fails.__module__ = "purecnn.normalization"  # so that it runs in processes
 @pytest.mark.parametrize("forks", [True, False], ids=["processes", "threads"])
 @pytest.mark.parametrize("where", ["survey", "survey_back", "backward"])
 def test_a_shard_that_fails_between_meetings_says_so(monkeypatch, where, forks):
-    monkeypatch.setattr(training, "can_fork", lambda: forks)
+    monkeypatch.setattr(training, "can_fork", lambda: forks and can_fork())
     monkeypatch.setattr(Fails, "where", where)
     x, y = digits(64)
     network = Network(
@@ -405,6 +406,7 @@ def test_a_shard_that_fails_between_meetings_says_so(monkeypatch, where, forks):
     network.fit(x, y, batch_size=64, threads=2, loss="softmax_cross_entropy")
 
 
+@pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
 def test_a_shard_that_fails_in_its_worker_alone_is_told_apart(monkeypatch):
     parent = os.getpid()
     monkeypatch.setattr(

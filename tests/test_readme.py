@@ -150,6 +150,6 @@ def test_the_readme_tells_every_public_name_of_layers_losses_and_optimizers():
 
 
 def test_the_readmes_search_for_pickle_finds_nothing():
-    assert "`grep -ri pickle src` finds nothing" in (ROOT / "README.md").read_text()
-    found = [path for path in PACKAGE.rglob("*.py") if "pickle" in path.read_text().lower()]
+    assert "`grep -ri pickle src` finds nothing" in (ROOT / "README.md").read_text(encoding="utf-8")
+    found = [path for path in PACKAGE.rglob("*.py") if "pickle" in path.read_text(encoding="utf-8").lower()]
     assert found == []

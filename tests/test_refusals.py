@@ -29,8 +29,9 @@ from purecnn import (
     save,
     softmax_cross_entropy,
     train,
+    whole_files,
 )
-from purecnn.crew import Crew
+from purecnn.crew import Crew, can_fork
 from purecnn.parallel import shard_count
 from purecnn.training import Trainer
 
@@ -178,15 +179,16 @@ def test_a_file_that_can_not_be_written_is_named_as_the_user_named_it(tmp_path, 
         save(network, path)
     assert (raised.value.filename, raised.value.filename2) == (str(path), None)
 
-    def full(descriptor):
+    def full(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(whole_files, "to_disk", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*full\.safetensors'$"):
         save(network, tmp_path / "full.safetensors")
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
 def test_a_crew_that_can_not_be_had_leaves_nobody_behind(monkeypatch):
     children, fork = [], os.fork
 

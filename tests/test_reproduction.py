@@ -41,14 +41,14 @@ def changed(folder: Path, tmp_path: Path) -> Any:
     def copy(change: Any) -> Path:
         record = read_record(folder)
         change(record)
-        (tmp_path / "run.json").write_text(json.dumps(record))
+        (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
         return tmp_path
 
     return copy
 
 
 def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
-    record = json.loads((folder / "run.json").read_text())
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     data = folder.parent / "data"
     assert record["arguments"] == {
         "name": "dense",
@@ -288,8 +288,8 @@ def test_the_commit_is_that_of_the_packages_own_checkout(
     monkeypatch.setattr("purecnn.provenance.__file__", str(tmp_path / "provenance.py"))
     assert provenance.commit() is None
     git("init")
-    (tmp_path / "other").write_text("")
-    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "other").write_text("", encoding="utf-8")
+    (tmp_path / "__init__.py").write_text("", encoding="utf-8")
     git("add", "other")
     git("commit", "-m", "a")
     assert provenance.commit() is None  # somebody else's checkout
@@ -297,7 +297,7 @@ def test_the_commit_is_that_of_the_packages_own_checkout(
     git("commit", "-m", "b")
     head = git("rev-parse", "HEAD")
     assert provenance.commit() == head
-    (tmp_path / "other").write_text("changed")
+    (tmp_path / "other").write_text("changed", encoding="utf-8")
     assert provenance.commit() == f"{head}-dirty"
     monkeypatch.setenv("PATH", "")
     assert provenance.commit() is None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
 
+from purecnn import whole_files
 from purecnn.errors import FileFormatError
 from purecnn.safetensors import read_safetensors, write_safetensors
 
@@ -289,20 +290,20 @@ def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path):
     ],
 )
 def test_what_cannot_be_written_is_refused_and_leaves_the_old_file(tmp_path, tensors, metadata, error, words):
-    (tmp_path / "a").write_text("old")
+    (tmp_path / "a").write_text("old", encoding="utf-8")
     with pytest.raises(error, match=words):
         write_safetensors(tmp_path / "a", tensors, metadata)
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("a", "old")]
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("step", ["to_disk", "take_name"])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, step, error):
     def fail(*arguments):
         raise error
 
     write_safetensors(tmp_path / "a", {"x": np.ones(3)})
-    monkeypatch.setattr(os, step, fail)
+    monkeypatch.setattr(whole_files, step, fail)
     with pytest.raises(type(error)):
         write_safetensors(tmp_path / "a", {"x": np.zeros(1000)})
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -113,8 +113,8 @@ def test_logs_take_a_loss_of_ones_own(tmp_path: Path) -> None:
     found = Network([Dense(3, 1)]).fit(
         x, x[:, :1], loss=loss, loss_prime=prime, validation_data=(x, x[:, :1]), callbacks=logs
     )
-    line = json.loads((tmp_path / "log.jsonl").read_text())
-    names, values = (tmp_path / "log.csv").read_text().splitlines()
+    line = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8"))
+    names, values = (tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()
     row = dict(zip(names.split(","), map(float, values.split(",")), strict=True))
     assert line["validation_loss"] == row["validation_loss"] == found.validation_loss[0]
 
@@ -217,7 +217,7 @@ def test_a_model_is_not_measured_by_labels_of_other_classes() -> None:
 def test_a_record_without_a_result_is_refused() -> None:
     run(0, "train", "--data", "good.npz", "--epochs", "1", "--output", "out")
     path = Path("out/run.json")
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     del record["result"]
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
     assert "its result is missing" in run(2, "train", "--resume", "out")

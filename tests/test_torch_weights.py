@@ -68,7 +68,9 @@ def test_a_state_dict_of_pytorch_gives_its_outputs():
 
 def test_the_program_is_the_one_that_pytorch_ran():
     network, _ = exchange_network()
-    assert torch_code(network, "weights.safetensors") == (HERE / "torch_code.py.txt").read_text()
+    assert torch_code(network, "weights.safetensors") == (HERE / "torch_code.py.txt").read_text(
+        encoding="utf-8"
+    )
     kinds = {type(part).__name__ for layer in network for part in (layer, *layer.parts())}
     assert kinds == LAYERS.keys()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from purecnn.errors import FileFormatError
+from purecnn.whole_files import take_name, to_disk
 
 __all__ = ["unpack"]
 
@@ -46,12 +47,13 @@ def unpack(archive: Path, members: tuple[str, ...], folder: Path) -> None:
             with parts[name].open("wb") as file:
                 while piece := stream.read(1 << 20):
                     file.write(piece)
+                to_disk(file)
         if missing := sorted(set(members) - set(parts)):
             raise FileFormatError(
                 f"{archive}: holds no file {missing[0]}; {len(members)} such files are wanted"
             )
         for name, part in parts.items():
-            part.replace(folder / Path(name).name)
+            take_name(part, folder / Path(name).name)
     except FileFormatError:
         raise
     except _DAMAGE as error:

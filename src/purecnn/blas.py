@@ -1,4 +1,8 @@
-"""How many threads BLAS uses: one while this package's own threads work, then what it was before."""
+"""How many threads BLAS uses: one while this package's own threads work, then what it was before.
+
+NumPy's own wheels bring OpenBLAS (in ``numpy.libs`` on Linux and Windows, in ``.dylibs`` on macOS), those for
+newer macOS use Accelerate, conda's may use MKL, distributions build OpenBLAS of their own.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +15,49 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
-# OpenBLAS in NumPy's own wheels, with 64-bit and 32-bit integers; then as distributions build it.
+# OpenBLAS in NumPy's own wheels, with 64-bit and 32-bit integers; then as distributions build it; then MKL.
 NAMES = (
     ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
     ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
     ("openblas_get_num_threads64_", "openblas_set_num_threads64_"),
     ("openblas_get_num_threads", "openblas_set_num_threads"),
+    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
 )
 
-Control = tuple[Callable[[], int], Callable[[int], None]]
+
+class Control(NamedTuple):
+    """How to ask and tell a BLAS its thread count.
+
+    Attributes
+    ----------
+    get, put : callable
+        Ask for it; tell it.
+    each_thread : bool
+        Whether every thread has a count of its own; else it is the process's.
+    """
+
+    get: Callable[[], int]
+    put: Callable[[int], object]
+    each_thread: bool = False
+
+
+class _Held:
+    """How many blocks keep BLAS to one thread, and what it had before the first."""
+
+    users = 0
+    before = 0
+
+
+class _HeldByThread(_Held, threading.local):
+    """The same, told apart by thread."""
+
+
 _lock = threading.Lock()
-_users = 0
-_before = 0
+_everywhere, _here = _Held(), _HeldByThread()
 _control: Control | None = None
 _looked = False
 
@@ -49,18 +81,33 @@ def _find() -> Control | None:
     for library in _libraries():
         for get, put in NAMES:
             if hasattr(library, get) and hasattr(library, put):
-                return getattr(library, get), getattr(library, put)
+                return Control(getattr(library, get), getattr(library, put))
+        if hasattr(library, "BLASSetThreading") and (control := _accelerate(library)):
+            return control
     if importlib.util.find_spec("threadpoolctl") is not None:
         threadpoolctl = importlib.import_module("threadpoolctl")
         pools = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
         if pools:
             pool = pools[0]
-            return pool.get_num_threads, pool.set_num_threads
+            return Control(pool.get_num_threads, pool.set_num_threads)
     return None
 
 
+def _accelerate(library: Any) -> Control | None:
+    """Return how to tell Apple's Accelerate, from macOS 15 on: one thread or all, for the calling thread."""
+    many, one = 0, 1
+
+    def get() -> int:
+        return 1 if library.BLASGetThreading() == one else 0
+
+    def put(count: int) -> int:
+        return int(library.BLASSetThreading(one if count == 1 else many))
+
+    return None if put(get()) else Control(get, put, each_thread=True)
+
+
 def control() -> Control | None:
-    """Return the two functions that ask and tell BLAS its thread count, looked for once."""
+    """Return how to ask and tell BLAS its thread count, looked for once."""
     global _control, _looked
     with _lock:
         if not _looked:
@@ -77,14 +124,14 @@ def can_be_told() -> bool:
 def single_threaded() -> Iterator[bool]:
     """Keep BLAS to one thread inside the block, and give it back its count after the last such block.
 
-    The setting is the whole process's; blocks may nest and overlap between threads.
+    The setting is the whole process's, or the thread's (then the threads of a team say `alone`); blocks may
+    nest and overlap between threads.
 
     Yields
     ------
     bool
         False if this BLAS can't be told: then one worker runs, and the bits may differ.
     """
-    global _users, _before
     found = control()
     if found is None:
         warnings.warn(
@@ -94,20 +141,27 @@ def single_threaded() -> Iterator[bool]:
         )
         yield False
         return
-    get, put = found
+    held = _here if found.each_thread else _everywhere
     with _lock:
-        if _users == 0:
-            _before = get()
-            if _before != 1:
-                put(1)
-        _users += 1
+        if held.users == 0:
+            held.before = found.get()
+            if held.before != 1:
+                found.put(1)
+        held.users += 1
     try:
         yield True
     finally:
         with _lock:
-            _users -= 1
-            if _users == 0 and _before != 1:
-                put(_before)
+            held.users -= 1
+            if held.users == 0 and held.before != 1:
+                found.put(held.before)
+
+
+def alone() -> None:
+    """Keep BLAS to one thread in this thread, where it asks each; for one that ends within the block."""
+    found = control()
+    if found is not None and found.each_thread:
+        found.put(1)
 
 
 @contextmanager
@@ -117,7 +171,7 @@ def forking() -> Iterator[bool]:
     A process forked while another thread computes has that thread's locks, held for ever, but not the thread.
     """
     with _lock:
-        yield _users == 1
+        yield _everywhere.users == 1
 
 
 def configuration() -> str:
@@ -125,7 +179,7 @@ def configuration() -> str:
     for library in _libraries():
         for get, _ in NAMES:
             name = get.replace("get_num_threads", "get_config")
-            if hasattr(library, name):
+            if name != get and hasattr(library, name):
                 ask = getattr(library, name)
                 ask.restype = ctypes.c_char_p
                 return " ".join(ask().decode(errors="replace").split())

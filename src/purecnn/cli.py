@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Traceback (most recent call last):
     SystemExit: 0
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: Windows may lack a name
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         for module in ("click", "rich"):
             require_extra(module, "cli", "the command line")

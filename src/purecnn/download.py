@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from purecnn.errors import DownloadError
+from purecnn.whole_files import take_name, to_disk
 
 __all__ = ["download", "fits"]
 
@@ -111,9 +112,8 @@ def download(
                             f"{url}: {error}, the last of {tries} tries; nothing of it was kept"
                         ) from error
                 time.sleep(pause * 2 ** (attempt - 1))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+            to_disk(file)
+        take_name(part, path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ runs on one thread in each worker: so the bits are the same at any number of thr
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import os
 import threading
@@ -15,6 +16,7 @@ from typing import Self
 
 import numpy as np
 
+from purecnn import blas
 from purecnn.arguments import positive
 from purecnn.scratch import Array
 
@@ -118,11 +120,18 @@ class Team:
         self.threads, self._job = threads, job
         self._go = [threading.Semaphore(0) for _ in range(threads - 1)]
         self._done = threading.Semaphore(0)
+        self._taking = threading.Lock()  # a free-threaded Python's iterators may give one number twice
         self._tickets: itertools.count[int] = itertools.count()
         self._count = 0
         self._failures: list[tuple[int, BaseException]] = []
         self._workers = [
-            threading.Thread(target=self._stand, args=(worker,), name=f"purecnn-{worker}", daemon=True)
+            threading.Thread(
+                # with the caller's NumPy errstate, which is of the context
+                target=contextvars.copy_context().run,
+                args=(self._stand, worker),
+                name=f"purecnn-{worker}",
+                daemon=True,
+            )
             for worker in range(1, threads)
         ]
         for thread in self._workers:
@@ -152,14 +161,19 @@ class Team:
             raise failures[0][1]
 
     def _work(self, worker: int) -> None:
-        while (number := next(self._tickets)) < self._count and not self._failures:
+        while (number := self._take()) < self._count and not self._failures:
             try:
                 self._job(worker, number)
             except BaseException as failure:
                 self._failures.append((number, failure))
 
+    def _take(self) -> int:
+        with self._taking:
+            return next(self._tickets)
+
     def _stand(self, worker: int) -> None:
         np.setbufsize(BUFFER)  # of this thread alone
+        blas.alone()
         while True:
             self._go[worker - 1].acquire()
             if self._count == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 
 import numpy as np
 
@@ -66,7 +67,9 @@ class Prefetcher:
             self._read(rows, self._half)
         following = np.asarray(following, np.int64)
         if len(following):
-            self._coming = following.tobytes(), self._reader.submit(self._read, following, self._half ^ 1)
+            read = copy_context().run  # under the caller's errstate
+            future = self._reader.submit(read, self._read, following, self._half ^ 1)
+            self._coming = following.tobytes(), future
         start = self._half * self.size
         return np.arange(start, start + len(rows))
 

@@ -7,9 +7,23 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterable
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    FULL_SYNC = None
+else:
+    #: The call that empties the disk's own cache too, where fsync does not: macOS.
+    FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
 
 Path = str | os.PathLike[str]
+
+WINDOWS = os.name == "nt"
+#: Seconds to wait, on Windows, where somebody holds a file that is to be replaced: a scanner, an indexer.
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
@@ -50,11 +64,10 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         with open(temporary, "xb") as file:
             for part in parts:
                 file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(target):
+            to_disk(file)
+        if os.path.exists(target) and not WINDOWS:  # there the mode is one bit, against being replaced
             shutil.copymode(target, temporary)
-        os.replace(temporary, target)
+        take_name(temporary, target)
         _sync(folder)
     except BaseException as error:
         if os.path.exists(temporary):
@@ -62,6 +75,29 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         if isinstance(error, OSError):  # the temporary name, or none, says nothing to whoever chose this one
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
+
+
+def to_disk(file: IO[bytes]) -> None:
+    """Send what was written into a file to the disk."""
+    file.flush()
+    if FULL_SYNC is not None:
+        try:
+            fcntl.fcntl(file.fileno(), FULL_SYNC)
+            return
+        except OSError:  # a file system that has no such call
+            pass
+    os.fsync(file.fileno())
+
+
+def take_name(temporary: Path, path: Path) -> None:
+    """Give a whole file its name, in place of another file that has it."""
+    for pause in PAUSES if WINDOWS else ():
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(temporary, path)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -77,13 +113,13 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _short(name: str) -> str:
-    """Return what a temporary file's name has of `name`: 200 bytes, so that no file system refuses it."""
-    return os.fsdecode(os.fsencode(name)[:200])
+    """Return what a temporary file's name has of `name`: 200 bytes, in whole characters of UTF-8."""
+    return name.encode(errors="ignore")[:200].decode(errors="ignore")
 
 
 def _sync(folder: str) -> None:
     """Send a folder's entries to the disk, where a system can: else a crash could undo the renaming."""
-    if os.name != "posix":
+    if WINDOWS:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
