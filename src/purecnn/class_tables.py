@@ -98,7 +98,7 @@ def class_table(
     if len(names) not in (0, count):
         raise ValueError(f"names must be one for each of {count} classes, got {len(names)}")
 
-    def each(average: str | None) -> Any:
+    def each(average: Any) -> Any:
         return [
             metric(
                 y_true,

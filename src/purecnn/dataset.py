@@ -6,6 +6,7 @@ import threading
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from purecnn.errors import ShapeError
 from purecnn.samples import as_array
@@ -62,6 +63,10 @@ class Dataset(Protocol):
         ...
 
 
+#: What is trained on and asked about: samples first.
+Data = npt.ArrayLike | Dataset
+
+
 class Subset:
     """Some samples of a data set or an array, as a data set of their own; nothing is copied.
 
@@ -80,7 +85,7 @@ class Subset:
     array([20])
     """
 
-    def __init__(self, x: Any, rows: Any, labels: Any = None) -> None:
+    def __init__(self, x: Any, rows: npt.ArrayLike, labels: npt.ArrayLike | None = None) -> None:
         self.x, self.rows = x, np.asarray(rows)
         self.labels = np.asarray(x.labels)[self.rows] if labels is None else labels
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from purecnn import mnist
 from purecnn.errors import FileFormatError
-from purecnn.idx import Samples, load_folder
+from purecnn.idx import Images, load_folder
 from purecnn.sources import SOURCES, Source
 
 __all__ = ["NAMES", "Sets", "cache_folder", "fetch", "load"]
@@ -33,12 +33,12 @@ class Sets:
         What was decided on the way, such as what was skipped.
     """
 
-    train: Samples
-    test: Samples
+    train: Images
+    test: Images
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def __iter__(self) -> Iterator[Samples]:
+    def __iter__(self) -> Iterator[Images]:
         return iter((self.train, self.test))
 
 
@@ -196,7 +196,7 @@ def transfer(name: str, size: int) -> AbstractContextManager[Any]:
     return transfer_bar(name, size)
 
 
-def read_files(folder: Path, source: Source) -> tuple[Samples, Samples]:
+def read_files(folder: Path, source: Source) -> tuple[Images, Images]:
     """Read four IDX files; turn EMNIST's images, and count its letters from 0."""
     train, test = load_folder(folder, source.prefix)
     if not source.prefix:
@@ -207,7 +207,7 @@ def read_files(folder: Path, source: Source) -> tuple[Samples, Samples]:
     return (turned[0], y - first), (turned[1], y_test - first)
 
 
-def read_cifar(folder: Path, source: Source) -> tuple[Samples, Samples]:
+def read_cifar(folder: Path, source: Source) -> tuple[Images, Images]:
     """Read CIFAR-10's binary files: a byte for the label, then 1024 each for red, green and blue."""
     if (folder / "cifar-10-batches-bin").is_dir():
         folder = folder / "cifar-10-batches-bin"

@@ -21,7 +21,9 @@ from purecnn.errors import FileFormatError
 
 __all__ = ["load_folder", "read_idx"]
 
+#: Samples and their labels; those of a folder are images of bytes.
 Samples: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
+Images: TypeAlias = tuple[NDArray[np.uint8], NDArray[Any]]
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_AXES = 64  # what NumPy 2 can hold
@@ -152,7 +154,7 @@ def _read_header(stream: BufferedIOBase, count: int, path: Path) -> bytes:
     return data
 
 
-def load_folder(folder: str | PathLike[str], prefix: str = "") -> tuple[Samples, Samples]:
+def load_folder(folder: str | PathLike[str], prefix: str = "") -> tuple[Images, Images]:
     """Load a data set of four IDX files: training and test images, and their labels.
 
     The files are known by their names, gzipped or not: ``*train-images*idx3*``, ``*train-labels*idx1*``,
@@ -224,7 +226,7 @@ def _find(folder: Path, patterns: tuple[str, ...], prefix: str) -> Path:
     return matches.pop()
 
 
-def _read_pair(images_path: Path, labels_path: Path) -> Samples:
+def _read_pair(images_path: Path, labels_path: Path) -> Images:
     x, y = read_idx(images_path), read_idx(labels_path)
     if x.ndim != 3 or x.dtype != np.uint8 or x.size == 0:
         raise FileFormatError(

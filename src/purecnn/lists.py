@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy.typing as npt
 
 from purecnn.arguments import within
 from purecnn.callbacks import History, PrintEpochs
+from purecnn.dataset import Data
 from purecnn.layer import Layer
 from purecnn.loss import LossFunction, LossPrime
 from purecnn.network import Network
 from purecnn.optimizers import SGD
 from purecnn.parameters import as_layers
 from purecnn.scratch import Array
+
+Options = ParamSpec("Options")
+Found = TypeVar("Found")
 
 
 def as_network(network: Network | Sequence[Layer], dtype: npt.DTypeLike | None = None) -> Network:
@@ -38,8 +42,8 @@ def train(
     network: Network | Sequence[Layer],
     loss: LossFunction,
     loss_prime: LossPrime,
-    x_train: Any,
-    y_train: Any,
+    x_train: Data,
+    y_train: npt.ArrayLike,
     epochs: int = 1000,
     learning_rate: float = 0.01,
     verbose: bool = True,
@@ -93,12 +97,22 @@ class PrintError(PrintEpochs):
         print(f"{epoch}/{self.epochs}, error={history.loss[-1]}", flush=True)
 
 
-def fit(network: Network | Sequence[Layer], x: Any, y: Any, **options: Any) -> History:
+def _typed_as(
+    _method: Callable[Concatenate[Network, Options], Found],
+) -> Callable[[Any], Callable[Concatenate[Network | Sequence[Layer], Options], Found]]:
+    """Return a decorator that gives a function the types of a method, a list of layers allowed too."""
+    return lambda function: function
+
+
+@_typed_as(Network.fit)
+def fit(
+    network: Network | Sequence[Layer], x: Data, y: npt.ArrayLike | None = None, **options: Any
+) -> History:
     """Train a network or a list of layers by mini-batches: see `Network.fit`."""
     return as_network(network).fit(x, y, **options)
 
 
-def predict(network: Network | Sequence[Layer], x: Any, *, threads: int | None = None) -> Array:
+def predict(network: Network | Sequence[Layer], x: Data, *, threads: int | None = None) -> Array:
     """Return the outputs of a network or a list of layers: see `Network.predict`.
 
     Examples

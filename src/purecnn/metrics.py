@@ -14,7 +14,8 @@ shape and kind                         taken as
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,10 @@ from purecnn.labels import (
 )
 from purecnn.scratch import Array
 
+Average = Literal["macro", "micro", "weighted", "binary"]
 #: How one number comes of a number for each class.
-AVERAGES = ("macro", "micro", "weighted", "binary", None)
+AVERAGES = (*get_args(Average), None)
+Like = TypeVar("Like")
 
 
 def accuracy(
@@ -177,6 +180,35 @@ def _of_classes(
     return float(_ratio((found * share)[counted].sum(), share[counted].sum(), np.nan))
 
 
+def _typed_as(_model: Like) -> Callable[[Any], Like]:
+    """Return a decorator that gives a function the types of another one, of each way to call it."""
+    return lambda function: function
+
+
+@overload
+def precision(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    average: Average = "macro",
+    classes: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    zero_division: float = 0.0,
+) -> float: ...
+
+
+@overload
+def precision(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    average: None,
+    classes: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    zero_division: float = 0.0,
+) -> npt.NDArray[np.float64]: ...
+
+
 def precision(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -219,6 +251,7 @@ def precision(
     return _of_classes("precision", y_true, y_pred, average, classes, sample_weight, zero_division)
 
 
+@_typed_as(precision)
 def recall(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -240,6 +273,7 @@ def recall(
     return _of_classes("recall", y_true, y_pred, average, classes, sample_weight, zero_division)
 
 
+@_typed_as(precision)
 def f1(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,

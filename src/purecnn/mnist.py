@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from purecnn.arguments import is_integer, positive
 from purecnn.errors import ShapeError
-from purecnn.idx import Samples, load_folder
+from purecnn.idx import Images, load_folder
 
 __all__ = ["load_data", "preprocess_data"]
 
 
-def load_data(folder: str | PathLike[str] | None = None) -> tuple[Samples, Samples]:
+def load_data(folder: str | PathLike[str] | None = None) -> tuple[Images, Images]:
     """Load MNIST from the package, or another data set of the same format from a folder.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from purecnn import blas
 from purecnn.arguments import as_pair, positive
 from purecnn.augmentation import Augmentation, as_augmentation
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
-from purecnn.dataset import Dataset, Rows, Subset, labels_of
+from purecnn.dataset import Data, Dataset, Rows, Subset, labels_of
 from purecnn.fitting import Fit
 from purecnn.layer import Layer, Shape
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
@@ -155,8 +155,8 @@ class Network(FlatParameters):
 
     def fit(
         self,
-        x: Any,
-        y: Any = None,
+        x: Data,
+        y: npt.ArrayLike | None = None,
         *,
         epochs: int = 1,
         batch_size: int = 128,
@@ -164,7 +164,7 @@ class Network(FlatParameters):
         loss_prime: LossPrime | None = None,
         optimizer: str | Optimizer = "adam",
         learning_rate: float | None = None,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Data, npt.ArrayLike] | None = None,
         validation_split: float | None = None,
         augmentation: Augmentation | None = None,
         metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
@@ -172,7 +172,7 @@ class Network(FlatParameters):
         threads: int | None = None,
         callbacks: Sequence[Callback | Callable[[Fit], Any]] = (),
         verbose: bool = False,
-        sample_weight: Any = None,
+        sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -329,7 +329,7 @@ class Network(FlatParameters):
 
     # Use --------------------------------------------------------------------------------------------------
 
-    def predict(self, x: Any, *, threads: int | None = None) -> Array:
+    def predict(self, x: Data, *, threads: int | None = None) -> Array:
         """Return the network's outputs.
 
         Parameters
@@ -375,15 +375,39 @@ class Network(FlatParameters):
                     team.run(len(starts))
         return found
 
+    @overload
     def evaluate(
         self,
-        x: Any,
-        y: Any = None,
+        x: Data,
+        y: npt.ArrayLike | None = None,
+        *,
+        loss: str | Loss | LossFunction | None = None,
+        metrics: tuple[()] = (),
+        threads: int | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> dict[str, float]: ...
+
+    @overload
+    def evaluate(
+        self,
+        x: Data,
+        y: npt.ArrayLike | None = None,
+        *,
+        loss: str | Loss | LossFunction | None = None,
+        metrics: Sequence[str | Metric] | Mapping[str, str | Metric],
+        threads: int | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> dict[str, Any]: ...
+
+    def evaluate(
+        self,
+        x: Data,
+        y: npt.ArrayLike | None = None,
         *,
         loss: str | Loss | LossFunction | None = None,
         metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         threads: int | None = None,
-        sample_weight: Any = None,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, Any]:
         """Return the mean loss, the accuracy and other metrics on samples with known answers.
 

@@ -127,8 +127,8 @@ class Optimizer(ABC):
         gradient += part
 
     @abstractmethod
-    def change(self, parameters: Array, gradient: Array, *state: Array) -> None:
-        """Change one block of parameters and state; `gradient` may be overwritten."""
+    def change(self, parameters: Array, gradient: Array, *state: Any) -> None:
+        """Change one block of parameters, and of each array in `states`; `gradient` may be overwritten."""
 
     def numbers(self) -> list[str]:
         """Return the names of the numbers that an update depends on besides its step's."""
