@@ -224,8 +224,8 @@ def main() -> None:
         about["versions"] |= {key: packages[key] for key in NAMED if key in packages}
     rows = [HEADINGS, "|" + " --- |" * (HEADINGS.count("|") - 1)]
     rows += [line(figures[name], nothing) for name in names]
-    others = f"Others took {100 * statistics.median(figures['others']['share']):.0f} % of the cores."
-    text = "\n".join([*rows, "", f"{heading(about, 'benchmarks.footprint')} {others}"])
+    others = f"others took {100 * statistics.median(figures['others']['share']):.0f} % of the cores."
+    text = "\n".join([*rows, "", f"{heading(about, 'benchmarks.footprint')}; {others}"])
     print(text)
     path = ROOT / "benchmarks" / "results" / f"{about['date']}-{about['commit']}-footprint.json"
     path.write_text(json.dumps({**about, "footprint": figures}, indent=1) + "\n", encoding="utf-8")

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import purecnn
+
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(purecnn.__file__).parent  # which may be an installed one (`make test-wheel`)
 COURSE = ROOT / "docs" / "course"
 LINK = re.compile(r"\[`([^`]+)`\]\(\.\./\.\./src/purecnn/(\w+)\.py\)")
 
@@ -31,7 +34,7 @@ def squeezed(text):
 @functools.cache
 def definitions(module):
     """Return the source of each function and class of a module, by its name inside the module."""
-    text = (ROOT / "src" / "purecnn" / f"{module}.py").read_text(encoding="utf-8")
+    text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
     found = {}
 
     def collect(body, prefix):

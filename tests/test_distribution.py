@@ -2,7 +2,9 @@
 
 import email
 import hashlib
+import json
 import re
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -158,8 +160,45 @@ def test_the_continuous_integration_runs_what_the_documents_name():
             assert command in documents
 
 
+def test_the_readme_tells_every_extra_and_what_it_brings():
+    told = metadata.distribution("purecnn").metadata
+    extras = set(told.get_all("Provides-Extra")) - {"docs", "test", "dev"}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("| extra |") :].split("\n\n")[0]
+    rows = {
+        row[0].strip("`"): row[2].lower()
+        for row in re.findall(r"^\| (.+?) \| (.+?) \| (.*?) ?\|$", table, re.M)
+    }
+    assert rows.keys() - {"extra"} == extras
+    for line in told.get_all("Requires-Dist"):
+        name, extra = re.match(r"[\w-]+", line)[0], re.search(r"extra == .(\w+)", line)
+        if extra is not None and extra[1] in extras - {"all"}:
+            assert name.lower() in rows[extra[1]], line
+
+
+def test_the_readmes_sizes_are_those_that_were_measured():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("<!-- footprint: begin -->") : text.index("<!-- footprint: end -->")]
+    date, commit = re.search(r"^([\d-]+), commit (\S+);", table, re.MULTILINE).groups()
+    path = ROOT / "benchmarks" / "results" / f"{date}-{commit}-footprint.json"
+    figures = json.loads(path.read_text(encoding="utf-8"))["footprint"]
+    bare = statistics.median(figures.pop("python -c pass")["seconds"])
+    figures.pop("others")
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    assert len(rows) == 2 + len(figures)
+    for row, found in zip(rows[2:], figures.values(), strict=True):
+        loading, first = (statistics.median(found[key]) for key in ("import", "first"))
+        assert row[0] == found["title"]
+        assert float(row[1].removesuffix(" MB").replace(",", "")) == pytest.approx(found["megabytes"], 0.01)
+        assert row[2] == str(len(found["packages"]))
+        assert row[3:5] == [f"{loading - bare:.2f} s", f"{first:.2f} s"]
+    assert set(figures["purecnn"]["packages"]) == {"numpy", "purecnn"}
+
+
 def test_every_python_that_is_told_of_is_tried():
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
-    told = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
+    told = re.findall(
+        r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    )
     tried = re.findall(r"python: \[(.*)\]", text)[0].replace('"', "").split(", ")
     assert [python for python in tried if not python.endswith("t")] == told
