@@ -23,7 +23,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,9 @@ campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume
 
 campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many pass into docs/onnx.md
 	$(VENV)/bin/python -m campaigns.onnx_conformance --write
+
+campaign-fuzz: $(DEV_STAMP) ## hand 10,000 hostile files of each format to its reader
+	$(VENV)/bin/python -m campaigns.fuzz --output campaigns/results
 
 fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py

@@ -1,5 +1,6 @@
 """Data sets by name: from a folder, a cache, a server on this machine; and archives that attack."""
 
+import errno
 import functools
 import gzip
 import hashlib
@@ -7,10 +8,12 @@ import io
 import sys
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -402,3 +405,95 @@ def test_damaged_archives_are_refused_and_leave_no_part(ending: str, damage: str
         unpack(archive, ("a.bin",), tmp_path)
     assert str(caught.value).startswith(f"{archive}: ")
     assert [path.name for path in tmp_path.iterdir()] == [archive.name]
+
+
+def changed_header(data: bytes, place: int, value: bytes) -> bytes:
+    """Return a packed tar archive whose first header has other bytes, and the sum of these."""
+    body = bytearray(gzip.decompress(data))
+    body[place : place + len(value)] = value
+    body[148:156] = b" " * 8
+    body[148:156] = b"%06o\0 " % sum(body[:512])
+    return gzip.compress(bytes(body))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (124, b"\x80" + (2**80).to_bytes(11, "big")),  # a file to be skipped for longer than anybody lives
+        (124, b"\xff" * 12),  # a negative size: the next header is the one before
+        (124, b"%011o\0" % (4 << 30)),
+    ],
+)
+@pytest.mark.parametrize("kind", [b"0", b"L", b"x", b"g", b"S"])
+def test_a_tar_archive_that_lies_about_its_sizes(
+    kind: bytes, place: int, value: bytes, tmp_path: Path
+) -> None:
+    data = changed_header(tar_of({"other.bin": b"1" * 100, "a.bin": b"2"}), place, value)
+    (tmp_path / "archive.tar.gz").write_bytes(changed_header(data, 156, kind))
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"archive\.tar\.gz: "):
+        unpack(tmp_path / "archive.tar.gz", ("a.bin",), tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert [path.name for path in tmp_path.iterdir()] == ["archive.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (8, b"\1", "is damaged .*password"),
+        (42, b"\xff\xff\xff\xf0", "is damaged"),
+        (10, b"\x5d", "by another way than deflate"),
+    ],
+)
+def test_a_zip_archive_that_lies_in_its_directory(
+    place: int, value: bytes, words: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as held:
+        held.writestr("a.bin", b"1" * 100)
+    data = archive.read_bytes()
+    at = data.rindex(b"PK\1\2") + place
+    archive.write_bytes(data[:at] + value + data[at + len(value) :])
+    with pytest.raises(FileFormatError, match=words):
+        unpack(archive, ("a.bin",), tmp_path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_packs_zeros_without_end_is_refused(method: int, tmp_path: Path) -> None:
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w", method) as held:
+        held.writestr("a.bin", bytes(10_000_000))
+    with pytest.raises(FileFormatError, match=r"packs 'a\.bin' by another way than deflate"):
+        unpack(archive, ("a.bin",), tmp_path)
+
+
+def test_members_that_share_their_bytes_fill_no_disk(tmp_path: Path) -> None:
+    """Two members of one deflate stream, each as large as a stream of that size can be, are a bomb."""
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as held:
+        held.writestr("a.bin", bytes(3_000_000))
+    data = archive.read_bytes()
+    body, entry, end = data[: data.index(b"PK\1\2")], data[data.index(b"PK\1\2") : -22], data[-22:]
+    many = b"".join(entry.replace(b"a.bin", b"%c.bin" % letter) for letter in range(97, 107))
+    end = end[:8] + bytes([10, 0, 10, 0]) + len(many).to_bytes(4, "little") + end[16:]
+    archive.write_bytes(body + many + end)
+    with pytest.raises(FileFormatError):
+        unpack(archive, tuple(f"{chr(letter)}.bin" for letter in range(97, 107)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["archive.zip"]
+
+
+def test_a_disk_that_is_full_is_not_the_archive_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "archive.tar.gz").write_bytes(tar_of({"a.bin": b"1"}))
+
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, mode: Full() if "w" in mode else opened(path, mode))
+    with pytest.raises(OSError, match="No space left") as caught:
+        unpack(tmp_path / "archive.tar.gz", ("a.bin",), tmp_path)
+    assert not isinstance(caught.value, FileFormatError)

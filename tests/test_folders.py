@@ -169,6 +169,18 @@ def test_damaged_pictures_are_skipped_and_named(folder: Path) -> None:
         ImageFolder(folder, on_error="skip")
 
 
+def test_links_that_lead_nowhere_are_damaged_pictures(folder: Path) -> None:
+    (folder / "Bee" / "gone.png").symlink_to("nowhere.png")
+    (folder / "Bee" / "round.png").symlink_to("round.png")
+    with pytest.raises(
+        FileFormatError, match=r"gone\.png: is a link that leads nowhere; a picture is wanted"
+    ):
+        ImageFolder(folder)
+    with pytest.warns(UserWarning, match=r"^skipped 2 of \d+ files: .*gone\.png.*round\.png"):
+        held = ImageFolder(folder, on_error="skip")
+    assert held.load()[0].shape[0] == len(held)
+
+
 def test_a_file_of_another_type_or_a_folder_in_a_class_is_refused(folder: Path) -> None:
     (folder / "ant" / "notes.txt").write_text("notes", encoding="utf-8")
     with pytest.raises(

@@ -105,6 +105,11 @@ class Evil:
         ),
         ({"x": npy("{'descr': __import__('os')}", b""), "y": saved(Y)}, "is no .npz file, or a damaged one"),
         ({"x": b"\x93NUMPY\1\0", "y": saved(Y)}, "is no .npz file, or a damaged one"),
+        ({"x": npy("(" * 50, b""), "y": saved(Y)}, "is no .npz file, or a damaged one"),
+        (
+            {"x": npy("{'descr': (), 'fortran_order': False, 'shape': (2,), }\n", b"12"), "y": saved(Y)},
+            "damaged one",
+        ),
         ({"x": b"plain words", "y": saved(Y)}, "is no .npz file, or a damaged one"),
     ],
 )
@@ -161,3 +166,52 @@ def test_a_stream_shorter_than_its_directory_says(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(FileFormatError, match=r"x ends after 400 of 500 bytes|damaged"):
         read_npz(path)
+
+
+def in_directory(data: bytes, place: int, value: bytes) -> bytes:
+    """Change the last entry of a zip archive's directory."""
+    at = data.rindex(b"PK\1\2") + place
+    return data[:at] + value + data[at + len(value) :]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (8, b"\1"),  # a password is wanted
+        (42, b"\xff\xff\xff\xf0"),  # it begins behind the end
+        (10, b"\x5d"),  # packed in a way that nobody knows
+    ],
+)
+def test_a_directory_that_lies_is_one_sentence(place: int, value: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.npz", x=saved(X), y=saved(Y))
+    path.write_bytes(in_directory(path.read_bytes(), place, value))
+    with pytest.raises(FileFormatError) as caught:
+        read_npz(path)
+    assert str(caught.value).startswith(f"{path}: is no .npz file, or a damaged one (")
+
+
+def test_a_packed_size_beyond_the_file_justifies_no_memory(tmp_path: Path) -> None:
+    """An array of 2 GB whose directory says that it is packed into 2 GB, of a file of a few hundred bytes."""
+    size = 2_000_000_000
+    header = npy(HEADER.format("|u1", f"({size},)"), b"")
+    path = write(tmp_path / "a.npz", y=saved(Y), x=header + bytes(1000))
+    stated = (size + len(header)).to_bytes(4, "little")
+    path.write_bytes(in_directory(path.read_bytes(), 20, stated + stated))
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"x claims 2000000000 bytes|damaged one"):
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_many_names_make_no_long_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.npz", **{f"array{n}": b"" for n in range(1000)})
+    with pytest.raises(FileFormatError, match="holds array0, array1, ") as caught:
+        read_npz(path)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").mkdir()
+    with pytest.raises(FileFormatError, match="is not a regular file"):
+        read_npz(tmp_path / "a.npz")

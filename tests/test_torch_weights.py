@@ -175,3 +175,10 @@ def test_the_command_turns_files(tmp_path):
     found = run(purecnn, ["convert", ours, ours])
     assert found.exit_code == 2
     assert "another file" in found.output
+
+
+def test_a_file_that_holds_integers_is_refused_as_a_file(tmp_path):
+    path = tmp_path / "a.safetensors"
+    write_safetensors(path, {"a.weight": np.ones((1, 2), np.float32), "a.bias": np.ones(1, np.int64)})
+    with pytest.raises(FileFormatError, match=r"a\.safetensors: 'a\.bias' holds int64, wanted floats"):
+        load_state_dict(Network([Dense(2, 1)]), path)

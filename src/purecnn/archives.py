@@ -6,25 +6,23 @@ import gzip
 import os
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from purecnn.damage import refused
 from purecnn.errors import FileFormatError
 from purecnn.whole_files import take_name, to_disk
 
 __all__ = ["unpack"]
 
-_DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zlib.error,
-    EOFError,
-    ValueError,
-    NotImplementedError,  # a way of packing that Python does not know
-)
+#: No deflate stream grows by more than this.
+MAX_RATIO = 1032
+#: Bytes of a header in a tar archive that holds a long name; and how many files an archive may hold.
+MAX_HEADER, MAX_FILES = 1 << 20, 100_000
+PIECE = 1 << 20
+
+Pieces = Iterator[bytes]
 
 
 def unpack(archive: Path, members: tuple[str, ...], folder: Path) -> None:
@@ -36,16 +34,24 @@ def unpack(archive: Path, members: tuple[str, ...], folder: Path) -> None:
     Raises
     ------
     FileFormatError
-        If the archive is damaged, or a member is missing.
+        If the archive is damaged, packed in a way that no data set is, or a member is missing.
+    OSError
+        If it can't be opened, or a member can't be written.
     """
     parts: dict[str, Path] = {}
+    room = MAX_RATIO * archive.stat().st_size
     try:
-        for name, stream in _regular_files(archive):
+        for name, pieces in _regular_files(archive):
             if name not in members or name in parts:
                 continue
             parts[name] = folder / f".{Path(name).name}.{os.getpid()}.part"
             with parts[name].open("wb") as file:
-                while piece := stream.read(1 << 20):
+                for piece in pieces:
+                    room -= len(piece)
+                    if room < 0:
+                        raise FileFormatError(
+                            f"{archive}: {name} is {MAX_RATIO} times as large as the archive"
+                        )
                     file.write(piece)
                 to_disk(file)
         if missing := sorted(set(members) - set(parts)):
@@ -54,28 +60,65 @@ def unpack(archive: Path, members: tuple[str, ...], folder: Path) -> None:
             )
         for name, part in parts.items():
             take_name(part, folder / Path(name).name)
-    except FileFormatError:
-        raise
-    except _DAMAGE as error:
-        raise FileFormatError(f"{archive}: is damaged ({error or type(error).__name__})") from error
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
 
 
-def _regular_files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as held:
-            for info in held.infolist():
-                if not info.is_dir():
-                    with held.open(info) as stream:
-                        yield info.filename, stream
-        return
+def _regular_files(archive: Path) -> Iterator[tuple[str, Pieces]]:
+    """Yield the files of an archive; errors of writing do not come in here."""
+    with refused(f"{archive}: is damaged"):
+        if archive.suffix == ".zip":
+            yield from _zipped(archive)
+        else:
+            yield from _tarred(archive)
+
+
+def _zipped(archive: Path) -> Iterator[tuple[str, Pieces]]:
+    with zipfile.ZipFile(archive) as held:
+        for info in held.infolist():
+            if info.is_dir():
+                continue
+            # the other ways shrink zeros by ten thousands
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise FileFormatError(f"{archive}: packs {info.filename!r:.100} by another way than deflate")
+            with held.open(info) as stream:
+                yield info.filename, _pieces(stream, archive)
+
+
+def _tarred(archive: Path) -> Iterator[tuple[str, Pieces]]:
     with gzip.open(archive) as whole:
-        with tarfile.open(fileobj=whole, mode="r|") as tar:
-            for member in tar:
+        forward: Any = _Forward(whole)
+        with tarfile.open(fileobj=forward, mode="r:") as opened:
+            tar: Any = opened
+            reached = -1
+            for number, member in enumerate(tar):
+                # a size may be negative, and the next header then one that was read before
+                if member.offset <= reached or member.size < 0 or number >= MAX_FILES:
+                    raise FileFormatError(f"{archive}: its headers never end, wanted at most {MAX_FILES}")
+                reached = member.offset
+                tar.members = []  # which would keep what is passed over in memory
                 content = tar.extractfile(member) if member.isreg() else None
                 if content is not None:
-                    yield member.name, content
-        while whole.read(1 << 20):
+                    yield member.name, _pieces(content, archive)
+        while whole.read(PIECE):
             pass  # to the checksum at the end
+
+
+def _pieces(stream: IO[bytes], archive: Path) -> Pieces:
+    with refused(f"{archive}: is damaged"):
+        while piece := stream.read(PIECE):
+            yield piece
+
+
+class _Forward:
+    """A stream for `tarfile`, which takes a header's word for its length: here no read is long."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self.stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes, wanted at most {MAX_HEADER}")
+        return self.stream.read(size)

@@ -142,10 +142,12 @@ class ImageFolder:
         for path in sorted(place.iterdir()):
             if path.name.startswith("."):
                 continue
-            if path.suffix.lower() in SUFFIXES and not path.is_dir():
+            words = f"{path}: is no picture by its name; one that ends in {', '.join(SUFFIXES)} is wanted"
+            if path.is_symlink() and not path.exists():
+                words = f"{path}: is a link that leads nowhere; a picture is wanted"
+            elif path.suffix.lower() in SUFFIXES and not path.is_dir():
                 found.append(path)
                 continue
-            words = f"{path}: is no picture by its name; one that ends in {', '.join(SUFFIXES)} is wanted"
             if self.on_error == "raise":
                 raise FileFormatError(words)
             self.skipped.append(words)

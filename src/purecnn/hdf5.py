@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any
 
 import numpy as np
 
-from purecnn.errors import FileFormatError, PureCNNError, require_extra
+from purecnn.damage import refused
+from purecnn.errors import FileFormatError, require_extra
 from purecnn.layer import Shape
 from purecnn.scratch import Array
 
@@ -19,17 +20,9 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_NAMES, MAX_VISITS = 10_000, 50_000
 
 
-@contextmanager
-def readable() -> Iterator[None]:
+def readable() -> AbstractContextManager[None]:
     """Turn whatever h5py raises at a damaged file into this package's exception."""
-    try:
-        yield
-    except (PureCNNError, MemoryError):
-        raise
-    except Exception as error:  # h5py hands on errors of many kinds
-        raise FileFormatError(
-            f"is damaged, wanted an HDF5 file ({error or type(error).__name__!s:.200})"
-        ) from None
+    return refused("is damaged, wanted an HDF5 file")
 
 
 @contextmanager

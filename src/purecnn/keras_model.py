@@ -128,7 +128,7 @@ def load_keras(path: Path) -> Network:
             raise
         # What layers say about their arguments comes in these.
         except (ArithmeticError, TypeError, ValueError) as error:
-            raise FileFormatError(f"the model in it can't be built here: {error}") from None
+            raise FileFormatError(f"the model in it can't be built here: {error!s:.500}") from None
 
 
 def read(path: Path) -> Network:
@@ -343,7 +343,7 @@ def build(layers: Iterator[Entry], version: str) -> Built:
                 if entry.config.get("trainable") is False:
                     layer.trainable = False
         except (ArithmeticError, TypeError, ValueError) as error:
-            raise FileFormatError(f"{entry.label} {error}") from None
+            raise FileFormatError(f"{entry.label} {error!s:.500}") from None
         built.layers += translated.layers
         if translated.variables:
             built.sources.append((entry, translated))

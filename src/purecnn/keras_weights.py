@@ -6,13 +6,13 @@ import io
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
 
+from purecnn.damage import refused
 from purecnn.errors import FileFormatError
 from purecnn.hdf5 import MAGIC, Group, Variable, opened
 from purecnn.keras_layouts import MISSING, Part, parts
@@ -162,29 +162,20 @@ def member(file: IO[bytes], name: str) -> bytes:
     FileFormatError
         If there is none, it is damaged, or much larger than packed.
     """
-    try:
-        with zipfile.ZipFile(file) as archive:
-            if name not in archive.namelist():
-                raise FileFormatError(f"holds no {name}; a model that Keras 3 saved in one file is wanted")
-            info = archive.getinfo(name)
-            limit = MAX_RATIO * min(info.compress_size, file.seek(0, 2)) + FREE_BYTES
-            if info.file_size > limit:
-                raise FileFormatError(
-                    f"{name} grows from {info.compress_size} bytes to {info.file_size}; at most {limit} "
-                    f"is wanted"
-                )
-            with archive.open(info) as stream:
-                found = stream.read(limit + 1)
-            if len(found) != info.file_size:
-                raise FileFormatError(f"{name} has {len(found)} bytes, wanted {info.file_size} as it states")
-            return found
-    except FileFormatError:
-        raise
-    # NotImplementedError: a way of packing that Python does not know; RuntimeError: a password
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise FileFormatError(
-            f"is damaged, wanted a .keras file ({error or type(error).__name__!s:.200})"
-        ) from None
+    with refused("is damaged, wanted a .keras file"), zipfile.ZipFile(file) as archive:
+        if name not in archive.namelist():
+            raise FileFormatError(f"holds no {name}; a model that Keras 3 saved in one file is wanted")
+        info = archive.getinfo(name)
+        limit = MAX_RATIO * min(info.compress_size, file.seek(0, 2)) + FREE_BYTES
+        if info.file_size > limit:
+            raise FileFormatError(
+                f"{name} grows from {info.compress_size} bytes to {info.file_size}; at most {limit} is wanted"
+            )
+        with archive.open(info) as stream:
+            found = stream.read(limit + 1)
+        if len(found) != info.file_size:
+            raise FileFormatError(f"{name} has {len(found)} bytes, wanted {info.file_size} as it states")
+        return found
 
 
 def groups_of(root: Group, places: Sequence[Part]) -> tuple[dict[str, Variables], bool]:

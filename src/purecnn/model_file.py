@@ -161,7 +161,9 @@ def load_with_state(path: str | os.PathLike[str]) -> tuple[Network, str, dict[st
         raise FileFormatError(f"{os.fspath(path)}: {error}") from None
     # What layers say about their arguments comes in these.
     except (ArithmeticError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{os.fspath(path)}: the network in it can't be built: {error}") from None
+        raise FileFormatError(
+            f"{os.fspath(path)}: the network in it can't be built: {error!s:.500}"
+        ) from None
 
 
 def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
@@ -233,7 +235,7 @@ def build_layer(place: int, entry: Any, depth: int = 0) -> Layer:
     try:
         layer = kind(**given)
     except (ArithmeticError, TypeError, ValueError) as error:
-        raise FileFormatError(f"layer {place}: {error}") from None
+        raise FileFormatError(f"layer {place}: {error!s:.500}") from None
     if not trainable:  # a layer made of layers would set it in all of them, also in those that are frozen
         layer.trainable = False
     return layer

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from purecnn.damage import refused
 from purecnn.errors import FileFormatError
 from purecnn.idx import Samples
 from purecnn.scratch import Array
@@ -55,20 +55,18 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Samples, Samples | None]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file; an .npz file with {_WANTED} is wanted")
-    try:
-        with zipfile.ZipFile(path) as held:
-            infos = {info.filename.removesuffix(".npy"): info for info in held.infolist()}
-            names = ["x", "y", *(name for name in ("x_test", "y_test") if name in infos)]
-            if len(names) == 3 or not infos.keys() >= set(names):
-                raise FileFormatError(f"{path}: holds {', '.join(infos) or 'no array'}; {_WANTED} are wanted")
-            arrays = []
-            for name in names:
-                with held.open(infos[name]) as stream:
-                    arrays.append(_read(stream, infos[name], f"{path}: {name}"))
-    except FileFormatError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise FileFormatError(f"{path}: is no .npz file, or a damaged one ({error})") from error
+    if not path.is_file():
+        raise FileFormatError(f"{path}: is not a regular file; an .npz file with {_WANTED} is wanted")
+    with refused(f"{path}: is no .npz file, or a damaged one"), zipfile.ZipFile(path) as held:
+        infos = {info.filename.removesuffix(".npy"): info for info in held.infolist()}
+        names = ["x", "y", *(name for name in ("x_test", "y_test") if name in infos)]
+        if len(names) == 3 or not infos.keys() >= set(names):
+            listed = f"{', '.join(infos) or 'no array':.200}"
+            raise FileFormatError(f"{path}: holds {listed}; {_WANTED} are wanted")
+        size, arrays = path.stat().st_size, []
+        for name in names:
+            with held.open(infos[name]) as stream:
+                arrays.append(_read(stream, infos[name], size, f"{path}: {name}"))
     pairs = list(zip(arrays[::2], arrays[1::2], strict=True))
     for (x, y), names_of in zip(pairs, ("x and y", "x_test and y_test"), strict=False):
         if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
@@ -79,8 +77,8 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Samples, Samples | None]:
     return pairs[0], pairs[1] if len(pairs) > 1 else None
 
 
-def _read(stream: IO[bytes], info: zipfile.ZipInfo, where: str) -> Array:
-    """Read one array, if its header claims just what its part of the file holds."""
+def _read(stream: IO[bytes], info: zipfile.ZipInfo, size: int, where: str) -> Array:
+    """Read one array, if its header claims just what its part of a file of so many bytes holds."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -90,10 +88,11 @@ def _read(stream: IO[bytes], info: zipfile.ZipInfo, where: str) -> Array:
         raise FileFormatError(f"{where} is of dtype {dtype}; an array of real numbers is wanted")
     claimed, held = math.prod(shape) * dtype.itemsize, info.file_size - stream.tell()
     # no deflate stream grows by more than 1032
-    if claimed != held or held > 1032 * info.compress_size + 1024:
+    packed = min(info.compress_size, size)
+    if claimed != held or held > 1032 * packed + 1024:
         raise FileFormatError(
-            f"{where} claims {claimed} bytes of data for shape {shape}, "
-            f"and its part of the file holds {held}, packed into {info.compress_size}"
+            f"{where} claims {claimed} bytes of data for shape {shape!r:.100}, "
+            f"and its part of the file holds {held}, packed into {packed}"
         )
     flat = np.empty(claimed, np.uint8)
     done = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from purecnn.adaptive import Adam, AdamW
+from purecnn.arguments import positive
 from purecnn.augmentation import Augmentation
 from purecnn.loss import Loss
 from purecnn.losses import smoothed
@@ -49,6 +50,13 @@ class Recipe:
     def __post_init__(self) -> None:
         if isinstance(self.augmentation, dict):  # as a run's record has it
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
+        if not isinstance(self.augmentation, Augmentation | None):
+            raise TypeError(f"augmentation must be an Augmentation or None, got {self.augmentation!r}")
+        for name, text in (("network", self.network), ("data", self.data)):
+            if not isinstance(text, str):
+                raise TypeError(f"{name} must be a string, got {text!r}")
+        positive("epochs", self.epochs)
+        positive("batch_size", self.batch_size)
 
     def optimizer(self) -> Optimizer:
         """Return a new optimizer."""

@@ -102,11 +102,9 @@ def reproduce(
     Raises
     ------
     FileFormatError
-        If the record is damaged.
+        If the record is damaged, the run is not complete, or the data are others.
     OSError
         If the record or the data can't be read.
-    ValueError
-        If the run is not complete, or the data are others.
 
     Notes
     -----
@@ -120,9 +118,9 @@ def reproduce(
     sets = run.read()
     for name, digest in digests(sets).items():
         if record["data"].get(name) != digest:
-            raise ValueError(
+            raise FileFormatError(
                 f"{run.data}: the data to {name} are not those of the run, whose SHA-256 is "
-                f"{record['data'].get(name)}; got {digest}"
+                f"{record['data'].get(name)!s:.64}; got {digest}"
             )
     with tempfile.TemporaryDirectory() as temporary:
         now = run.train(
@@ -150,7 +148,7 @@ def check_result(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     """Return the result in a record."""
     result = record.get("result")
     if result is None:
-        raise ValueError(
+        raise FileFormatError(
             f"{folder}: this run is not complete: `purecnn train --resume {folder}` goes on with it"
         )
     wanted = {"test_accuracy": float, "test_loss": float, "loss": list, "parameters": str}

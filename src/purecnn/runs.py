@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from purecnn import provenance
+from purecnn.arguments import flag, positive
 from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import read_data
@@ -57,6 +58,16 @@ class Run:
     data: str = "mnist"
     image_size: int | None = None
     skip_damaged: bool = False
+
+    def __post_init__(self) -> None:
+        for name, text in (("name", self.name), ("data", self.data)):
+            if not isinstance(text, str):
+                raise TypeError(f"{name} must be a string, got {text!r}")
+        if as_seed(self.seed) != self.seed:
+            raise TypeError(f"seed must be an integer, got {self.seed!r}")
+        if self.image_size is not None:
+            positive("image_size", self.image_size)
+        flag("skip_damaged", self.skip_damaged)
 
     def arguments(self) -> dict[str, Any]:
         """Return the run as JSON values, wherever it is read again."""
@@ -191,9 +202,10 @@ class Run:
             recipe = Recipe(**given["recipe"])
             if recipe.network not in NETWORKS:
                 raise ValueError(f"network {recipe.network!r}, wanted one of {', '.join(NETWORKS)}")
+            recipe.optimizer(), recipe.loss()  # which check what they are given
             return cls(**{**given, "recipe": recipe})
-        except (LookupError, TypeError, ValueError) as error:
-            raise FileFormatError(f"{folder / RECORD}: its arguments make no run: {error}") from None
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{folder / RECORD}: its arguments make no run: {error!s:.500}") from None
 
 
 def make_ready(folder: Path, resume: bool) -> None:
@@ -282,9 +294,15 @@ def read_record(folder: Path) -> dict[str, Any]:
     for name, kind in wanted.items():
         if not isinstance(record, dict) or not isinstance(record.get(name), kind):
             raise FileFormatError(f"{path}: no record of a run: its {name} is missing or damaged")
+    for place, machine in enumerate(record["machines"]):
+        if not isinstance(machine, dict):
+            raise FileFormatError(f"{path}: its machine {place} is {machine!r:.100}, wanted an object")
+    for name, digest in record["data"].items():
+        if not isinstance(digest, str):
+            raise FileFormatError(f"{path}: its data {name!r:.100} are {digest!r:.100}, wanted a SHA-256")
     if "result" not in record:
         raise FileFormatError(f"{path}: no record of a run: its result is missing or damaged")
     if record["version"] != VERSION:
-        raise FileFormatError(f"{path}: its version is {record['version']}, wanted {VERSION}")
+        raise FileFormatError(f"{path}: its version is {record['version']!r:.100}, wanted {VERSION}")
     found: dict[str, Any] = record
     return found

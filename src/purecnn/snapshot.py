@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from purecnn import model_file, provenance
-from purecnn.arguments import is_number
+from purecnn.arguments import is_integer, is_number
 from purecnn.callbacks import Callback
 from purecnn.errors import CheckpointError, CheckpointWarning, FileFormatError
 from purecnn.packing import unpack
@@ -113,7 +113,7 @@ class Saved:
             self.read(**state)
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise FileFormatError(
-                f"{self.path}: its state is not what Checkpoint writes: {error!r}"
+                f"{self.path}: its state is not what Checkpoint writes: {error!r:.500}"
             ) from None
 
     def read(
@@ -135,11 +135,17 @@ class Saved:
         if version != VERSION:
             raise ValueError(f"version {version!r}, wanted {VERSION}")
         self.arguments, self.machine, self.callbacks = dict(arguments), dict(machine), dict(callbacks)
-        self.epochs, self.epoch, self.step, self.spent = int(epochs), int(epoch), int(step), float(spent)
+        for count in (epochs, epoch, step, optimizer["steps"]):
+            if not is_integer(count):
+                raise TypeError(f"a count is {count!r:.100}, wanted an integer")
+        self.epochs, self.epoch, self.step, self.spent = epochs, epoch, step, float(spent)
         of_metrics = {kind: measured(history[kind], self.epoch) for kind in METRICS}
         self.losses, self.history = list(losses), {**history, **of_metrics}
-        self.steps, self.state = int(optimizer["steps"]), dict(optimizer["state"])
+        self.steps, self.state = optimizer["steps"], dict(optimizer["state"])
         self.configuration = dict(optimizer["configuration"])
+        for name, array in self.state.items():
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"the optimizer's {name!s:.100} is {array!r:.100}, wanted an array")
         in_place = 0 <= self.epoch <= self.epochs and self.step == len(self.losses) and self.steps >= 0
         if not in_place or not all(isinstance(loss, float) for loss in self.losses):
             raise ValueError(f"step {step} of epoch {epoch} of {epochs}")
@@ -167,7 +173,7 @@ class Saved:
         fit.epoch, fit.step, fit.losses, fit.spent = self.epoch, self.step, self.losses, self.spent
         for name, value in self.history.items():
             if type(getattr(fit.history, name, value)) is not type(value):
-                raise FileFormatError(f"{self.path}: a History has no {name}={value!r:.100}")
+                raise FileFormatError(f"{self.path}: a History has no {name!s:.100}={value!r:.100}")
             setattr(fit.history, name, value)
 
     def compare(self, fit: Fit) -> None:
@@ -201,7 +207,7 @@ class Saved:
         """Refuse a run that differs from the one that was kept."""
         if was != now:
             raise CheckpointError(
-                f"{self.path}: its run's {name} was {was!s:.200}, this one's is {now!s:.200}; "
+                f"{self.path}: its run's {name!s:.100} was {was!s:.200}, this one's is {now!s:.200}; "
                 f"a run that is resumed wants all that decides its bits as it was"
             )
 
@@ -210,7 +216,7 @@ class Saved:
         held = fit.optimizer.configuration()
         for name, value in self.configuration.items():
             if name not in held or is_number(held[name]) != is_number(value):
-                raise FileFormatError(f"{self.path}: the optimizer has no {name}={value!r:.100}")
+                raise FileFormatError(f"{self.path}: the optimizer has no {name!s:.100}={value!r:.100}")
             setattr(fit.optimizer, name, value)
         callbacks = stateful(fit)
         self.demand("callbacks with a state", ", ".join(self.callbacks), ", ".join(callbacks))
@@ -218,4 +224,6 @@ class Saved:
             try:
                 callback.restore(self.callbacks[name])
             except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-                raise CheckpointError(f"{self.path}: {name} can't take its state back: {error!r}") from error
+                raise CheckpointError(
+                    f"{self.path}: {name} can't take its state back: {error!r:.500}"
+                ) from error

@@ -161,7 +161,11 @@ def load_state_dict(
         put(network, source, modules)
         return
     try:
-        put(network, read_safetensors(source)[0], modules)
+        tensors = read_safetensors(source)[0]
+        for name, array in tensors.items():
+            if array.dtype.kind != "f" and not name.endswith(f".{COUNT}"):
+                raise FileFormatError(f"{name!r:.100} holds {array.dtype}, wanted floats")
+        put(network, tensors, modules)
     except (FileFormatError, TypeError, ValueError) as error:
         where = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
         told = str(error)

@@ -1,0 +1,211 @@
+"""Files of models, their weights and their runs: this package's own, PyTorch's, Keras's and ONNX's."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+import purecnn as p
+from campaigns.containers import closed, lying_zip, opened, spoiled, zipped
+from campaigns.data_files import npz_members
+from campaigns.mutations import TEXTS, as_json, blind, twisted
+from purecnn import reproduction
+from purecnn.recipes import RECIPES
+from purecnn.runs import RECORD, VERSION, Run
+from purecnn.safetensors import write_safetensors
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "weights"
+
+
+def written(write: Callable[[Path], object], name: str = "file") -> bytes:
+    """Return the file that a function writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder, name))
+        return Path(folder, name).read_bytes()
+
+
+# safetensors, models, checkpoints, state dicts ----------------------------------------------------------
+
+
+def small_network() -> p.Network:
+    """Return a network of many kinds of layers, for images of 1 x 6 x 6."""
+    inner = [p.Convolutional(kernel_size=3, depth=2, padding=1), p.BatchNormalization()]
+    layers = [
+        p.Convolutional(kernel_size=3, depth=2, padding="same"),
+        p.BatchNormalization(),
+        p.PReLU(per_channel=True),
+        p.Residual([*inner, p.Residual([p.ReLU()])]),
+        p.ZeroPadding(1),
+        p.DepthwiseConvolutional(kernel_size=2),
+        p.MaxPooling(2),
+        p.Dropout(0.1),
+        p.Reshape((2, 3, 3), (18,)),
+        p.Dense(output_size=3),
+        p.Softmax(),
+    ]
+    return p.Network(
+        layers, input_shape=(1, 6, 6), preprocessing=p.Preprocessing(1 / 255, 0, "bytes", ("a", "b", "c"))
+    )
+
+
+def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    return np.random.default_rng(0).integers(0, 256, (12, 1, 6, 6), np.uint8), np.arange(12) % 3
+
+
+def fitted(network: p.Network, path: Path, epochs: int, resume: bool) -> None:
+    x, y = images_and_labels()
+    optimizer = p.Adam(0.01)
+    keep = [] if resume else [p.Checkpoint(path, every=2)]
+    network.fit(
+        x,
+        y,
+        epochs=epochs,
+        batch_size=6,
+        threads=1,
+        optimizer=optimizer,
+        metrics=["accuracy"],
+        callbacks=[p.LearningRate(optimizer, p.Cosine(0.01)), *keep],
+        resume=path if resume else None,
+    )
+
+
+def model_seeds() -> list[bytes]:
+    plain = p.Network(
+        [p.Flatten(), p.Dense(output_size=2), p.Tanh()], input_shape=(1, 2, 2), dtype=np.float64
+    )
+    return [written(partial(p.save, network)) for network in (small_network(), plain)]
+
+
+def state_dict_seeds() -> list[bytes]:
+    return [written(lambda path: p.save_state_dict(small_network(), path))]
+
+
+def safetensors_seeds() -> list[bytes]:
+    kinds = {str(np.dtype(kind)): np.ones((2, 3), kind) for kind in ("f8", "f4", "f2", "i8", "u4", "i1", "?")}
+    return [
+        written(partial(write_safetensors, tensors=kinds, metadata={"a": "b"}, sealed=sealed))
+        for sealed in (False, True)
+    ]
+
+
+def checkpoint_seeds() -> list[bytes]:
+    return [written(lambda path: fitted(small_network(), path, 1, False))]
+
+
+def lying_safetensors(rng: Random, seeds: list[bytes]) -> bytes:
+    header, body = opened(rng.choice(seeds))
+    if rng.random() < 0.3:
+        return closed(rng, header, spoiled(rng, body), sealed=True)
+    return closed(rng, twisted(rng, header), body, sealed=rng.random() < 0.7)
+
+
+def lying_model(rng: Random, seeds: list[bytes]) -> bytes:
+    """Change one of the texts that hold JSON, inside a file that is whole and sealed again."""
+    header, body = opened(rng.choice(seeds))
+    texts = header["__metadata__"]
+    name = rng.choice(
+        [*(k for k in texts if k != "file_sha256"), "architecture", "architecture", "checkpoint"]
+    )
+    if name not in texts or rng.random() < 0.1:
+        return lying_safetensors(rng, seeds)
+    try:
+        texts[name] = as_json(rng, twisted(rng, json.loads(texts[name])))
+    except ValueError:
+        texts[name] = rng.choice(TEXTS)
+    text = json.dumps(header).encode()
+    return closed(Plain(), json.loads(text), body, sealed=True)
+
+
+class Plain(Random):
+    """Chooses what leaves a file whole."""
+
+    def random(self) -> float:
+        return 0.0
+
+    def randrange(self, *_: Any) -> int:
+        return 11
+
+
+def resumed(path: Path) -> None:
+    fitted(small_network(), path, 2, True)
+
+
+# Run records --------------------------------------------------------------------------------------------
+
+
+def record_seeds() -> list[bytes]:
+    record = {
+        "version": VERSION,
+        "arguments": asdict(Run("tiny", RECIPES["tiny"], seed=3)),
+        "commit": "0" * 40,
+        "machines": [{"numpy": "2.0.0", "features": ["AVX2"], "cores": 2}],
+        "data": {"train": "0" * 64, "test": "1" * 64},
+        "result": {
+            "epochs": 12,
+            "loss": [0.5, 0.25],
+            "seconds": [1.0, 1.0],
+            "test_accuracy": 0.99,
+            "test_loss": 0.1,
+            "parameters": "2" * 64,
+        },
+    }
+    return [json.dumps(record).encode()]
+
+
+def record_folder(data: bytes, path: Path) -> Path:
+    path.mkdir()
+    (path / RECORD).write_bytes(data)
+    (path.parent / "data.npz").write_bytes(zipped(npz_members()))
+    return path
+
+
+def reproduced(path: Path) -> None:
+    """Repeat a run whose data are others: all that its record says is looked at, and nothing is trained."""
+    reproduction.reproduce(path, data=str(path.parent / "data.npz"), threads=1)
+
+
+def lying_json(rng: Random, seeds: list[bytes]) -> bytes:
+    return as_json(rng, twisted(rng, json.loads(rng.choice(seeds)))).encode("utf-8", "surrogatepass")
+
+
+# Keras --------------------------------------------------------------------------------------------------
+
+
+def fixtures(*names: str) -> Callable[[], list[bytes]]:
+    return lambda: [(WEIGHTS / name).read_bytes() for name in names]
+
+
+def lying_keras(rng: Random, seeds: list[bytes]) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(rng.choice(seeds))) as archive:
+        held = {name: archive.read(name) for name in ("metadata.json", "config.json", "model.weights.h5")}
+    what = rng.random()
+    if what < 0.6:
+        config = json.loads(held["config.json"])
+        config = {key: config[key] for key in ("class_name", "config", "registered_name", "module")}
+        held["config.json"] = as_json(rng, twisted(rng, config)).encode("utf-8", "surrogatepass")
+    elif what < 0.8:
+        held["model.weights.h5"] = blind(rng, [held["model.weights.h5"]])
+    members = list(held.items())
+    return lying_zip(rng, members) if what > 0.7 else zipped(members, zipfile.ZIP_STORED)
+
+
+@cache
+def keras_network() -> p.Network:
+    return p.load_keras(WEIGHTS / "nested.keras")
+
+
+# Protocol buffers ---------------------------------------------------------------------------------------
+
+
+def onnx_seeds() -> list[bytes]:
+    return [written(lambda path: p.export_onnx(small_network(), path))]
