@@ -15,8 +15,8 @@ from campaigns.formats import FORMATS, case
 from campaigns.mutations import ESCAPED
 from purecnn.errors import PureCNNError
 
-#: Seconds of the processor that one file may take.
-SECONDS = 2.0
+#: Seconds of the processor that one file may take, and for each of its bytes besides.
+SECONDS, SECONDS_PER_BYTE = 2.0, 1e-6
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def attempt(name: str, data: bytes, folder: Path) -> Outcome:
     tracemalloc.stop()
     memory = max(memory, peak_of_process() - reached)
     problems += [f"warned {w.message!r:.200}" for w in caught if not issubclass(w.category, format.warns)]
-    if seconds > SECONDS:
+    if seconds > SECONDS + SECONDS_PER_BYTE * len(data):
         problems.append(f"took {seconds:.1f} s")
     if memory > format.memory(len(data)):
         problems.append(f"took {memory / 2**20:.0f} MiB for {len(data)} bytes")

@@ -443,7 +443,7 @@ def test_a_tar_archive_that_lies_about_its_sizes(
     [
         (8, b"\1", "is damaged .*password"),
         (42, b"\xff\xff\xff\xf0", "is damaged"),
-        (10, b"\x5d", "by another way than deflate"),
+        (10, b"\x5d", "is packed by way 93, wanted 8, deflate, or 0"),
     ],
 )
 def test_a_zip_archive_that_lies_in_its_directory(
@@ -464,7 +464,7 @@ def test_what_packs_zeros_without_end_is_refused(method: int, tmp_path: Path) ->
     archive = tmp_path / "archive.zip"
     with zipfile.ZipFile(archive, "w", method) as held:
         held.writestr("a.bin", bytes(10_000_000))
-    with pytest.raises(FileFormatError, match=r"packs 'a\.bin' by another way than deflate"):
+    with pytest.raises(FileFormatError, match=r"is damaged \('a\.bin' is packed by way 1[24], wanted 8"):
         unpack(archive, ("a.bin",), tmp_path)
 
 

@@ -313,3 +313,10 @@ def test_inbound_nodes_of_keras_2():
         chain([layers[0] | {"inbound_nodes": [1, 2]}])
     with pytest.raises(FileFormatError, match="0 inputs"):
         chain([layers[0] | {"name": "a"}])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_packs_zeros_without_end_is_refused(method, tmp_path):
+    path = remade(tmp_path / "a.keras", weights=bytes(20_000_000), method=method)
+    with pytest.raises(FileFormatError, match=r"'config\.json' is packed by way 1[24], wanted 8, deflate"):
+        load_keras(path)

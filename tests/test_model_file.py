@@ -52,6 +52,7 @@ from purecnn import (
     load,
     save,
 )
+from purecnn.model_file import described
 from purecnn.safetensors import read_safetensors, write_safetensors
 
 RANDOM = np.random.default_rng(0)
@@ -548,3 +549,40 @@ def test_mutated_values_are_refused_or_sound(path: Path) -> None:
         else:
             network.predict(np.zeros((2, 9, 11)))
     assert refused > 150
+
+
+def within(layer: Layer, levels: int) -> Layer:
+    for _ in range(levels):
+        layer = Residual([layer])
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([ReLU() for _ in range(2001)], "it has 2001 layers, 0 deep within others, wanted at most 2000"),
+        ([Residual([ReLU() for _ in range(2000)])], "it has 2001 layers, 1 deep within others, wanted at"),
+        ([within(ReLU(), 9)], "it has 10 layers, 9 deep within others, wanted at most 2000 and 8"),
+    ],
+)
+def test_more_layers_than_a_file_may_have(path: Path, layers: list[Layer], words: str) -> None:
+    """Layers in layers in a file are work that grows faster than the file: as many as any network needs."""
+    network = Network(layers, input_shape=(2,))
+    with pytest.raises(ValueError, match=words):
+        save(network, path)
+    save(Network([within(ReLU(), 8)], input_shape=(2,)), path)
+    tensors, texts = read_safetensors(path)
+    entries = json.dumps(layers, default=described)
+    write_safetensors(path, tensors, texts | {"architecture": entries})
+    with pytest.raises(FileFormatError, match=r"more than 2000 layers, wanted|layers within layers, wanted"):
+        load(path)
+
+
+def test_a_sentence_does_not_quote_all_of_a_file(path: Path) -> None:
+    save(Network([Dense(2, 2)], input_shape=(2,)), path)
+    tensors, texts = read_safetensors(path)
+    entry = {"type": "Dropout", "rate": [1] * 100_000}
+    write_safetensors(path, tensors, texts | {"architecture": json.dumps([entry])})
+    with pytest.raises(FileFormatError, match="layer 0: ") as caught:
+        load(path)
+    assert len(str(caught.value)) < 1000

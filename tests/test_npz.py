@@ -215,3 +215,14 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.npz").mkdir()
     with pytest.raises(FileFormatError, match="is not a regular file"):
         read_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_packs_zeros_without_end_is_refused(method: int, tmp_path: Path) -> None:
+    data = saved(np.zeros(50_000_000, np.uint8))
+    path = write(tmp_path / "a.npz", method, x=data, y=saved(Y))
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"'x\.npy' is packed by way 1[24], wanted 8, deflate"):
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()

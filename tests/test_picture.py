@@ -2,12 +2,14 @@
 
 import io
 import struct
+import tracemalloc
 import warnings
 import zlib
 
 import numpy as np
 import pytest
 
+from purecnn import picture as module
 from purecnn.errors import FileFormatError, MissingExtraError, ShapeError
 from purecnn.picture import prepare_digit, read_picture
 
@@ -281,3 +283,23 @@ def test_without_pillow_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
     with pytest.raises(MissingExtraError, match=r"reading a picture .*cli"):
         read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_pictures_are_laid_on_white_a_few_rows_at_a_time(
+    pillow, tmp_path, monkeypatch, channels, mode
+):
+    drawn = pillow.fromarray(np.random.default_rng(3).integers(0, 256, (13, 7, 4), np.uint8))
+    drawn = drawn.quantize(9) if mode == "P" else drawn.convert(mode)
+    drawn.save(tmp_path / "a.png")
+    whole = read_picture(tmp_path / "a.png", channels)
+    monkeypatch.setattr(module, "PIECE", 15)
+    assert np.array_equal(read_picture(tmp_path / "a.png", channels), whole)
+    monkeypatch.undo()
+    pillow.new("LA", (3000, 3000)).save(tmp_path / "b.png")
+    tracemalloc.start()
+    read_picture(tmp_path / "b.png", channels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,29 @@ def test_too_many_fields_are_refused(monkeypatch):
     monkeypatch.setattr("purecnn.protobuf.MAX_OBJECTS", 100)
     with pytest.raises(FileFormatError, match="more than 100 fields"):
         decode(bytes.fromhex("4a 00") * 101, SCHEMA, "Test")
+
+
+def test_numbers_that_are_not_packed_take_the_memory_of_packed_ones() -> None:
+    data = b"\x08\x01" * 150_000
+    tracemalloc.start()
+    found = decode(data, {"Test": {1: Field("a", "integer", repeated=True)}}, "Test")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["a"].tolist() == [1] * 150_000
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("piece", [10, 11, 17, 1 << 16])
+def test_packed_numbers_are_the_same_wherever_they_are_cut(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purecnn.protobuf.PIECE", piece)
+    schema = {"Test": {1: Field("a", "integer", repeated=True), 2: Field("b", "float", repeated=True)}}
+    values = [0, 1, 127, 128, -1, 2**63 - 1, -(2**63), 300, 5] * 7
+    found = decode(
+        encode({"a": values, "b": [1.5]}, schema, "Test") + b"\x08\x07\x15\0\0\0\x40", schema, "Test"
+    )
+    assert found["a"].tolist() == [*values, 7]
+    assert found["b"].tolist() == [1.5, 2.0]
+    with pytest.raises(FileFormatError, match="does not end within 10 bytes"):
+        decode(b"\x0a\x0d\x01" + b"\x80" * 12, schema, "Test")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from purecnn.damage import refused
+from purecnn.damage import check_packing, refused
 from purecnn.errors import FileFormatError
 from purecnn.whole_files import take_name, to_disk
 
@@ -19,7 +19,7 @@ __all__ = ["unpack"]
 #: No deflate stream grows by more than this.
 MAX_RATIO = 1032
 #: Bytes of a header in a tar archive that holds a long name; and how many files an archive may hold.
-MAX_HEADER, MAX_FILES = 1 << 20, 100_000
+MAX_HEADER, MAX_FILES = 1 << 20, 10_000
 PIECE = 1 << 20
 
 Pieces = Iterator[bytes]
@@ -79,9 +79,7 @@ def _zipped(archive: Path) -> Iterator[tuple[str, Pieces]]:
         for info in held.infolist():
             if info.is_dir():
                 continue
-            # the other ways shrink zeros by ten thousands
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise FileFormatError(f"{archive}: packs {info.filename!r:.100} by another way than deflate")
+            check_packing(info)
             with held.open(info) as stream:
                 yield info.filename, _pieces(stream, archive)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from purecnn.errors import FileFormatError, PureCNNError
 
-__all__ = ["refused"]
+__all__ = ["check_packing", "refused"]
 
 
 @contextmanager
@@ -38,3 +39,15 @@ def refused(sentence: str) -> Iterator[None]:
             raise
         reason = f"{str(error).rstrip('.') or type(error).__name__:.200}"
         raise FileFormatError(f"{sentence} ({reason})") from error
+
+
+def check_packing(member: zipfile.ZipInfo) -> None:
+    """Raise a ValueError at a member of a zip archive that is packed by another way than deflate.
+
+    The others shrink zeros by ten thousands, and are unpacked without a bound on what comes out.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"{member.filename!r:.100} is packed by way {member.compress_type}, wanted "
+            f"{zipfile.ZIP_DEFLATED}, deflate, or {zipfile.ZIP_STORED}, none"
+        )

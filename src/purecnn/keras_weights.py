@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from purecnn.damage import refused
+from purecnn.damage import check_packing, refused
 from purecnn.errors import FileFormatError
 from purecnn.hdf5 import MAGIC, Group, Variable, opened
 from purecnn.keras_layouts import MISSING, Part, parts
@@ -166,6 +166,7 @@ def member(file: IO[bytes], name: str) -> bytes:
         if name not in archive.namelist():
             raise FileFormatError(f"holds no {name}; a model that Keras 3 saved in one file is wanted")
         info = archive.getinfo(name)
+        check_packing(info)
         limit = MAX_RATIO * min(info.compress_size, file.seek(0, 2)) + FREE_BYTES
         if info.file_size > limit:
             raise FileFormatError(

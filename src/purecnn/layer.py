@@ -216,13 +216,13 @@ class Layer(ABC):
         ValueError
             If one is missing, or is none of this layer's.
         """
-        shapes = self.parameter_shapes()
-        if self.parameters.keys() != shapes.keys():
+        shapes, held = self.parameter_shapes(), self.parameters
+        if held.keys() != shapes.keys():
             raise ValueError(
                 f"{self} wants the parameters {', '.join(shapes) or 'of no name'}, "
-                f"got {', '.join(self.parameters) or 'none'}"
+                f"got {', '.join(held) or 'none'}"
             )
-        found = {name: np.asarray(self.parameters[name]) for name in shapes}
+        found = {name: np.asarray(held[name]) for name in shapes}
         for name, array in found.items():
             if array.dtype.kind not in "fiu":
                 raise TypeError(f"{name} of {self} must hold real numbers, got dtype {array.dtype}")

@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,8 @@ MAX_TEXT = 1_000_000
 MAX_VALUES, MAX_AXES = 2**40, 32
 #: Steps and epochs are counted in the keys of random streams, which have 64 bits.
 MAX_COUNT = 2**63
-#: Layers within layers, of which `Residual` is made.
-MAX_DEPTH = 20
+#: Layers within layers, of which `Residual` is made; and layers in all.
+MAX_DEPTH, MAX_LAYERS = 8, 2000
 #: Arguments of layers that say how to draw parameters, and so have no place in a file.
 NOT_SAVED = {"self", "rng", "dtype"}
 
@@ -93,6 +93,12 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
                 f"layer {place}, {type(layer).__name__}, can't be saved, since its code is not part of this "
                 f"package: one of {', '.join(LAYERS)} is wanted"
             )
+    layers, deep = sum(1 + len(layer.parts()) for layer in network), max(map(depth, network))
+    if layers > MAX_LAYERS or deep > MAX_DEPTH:
+        raise ValueError(
+            f"this network can't be saved: it has {layers} layers, {deep} deep within others, wanted at most "
+            f"{MAX_LAYERS} and {MAX_DEPTH}"
+        )
     tensors = {
         f"layers.{place}.{name}": array
         for place, layer in enumerate(network)
@@ -169,20 +175,24 @@ def load_with_state(path: str | os.PathLike[str]) -> tuple[Network, str, dict[st
 def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
     """Return the network of a file's arrays and metadata; takes the arrays out of `tensors`."""
     check_texts(texts)
-    layers = [build_layer(place, entry) for place, entry in enumerate(decode(texts, "architecture", list))]
+    numbers = iter(range(MAX_LAYERS))
+    entries = decode(texts, "architecture", list)
+    layers = [build_layer(place, entry, numbers) for place, entry in enumerate(entries)]
     if not layers:
         raise FileFormatError("its architecture has no layers, wanted at least 1")
     dtype = np.dtype(texts["dtype"])
     shape = input_shape = check_shape("its input", sample_shape(decode(texts, "input_shape", list)))
     for place, layer in enumerate(layers):
         shape = check_shape(f"the output of layer {place}, {layer},", layer.bind(shape))
+        held = layer.parameters  # a Residual puts it together anew each time
         for name, wanted in layer.parameter_shapes().items():
-            layer.parameters[name] = take(tensors, f"layers.{place}.{name}", wanted, dtype)
+            held[name] = take(tensors, f"layers.{place}.{name}", wanted, dtype)
         for part in layer.parts():
             check_shape(f"the output of {part}, inside of layer {place},", part.output_shape or ())
+        buffers = layer.buffers
         for name, wanted in layer.buffer_shapes().items():
-            kind = layer.buffers[name].dtype if name in layer.buffers else np.dtype(np.float64)
-            layer.buffers[name] = take(tensors, f"layers.{place}.{name}", wanted, kind)
+            kind = buffers[name].dtype if name in buffers else np.dtype(np.float64)
+            buffers[name] = take(tensors, f"layers.{place}.{name}", wanted, kind)
     if tensors:
         raise FileFormatError(f"holds the tensor {next(iter(tensors))!r:.100}, which no layer of it wants")
     network = Network(
@@ -200,9 +210,19 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
     return network
 
 
-def build_layer(place: int, entry: Any, depth: int = 0) -> Layer:
-    """Return the layer that one entry of an architecture describes, itself inside of `depth` others."""
-    if depth > MAX_DEPTH:
+def depth(layer: Layer) -> int:
+    """Return how deep layers lie within this one: 0 for a plain layer."""
+    return max((1 + depth(part) for part in layer.inside().values()), default=0)
+
+
+def build_layer(place: int, entry: Any, numbers: Iterator[int], level: int = 0) -> Layer:
+    """Return the layer that one entry of an architecture describes, itself inside of `level` others.
+
+    `numbers` has one for each layer that a file may have.
+    """
+    if next(numbers, None) is None:
+        raise FileFormatError(f"its architecture has more than {MAX_LAYERS} layers, wanted at most as many")
+    if level > MAX_DEPTH:
         raise FileFormatError(f"layer {place} holds layers within layers, wanted at most {MAX_DEPTH} deep")
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise FileFormatError(f"layer {place} is {entry!r:.100}, wanted an object with a type")
@@ -231,7 +251,7 @@ def build_layer(place: int, entry: Any, depth: int = 0) -> Layer:
             raise FileFormatError(f"layer {place}, {entry['type']}, lacks its argument {name}")
     for name in kind.holds:
         if isinstance(given.get(name), list):
-            given[name] = [build_layer(place, inner, depth + 1) for inner in given[name]]
+            given[name] = [build_layer(place, inner, numbers, level + 1) for inner in given[name]]
     try:
         layer = kind(**given)
     except (ArithmeticError, TypeError, ValueError) as error:

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from purecnn.damage import refused
+from purecnn.damage import check_packing, refused
 from purecnn.errors import FileFormatError
 from purecnn.idx import Samples
 from purecnn.scratch import Array
@@ -65,6 +65,7 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Samples, Samples | None]:
             raise FileFormatError(f"{path}: holds {listed}; {_WANTED} are wanted")
         size, arrays = path.stat().st_size, []
         for name in names:
+            check_packing(infos[name])
             with held.open(infos[name]) as stream:
                 arrays.append(_read(stream, infos[name], size, f"{path}: {name}"))
     pairs = list(zip(arrays[::2], arrays[1::2], strict=True))

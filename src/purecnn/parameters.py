@@ -25,15 +25,17 @@ def as_layers(layers: Any) -> list[Layer]:
     found = list(layers)
     if not found:
         raise ValueError("a network needs at least one layer, got none")
+    seen: set[int] = set()
     for place, layer in enumerate(found):
         if not isinstance(layer, Layer):
             raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
-        if any(layer is other for other in found[:place]):
+        if id(layer) in seen:
             raise ValueError(f"layer {place}, {layer}, stands in this network twice")
-    every = [part for layer in found for part in (layer, *layer.parts())]
-    for place, part in enumerate(every):
-        if any(part is other for other in every[:place]):
+        seen.add(id(layer))
+    for part in (part for layer in found for part in layer.parts()):
+        if id(part) in seen:
             raise ValueError(f"{part} stands in this network twice, once inside of another layer")
+        seen.add(id(part))
     return found
 
 
@@ -145,9 +147,8 @@ class FlatParameters(Sequence[Layer]):
         ):
             self.bind(self.input_shape)
         elif any(
-            len(layer.parameters) != len(views)
-            or any(layer.parameters.get(name) is not view for name, view in views.items())
-            for layer, _, _, views in self._places
+            len(held) != len(views) or any(held.get(name) is not view for name, view in views.items())
+            for held, views in ((layer.parameters, views) for layer, _, _, views in self._places)
         ):
             self.keep()
 

@@ -17,6 +17,8 @@ from purecnn.errors import FileFormatError, ShapeError, require_extra
 __all__ = ["prepare_digit", "read_picture", "resample"]
 
 MAX_PIXELS = 50_000_000
+# Pixels of transparent pictures that are laid on white at a time.
+PIECE = 1 << 20
 # Named, so that no file can reach one of Pillow's rarer decoders, one of which starts another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 INK_SHARE = 0.05  # of the darkest stroke; fainter is no edge of a digit
@@ -94,13 +96,20 @@ def _values(image: Any, channels: int | None) -> NDArray[np.uint8]:
         raise ValueError("grey values are floats, whose black and white are unknown")
     if turned.mode not in ("LA", "PA", "RGBA") and "transparency" not in turned.info:
         return np.array(turned.convert("L" if channels == 1 else "RGB"))
-    clear = turned.convert("RGBA")
-    bands = [
-        np.asarray(band, np.uint16) for band in (clear.convert("LA") if channels == 1 else clear).split()
-    ]
-    alpha = bands.pop()
-    laid = [((band * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8) for band in bands]
-    return laid[0] if channels == 1 else np.stack(laid, axis=2)
+    # some rows at a time, since each takes several times its memory
+    width, height = turned.size
+    laid = np.empty((height, width) if channels == 1 else (height, width, 3), np.uint8)
+    rows = max(1, PIECE // width)
+    for top in range(0, height, rows):
+        clear = turned.crop((0, top, width, min(height, top + rows))).convert("RGBA")
+        *bands, alpha = (
+            np.asarray(band, np.uint16) for band in (clear.convert("LA") if channels == 1 else clear).split()
+        )
+        for place, band in enumerate(bands):
+            on_white = (band * alpha + 255 * (255 - alpha) + 127) // 255
+            view = laid[top : top + rows] if channels == 1 else laid[top : top + rows, :, place]
+            view[...] = on_white
+    return laid
 
 
 def prepare_digit(pixels: NDArray[np.uint8], size: int = 28, box: int = 20) -> NDArray[np.uint8]:

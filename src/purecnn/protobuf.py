@@ -24,8 +24,10 @@ from purecnn.errors import FileFormatError
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
 #: Messages within messages; deeper ones are no model, but an attack on the stack.
 MAX_DEPTH = 64
+#: Bytes of packed numbers that are unpacked at a time.
+PIECE = 1 << 16
 #: Values that are objects of Python, in one file: each takes up to a hundred bytes, and two in the file.
-MAX_OBJECTS = 2_000_000
+MAX_OBJECTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class _Reader:
             raise FileFormatError(f"messages lie more than {MAX_DEPTH} deep at {name}, wanted fewer")
         known = self.schema[name]
         found: Message = {}
-        pieces: dict[str, list[Any]] = {}
+        numbers: dict[Field, bytearray] = {}
         for number, wire, value in fields(data, name):
             self.count(name)
             field = known.get(number)
@@ -116,13 +118,13 @@ class _Reader:
                 continue
             where = f"{name}.{field.name}"
             if field.kind in NUMBERS and field.repeated:
-                pieces.setdefault(field.name, []).append(self.numbers(field, wire, value, where))
+                self.numbers(numbers.setdefault(field, bytearray()), field, wire, value, where)
             elif field.repeated:
                 found.setdefault(field.name, []).append(self.value(field, wire, value, where, depth))
             else:
                 found[field.name] = self.value(field, wire, value, where, depth)
-        for key, parts in pieces.items():
-            found[key] = np.concatenate(parts)
+        for field, stored in numbers.items():
+            found[field.name] = np.frombuffer(stored, NUMBERS[field.kind][1])
         return found
 
     def count(self, name: str) -> None:
@@ -144,17 +146,19 @@ class _Reader:
                 raise FileFormatError(f"{where} holds {bytes(value[:40])!r}, wanted UTF-8") from None
         return self.message(value, field.kind, depth + 1)
 
-    def numbers(self, field: Field, wire: int, value: Any, where: str) -> NDArray[Any]:
-        """Return an array of one value, or of many that are packed into one field."""
+    def numbers(self, found: bytearray, field: Field, wire: int, value: Any, where: str) -> None:
+        """Put one value, or many that are packed into one field, behind those found so far."""
         wanted, dtype = NUMBERS[field.kind]
         if wire != BYTES:
             _expect(wire, wanted, where)
-            return np.array([_number(field.kind, value)], dtype)
-        if wanted == VARINT:
-            return _varints(value, where).view(dtype)
-        if len(value) % dtype.itemsize:
+            found += value.to_bytes(8, "little") if wire == VARINT else value
+        elif wanted == VARINT:
+            for piece in _varints(value, where):
+                found += piece.tobytes()
+        elif len(value) % dtype.itemsize:
             raise FileFormatError(f"{where} has {len(value)} bytes, wanted a multiple of {dtype.itemsize}")
-        return np.frombuffer(value, dtype)
+        else:
+            found += value
 
 
 def fields(data: memoryview, name: str) -> Iterator[tuple[int, int, Any]]:
@@ -193,22 +197,22 @@ def _varint(data: memoryview, place: int, name: str) -> tuple[int, int]:
     raise FileFormatError(f"a number in {name} does not end within 10 bytes or the message")
 
 
-def _varints(data: memoryview, where: str) -> NDArray[np.uint64]:
-    """Return all numbers of a packed field at once."""
-    stored = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(stored < 128)
-    if not len(stored):
-        return np.zeros(0, np.uint64)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    if not len(ends) or ends[-1] != len(stored) - 1 or lengths.max() > 10:
-        raise FileFormatError(f"a number in {where} does not end within 10 bytes or the field")
-    values = np.zeros(len(ends), np.uint64)
-    for place in range(lengths.max()):
-        longer = lengths > place
-        part = stored[starts[longer] + place].astype(np.uint64) & np.uint64(127)
-        values[longer] |= part << np.uint64(7 * place)
-    return values
+def _varints(data: memoryview, where: str) -> Iterator[NDArray[np.uint64]]:
+    """Yield all numbers of a packed field, many at once."""
+    stored, begin = np.frombuffer(data, np.uint8), 0
+    while begin < len(stored):
+        piece = stored[begin : begin + PIECE]
+        ends = np.flatnonzero(piece < 128)
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        if not len(ends) or (lengths := ends - starts + 1).max() > 10:
+            raise FileFormatError(f"a number in {where} does not end within 10 bytes or the field")
+        values = np.zeros(len(ends), np.uint64)
+        for place in range(lengths.max()):
+            longer = lengths > place
+            part = piece[starts[longer] + place].astype(np.uint64) & np.uint64(127)
+            values[longer] |= part << np.uint64(7 * place)
+        yield values
+        begin += int(ends[-1]) + 1
 
 
 def _number(kind: str, value: Any) -> int | float:

@@ -31,9 +31,11 @@ class Arrays(MutableMapping[str, Array]):
 
     def place(self, name: str) -> tuple[MutableMapping[str, Array], str]:
         """Return whose array this is, and its name there."""
-        for front, arrays in self.held.items():
-            if name.startswith(f"{front}."):
-                return arrays, name[len(front) + 1 :]
+        end = name.find(".")
+        while end >= 0:
+            if (arrays := self.held.get(name[:end])) is not None:
+                return arrays, name[end + 1 :]
+            end = name.find(".", end + 1)
         raise KeyError(name)
 
     def __getitem__(self, name: str) -> Array:
