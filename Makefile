@@ -6,12 +6,14 @@ PYTHON ?= python3
 VENV := .venv
 BENCH := .venv-bench
 WHEEL := .venv-wheel
+FUZZ := .venv-fuzz
 SOURCES := $(wildcard src tests examples benchmarks campaigns docs)
 
 # a stamp is newer than pyproject.toml when its environment is up to date
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(BENCH)/.installed
+FUZZ_STAMP := $(FUZZ)/.installed
 
 # NumPy 2.0.0 has wheels up to Python 3.12; newer Pythons take the first NumPy that has wheels for them
 OLDEST_NUMPY = $(shell $(PYTHON) -c "import sys; print({11: '2.0.0', 12: '2.0.0', 13: '2.1.0'}.get(sys.version_info[1], '2.3.2'))")
@@ -23,7 +25,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -95,6 +97,9 @@ campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many 
 campaign-fuzz: $(DEV_STAMP) ## hand 10,000 hostile files of each format to its reader
 	$(VENV)/bin/python -m campaigns.fuzz --output campaigns/results
 
+fuzz: $(FUZZ_STAMP) ## let coverage guide hostile files: make fuzz FORMAT=npz, SECONDS=60 if left out
+	$(FUZZ)/bin/python -m campaigns.guided --format $(or $(FORMAT),npz) --seconds $(or $(SECONDS),60)
+
 fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
 	$(BENCH)/bin/python tests/fixtures/make_metrics.py
@@ -122,6 +127,11 @@ $(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
 $(BENCH_STAMP): pyproject.toml benchmarks/requirements.txt | python-new-enough
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python $(PIP_INSTALL) --requirement benchmarks/requirements.txt --editable '.[all,test]'
+	@touch $@
+
+$(FUZZ_STAMP): pyproject.toml | python-new-enough
+	$(PYTHON) -m venv $(FUZZ)
+	$(FUZZ)/bin/python $(PIP_INSTALL) 'atheris>=3,<4' --editable '.[all]'
 	@touch $@
 
 test-numpy-%: .venv-numpy-%/.installed

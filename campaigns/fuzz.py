@@ -2,11 +2,12 @@
 
     python -m campaigns.fuzz [--cases 10000] [--format NAME ...] [--output campaigns/results]
     python -m campaigns.fuzz --format NAME --case NUMBER [--keep FILE]
+    python -m campaigns.fuzz --format NAME --file FILE
 
-The second line repeats one case. Only exceptions of the package may come out, in 2 seconds of the processor
-and in memory that the file's size can justify, with no warning and no file written (`campaigns.trial`). The
-cases of each format (`campaigns.formats`) are read by child processes: one that hangs, or dies, is named, and
-another goes on behind the case.
+The second line repeats one case, the third reads a file that was kept. Only exceptions of the package may
+come out, in 2 seconds of the processor and in memory that the file's size can justify, with no warning and no
+file written (`campaigns.trial`). The cases of each format (`campaigns.formats`) are read by child processes:
+one that hangs, or dies, is named, and another goes on behind the case.
 """
 
 from __future__ import annotations
@@ -186,9 +187,9 @@ class Campaign:
         return "\n".join(rows)
 
 
-def repeat(name: str, number: int, keep: Path | None) -> None:
-    """Read one case again, and show what comes of it."""
-    data = case(name, number)
+def repeat(name: str, number: int | Path, keep: Path | None) -> None:
+    """Read one case or file again, and show what comes of it."""
+    data = number.read_bytes() if isinstance(number, Path) else case(name, number)
     if keep is not None:
         keep.write_bytes(data)
     with tempfile.TemporaryDirectory() as folder:
@@ -203,13 +204,14 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000, help="hostile files of each format")
     parser.add_argument("--format", action="append", choices=list(FORMATS), help="all if left out")
     parser.add_argument("--case", type=int, help="repeat this one of a format")
+    parser.add_argument("--file", type=Path, help="read this one, as a file of the format")
     parser.add_argument("--keep", type=Path, help="where to keep the file of that case")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at a time")
     parser.add_argument("--output", type=Path, help="a folder for the outcome")
     asked = parser.parse_args()
     names = [name for name in asked.format or FORMATS if FORMATS[name].is_here()]
-    if asked.case is not None:
-        repeat(names[0], asked.case, asked.keep)
+    if asked.case is not None or asked.file is not None:
+        repeat(names[0], asked.case if asked.file is None else asked.file, asked.keep)
     begin = time.monotonic()
     campaign = Campaign(names, asked.cases, asked.processes)
     campaign.run()

@@ -480,6 +480,7 @@ def rewrite(path: Path, change: Any, **arrays: Any) -> None:
         (lambda state: state["optimizer"]["state"].update(mean=np.zeros(2)), "optimizer's state is not one"),
         (lambda state: state["optimizer"]["configuration"].update(learning_rate="x"), "no learning_rate='x'"),
         (lambda state: state["optimizer"]["configuration"].update(steps=3), "no steps=3"),
+        (lambda state: state["optimizer"]["configuration"].update(clip_norm=[1]), r"no clip_norm=\[1\]"),
     ],
 )
 def test_a_state_that_makes_no_sense_is_refused(path: Path, change: Any, words: str) -> None:

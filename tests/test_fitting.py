@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from purecnn import Callback, Dense, EarlyStopping, History, LearningRate, Network, Optimizer
+from purecnn import Callback, Dense, DivergedError, EarlyStopping, History, LearningRate, Network, Optimizer
 from purecnn.callbacks import PrintEpochs
 from purecnn.scratch import Array
 
@@ -308,3 +308,12 @@ def test_buffers_come_back_with_the_parameters() -> None:
 def test_refusals(make: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_network_that_diverges_at_the_last_step_says_so_when_it_is_measured():
+    network = Network([Dense(1, 2)])
+    with pytest.raises(DivergedError, match="outputs are no longer finite behind epoch 1, step 1: try a sm"):
+        network.fit(
+            [[1e3], [2e3]], [0, 1], loss="softmax_cross_entropy", learning_rate=1e38, metrics=["accuracy"]
+        )

@@ -20,6 +20,7 @@ from purecnn import (
     load_keras_weights,
     save,
 )
+from purecnn.hdf5 import Group
 from purecnn.keras_layers import translate
 from purecnn.keras_model import chain
 
@@ -320,3 +321,46 @@ def test_what_packs_zeros_without_end_is_refused(method, tmp_path):
     path = remade(tmp_path / "a.keras", weights=bytes(20_000_000), method=method)
     with pytest.raises(FileFormatError, match=r"'config\.json' is packed by way 1[24], wanted 8, deflate"):
         load_keras(path)
+
+
+def shared(held):
+    """Groups that hold one another forty times each, four levels deep: 2.5 million ways to one array."""
+    below = held.create_group("end")
+    below.create_dataset("vars/0", data=np.zeros((2, 2), "f4"))
+    for level in range(4):
+        above = held.create_group(f"level{level}/layers")
+        for number in range(40):
+            above[f"dense_{number}"] = below
+        below = held[f"level{level}"]
+    held["layers"] = below["layers"]
+
+
+def repeated(held):
+    """A layer that is named 3000 times, and names its array as often."""
+    held.attrs["layer_names"] = np.array([b"dense"] * 3000)
+    held["dense/a"] = np.zeros((2, 2), "f4")
+    held["dense"].attrs["weight_names"] = np.array([b"a"] * 3000)
+
+
+@pytest.mark.parametrize("build", [shared, repeated])
+def test_a_small_file_that_says_the_same_thing_over_and_over(build, tmp_path, monkeypatch):
+    path = tmp_path / "a.weights.h5"
+    path.write_bytes(hdf5(build))
+    looked = []
+    real = Group.texts
+    monkeypatch.setattr(Group, "texts", lambda group, name: looked.append(name) or real(group, name))
+    with pytest.raises(FileFormatError, match="its groups never end, wanted at most 20000 groups, arrays"):
+        load_keras_weights(load_keras(HERE / "chain.keras"), path)
+    assert len(looked) < 30
+
+
+def test_models_in_models_have_only_so_many_layers_in_all(tmp_path):
+    def many(layers):
+        inner = {
+            "class_name": "Sequential",
+            "config": {"layers": [{"class_name": "ReLU", "config": {}}] * 700},
+        }
+        layers[1:1] = [inner] * 3
+
+    with pytest.raises(FileFormatError, match="its model has more than 2000 layers, wanted at most as many"):
+        load_keras(remade(tmp_path / "a.keras", many))

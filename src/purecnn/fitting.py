@@ -13,6 +13,7 @@ import numpy as np
 from purecnn.augmentation import Augmentation
 from purecnn.callbacks import Callback, History
 from purecnn.dataset import Rows, Subset
+from purecnn.errors import DivergedError
 from purecnn.loss import Loss
 from purecnn.measures import Metric, as_probabilities, measure
 from purecnn.optimizer import Optimizer
@@ -226,6 +227,11 @@ class Fit:
             if len(self.kept) < len(rows):
                 rows, answers = Rows(Subset(rows, self.kept, ())), answers[self.kept]
             seen = as_probabilities(self.network.outputs(rows, self.threads), self.loss)
+            if not np.isfinite(seen).all():
+                raise DivergedError(
+                    f"the outputs are no longer finite behind epoch {self.network.epochs}, step "
+                    f"{self.network.updates}: try a smaller learning rate"
+                )
             found = measure(self.metrics, answers, seen)
             for name, value in found.items():
                 history.metrics.setdefault(name, []).append(value)

@@ -16,8 +16,8 @@ from purecnn.scratch import Array
 
 #: How an HDF5 file begins.
 MAGIC = b"\x89HDF\r\n\x1a\n"
-#: Names in one group, and groups and arrays that are looked at: links may run in circles.
-MAX_NAMES, MAX_VISITS = 10_000, 50_000
+#: Names in one group, and groups, arrays and texts that are looked at: links may run in circles.
+MAX_NAMES, MAX_VISITS = 10_000, 20_000
 
 
 def readable() -> AbstractContextManager[None]:
@@ -81,11 +81,17 @@ class Group:
                 )
             return [str(name) for name in self.held]
 
+    def visit(self, count: int) -> None:
+        """Count what is looked at: a small file may say the same thing over and over."""
+        self.visits[0] += count
+        if self.visits[0] > MAX_VISITS:
+            raise FileFormatError(
+                f"its groups never end, wanted at most {MAX_VISITS} groups, arrays and names in all"
+            )
+
     def member(self, name: str, kind: str) -> Any:
         """Return a member of the kind wanted, "Group" or "Dataset"; None where there is none of this name."""
-        self.visits[0] += 1
-        if self.visits[0] > MAX_VISITS:
-            raise FileFormatError(f"its groups never end, wanted at most {MAX_VISITS} groups and arrays")
+        self.visit(1)
         if "/" in name or name in ("", "."):
             return None
         with readable():
@@ -123,6 +129,7 @@ class Group:
                 raise FileFormatError(
                     f"attribute {name} of {self.where('')} has {count} texts, too many for its file"
                 )
+            self.visit(count)
             values = np.asarray(self.held.attrs[name]).ravel().tolist()
         texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
         if not all(isinstance(text, str) for text in texts):

@@ -30,12 +30,12 @@ from purecnn.keras_weights import (
 )
 from purecnn.layer import Layer, Shape
 from purecnn.matching import short
-from purecnn.model_file import check_shape
+from purecnn.model_file import MAX_LAYERS, check_shape
 from purecnn.network import Network
 from purecnn.samples import Preprocessing
 
-#: Characters of a config, and layers in it.
-MAX_CONFIG, MAX_LAYERS = 10_000_000, 10_000
+#: Characters of a config.
+MAX_CONFIG = 10_000_000
 #: Classes that are made of layers.
 MODELS = ("Sequential", "Functional", "Model")
 
@@ -318,7 +318,9 @@ def build(layers: Iterator[Entry], version: str) -> Built:
     """Return the layers here of a config's, bound one after the other to the input's shape."""
     built = Built()
     shape: Shape = ()
-    for entry in layers:
+    for place, entry in enumerate(layers):
+        if place > MAX_LAYERS:
+            raise FileFormatError(f"its model has more than {MAX_LAYERS} layers, wanted at most as many")
         try:
             if entry.kind == "InputLayer" or not shape:
                 found = sample_shape(entry.config)

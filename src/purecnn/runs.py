@@ -28,8 +28,8 @@ from purecnn.whole_files import remove_leftovers, write_whole
 
 MODEL, CHECKPOINT, RECORD = "model.safetensors", "checkpoint.safetensors", "run.json"
 VERSION = 1
-#: Bytes of a record that is still one: a million epochs have more.
-MAX_RECORD = 64_000_000
+#: Bytes of a record that is still one: ten thousand epochs have less.
+MAX_RECORD = 2_000_000
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,8 @@ class Saved:
         """Give the optimizer its settings back and the callbacks their states, once these have begun."""
         held = fit.optimizer.configuration()
         for name, value in self.configuration.items():
-            if name not in held or is_number(held[name]) != is_number(value):
+            kinds = {"number" if is_number(v) else type(v) for v in (held.get(name), value)}
+            if name not in held or len(kinds) > 1:
                 raise FileFormatError(f"{self.path}: the optimizer has no {name!s:.100}={value!r:.100}")
             setattr(fit.optimizer, name, value)
         callbacks = stateful(fit)
