@@ -25,7 +25,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs plots bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,10 @@ format: $(DEV_STAMP) ## format the code, and mend what the linter can mend
 docs: $(DEV_STAMP) ## build the guides and the reference into build/docs, which opens without a connection
 	$(VENV)/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
 	@echo build/docs/index.html
+
+plots: $(DEV_STAMP) ## write docs/plot.html and docs/moons.html: decision boundaries at every stage of training
+	$(VENV)/bin/python examples/xor.py --page docs/plot.html --share
+	$(VENV)/bin/python examples/moons.py --page docs/moons.html --share
 
 bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their own
 	$(BENCH)/bin/python -m benchmarks.run

@@ -10,12 +10,13 @@ import sys
 import numpy as np
 
 from purecnn import Dense, Tanh, mse, mse_prime, predict, train
-from purecnn.boundary import Stages, decision_boundary, write_page
 from purecnn.errors import MissingExtraError
+from purecnn.plots import Stages, decision_boundary, write_page
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=10_000)
 parser.add_argument("--page", default="xor.html", help="where to write the page")
+parser.add_argument("--share", action="store_true", help="put the plotting library beside the page")
 arguments = parser.parse_args()
 
 X = np.reshape([[0, 0], [0, 1], [1, 0], [1, 1]], (4, 2, 1))
@@ -40,7 +41,8 @@ for x, y in zip(X, Y, strict=True):
 
 try:
     figure = decision_boundary(stages, X, Y, title="XOR, learnt by three hidden neurons")
-    print(f"the decision boundary is drawn in {write_page(figure, arguments.page)}")
+    page = write_page(figure, arguments.page, share=arguments.share)
+    print(f"the decision boundary is drawn in {page}")
 except MissingExtraError as missing:
     print(missing)
 

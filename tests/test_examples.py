@@ -138,6 +138,18 @@ def test_xor(tmp_path):
     assert "epochs trained" in (tmp_path / "xor.html").read_text(encoding="utf-8")
 
 
+def test_moons(tmp_path):
+    pytest.importorskip("plotly")
+    printed, sentence, status = run("moons.py", tmp_path, "--epochs", "60", "--share")
+    assert (sentence, status) == ("", 0)
+    assert float(re.match(r"accuracy: ([\d.]+)% of 1,000 other points", printed)[1]) > 97
+    page = (tmp_path / "moons.html").read_text(encoding="utf-8")
+    assert page.count('"type":"surface"') >= 10
+    assert '<script src="plotly.min.js"></script>' in page
+    assert len(page) < 1_000_000
+    assert (tmp_path / "plotly.min.js").stat().st_size > 1_000_000
+
+
 def test_xor_without_plotly_says_what_to_install(tmp_path):
     printed, sentence, status = run("xor.py", tmp_path, "--epochs", "500", without_plotly=True)
     assert (sentence, status) == ("", 0)

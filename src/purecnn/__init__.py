@@ -69,7 +69,7 @@ from purecnn.samples import Preprocessing
 from purecnn.splits import stratified_split
 
 if TYPE_CHECKING:
-    from purecnn import datasets, metrics, mnist
+    from purecnn import datasets, metrics, mnist, plots
     from purecnn.checkpoint import Checkpoint
     from purecnn.class_tables import ClassTable, class_table
     from purecnn.classifier import CNNClassifier
@@ -171,6 +171,7 @@ __all__ = [
     "Network",
     "OneCycle",
     "Optimizer",
+    "plots",
     "predict",
     "PReLU",
     "Preprocessing",
@@ -223,6 +224,7 @@ _LATER = {
     "datasets": ("datasets",),
     "folders": ("ImageFolder",),
     "mnist": ("mnist",),
+    "plots": ("plots",),
     "gradients": ("GradientReport", "check_gradients"),
     "graph": ("Graph", "load_onnx"),
     "keras_model": ("load_keras",),

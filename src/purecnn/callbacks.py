@@ -81,6 +81,21 @@ class History:
         found |= self.metrics
         return found | {f"validation_{name}": values for name, values in self.validation_metrics.items()}
 
+    def _repr_html_(self) -> str:
+        """Return a table of the epochs, the first and the last ones of many, as Jupyter shows it."""
+        from purecnn.html_tables import html_table  # here, since few runs need it
+
+        found = {
+            name: values
+            for name, values in self.lists().items()
+            if all(isinstance(value, int | float) for value in values)
+        }
+        epochs = range(len(self.loss))
+        rows = [[place + 1, *(f"{values[place]:.4f}" for values in found.values())] for place in epochs]
+        if len(rows) > 12:
+            rows[5:-6] = [["..."] * (1 + len(found))]
+        return html_table(["epoch", *(name.replace("_", " ") for name in found)], rows)
+
     def line(self) -> str:
         """Return the last epoch in words.
 

@@ -151,6 +151,10 @@ class Network(FlatParameters):
         except ValueError:
             return repr(self)
 
+    def _repr_html_(self) -> str | None:
+        """Return the summary's table, as Jupyter shows it; None before there is an input shape."""
+        return None if self.input_shape is None else self.summary()._repr_html_()
+
     # Training ---------------------------------------------------------------------------------------------
 
     def fit(

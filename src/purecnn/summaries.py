@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from purecnn.html_tables import html_table
 from purecnn.layer import Layer, Shape
 from purecnn.lists import as_network
 from purecnn.network import Network
@@ -65,20 +66,28 @@ class Summary:
         """Multiply-adds of all layers, a sample."""
         return sum(row.multiply_adds for row in self.rows)
 
-    def __str__(self) -> str:
-        lines = [
+    def lines(self) -> list[tuple[str, str, str, str]]:
+        """Return the table's lines: heads, layers, and behind `bottom` of them the totals."""
+        found = [
             ("layer", "output shape", "parameters", "multiply-adds"),
-            ("input", written(self.input_shape)),
+            ("input", written(self.input_shape), "", ""),
         ]
         for row in self.rows:
             name = row.layer if row.trainable else f"{row.layer}, frozen"
-            lines.append((name, written(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}"))
-        bottom = len(lines)
-        lines.append(("total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
+            found.append((name, written(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}"))
+        found.append(("total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
         if self.frozen:
-            lines.append(("trainable", "", f"{self.parameters - self.frozen:,}"))
-            lines.append(("frozen", "", f"{self.frozen:,}"))
-        cells = [[*line, *[""] * (4 - len(line))] for line in lines]
+            found.append(("trainable", "", f"{self.parameters - self.frozen:,}", ""))
+            found.append(("frozen", "", f"{self.frozen:,}", ""))
+        return found
+
+    @property
+    def bottom(self) -> int:
+        """Of how many lines of the table the totals come."""
+        return 2 + len(self.rows)
+
+    def __str__(self) -> str:
+        cells, bottom = self.lines(), self.bottom
         widths = [max(len(line[column]) for line in cells) for column in range(4)]
         # names to the left, numbers to the right
         rows = [
@@ -89,6 +98,11 @@ class Summary:
         return "\n".join([rows[0], rule, *rows[1:bottom], rule, *rows[bottom:]])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the table as Jupyter shows it."""
+        head, *rest = self.lines()
+        return html_table(head, rest, left=2, totals=len(self.lines()) - self.bottom)
 
 
 def written(shape: Shape) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 from purecnn.arguments import is_integer, positive
 from purecnn.barrier import trains
 from purecnn.cells import Cell, explain, made
-from purecnn.layer import Layer
+from purecnn.errors import ShapeError
+from purecnn.layer import Layer, Shape
 from purecnn.lists import as_network
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.network import Network
@@ -217,6 +218,7 @@ def trace(
     *,
     loss: str | Loss | LossFunction | None = None,
     loss_prime: LossPrime | None = None,
+    outputs: Any = None,
     training: bool = False,
     step: int | None = None,
 ) -> Trace:
@@ -235,6 +237,10 @@ def trace(
         Their answers, as `Network.fit` takes them: then the loss's derivatives are kept too.
     loss, loss_prime : str, Loss or callable, optional
         As `Network.fit` takes them.
+    outputs : array_like of int, optional
+        In place of answers: the number of an output for each sample, whose derivative is sent back; the
+        score that a last Softmax or Sigmoid makes it of, where there is one. Each sample has its own, not a
+        share in a mean.
     training : bool
         Whether to run as in a step of training: dropout hides, with the masks of step `step`. A batch of
         fewer than 32 samples, which is one shard, sees there exactly these.
@@ -270,6 +276,8 @@ def trace(
     """
     if y is None and (loss is not None or loss_prime is not None):
         raise ValueError("a loss wants the answers y beside it, got none")
+    if y is not None and outputs is not None:
+        raise ValueError("answers y and outputs each say what is sent back: one of them is wanted, got both")
     if step is not None and not training:
         raise ValueError(f"step={step} wants training=True: outside training nothing depends on it")
     key = 0 if step is None else positive("step", step)
@@ -280,6 +288,7 @@ def trace(
     rows, _ = network.receive(x)
     targets = None if y is None else network.targets(y, len(rows))
     chosen = None if targets is None else network.loss(loss, loss_prime, targets)
+    named = None if outputs is None else check_outputs(outputs, len(rows), network.output_shape or ())
     recorders = [Recorder(layer, str(place)) for place, layer in enumerate(network)]
     for part in (part for layer in network for part in (layer, *layer.parts())):
         part.training = training and trains(part)
@@ -292,6 +301,8 @@ def trace(
     if targets is not None and chosen is not None:
         found = float(chosen.function(columns(targets.batch(slice(None), values.dtype), values), values))
         send_back(recorders, chosen, targets, values)
+    if named is not None:
+        send_score(recorders, named, values)
     return Trace(tuple(recorder.result() for recorder in recorders), found)
 
 
@@ -305,5 +316,30 @@ def send_back(recorders: Sequence[Recorder], loss: Loss, targets: Targets, outpu
         last.output_gradient = samples_first(g)
         _, g = loss.joint(target, np.moveaxis(last.input, 0, -1).copy())
         last.input_gradient = samples_first(g)
+    for recorder in reversed(rest):
+        g = recorder.backward(g)
+
+
+def check_outputs(outputs: Any, samples: int, shape: Shape) -> Array:
+    """Return the number of an output for each sample."""
+    named, count = np.asarray(outputs), int(np.prod(shape))
+    if named.shape != (samples,) or named.dtype.kind not in "iu" or len(shape) != 1:
+        raise ShapeError(
+            f"outputs must be an integer for each of {samples} samples, and the network's output a vector; "
+            f"got {named.dtype} of shape {named.shape} for outputs of shape {shape}"
+        )
+    if named.min() < 0 or named.max() >= count:
+        wrong = named.min() if named.min() < 0 else named.max()
+        raise ValueError(f"outputs must be from 0 to {count - 1}, got {wrong}")
+    return named
+
+
+def send_score(recorders: Sequence[Recorder], named: Array, output: Array) -> None:
+    """Run the backward passes, from one output of each sample on."""
+    g = np.zeros_like(output)
+    g[named, np.arange(len(named))] = 1
+    rest = list(recorders)
+    if type(rest[-1].layer).__name__ in ("Softmax", "Sigmoid") and len(rest) > 1:
+        rest.pop().input_gradient = samples_first(g)
     for recorder in reversed(rest):
         g = recorder.backward(g)

@@ -1,0 +1,89 @@
+"""A curve of what is learnt and one of what holds on other data tell together whether to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from purecnn.callbacks import Callback, History
+from purecnn.loss import Loss
+from purecnn.scratch import Array
+
+
+class Evaluations(Callback):
+    """Loss and accuracy on several sets after each epoch, on at most so many samples of each.
+
+    Unlike ``fit(metrics=...)`` it need not pass over a whole training set; what it finds is part of a
+    checkpoint.
+
+    Parameters
+    ----------
+    sets : dict
+        Name to samples and answers, as `Network.evaluate` takes them.
+    loss : str, Loss or callable, optional
+        As `Network.evaluate` takes it.
+    samples : int
+        Of each set at most, evenly spread.
+    threads : int, optional
+        How many work.
+
+    Attributes
+    ----------
+    found : dict
+        Name to ``{"loss": [...], "accuracy": [...]}``, one value an epoch.
+    samples : dict
+        Name to how many samples are looked at.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Network
+    >>> watch = Evaluations({"training": ([[0.0], [1.0]], [[0.0], [1.0]])}, loss="mse")
+    >>> history = Network([Dense(1, 1)]).fit([[0.0], [1.0]], [[0.0], [1.0]], loss="mse", callbacks=[watch])
+    >>> len(watch.found["training"]["loss"]), watch.samples
+    (1, {'training': 2})
+    """
+
+    def __init__(
+        self,
+        sets: Mapping[str, tuple[Any, Any]],
+        *,
+        loss: str | Loss | None = None,
+        samples: int = 5000,
+        threads: int | None = None,
+    ) -> None:
+        self.sets = {name: spread(np.asarray(x), np.asarray(y), samples) for name, (x, y) in sets.items()}
+        self.samples = {name: len(x) for name, (x, _) in self.sets.items()}
+        self.loss, self.threads = loss, threads
+        self.found: dict[str, dict[str, list[float]]] = {}
+
+    def begin(self, epochs: int, steps: int) -> None:
+        """Forget an earlier fit."""
+        self.found = {name: {"loss": [], "accuracy": []} for name in self.sets}
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Measure each set."""
+        for name, (x, y) in self.sets.items():
+            measured = self.fit.network.evaluate(x, y, loss=self.loss, threads=self.threads)
+            for kind, values in self.found[name].items():
+                values.append(measured[kind])
+
+    def state(self) -> dict[str, Any]:
+        """Return what was found."""
+        return {"found": self.found}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self.found = {
+            name: {kind: list(map(float, state["found"][name][kind])) for kind in ("loss", "accuracy")}
+            for name in self.sets
+        }
+
+
+def spread(x: Array, y: Array, most: int) -> tuple[Array, Array]:
+    """Return at most so many samples and answers, evenly spread."""
+    if len(x) <= most:
+        return x, y
+    rows = np.arange(most) * len(x) // most
+    return x[rows], y[rows]

@@ -1,0 +1,161 @@
+"""What a network says to samples whose answers are known: what tables, charts and reports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from purecnn.dataset import Rows, labels_of
+from purecnn.labels import as_scores, checked_probabilities
+from purecnn.layer import Layer, Shape
+from purecnn.lists import as_network
+from purecnn.loss import Loss, LossFunction
+from purecnn.losses import to_measure
+from purecnn.measures import as_probabilities
+from purecnn.network import Network
+from purecnn.samples import answers
+from purecnn.scratch import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """A network's answers beside the true ones.
+
+    Attributes
+    ----------
+    network : Network
+        Who was asked.
+    rows : ndarray or Rows
+        The raw samples ``(n, values)``.
+    truth : ndarray
+        The true classes ``(n,)``, or the values wanted ``(n, outputs)`` where there are no classes.
+    outputs : ndarray
+        The answers: a score for each class ``(n, classes)``, of a lone output p ``(1 - p, p)``; else values
+        like `truth`.
+    are_classes : bool
+        Whether the answers are classes.
+    are_probabilities : bool
+        Whether the scores are from 0 to 1 and sum to 1.
+    names : tuple of str
+        Of the classes, or of the outputs.
+    """
+
+    network: Network
+    rows: Array | Rows
+    truth: Array
+    outputs: Array
+    are_classes: bool
+    are_probabilities: bool
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def shape(self) -> Shape:
+        """Of one sample."""
+        return self.network.input_shape or ()
+
+    @property
+    def are_images(self) -> bool:
+        """Whether the samples are pictures."""
+        return len(self.shape) == 3
+
+    @property
+    def said(self) -> Array:
+        """The classes that the network names, ``(n,)``."""
+        found: Array = self.outputs.argmax(axis=1)
+        return found
+
+    def sample(self, number: int) -> Array:
+        """Return a raw sample, in its shape."""
+        found: Array = self.samples([number])[0]
+        return found
+
+    def samples(self, numbers: Any) -> Array:
+        """Return some raw samples, in their shape."""
+        found: Array = self.rows[np.asarray(numbers)].reshape(-1, *self.shape)
+        return found
+
+    def errors(self) -> Array:
+        """Return how wrong each answer is, ``(n,)``: the more, the larger.
+
+        Of classes, by how much the score of the class named is above that of the true one; of values, the
+        root of the mean square of what is between.
+        """
+        if not self.are_classes:
+            return np.asarray(np.sqrt(((self.outputs - self.truth) ** 2).mean(axis=1)))
+        each = np.arange(len(self))
+        return np.asarray(self.outputs[each, self.said] - self.outputs[each, self.truth])
+
+    def worst(self, count: int) -> Array:
+        """Return the numbers of the samples that are most wrong, the worst first; no right ones."""
+        errors = self.errors()
+        order = np.argsort(-errors, kind="stable")[:count]
+        return order[self.said[order] != self.truth[order]] if self.are_classes else order
+
+
+def find(
+    network: Network | Sequence[Layer],
+    x: Any,
+    y: Any = None,
+    *,
+    loss: str | Loss | LossFunction | None = None,
+    names: Sequence[str] = (),
+    threads: int | None = None,
+) -> Findings:
+    """Ask a network about samples.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        Whom.
+    x, y : array_like
+        As `Network.fit` takes them. Labels, one-hot rows, and zeros and ones for a lone output are classes;
+        other values are values.
+    loss : str, Loss or callable
+        As `Network.evaluate` takes it: it tells scores from probabilities.
+    names : sequence of str
+        Of the classes; those of the preprocessing, or numbers, if left out.
+    threads : int, optional
+        How many work.
+
+    Raises
+    ------
+    ValueError, TypeError, ShapeError
+        As `Network.evaluate` raises them, or if there are not as many names as classes.
+    """
+    network = as_network(network)
+    rows, _ = network.receive(x)
+    targets = network.targets(labels_of(x, y), len(rows))
+    chosen = network.loss(to_measure(loss), None, targets)
+    outputs = network.outputs(rows, threads)
+    outputs = as_probabilities(outputs, chosen).reshape(len(outputs), -1)
+    truth, are_probabilities = targets.values, False
+    of_one_class = not targets.are_labels and bool(
+        np.isin(truth, (0, 1)).all() and (truth.shape[1] == 1 or (truth.sum(axis=1) == 1).all())
+    )
+    are_classes = targets.are_labels or of_one_class
+    if are_classes:
+        truth = truth if targets.are_labels else answers(truth)
+        outputs = as_scores(outputs)
+        with suppress(ValueError):  # scores, without a loss that makes probabilities of them
+            are_probabilities = checked_probabilities(outputs).size > 0
+    given = tuple(map(str, names or network.preprocessing.classes))
+    if given and len(given) != outputs.shape[1] and not (len(given) == 1 and outputs.shape[1] == 2):
+        raise ValueError(f"names must be one for each of {outputs.shape[1]} outputs, got {len(given)}")
+    if len(given) == 1 and are_classes:  # a lone output's one name is that of class 1
+        given = (f"not {given[0]}", *given)
+    return Findings(
+        network,
+        rows,
+        truth.astype(np.int64) if are_classes else truth.astype(np.float64),
+        outputs,
+        are_classes,
+        are_probabilities,
+        given or tuple(str(number) for number in range(outputs.shape[1])),
+    )

@@ -1,0 +1,271 @@
+"""Which pixels of a picture an answer hangs on: derivatives that `trace` keeps, drawn as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from purecnn.charts import SCALE, graph_objects, new_figure, picture_of, plain
+from purecnn.convolutional import Convolutional
+from purecnn.errors import ShapeError, require_extra
+from purecnn.layer import Layer
+from purecnn.lists import as_network
+from purecnn.network import Network
+from purecnn.samples import answers
+from purecnn.scratch import Array
+from purecnn.traces import Trace, trace
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def saliency_maps(passed: Trace) -> Array:
+    """Return for each sample how much its score changes with each pixel: ``|ds/dx|``, the largest channel's.
+
+    Simonyan, Vedaldi and Zisserman 2013, https://arxiv.org/abs/1312.6034.
+
+    Parameters
+    ----------
+    passed : Trace
+        Of pictures, with derivatives: ``trace(network, x, outputs=...)``.
+
+    Returns
+    -------
+    ndarray
+        ``(n, height, width)``, at least 0.
+    """
+    gradient = passed[0].input_gradient
+    if gradient is None or gradient.ndim != 4:
+        raise ValueError(
+            "a trace of pictures with their derivatives is wanted: trace(network, x, outputs=...)"
+        )
+    found: Array = np.abs(gradient).max(axis=1)
+    return found
+
+
+def last_maps(passed: Trace) -> int | None:
+    """Return the place of the layer whose maps Grad-CAM weighs, None if there are none.
+
+    It is the last one of a convolution, an activation or normalization behind it included.
+    """
+    convolutions = [
+        place
+        for place, one in enumerate(passed)
+        if any(isinstance(layer, Convolutional) for layer in (one.layer, *one.layer.parts()))
+        and one.output.ndim == 4
+    ]
+    if not convolutions:
+        return None
+    place = convolutions[-1]
+    while place + 1 < len(passed) and passed[place + 1].output.shape == passed[place].output.shape:
+        place += 1
+    return place
+
+
+def grad_cam_maps(passed: Trace, layer: int | None = None, sign: Array | None = None) -> Array:
+    """Return for each sample where a layer's maps speak for its score, from 0 to 1, as large as the picture.
+
+    ``max(0, sum over maps k of w[k] A[k])``, where ``w[k]`` is the mean of the score's derivative by map k.
+    Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391.
+
+    Parameters
+    ----------
+    passed : Trace
+        Of pictures, with derivatives: ``trace(network, x, outputs=...)``.
+    layer : int, optional
+        Whose maps; those of the last convolution and its activation if left out.
+    sign : ndarray, optional
+        ``(n,)``: -1 where the score speaks against the class.
+
+    Returns
+    -------
+    ndarray
+        ``(n, height, width)``.
+
+    Raises
+    ------
+    ValueError
+        If there are no such maps.
+    """
+    place = last_maps(passed) if layer is None else layer
+    if place is None or passed[place].output.ndim != 4 or passed.input.ndim != 4:
+        raise ValueError("Grad-CAM wants a convolution's feature maps, (maps, height, width); there are none")
+    gradient = passed[place].output_gradient
+    if gradient is None:
+        gradient = passed[place + 1].input_gradient if place + 1 < len(passed) else None
+    if gradient is None:
+        raise ValueError("a trace with derivatives is wanted: trace(network, x, outputs=...)")
+    weights = gradient.mean(axis=(2, 3), keepdims=True)
+    if sign is not None:
+        weights = weights * sign[:, np.newaxis, np.newaxis, np.newaxis]
+    found = np.maximum((weights * passed[place].output).sum(axis=1), 0)
+    peaks = found.max(axis=(1, 2), keepdims=True)
+    return stretch(found / np.where(peaks > 0, peaks, 1), passed.input.shape[2:])
+
+
+def stretch(pictures: Array, size: tuple[int, ...]) -> Array:
+    """Return pictures ``(n, h, w)`` in another size, by linear interpolation between the pixels' centres.
+
+    Examples
+    --------
+    >>> stretch(np.array([[[0.0, 1.0]]]), (1, 4))
+    array([[[0.  , 0.25, 0.75, 1.  ]]])
+    """
+    for axis, length in enumerate(size, 1):
+        count = pictures.shape[axis]
+        place = np.clip((np.arange(length) + 0.5) * count / length - 0.5, 0, count - 1)
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, count - 1)
+        share = (place - low).reshape([-1 if n == axis else 1 for n in range(3)])
+        pictures = pictures.take(low, axis) * (1 - share) + pictures.take(high, axis) * share
+    return pictures
+
+
+def explained(
+    network: Network | Sequence[Layer], x: Any, outputs: Any = None
+) -> tuple[Trace, Array, Array, Array]:
+    """Return a trace with the derivatives of the answers, the pictures, the classes, and their signs.
+
+    The classes are those that the network names, or `outputs`. The sign is -1 where a lone output speaks
+    against its class, which is class 0.
+    """
+    network = as_network(network)
+    rows, _ = network.receive(x)
+    shape = network.input_shape or ()
+    if len(shape) != 3:
+        raise ShapeError(f"pictures, samples of (channels, height, width), are wanted; got {shape}")
+    lone = network.output_shape == (1,)
+    chosen = answers(network.outputs(rows)) if outputs is None else np.asarray(outputs)
+    signs = np.where((chosen == 0) & lone, -1, 1)
+    passed = trace(network, rows, outputs=np.zeros_like(chosen) if lone else chosen)
+    return passed, rows[:].reshape(-1, *shape), chosen, signs
+
+
+def saliency(
+    network: Network | Sequence[Layer],
+    x: Any,
+    outputs: Any = None,
+    *,
+    title: str = "Saliency",
+) -> Figure:
+    """Draw which pixels the answers to some pictures hang on: the size of the score's derivative by each.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        Whom to ask.
+    x : array_like
+        One picture or a few, as `Network.predict` takes them.
+    outputs : array_like of int, optional
+        The class to ask about, for each; the one that the network names if left out.
+    title : str
+        Stands above the figure.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Each picture above its map; the lighter, the more the answer hangs on a pixel.
+
+    Raises
+    ------
+    MissingExtraError
+        If plotly is not installed.
+    ShapeError
+        If the samples are no pictures.
+
+    Examples
+    --------
+    >>> from purecnn.networks import lenet
+    >>> len(saliency(lenet(), np.zeros((2, 28, 28), np.uint8)).data)
+    4
+    """
+    graph_objects("drawing a saliency map")
+    passed, pictures, classes, _ = explained(network, x, outputs)
+    return beside(pictures, saliency_maps(passed), classes, as_network(network), title)
+
+
+def grad_cam(
+    network: Network | Sequence[Layer],
+    x: Any,
+    outputs: Any = None,
+    *,
+    layer: int | None = None,
+    title: str = "Grad-CAM",
+) -> Figure:
+    """Draw where the maps of a convolution speak for the answers to some pictures.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        Whom to ask.
+    x : array_like
+        One picture or a few, as `Network.predict` takes them.
+    outputs : array_like of int, optional
+        The class to ask about, for each; the one that the network names if left out.
+    layer : int, optional
+        Whose maps; those of the last convolution and its activation if left out.
+    title : str
+        Stands above the figure.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Each picture above its map; the lighter, the more it speaks for the class.
+
+    Raises
+    ------
+    MissingExtraError
+        If plotly is not installed.
+    ShapeError, ValueError
+        If the samples are no pictures, or there are no feature maps.
+
+    Examples
+    --------
+    >>> from purecnn.networks import lenet
+    >>> len(grad_cam(lenet(), np.zeros((2, 28, 28), np.uint8)).data)
+    4
+    """
+    graph_objects("drawing a Grad-CAM")
+    passed, pictures, classes, signs = explained(network, x, outputs)
+    return beside(pictures, grad_cam_maps(passed, layer, signs), classes, as_network(network), title)
+
+
+def beside(pictures: Array, maps: Array, classes: Array, network: Network, title: str) -> Figure:
+    """Draw each picture above its map."""
+    plotly = graph_objects()
+    names = network.preprocessing.classes
+    heads = [plain(names[label]) if label < len(names) else str(label) for label in classes]
+    figure = require_extra("plotly.subplots", "report", "drawing pictures").make_subplots(
+        rows=2,
+        cols=len(pictures),
+        subplot_titles=heads,
+        vertical_spacing=0.04,
+        horizontal_spacing=0.03 / len(pictures),
+        figure=new_figure(title),
+    )
+    for column, (sample, map_) in enumerate(zip(pictures, maps, strict=True), 1):
+        shown = picture_of(sample)
+        colors = shown if shown.ndim == 3 else np.repeat(shown[..., np.newaxis], 3, axis=2)
+        figure.add_trace(
+            plotly.Image(z=np.round(255 * colors).astype(np.uint8), hoverinfo="skip"), row=1, col=column
+        )
+        figure.add_trace(
+            plotly.Heatmap(
+                z=map_.astype(np.float32),
+                colorscale=SCALE,
+                showscale=False,
+                hovertemplate="%{z:.4g}<extra></extra>",
+            ),
+            row=2,
+            col=column,
+        )
+        anchor = "" if column == 1 else str(column)
+        figure.update_yaxes(scaleanchor=f"x{anchor}", autorange="reversed", row=1, col=column)
+        below = len(pictures) + column
+        figure.update_yaxes(scaleanchor=f"x{below}", autorange="reversed", row=2, col=column)
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, constrain="domain")
+    figure.update_layout(height=110 + 2 * min(240, 900 // len(pictures)), margin={"t": 80})
+    return figure
