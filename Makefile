@@ -7,7 +7,7 @@ VENV := .venv
 BENCH := .venv-bench
 WHEEL := .venv-wheel
 FUZZ := .venv-fuzz
-SOURCES := $(wildcard src tests examples benchmarks campaigns docs)
+SOURCES := $(wildcard src tests examples notebooks screenshots benchmarks campaigns docs)
 
 # a stamp is newer than pyproject.toml when its environment is up to date
 RUN_STAMP := $(VENV)/.installed-run
@@ -25,7 +25,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs plots bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs plots notebook bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,9 @@ docs: $(DEV_STAMP) ## build the guides and the reference into build/docs, which 
 plots: $(DEV_STAMP) ## write docs/plot.html and docs/moons.html: decision boundaries at every stage of training
 	$(VENV)/bin/python examples/xor.py --page docs/plot.html --share
 	$(VENV)/bin/python examples/moons.py --page docs/moons.html --share
+
+notebook: $(DEV_STAMP) ## run notebooks/trials.py into notebooks/trials.ipynb, each chart a picture
+	$(VENV)/bin/python -m notebooks.make
 
 bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their own
 	$(BENCH)/bin/python -m benchmarks.run
