@@ -25,12 +25,12 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs plots notebook bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
-run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accuracy and where it is saved
+run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accuracy and where model and report are
 	$(VENV)/bin/purecnn train
 
 test: $(DEV_STAMP) ## install, then check format, lint, types, the CI's file, tests with branch coverage, and doctests
@@ -80,6 +80,9 @@ plots: $(DEV_STAMP) ## write docs/plot.html and docs/moons.html: decision bounda
 notebook: $(DEV_STAMP) ## run notebooks/trials.py into notebooks/trials.ipynb, each chart a picture
 	$(VENV)/bin/python -m notebooks.make
 
+screenshots: $(DEV_STAMP) ## make the pictures in README.md anew, from the programs themselves
+	$(VENV)/bin/python -m screenshots.readme
+
 bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their own
 	$(BENCH)/bin/python -m benchmarks.run
 
@@ -124,7 +127,7 @@ $(VENV)/bin/python: | python-new-enough
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN_STAMP): pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python $(PIP_INSTALL) --editable '.[cli]'
+	$(VENV)/bin/python $(PIP_INSTALL) --editable '.[cli,report]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml | $(VENV)/bin/python

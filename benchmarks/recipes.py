@@ -35,7 +35,7 @@ def measure(name: str, seeds: int, data: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {"recipe": name, "accuracy": [], "seconds": [], "loss": []}
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
-            given = ["--data", data] if data else []
+            given = ["--no-report", *(["--data", data] if data else [])]
             command = ["-m", "purecnn", "train", "--recipe", name, "--seed", str(seed), "--output", folder]
             _, seconds = timed(*command, *given)
             result = json.loads(Path(folder, "run.json").read_text(encoding="utf-8"))["result"]

@@ -51,7 +51,16 @@ def measure(seeds: int, folder: Path) -> list[dict[str, float]]:
         def ours(seed: int = seed, row: dict[str, float] = row) -> None:
             output = str(folder / "run")
             said, row["seconds"] = timed(
-                "-m", "purecnn", "train", "--recipe", "fast", "--seed", str(max(seed, 0)), "--output", output
+                "-m",
+                "purecnn",
+                "train",
+                "--recipe",
+                "fast",
+                "--no-report",
+                "--seed",
+                str(max(seed, 0)),
+                "--output",
+                output,
             )
             row["accuracy"] = float(re.search(r"test accuracy ([\d.]+) %", said)[1])  # type: ignore[index]
 

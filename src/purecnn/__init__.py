@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from purecnn.model_file import load, save
     from purecnn.onnx_export import export_onnx
     from purecnn.regressor import CNNRegressor
+    from purecnn.report import write_report
     from purecnn.reproduction import Reproduction, reproduce
     from purecnn.schedules import Constant, Cosine, Exponential, LearningRate, OneCycle, Step, WarmUp
     from purecnn.summaries import Summary, summary
@@ -212,6 +213,7 @@ __all__ = [
     "train",
     "WarmUp",
     "WorkerError",
+    "write_report",
     "ZeroPadding",
 ]
 
@@ -233,6 +235,7 @@ _LATER = {
     "model_file": ("load", "save"),
     "onnx_export": ("export_onnx",),
     "regressor": ("CNNRegressor",),
+    "report": ("write_report",),
     "reproduction": ("Reproduction", "reproduce"),
     "schedules": ("Constant", "Cosine", "Exponential", "LearningRate", "OneCycle", "Step", "WarmUp"),
     "summaries": ("Summary", "summary"),

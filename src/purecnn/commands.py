@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import purecnn as package
-from purecnn import datasets
+from purecnn import datasets, report_commands
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import positive, within
 from purecnn.conversion import convert
@@ -95,6 +95,7 @@ skip_option = click.option(
 @click.option("--output", metavar="FOLDER", help="Where to save the model.  [default: runs/RECIPE-SEED]")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
 @click.option("--resume", metavar="FOLDER", help="Go on with the run in this folder, to the same bits.")
+@click.option("--report/--no-report", default=True, help="Write report.html, where plotly is installed.")
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -111,6 +112,7 @@ def train(
     output: str | None,
     checkpoint_every: int | None,
     resume: str | None,
+    report: bool,
 ) -> None:
     """Train a network, test it and save it.
 
@@ -131,7 +133,7 @@ def train(
     if learning_rate is not None:
         within("learning-rate", learning_rate, 0, open_low=True)
     if resume is not None:
-        for name in ctx.params.keys() - {"resume", "data", "threads", "checkpoint_every"}:
+        for name in ctx.params.keys() - {"resume", "data", "threads", "checkpoint_every", "report"}:
             if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 option = f"--{name.removesuffix('_name').replace('_', '-')}"
                 raise ValueError(
@@ -153,10 +155,12 @@ def train(
         recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
         run = Run(network or recipe_name, recipe, seed, data or recipe.data, image_size, skip_damaged)
         folder = Path(output or Path("runs", f"{run.name}-{seed}"))
-    train_run(run, folder, threads, checkpoint_every, resume=resume is not None)
+    train_run(run, folder, threads, checkpoint_every, resume=resume is not None, report=report)
 
 
-def train_run(run: Run, folder: Path, threads: int | None, every: int | None, *, resume: bool) -> None:
+def train_run(
+    run: Run, folder: Path, threads: int | None, every: int | None, *, resume: bool, report: bool
+) -> None:
     """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
     sets = noted(run.read())
     network, ((x, _), (x_test, _)), recipe = run.build(sets), sets, run.recipe
@@ -180,6 +184,8 @@ def train_run(run: Run, folder: Path, threads: int | None, every: int | None, *,
         f"loss {result['test_loss']:.4f}"
     )
     click.echo(f"saved to {folder / MODEL}")
+    if report:
+        report_commands.report_if_possible(folder, sets, network, threads)
 
 
 def noted(sets: Sets) -> Sets:
@@ -314,5 +320,5 @@ def download(name: str, folder: str | None) -> None:
     click.echo(f"{name}: {datasets.fetch(name, folder)}")
 
 
-for command in (convert, export, playground, show):
+for command in (convert, export, playground, report_commands.report, show):
     purecnn.add_command(command)

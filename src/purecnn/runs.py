@@ -18,6 +18,7 @@ from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import read_data
 from purecnn.datasets import NAMES, Sets
 from purecnn.errors import CheckpointError, FileFormatError
+from purecnn.evaluations import Evaluations
 from purecnn.model_file import load, save
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
@@ -123,8 +124,9 @@ class Run:
         Returns
         -------
         dict
-            ``epochs``, the ``loss`` and ``seconds`` of each, ``test_accuracy``, ``test_loss``, and
-            ``parameters``, the SHA-256 of the flat vector.
+            ``epochs``, the ``loss`` and ``seconds`` of each, the ``curves`` of loss and accuracy on
+            samples of both sets, ``test_accuracy``, ``test_loss``, and ``parameters``, the SHA-256 of the
+            flat vector.
 
         Raises
         ------
@@ -142,6 +144,7 @@ class Run:
         if (here := provenance.machine()) not in record["machines"]:
             record["machines"].append(here)
         write_record(folder, record)
+        watch = Evaluations({"training": (x, y), "test": test}, loss=recipe.loss(), threads=threads)
         optimizer = recipe.optimizer()
         schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
         try:
@@ -154,7 +157,7 @@ class Run:
                 optimizer=optimizer,
                 augmentation=recipe.augmentation,
                 threads=threads,
-                callbacks=[schedule, *callbacks, Checkpoint(kept, every=every)],
+                callbacks=[schedule, watch, *callbacks, Checkpoint(kept, every=every)],
                 resume=kept if resume else None,
             )
         except CheckpointError:
@@ -167,6 +170,9 @@ class Run:
             "epochs": network.epochs,
             "loss": history.loss,
             "seconds": history.seconds,
+            "curves": {
+                name: {"samples": watch.samples[name], **found} for name, found in watch.found.items()
+            },
             "test_accuracy": found["accuracy"],
             "test_loss": found["loss"],
             "parameters": provenance.digest(network.parameters),

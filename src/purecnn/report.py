@@ -1,0 +1,181 @@
+"""One page that tells all about a trained network: opened offline, read on a screen, a telephone or paper."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from purecnn import answer_sections, inside_sections, provenance
+from purecnn.callbacks import History
+from purecnn.findings import Findings, find
+from purecnn.layer import Layer
+from purecnn.loss import Loss, LossFunction
+from purecnn.metrics import calibration_error
+from purecnn.network import Network
+from purecnn.pages import asset, page, plotly_script
+from purecnn.sections import Section, document, facts, numbers, text
+from purecnn.whole_files import write_whole
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    network: Network | Sequence[Layer],
+    x: Any,
+    y: Any = None,
+    path: str | os.PathLike[str] = "report.html",
+    *,
+    history: History | None = None,
+    loss: str | Loss | LossFunction | None = None,
+    names: Sequence[str] = (),
+    title: str = "A network",
+    subtitle: str = "",
+    threads: int | None = None,
+) -> Path:
+    """Write a report on a network as one HTML file that opens offline (about 6 MB).
+
+    It shows the curves of the training, the confusion matrix, each class, the calibration, the worst
+    mistakes, kernels, feature maps, saliency and Grad-CAM, an embedding, the time by layer, and what was
+    used. What does not apply to the network or the data is left out with one sentence.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        Trained.
+    x, y : array_like
+        Samples that it has not learnt from, and their answers, as `Network.evaluate` takes them.
+    path : str or os.PathLike
+        The file; an existing one is overwritten.
+    history : History, optional
+        What `fit` returned.
+    loss : str, Loss or callable, optional
+        As `Network.evaluate` takes it.
+    names : sequence of str
+        Of the classes; those of the preprocessing, or numbers, if left out.
+    title, subtitle : str
+        Plain text at the top.
+    threads : int, optional
+        How many work.
+
+    Returns
+    -------
+    pathlib.Path
+        The file's absolute path.
+
+    Raises
+    ------
+    MissingExtraError
+        If plotly is not installed.
+    ValueError, TypeError, ShapeError
+        As `Network.evaluate` raises them.
+    OSError
+        If the file can't be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from purecnn.networks import dense
+    >>> x, y = np.zeros((4, 6, 6), np.uint8), [0, 1, 0, 1]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(dense((1, 6, 6), 2), x, y, f"{folder}/report.html").stat().st_size < 8_000_000
+    True
+    """
+    plotly_script()  # better to fail before all the work than behind it
+    found = find(network, x, y, loss=loss, names=names, threads=threads)
+    machine = provenance.machine()
+    used = [
+        ("seed", found.network.seed),
+        ("epochs trained", f"{found.network.epochs:,}"),
+        ("parameters", f"{provenance.digest(found.network.parameters)} (SHA-256)"),
+        ("samples and answers", f"{provenance.digest(found.rows, found.truth)} (SHA-256)"),
+        ("commit of purecnn", provenance.commit() or "not known"),
+        *of_machine(machine),
+    ]
+    lead = "What this report was made with: the network's own seed, checksums, versions and the machine."
+    last = Section("repeat", "What was used", lead, facts(used))
+    loss_found = found.network.evaluate(x, y, loss=loss, threads=threads)["loss"]
+    return write_sections(
+        path, found, loss_found, history, last, title=title, subtitle=subtitle, held_out="validation set"
+    )
+
+
+def of_machine(machine: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Return a machine's record as pairs of words."""
+    for name, value in machine.items():
+        yield name, " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def write_sections(
+    path: str | os.PathLike[str],
+    found: Findings,
+    loss: float,
+    history: History | None,
+    last: Section,
+    *,
+    title: str,
+    subtitle: str,
+    held_out: str,
+    note: str = "",
+    more: Iterable[tuple[str, str]] = (),
+) -> Path:
+    """Write the report of what was found.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    found : Findings
+        The network's answers.
+    loss : float
+        On these samples.
+    history : History or None
+        The curves.
+    last : Section
+        What it takes to repeat it.
+    title, subtitle : str
+        Plain text.
+    held_out : str
+        What the samples are called beside the training set.
+    note : str
+        Below the curves.
+    more : iterable of (str, str)
+        Numbers that belong to the top.
+    """
+    network = found.network
+    sections = [
+        answer_sections.learning(history, held_out, note),
+        answer_sections.confusions(found),
+        *([answer_sections.classes(found), answer_sections.sureness(found)] if found.are_classes else []),
+        answer_sections.mistakes(found),
+        inside_sections.layers(network),
+        inside_sections.kernels(network),
+        inside_sections.maps(found),
+        inside_sections.attention(found),
+        inside_sections.apart(found),
+        inside_sections.time_spent(found),
+        last,
+    ]
+    body = document("purecnn report", title, subtitle, numbers([*at_a_glance(found, loss), *more]), sections)
+    file = Path(path).absolute()
+    write_whole(file, [page(text(title), body, asset("report.css"), plotly_script()).encode()])
+    return file
+
+
+def at_a_glance(found: Findings, loss: float) -> list[tuple[str, str]]:
+    """Return the numbers that matter most."""
+    size = ("parameters", f"{found.network.parameters.size:,}")
+    if not found.are_classes:
+        return [("loss", f"{loss:.4g}"), ("samples", f"{len(found):,}"), size]
+    right = int((found.said == found.truth).sum())
+    shown = [
+        ("accuracy", f"{100 * right / len(found):.2f} %"),
+        ("loss", f"{loss:.4g}"),
+        (f"wrong of {len(found):,} answers", f"{len(found) - right:,}"),
+        size,
+    ]
+    if found.are_probabilities:
+        shown.insert(3, ("calibration error", f"{100 * calibration_error(found.truth, found.outputs):.2f} %"))
+    return shown

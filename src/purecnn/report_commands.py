@@ -1,0 +1,51 @@
+"""The command that looks at trained runs: one page on one of them, or one that compares several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from purecnn.comparison import compare_runs
+from purecnn.datasets import Sets
+from purecnn.errors import MissingExtraError, PureCNNError
+from purecnn.network import Network
+from purecnn.run_reports import report_run
+
+COMPARISON = "comparison.html"
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--output", metavar="FILE", help=f"Where to write it.  [default: RUN/report.html, {COMPARISON}]"
+)
+@click.option("--data", metavar="DATA", help="Where the data are now.  [default: where they were]")
+@click.option("--threads", type=int, help="How many work.  [default: all cores]")
+def report(folders: tuple[str, ...], output: str | None, data: str | None, threads: int | None) -> None:
+    """Write a page that tells all about a trained network.
+
+    RUN is a folder that train wrote. Of two or more the page compares them: settings, curves, classes, and
+    the pictures that one gets right and another wrong. The page opens in any browser, without a connection.
+    """
+    runs = [Path(folder) for folder in folders]
+    where = Path(output) if output else None
+    if where is not None and where.is_dir():
+        raise IsADirectoryError(f"{where}: there is a folder of this name; a file is wanted")
+    if len(runs) == 1:
+        found = report_run(runs[0], where, data=data, threads=threads)
+    else:
+        found = compare_runs(runs, where or Path(COMPARISON), data=data, threads=threads)
+    click.echo(f"the report is {found}")
+
+
+def report_if_possible(folder: Path, sets: Sets, network: Network, threads: int | None) -> None:
+    """Write the report of a run that has just ended, where plotly is there; a failure is a warning alone."""
+    try:
+        found = report_run(folder, sets=sets, network=network, threads=threads)
+    except MissingExtraError:
+        return
+    except (OSError, MemoryError, PureCNNError) as error:
+        click.echo(f"Warning: no report: {error}", err=True)
+        return
+    click.echo(f"the report is {found}")

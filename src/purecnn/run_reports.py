@@ -1,0 +1,249 @@
+"""A report on a run of ``purecnn train``: from its folder, with all that it takes to do it again."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from purecnn.arguments import is_number
+from purecnn.callbacks import History
+from purecnn.datasets import NAMES, Sets
+from purecnn.errors import FileFormatError
+from purecnn.findings import Findings, find
+from purecnn.model_file import load
+from purecnn.network import Network
+from purecnn.pages import plotly_script
+from purecnn.recipes import RECIPES
+from purecnn.report import of_machine, write_sections
+from purecnn.runs import MODEL, RECORD, Run, digests, read_record
+from purecnn.sections import Section, facts, text
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """A run that is complete, and what its network answers to the test set.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is.
+    run : Run
+        What it was asked for.
+    record : dict
+        What came of it.
+    history : History
+        Its curves.
+    found : Findings
+        The answers.
+    data : dict
+        The SHA-256 of the data that were read now.
+    """
+
+    folder: Path
+    run: Run
+    record: dict[str, Any]
+    history: History
+    found: Findings
+    data: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """What it is called: its folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def is_of_its_data(self) -> bool:
+        """Whether the data are those that it was trained on."""
+        return bool(self.data == self.record["data"])
+
+
+def done(
+    folder: Path,
+    *,
+    data: str | None = None,
+    threads: int | None = None,
+    sets: Sets | None = None,
+    network: Network | None = None,
+) -> Done:
+    """Read a run and let its network answer.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    data : str, optional
+        Where its data are now.
+    threads : int, optional
+        How many work.
+    sets, network : optional
+        What was read and trained, where it is at hand.
+
+    Raises
+    ------
+    FileFormatError
+        If its record or model is damaged.
+    FileNotFoundError
+        If there is no such run, or no model in it.
+    ValueError
+        If it is not complete.
+    """
+    record, run = read_record(folder), Run.recorded(folder)
+    if not record["result"]:
+        raise ValueError(
+            f"{folder}: this run is not complete: `purecnn train --resume {folder}` goes on with it"
+        )
+    measured = history_of(folder, record["result"])
+    if data is not None:
+        run = replace(run, data=data)
+    sets = sets or run.read()
+    network = network or load(folder / MODEL)
+    return Done(folder, run, record, measured, find(network, *sets.test, threads=threads), digests(sets))
+
+
+def history_of(folder: Path, result: Any) -> History:
+    """Return the curves of a record: both sets measured after each epoch.
+
+    Raises
+    ------
+    FileFormatError
+        If they are none.
+    """
+    try:
+        curves, epochs = result["curves"], len(result["loss"])
+        found = {
+            (name, kind): [float(value) for value in curves[name][kind]]
+            for name in ("training", "test")
+            for kind in ("loss", "accuracy")
+        }
+        sizes = [curves[name]["samples"] for name in ("training", "test")]
+        if {len(values) for values in found.values()} != {epochs} or not all(map(is_number, sizes)):
+            raise ValueError("one value an epoch is wanted")
+        seconds = [float(value) for value in result["seconds"]]
+        if not all(is_number(result[name]) for name in ("test_loss", "test_accuracy")):
+            raise ValueError("numbers are wanted")
+        str(result["parameters"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{folder / RECORD}: its result is damaged: {error!r:.200}") from None
+    return History(
+        loss=found["training", "loss"],
+        validation_loss=found["test", "loss"],
+        validation_accuracy=found["test", "accuracy"],
+        seconds=seconds,
+        metrics={"accuracy": found["training", "accuracy"]},
+    )
+
+
+def note_of(record: dict[str, Any]) -> str:
+    """Return on how many samples the curves were measured."""
+    training, test = (int(record["result"]["curves"][name]["samples"]) for name in ("training", "test"))
+    return (
+        f"Measured after each epoch on {training:,} samples of the training set, evenly spread over it, and "
+        f"{test:,} of the test set."
+    )
+
+
+def command_of(run: Run) -> str:
+    """Return the command that does a run.
+
+    Examples
+    --------
+    >>> command_of(Run("fast", replace(RECIPES["fast"], epochs=5), seed=3))
+    'purecnn train --recipe fast --epochs 5 --seed 3'
+    """
+    free = ("network", "epochs", "batch_size", "learning_rate")
+    asked = asdict(run.recipe)
+
+    def differing(name: str) -> list[str]:
+        return [field for field, value in asdict(RECIPES[name]).items() if value != asked[field]]
+
+    # the recipe that needs the fewest options, of those that need no other ones
+    near = min(RECIPES, key=lambda name: (not set(differing(name)) <= {*free, "data"}, len(differing(name))))
+    words = ["purecnn", "train", "--recipe", near]
+    if run.name != near:
+        words += ["--network", run.recipe.network]
+    for field in free[1:]:
+        if field in differing(near):
+            words += [f"--{field.replace('_', '-')}", str(asked[field])]
+    if run.data != RECIPES[near].data:
+        words += ["--data", run.data if run.data in NAMES else os.path.abspath(run.data)]
+    if run.image_size is not None:
+        words += ["--image-size", str(run.image_size)]
+    if run.skip_damaged:
+        words.append("--skip-damaged")
+    return shlex.join([*words, "--seed", str(run.seed)])
+
+
+def repeat(one: Done) -> Section:
+    """Return the section on how to do the run again."""
+    record, result = one.record, one.record["result"]
+    lead = (
+        "The command, and one that does it again and compares all bits. They are the same where processor "
+        "features, NumPy and BLAS are."
+    )
+    again = shlex.join(["purecnn", "reproduce", str(one.folder)])
+    commands = f"<pre>{text(command_of(one.run))}\n{text(again)}</pre>"
+    pairs: list[tuple[str, object]] = [
+        ("seed", one.run.seed),
+        ("commit of purecnn", record["commit"] or "not known"),
+        *((f"{name} data", f"{digest} (SHA-256)") for name, digest in record["data"].items()),
+        ("parameters", f"{result['parameters']} (SHA-256)"),
+    ]
+    for number, machine in enumerate(record["machines"], 1):
+        which = f"machine {number}: " if len(record["machines"]) > 1 else ""
+        pairs += [(f"{which}{name}", value) for name, value in of_machine(dict(machine))]
+    settings = facts((name.replace("_", " "), value) for name, value in settings_of(one.run).items())
+    body = f"{commands}{facts(pairs)}<h3>Settings</h3>{settings}"
+    if not one.is_of_its_data:
+        body = (
+            '<p class="note">The data that this report was made with are not those of the run: their '
+            f"checksums differ.</p>{body}"
+        )
+    return Section("repeat", "How to do it again", lead, body)
+
+
+def settings_of(run: Run) -> dict[str, object]:
+    """Return all that a run was asked for, by name."""
+    asked = run.arguments()
+    recipe = asked.pop("recipe")
+    found = {**recipe, **{name: value for name, value in asked.items() if name != "name"}}
+    return {name: "none" if value is None else value for name, value in found.items()}
+
+
+def report_run(
+    folder: Path,
+    output: Path | None = None,
+    *,
+    data: str | None = None,
+    threads: int | None = None,
+    sets: Sets | None = None,
+    network: Network | None = None,
+) -> Path:
+    """Write the report of a run, beside its model if `output` says nothing else; return where.
+
+    The parameters are those of `done`, and it raises what that raises, and `MissingExtraError` if plotly is
+    not installed.
+    """
+    plotly_script()  # better to fail before all the work than behind it
+    one = done(folder, data=data, threads=threads, sets=sets, network=network)
+    result, recipe = one.record["result"], one.run.recipe
+    where = one.run.data if one.run.data in NAMES else Path(one.run.data).name
+    return write_sections(
+        output or folder / REPORT,
+        one.found,
+        result["test_loss"],
+        one.history,
+        repeat(one),
+        title=f"{one.run.name} on {where}",
+        subtitle=(
+            f"{one.name}: the network {recipe.network} after {result['epochs']} epochs, seed {one.run.seed}, "
+            f"on the {len(one.found):,} samples of the test set"
+        ),
+        held_out="test set",
+        note=note_of(one.record),
+        more=[("training time", f"{sum(one.history.seconds):.1f} s")],
+    )
