@@ -127,7 +127,7 @@ $(VENV)/bin/python: | python-new-enough
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN_STAMP): pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python $(PIP_INSTALL) --editable '.[cli,report]'
+	$(VENV)/bin/python $(PIP_INSTALL) --editable '.[cli,report,playground]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml | $(VENV)/bin/python

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from screenshots import playground
 from screenshots.chromium import chromium, settled
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,13 @@ def run(*arguments: str) -> None:
     subprocess.run([sys.executable, *arguments], check=True)
 
 
-PICTURES: dict[str, Callable[[Any, Path], Image.Image]] = {"xor": xor, "report": report}
+PICTURES: dict[str, Callable[[Any, Path], Image.Image]] = {
+    "xor": xor,
+    "report": report,
+    "playground-draw": lambda browser, _: playground.taken(browser, playground.draw, 1000),
+    "playground-cell": lambda browser, _: playground.taken(browser, playground.inspect, 800),
+    "playground-train": lambda browser, _: playground.taken(browser, playground.train, 860),
+}
 
 
 def main() -> None:

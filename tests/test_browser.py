@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-import browsing
+import browser
 import drawings
 import purecnn
 from purecnn import Dense, Network, Softmax, mnist
@@ -52,10 +52,29 @@ def served_network(network, folder):
         yield address
 
 
+@contextmanager
+def opened(chromium, address, **how):
+    """Give a page that must stay on this machine, complain of nothing and raise nothing."""
+    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
+    page = context.new_page()
+    page.set_default_timeout(40_000)
+    wrong = []
+    page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(f"{m.type}: {m.text}"))
+    page.on("pageerror", lambda error: wrong.append(f"raised: {error}"))
+    page.on("request", lambda r: r.url.startswith((address, "data:", "blob:")) or wrong.append(r.url))
+    page.wrong = wrong
+    try:
+        page.goto(address)
+        yield page
+        assert wrong == []
+    finally:
+        context.close()
+
+
 @pytest.fixture(scope="module")
 def chromium():
-    with browsing.browser() as browser:
-        yield browser
+    with browser.chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +85,7 @@ def address():
 
 @pytest.fixture
 def page(chromium, address):
-    with browsing.opened(chromium, address) as page:
+    with opened(chromium, address) as page:
         page.wait_for_selector("#layers .layer canvas")
         yield page
 
@@ -285,7 +304,7 @@ def test_a_plan_is_changed_and_a_wrong_one_refused(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_narrow_window(chromium, address, scheme):
     how = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "color_scheme": scheme}
-    with browsing.opened(chromium, address, **how) as page:
+    with opened(chromium, address, **how) as page:
         page.wait_for_selector("#layers .layer canvas")
         draw(page, THREE)
         check_verdict(page, "3")
@@ -304,7 +323,7 @@ def test_it_fits_a_narrow_window(chromium, address, scheme):
 def test_names_of_classes_are_text(chromium, tmp_path):
     network = Network([Dense(64, 2), Softmax()])
     network.preprocessing.classes = ("<img src=x onerror=alert(1)>", "<b>dog</b>")
-    with served_network(network, tmp_path) as address, browsing.opened(chromium, address) as page:
+    with served_network(network, tmp_path) as address, opened(chromium, address) as page:
         page.wait_for_selector("#layers .layer canvas")
         draw(page, THREE)
         page.wait_for_selector('#verdict:not([data-state="blank"])')
@@ -314,7 +333,7 @@ def test_names_of_classes_are_text(chromium, tmp_path):
 
 def test_a_vector_is_set_by_sliders(chromium, tmp_path):
     network = Network([Dense(5, 2), Softmax()])
-    with served_network(network, tmp_path) as address, browsing.opened(chromium, address) as page:
+    with served_network(network, tmp_path) as address, opened(chromium, address) as page:
         page.wait_for_selector("#numbers input >> nth=4")
         assert page.is_hidden("#pad")
         page.wait_for_selector('#verdict:not([data-state="blank"])')
@@ -324,7 +343,7 @@ def test_a_vector_is_set_by_sliders(chromium, tmp_path):
 
 
 def test_an_end_of_the_server_is_told(chromium, address):
-    with browsing.opened(chromium, address) as page:
+    with opened(chromium, address) as page:
         page.wait_for_selector("#layers .layer canvas")
         page.route("**/api/draw", lambda route: route.abort())
         draw(page, THREE)

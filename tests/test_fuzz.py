@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from campaigns import fuzz, trial
 from campaigns.formats import FORMATS, Format, good
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import onnx
 import pytest
+
 from campaigns import onnx_conformance
 from campaigns.onnx_conformance import FOREIGN, NO_TENSOR, RANDOM
-
 from purecnn.errors import PureCNNError
 from purecnn.graph import Graph
 from purecnn.onnx_file import as_model

@@ -1,18 +1,15 @@
-"""Take the pictures of the playground from the running program: python docs/screenshots.py [FOLDER].
-
-Wants the extra `playground`, Playwright and a Chromium; FOLDER is this one if left out.
-"""
+"""The pictures of the playground, taken from the running program."""
 
 from __future__ import annotations
 
-import shutil
+import io
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from PIL import Image
 
-OPTIONS = ["--no-sandbox", "--in-process-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 #: A three, as points of the pad's 280 x 280.
 THREE = [
     (88, 82),
@@ -28,7 +25,7 @@ THREE = [
 THREE += [(104, 224), (86, 204)]
 
 
-def draw(page: Page) -> None:
+def draw(page: Any) -> None:
     """Draw the three."""
     box = page.locator("#pad").bounding_box() or {}
     places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in THREE]
@@ -40,7 +37,7 @@ def draw(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
-def inspect(page: Page) -> None:
+def inspect(page: Any) -> None:
     """Draw the three, and ask of what a cell of the second convolution was made."""
     draw(page)
     canvas = page.locator("#layers canvas").nth(4)
@@ -49,7 +46,7 @@ def inspect(page: Page) -> None:
     page.wait_for_timeout(800)
 
 
-def train(page: Page) -> None:
+def train(page: Any) -> None:
     """Train on the spiral until it is learnt, and walk a step of the chain rule."""
     page.click("#tab-train")
     page.check("input[value=spiral]", force=True)
@@ -62,26 +59,17 @@ def train(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
-def main() -> None:
-    """Serve, look, and keep what is seen."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
+def taken(browser: Any, act: Callable[[Any], None], height: int) -> Image.Image:
+    """Return what the page shows after somebody did something with it."""
     command = [sys.executable, "-m", "purecnn", "playground", "--port", "0", "--no-browser"]
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as driver:
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[0]
-        browser = driver.chromium.launch(executable_path=chromium, args=OPTIONS)
-        for name, act, height in (("draw", draw, 1000), ("cell", inspect, 800), ("train", train, 860)):
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        if server.stdout is None:
+            raise RuntimeError("the playground says nothing")
+        try:
             page = browser.new_page(viewport={"width": 1180, "height": height})
-            page.goto(address)
+            page.goto(server.stdout.readline().split()[0])
             page.wait_for_selector("#layers .layer canvas")
             act(page)
-            path = folder / f"playground-{name}.png"
-            page.screenshot(path=path)
-            print(path)
-        browser.close()
-        server.terminate()
-
-
-if __name__ == "__main__":
-    main()
+            return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        finally:
+            server.terminate()
