@@ -47,6 +47,15 @@ def serving(network):
             assert not thread.is_alive()
 
 
+def test_answers_are_sent_at_once() -> None:
+    """asyncio sets TCP_NODELAY only where a socket names its protocol, which accepted ones inherit."""
+    with listen(0) as listener:
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        with client, accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
+
+
 @pytest.fixture(scope="module")
 def port():
     with serving(purecnn.load(DIGITS)) as port:
