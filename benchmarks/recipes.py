@@ -2,10 +2,10 @@
 
     python -m benchmarks.recipes [NAME ...] [--seeds 5] [--data FOLDER]
 
-Recipes were chosen on a split of the training set; here each is trained on all of it, and the test set is
-touched once a seed, by `purecnn train` itself. FOLDER holds the files of the recipe's data set, where they
-are not in the cache. Writes benchmarks/results/DATE-COMMIT-recipes-NAMES.json and the recipes' lines of the
-table in README.md.
+Recipes were chosen on a split of the training set; here each is trained on all of it, and the test set
+decides nothing: what counts is the network that the last epoch left. FOLDER holds the files of the recipe's
+data set, where they are not in the cache. Writes benchmarks/results/DATE-COMMIT-recipes-NAMES.json and the
+recipes' lines of the table in README.md.
 """
 
 from __future__ import annotations
