@@ -23,6 +23,7 @@ from collections import Counter
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from campaigns.fence import remove
 from campaigns.formats import FORMATS, case
 from campaigns.trial import Outcome, again, attempt, run
 from purecnn import provenance
@@ -35,18 +36,17 @@ SHARE = 500
 SPACE = 8 << 30
 
 
-def work(pipe: Connection) -> None:
-    """Read cases until there are no more: what a child process does."""
+def work(pipe: Connection, folder: Path) -> None:
+    """Read cases until there are no more, in a folder: what a child process does."""
     limit_memory()
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # decoders in C write there what they think of a file
     os.dup2(sys.stderr.fileno(), 2)
-    with tempfile.TemporaryDirectory() as folder:
-        while (share := pipe.recv()) is not None:
-            name, first, last = share
-            for number in range(first, last):
-                pipe.send((number, None))
-                pipe.send((number, run(name, number, Path(folder))))
-            pipe.send(None)
+    while (share := pipe.recv()) is not None:
+        name, first, last = share
+        for number in range(first, last):
+            pipe.send((number, None))
+            pipe.send((number, run(name, number, folder)))
+        pipe.send(None)
 
 
 def limit_memory() -> None:
@@ -68,7 +68,9 @@ class Child:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self.process = context.Process(target=work, args=(other,), daemon=True)
+        # made and removed here, since a child may be ended at any moment
+        self.folder = Path(tempfile.mkdtemp(prefix="purecnn-fuzz-"))
+        self.process = context.Process(target=work, args=(other, self.folder), daemon=True)
         self.process.start()
         other.close()
         self.share: tuple[str, int, int] | None = None
@@ -82,6 +84,7 @@ class Child:
         self.process.kill()
         self.process.join()
         self.pipe.close()
+        remove(self.folder)
 
 
 class Campaign:
@@ -192,8 +195,9 @@ def repeat(name: str, number: int | Path, keep: Path | None) -> None:
     data = number.read_bytes() if isinstance(number, Path) else case(name, number)
     if keep is not None:
         keep.write_bytes(data)
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = attempt(name, data, Path(folder))
+    folder = Path(tempfile.mkdtemp(prefix="purecnn-fuzz-"))
+    outcome = attempt(name, data, folder)
+    remove(folder)
     print(f"{name} {number}: {len(data)} bytes that begin with {data[:40]!r}\n{outcome}")
     raise SystemExit(bool(outcome.problems))
 

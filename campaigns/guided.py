@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 from random import Random
 
 import atheris
 
 with atheris.instrument_imports(include=["purecnn"]):
+    from campaigns.fence import remove
     from campaigns.formats import FORMATS, case, good
     from campaigns.trial import attempt
 
@@ -36,7 +36,10 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(good(name)):
         (corpus / f"good-{number}").write_bytes(seed)
-    folder = Path(tempfile.mkdtemp())
+    folder = HOME / f"{name}-inside"
+    if folder.exists():
+        remove(folder)
+    folder.mkdir()
 
     def read(data: bytes) -> None:
         outcome = attempt(name, data, folder)

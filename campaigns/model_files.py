@@ -18,6 +18,7 @@ import numpy as np
 import purecnn as p
 from campaigns.containers import closed, lying_zip, opened, spoiled, zipped
 from campaigns.data_files import npz_members
+from campaigns.fence import remove
 from campaigns.mutations import TEXTS, as_json, blind, twisted
 from purecnn import reproduction
 from purecnn.recipes import RECIPES
@@ -29,9 +30,11 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "weigh
 
 def written(write: Callable[[Path], object], name: str = "file") -> bytes:
     """Return the file that a function writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder, name))
-        return Path(folder, name).read_bytes()
+    folder = Path(tempfile.mkdtemp())
+    write(folder / name)
+    data = (folder / name).read_bytes()
+    remove(folder)
+    return data
 
 
 # safetensors, models, checkpoints, state dicts ----------------------------------------------------------

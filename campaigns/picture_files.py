@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +10,7 @@ from random import Random
 
 import numpy as np
 
+from campaigns.fence import grow
 from campaigns.mutations import INTEGERS, blind
 from purecnn import folders, picture
 
@@ -62,40 +62,12 @@ def read_any(path: Path) -> None:
 
 
 def grown(data: bytes, path: Path) -> Path:
-    """Make a folder of class folders from a case: lines of a kind, a name, and what a link leads to.
-
-    Nothing is made through a link, so whatever a case says, it stays in its folder.
-    """
+    """Make a folder of class folders from a case, with one good picture in it."""
     path.mkdir()
     (path / "a").mkdir()
-    good_picture = b"P5 2 1 255 \x10\x20"
-    (path / "a" / "good.pgm").write_bytes(good_picture)
-    for line in data.split(b"\n")[:200]:
-        kind, name, rest = (*line.split(b"\t", 2), b"", b"")[:3]
-        *above, last = [part for part in name.split(b"/") if part not in (b"", b"..", b".")] or [b""]
-        try:
-            place = os.fsencode(path)
-            for step in above[:3]:
-                place = os.path.join(place, step)
-                if os.path.islink(place):
-                    raise OSError("nothing is made on the other side of a link")
-                if not os.path.isdir(place):
-                    os.mkdir(place)
-            place = os.path.join(place, last)
-            if not last or os.path.lexists(place):
-                continue
-            if kind == b"d":
-                os.mkdir(place)
-            elif kind == b"l":
-                os.symlink(rest, place)
-            elif kind == b"p":
-                os.mkfifo(place)
-            elif kind == b"f":
-                descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW)
-                with open(descriptor, "wb") as file:
-                    file.write(rest.replace(b"GOOD", good_picture))
-        except (OSError, ValueError):
-            continue  # no such thing can be in a folder
+    picture = b"P5 2 1 255 \x10\x20"
+    (path / "a" / "good.pgm").write_bytes(picture)
+    grow(data.split(b"\n")[:200], path, picture)
     return path
 
 
@@ -134,7 +106,7 @@ def lying_folder(rng: Random, seeds: list[bytes]) -> bytes:
         b"good.pgm",
     ]
     for _ in range(rng.choice([1, 2, 5])):
-        kind = rng.choice([b"d", b"l", b"l", b"p", b"f"])
+        kind = rng.choice([b"d", b"l", b"l", b"p", b"f", b"m"])
         rest = (
             rng.choice(targets)
             if kind == b"l"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 import tracemalloc
@@ -11,8 +10,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from campaigns.fence import fenced, listing, remove
 from campaigns.formats import FORMATS, case
-from campaigns.mutations import ESCAPED
 from purecnn.errors import PureCNNError
 
 #: Seconds of the processor that one file may take, and for each of its bytes besides.
@@ -46,15 +45,26 @@ class Outcome:
 
 def attempt(name: str, data: bytes, folder: Path) -> Outcome:
     """Read a case in an empty folder, in which nothing is left."""
-    format, inside = FORMATS[name], folder / "inside"
+    inside = folder / "inside"
     inside.mkdir()
-    given = format.place(data, inside / format.name)
+    try:
+        return read(name, data, inside)
+    finally:
+        with fenced(folder):
+            remove(inside)
+
+
+def read(name: str, data: bytes, inside: Path) -> Outcome:
+    """Read a case in an empty folder, and look at what it took and left."""
+    format = FORMATS[name]
+    with fenced(inside):
+        given = format.place(data, inside / format.name)
     before = listing(inside)
     problems: list[str] = []
     found, reached = "accepted", peak_of_process(reset=True)
     tracemalloc.start()
     begin = time.process_time()
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, fenced(inside) as beyond:
         warnings.simplefilter("always")
         try:
             format.read(given)
@@ -74,6 +84,7 @@ def attempt(name: str, data: bytes, folder: Path) -> Outcome:
     seconds = time.process_time() - begin
     memory = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    problems[:0] = [f"wrote outside of its folder: {what}" for what in beyond[:3]]
     memory = max(memory, peak_of_process() - reached)
     problems += [f"warned {w.message!r:.200}" for w in caught if not issubclass(w.category, format.warns)]
     if seconds > SECONDS + SECONDS_PER_BYTE * len(data):
@@ -83,18 +94,9 @@ def attempt(name: str, data: bytes, folder: Path) -> Outcome:
     after = listing(inside)
     if not format.writes and after != before:
         problems.append("wrote files")
-    if any(path.is_symlink() for path in inside.rglob("*")) and format.writes:
+    if format.writes and any(os.path.islink(path) for path, _ in after):
         problems.append("made a link")
-    outside = [folder / ESCAPED, Path("/tmp") / ESCAPED, Path.cwd() / ESCAPED]
-    if os.listdir(folder) != ["inside"] or any(path.exists() for path in outside):
-        problems.append("wrote outside of its folder")
-    shutil.rmtree(inside)
     return Outcome(found, tuple(problems), seconds, memory, len(data))
-
-
-def listing(folder: Path) -> list[tuple[str, int]]:
-    """Return all names below a folder, and sizes."""
-    return sorted((str(path), path.lstat().st_size) for path in folder.rglob("*"))
 
 
 def peak_of_process(reset: bool = False) -> int:
