@@ -173,14 +173,14 @@ FORMATS = {
         needs="h5py",
     ),
     "keras-h5": Format(
-        model_files.fixtures("functional.h5"),
+        lambda: hostile_hdf5.of_both_kinds(model_files.fixtures("functional.h5")()),
         p.load_keras,
         hostile_hdf5.lying_model,
         name="a.h5",
         needs="h5py",
     ),
     "keras-weights": Format(
-        model_files.fixtures("nested.weights.h5"),
+        lambda: hostile_hdf5.of_both_kinds(model_files.fixtures("nested.weights.h5")()),
         lambda path: p.load_keras_weights(model_files.keras_network(), path),
         hostile_hdf5.lying_weights,
         name="a.weights.h5",

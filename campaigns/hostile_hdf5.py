@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from campaigns.mutations import TEXTS, as_json, hostile, twisted
+from campaigns.mutations import INTEGERS, TEXTS, as_json, hostile, twisted
 
 
 def changed(data: bytes, change: Callable[[Any], None]) -> bytes:
@@ -24,7 +26,9 @@ def changed(data: bytes, change: Callable[[Any], None]) -> bytes:
 
 
 def lying_weights(rng: Random, seeds: list[bytes]) -> bytes:
-    """Change groups, links, arrays and attributes."""
+    """Change groups, links, arrays and attributes, or what the library itself has written of them."""
+    if rng.random() < 0.5:
+        return lying_pieces(rng, rng.choice(seeds))
 
     def change(file: Any) -> None:
         for _ in range(rng.choice([1, 1, 2, 4])):
@@ -39,7 +43,7 @@ def lying_weights(rng: Random, seeds: list[bytes]) -> bytes:
 
 def lying_model(rng: Random, seeds: list[bytes]) -> bytes:
     """Change the config that lies in an attribute, or anything else."""
-    if rng.random() < 0.4:
+    if rng.random() < 0.6:
         return lying_weights(rng, seeds)
 
     def change(file: Any) -> None:
@@ -140,3 +144,130 @@ def deepen(rng: Random, file: Any, groups: list[str], arrays: list[str]) -> None
 
 
 CHANGES = (relink, rearrange, rearrange, describe, remove, rename, deepen)
+
+
+# What h5py itself would never write ---------------------------------------------------------------------
+
+#: How the pieces begin of which HDF5 files are made; a sum follows those of the second row.
+PIECES = (b"TREE", b"SNOD", b"HEAP", b"GCOL")
+SUMMED = (b"\x89HDF", b"OHDR", b"OCHK", b"BTHD", b"BTIN", b"BTLF", b"FRHP", b"FHIB", b"FHDB")
+
+
+def lying_pieces(rng: Random, data: bytes) -> bytes:
+    """Change what the pieces of a file say about their sizes and where others are; the sums are right again.
+
+    Addresses become those of other pieces, so that trees and heaps run in circles.
+    """
+    found, pointers = pieces(data), addresses(data)
+    changed = bytearray(data)
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        if rng.random() < 0.5:
+            place, width, other = rng.choice(pointers), 8, rng.choice(pointers)
+            value = rng.choice([rng.choice(found), int.from_bytes(data[other : other + 8], "little"), place])
+        else:
+            width = rng.choice([1, 2, 4, 8, 8])
+            place = rng.choice(found) + rng.choice(range(4, 72) if width < 8 else range(8, 72, 8))
+            value = rng.choice([*INTEGERS, rng.choice(found)]) % (1 << 8 * width)
+        changed[place : place + width] = value.to_bytes(width, "little")
+    for at, length in sums(data):
+        right = lookup3(bytes(changed[at : at + length]))
+        changed[at + length : at + length + 4] = right.to_bytes(4, "little")
+    return bytes(changed[: len(data)])
+
+
+@cache
+def pieces(data: bytes) -> list[int]:
+    """Return where the pieces of a good file begin."""
+    return sorted(at for signature in (*PIECES, *SUMMED) for at in starts(data, signature))
+
+
+@cache
+def addresses(data: bytes) -> list[int]:
+    """Return where a good file holds what may be the address of something in it."""
+    found, known = [], set(pieces(data))
+    for at in range(len(data) - 7):
+        word = int.from_bytes(data[at : at + 8], "little")
+        if word in known or (at % 8 == 0 and 95 < word < len(data)):
+            found.append(at)
+    return found
+
+
+def anew(data: bytes, version: str) -> bytes:
+    """Return a file's groups, arrays and attributes as another version of the library writes them.
+
+    With two rows of names and attributes besides, so many that the library makes trees and heaps of them.
+    """
+    import h5py
+
+    def copy(here: Any, there: Any) -> None:
+        for name, value in here.attrs.items():
+            there.attrs[name] = value
+        for name, item in here.items():
+            if isinstance(item, h5py.Group):
+                copy(item, there.create_group(name))
+            else:
+                there.create_dataset(name, data=item[()])
+
+    held = io.BytesIO()
+    with h5py.File(io.BytesIO(data)) as old, h5py.File(held, "w", libver=version) as new:
+        copy(old, new)
+        for number in range(12):
+            new.create_group(f"more/{number}")
+            new["more"].attrs[f"{number}"] = "text"
+    return held.getvalue()
+
+
+def of_both_kinds(seeds: list[bytes]) -> list[bytes]:
+    """Return files as they are, and as the newest version of the library writes them."""
+    return [*seeds, *(anew(seed, "latest") for seed in seeds)]
+
+
+def starts(data: bytes, signature: bytes) -> list[int]:
+    """Return where a signature stands."""
+    found, at = [], data.find(signature)
+    while at >= 0:
+        found.append(at)
+        at = data.find(signature, at + 1)
+    return found
+
+
+@cache
+def sums(data: bytes) -> tuple[tuple[int, int], ...]:
+    """Return the places and lengths of the pieces of a good file behind which their sum stands."""
+    found = []
+    for at in sorted(at for signature in SUMMED for at in starts(data, signature)):
+        for end in range(at + 12, min(at + 600, len(data) - 4)):
+            if lookup3(data[at:end]) == int.from_bytes(data[end : end + 4], "little"):
+                found.append((at, end - at))
+                break
+    return tuple(found)
+
+
+def lookup3(data: bytes) -> int:
+    """Return the sum that HDF5 has behind its pieces: http://burtleburtle.net/bob/c/lookup3.c, hashlittle."""
+    mask = 0xFFFFFFFF
+    a = b = c = (0xDEADBEEF + len(data)) & mask
+    if not data:
+        return c
+
+    def turned(value: int, by: int) -> int:
+        return (value << by | value >> 32 - by) & mask
+
+    blocks = max(0, -(-len(data) // 12) - 1)
+    words = struct.unpack(f"<{3 * blocks + 3}I", data.ljust(12 * blocks + 12, b"\0"))
+    for n in range(0, 3 * blocks, 3):
+        a, b, c = a + words[n] & mask, b + words[n + 1] & mask, c + words[n + 2] & mask
+        a, c = (a - c & mask) ^ turned(c, 4), c + b & mask
+        b, a = (b - a & mask) ^ turned(a, 6), a + c & mask
+        c, b = (c - b & mask) ^ turned(b, 8), b + a & mask
+        a, c = (a - c & mask) ^ turned(c, 16), c + b & mask
+        b, a = (b - a & mask) ^ turned(a, 19), a + c & mask
+        c, b = (c - b & mask) ^ turned(b, 4), b + a & mask
+    a, b, c = a + words[-3] & mask, b + words[-2] & mask, c + words[-1] & mask
+    c = ((c ^ b) - turned(b, 14)) & mask
+    a = ((a ^ c) - turned(c, 11)) & mask
+    b = ((b ^ a) - turned(a, 25)) & mask
+    c = ((c ^ b) - turned(b, 16)) & mask
+    a = ((a ^ c) - turned(c, 4)) & mask
+    b = ((b ^ a) - turned(a, 14)) & mask
+    return ((c ^ b) - turned(b, 24)) & mask

@@ -11,13 +11,14 @@ import numpy as np
 
 from purecnn.damage import refused
 from purecnn.errors import FileFormatError, require_extra
+from purecnn.hdf5_bounds import Bounds
 from purecnn.layer import Shape
 from purecnn.scratch import Array
 
-#: How an HDF5 file begins.
-MAGIC = b"\x89HDF\r\n\x1a\n"
 #: Names in one group, and groups, arrays and texts that are looked at: links may run in circles.
 MAX_NAMES, MAX_VISITS = 10_000, 20_000
+#: So many characters of texts count as one more of these.
+TEXT = 10_000
 
 
 def readable() -> AbstractContextManager[None]:
@@ -37,12 +38,12 @@ def opened(file: IO[bytes]) -> Iterator[Group]:
         If it is no HDF5 file.
     """
     h5py = require_extra("h5py", "keras", "reading Keras's files")
-    size = file.seek(0, 2)
+    bounds = Bounds(file)
     file.seek(0)
     with readable():
         whole = h5py.File(file, "r")
     try:
-        yield Group(h5py, whole, size, "", [0])
+        yield Group(h5py, whole, bounds, "", [0])
     finally:
         with readable():
             whole.close()
@@ -57,16 +58,16 @@ class Group:
         The package that reads.
     held : h5py.Group
         The group.
-    size : int
-        Bytes of the whole file.
+    bounds : Bounds
+        What is known of the whole file.
     path : str
         The group's name from the root, for messages.
     visits : list of int
         How much was looked at so far in this file, by all its groups.
     """
 
-    def __init__(self, h5py: Any, held: Any, size: int, path: str, visits: list[int]) -> None:
-        self.h5py, self.held, self.size, self.path, self.visits = h5py, held, size, path, visits
+    def __init__(self, h5py: Any, held: Any, bounds: Bounds, path: str, visits: list[int]) -> None:
+        self.h5py, self.held, self.bounds, self.path, self.visits = h5py, held, bounds, path, visits
 
     def where(self, name: str) -> str:
         """Return a member's whole name, short enough for a message."""
@@ -79,6 +80,7 @@ class Group:
                 raise FileFormatError(
                     f"{self.where('')} has {len(self.held)} members, wanted at most {MAX_NAMES}"
                 )
+            self.visit(len(self.held))
             return [str(name) for name in self.held]
 
     def visit(self, count: int) -> None:
@@ -110,7 +112,9 @@ class Group:
         """Return a group in this one, None where there is none."""
         found = self.member(name, "Group")
         return (
-            None if found is None else Group(self.h5py, found, self.size, f"{self.path}/{name}", self.visits)
+            None
+            if found is None
+            else Group(self.h5py, found, self.bounds, f"{self.path}/{name}", self.visits)
         )
 
     def variable(self, name: str) -> Variable | None:
@@ -125,15 +129,17 @@ class Group:
                 return None
             told = self.held.attrs.get_id(name)
             count = math.prod(told.shape or ())
-            if count > MAX_NAMES or count * max(1, told.dtype.itemsize) > self.size:
+            if count > MAX_NAMES or count * max(1, told.dtype.itemsize) > self.bounds.size:
                 raise FileFormatError(
                     f"attribute {name} of {self.where('')} has {count} texts, too many for its file"
                 )
             self.visit(count)
+            self.bounds.check_copies(count)
             values = np.asarray(self.held.attrs[name]).ravel().tolist()
         texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
         if not all(isinstance(text, str) for text in texts):
             raise FileFormatError(f"attribute {name} of {self.where('')} holds {texts!r:.60}, wanted text")
+        self.visit(sum(map(len, texts)) // TEXT)
         return texts
 
 
@@ -155,17 +161,23 @@ class Variable:
             if shape is None or held.dtype.kind != "f":
                 raise FileFormatError(f"{self.name} is of {held.dtype}, wanted an array of floats")
             plan = held.id.get_create_plist()
-            if held.is_virtual or held.external or plan.get_nfilters():
-                how = "compressed" if plan.get_nfilters() else "kept in other files"
+            how = ""
+            if held.is_virtual or held.external:
+                how = "kept in other files"
+            elif plan.get_nfilters():
+                how = "compressed"
+            elif plan.get_layout() == group.h5py.h5d.CHUNKED:  # a tree of its own leads to them
+                how = "cut into chunks"
+            if how:
                 raise FileFormatError(
                     f"{self.name} is {how}, wanted an array whose plain bytes the file holds"
                 )
             self.shape: Shape = tuple(int(n) for n in shape)
             bytes_wanted = math.prod(self.shape) * held.dtype.itemsize
-            if bytes_wanted > group.size or held.id.get_storage_size() < bytes_wanted:
+            if bytes_wanted > group.bounds.size or held.id.get_storage_size() < bytes_wanted:
                 raise FileFormatError(
                     f"{self.name} has shape {self.shape!r:.100}, which takes {bytes_wanted} bytes; the file "
-                    f"holds {min(group.size, held.id.get_storage_size())} of them"
+                    f"holds {min(group.bounds.size, held.id.get_storage_size())} of them"
                 )
 
     def read(self) -> Array:

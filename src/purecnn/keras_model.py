@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from purecnn.errors import FileFormatError, ShapeError
-from purecnn.hdf5 import MAGIC, Group, Variable, opened
+from purecnn.hdf5 import Group, Variable, opened
+from purecnn.hdf5_bounds import MAGIC
 from purecnn.keras_layers import Config, Translated, integers, number, translate
 from purecnn.keras_layouts import parts
 from purecnn.keras_weights import (

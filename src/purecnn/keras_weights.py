@@ -14,7 +14,8 @@ import numpy as np
 
 from purecnn.damage import check_packing, refused
 from purecnn.errors import FileFormatError
-from purecnn.hdf5 import MAGIC, Group, Variable, opened
+from purecnn.hdf5 import Group, Variable, opened
+from purecnn.hdf5_bounds import MAGIC
 from purecnn.keras_layouts import MISSING, Part, parts
 from purecnn.layer import Layer
 from purecnn.lists import as_network
