@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,7 @@ from purecnn import folders, picture
 # Pictures -----------------------------------------------------------------------------------------------
 
 
+@cache
 def picture_seeds() -> list[bytes]:
     from PIL import Image
 
@@ -54,6 +56,10 @@ def lying_picture(rng: Random, seeds: list[bytes]) -> bytes:
     chosen = rng.choice(seeds)
     if chosen.startswith(b"\x89PNG"):
         return lying_png(rng, chosen)
+    if chosen.startswith(b"\xff\xd8"):
+        return lying_jpeg(rng, chosen)
+    if chosen.startswith(b"II"):
+        return lying_tiff(rng, chosen)
     return blind(rng, [chosen])
 
 
@@ -166,3 +172,78 @@ def lying_png(rng: Random, data: bytes) -> bytes:
     for kind, body in chunks:
         out += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return bytes(out)
+
+
+# JPEG and TIFF ------------------------------------------------------------------------------------------
+
+
+def lying_jpeg(rng: Random, data: bytes) -> bytes:
+    """Return a JPEG picture with segments doubled, moved, removed and changed, and what nobody needs."""
+    pieces, at = [], 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xD9:
+        # behind the start of a scan comes what was scanned, up to the next marker that is none of its own
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == 0xDA:
+            while end < len(data) and not (
+                data[end] == 0xFF and data[end + 1] not in (0, *range(0xD0, 0xD8))
+            ):
+                end += 1
+        pieces.append(bytearray(data[at:end]))
+        at = end
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        if not pieces:
+            break
+        number, what = rng.randrange(len(pieces)), rng.randrange(7)
+        piece = pieces[number]
+        if what == 0:
+            pieces[number:number] = [piece[:]] * rng.choice([1, 3, 300])
+        elif what == 1:
+            del pieces[number]
+        elif what == 2 and len(piece) > 2:
+            place = rng.randrange(2, min(len(piece), 20))
+            piece[place] = rng.choice([0, 1, 2, 3, 8, 255, rng.randrange(256)])
+        elif what == 3:
+            frame = next((p for p in pieces if 0xC0 <= p[1] <= 0xC2), piece)
+            frame[5:9] = struct.pack(">HH", *(rng.choice([0, 1, 6, 300, 3000, 65535]) for _ in range(2)))
+        elif what == 4:
+            kind, body = rng.choice(
+                [
+                    (0xE1, b"Exif\0\0" + lying_tiff(rng, picture_seeds()[5])[:60_000]),
+                    (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + rng.randbytes(20)),
+                    (0xE2, b"ICC_PROFILE\0" + rng.randbytes(9)),
+                    (0xE2, b"MPF\0" + rng.randbytes(40)),
+                    (0xED, b"Photoshop 3.0\0" + b"8BIM" + rng.randbytes(12)),
+                    (0xEE, b"Adobe" + rng.randbytes(7)),
+                    (0xFE, bytes(rng.choice([0, 60_000]))),
+                ]
+            )
+            made = bytearray(b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body)
+            pieces[number:number] = [made] * rng.choice([1, 1, 30])
+        elif what == 5:
+            pieces.insert(rng.randrange(len(pieces)), bytearray(blind(rng, [bytes(piece)])))
+        else:
+            rng.shuffle(pieces)
+    return data[:2] + b"".join(pieces) + data[at:]
+
+
+def lying_tiff(rng: Random, data: bytes) -> bytes:
+    """Return a TIFF picture whose directory lies: about what is where, how much of it and of which kind."""
+    changed = bytearray(data)
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        place = at + 2 + 12 * rng.randrange(count)
+        what = rng.randrange(5)
+        if what == 0:
+            tag = rng.choice([256, 258, 262, 273, 274, 277, 279, 322, 330, 34665, 34853, 33723, 34675, 700])
+            struct.pack_into("<H", changed, place, tag)
+        elif what == 1:
+            struct.pack_into("<H", changed, place + 2, rng.choice([*range(14), 16, 18, 255]))
+        elif what == 2:
+            struct.pack_into("<I", changed, place + 4, rng.choice([*INTEGERS, 100_000, 10]) % 2**32)
+        elif what == 3:
+            value = rng.choice([*INTEGERS, at, place, len(data), len(data) - 4, 5000])
+            struct.pack_into("<I", changed, place + 8, value % 2**32)
+        else:
+            struct.pack_into("<I", changed, at + 2 + 12 * count, rng.choice([at, 8, len(data) - 6, 2**31]))
+    return bytes(changed) + bytes(rng.choice([0, 0, 1000, 300_000]))

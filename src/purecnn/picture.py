@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purecnn.errors import FileFormatError, ShapeError, require_extra
+from purecnn.picture_parts import MAX_SCANNED, ORIENTATION, Parts, orientation, parts_of
+from purecnn.pnm import KINDS, read_header, read_pnm
 
 __all__ = ["prepare_digit", "read_picture", "resample"]
 
@@ -20,7 +22,9 @@ MAX_PIXELS = 50_000_000
 # Pixels of transparent pictures that are laid on white at a time.
 PIECE = 1 << 20
 # Named, so that no file can reach one of Pillow's rarer decoders, one of which starts another program.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# Pillow's numbers for what brings a picture upright, by how EXIF says that it was held.
+TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 INK_SHARE = 0.05  # of the darkest stroke; fainter is no edge of a digit
 SPECK_SHARE = 0.1  # the same once the picture is shrunk, when specks of dust have faded
 
@@ -63,13 +67,22 @@ def read_picture(path: str | os.PathLike[str], channels: int | None = 1) -> NDAr
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # above its own limit Pillow warns; ours is lower and refuses
-                image = image_module.open(file, formats=FORMATS)
-                width, height = image.size
-                if width * height <= MAX_PIXELS:
-                    return _values(image, channels)
+                if file.read(2) in KINDS:
+                    file.seek(0)
+                    data = file.read()
+                    header = read_header(data)
+                    width, height = header.width, header.height
+                    if width * height <= MAX_PIXELS:
+                        return _values(image_module.fromarray(read_pnm(data, header)), channels)
+                else:
+                    parts = parts_of(file)
+                    image = image_module.open(parts.file, formats=FORMATS)
+                    width, height = image.size
+                    if width * height <= MAX_PIXELS:
+                        return _values(_turned(image, parts), channels)
         # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others on damaged files.
         except Exception as error:
-            wanted = f"a whole picture of a format among {', '.join(FORMATS)}"
+            wanted = f"a whole picture of a format among {', '.join(FORMATS)} and PPM"
             raise FileFormatError(f"{name}: {_reason(error)}, wanted {wanted}") from error
     raise FileFormatError(f"{name}: {width} x {height} pixels, wanted at most {MAX_PIXELS} in all")
 
@@ -80,8 +93,26 @@ def _reason(error: Exception) -> str:
     return f"cannot be decoded ({str(error).rstrip('.') or type(error).__name__})"
 
 
-def _values(image: Any, channels: int | None) -> NDArray[np.uint8]:
-    turned = require_extra("PIL.ImageOps", "cli", "reading a picture").exif_transpose(image)
+def _turned(image: Any, parts: Parts) -> Any:
+    """Return an image, decoded, as its EXIF data say that it was held.
+
+    Raises
+    ------
+    ValueError
+        If it takes too much work to decode.
+    """
+    width, height = image.size
+    if parts.scans * width * height > MAX_SCANNED:
+        raise ValueError(f"{parts.scans} scans over its pixels, at most {MAX_SCANNED // (width * height)}")
+    image.load()
+    exif = parts.exif or image.info.get("exif")
+    way = orientation(exif) if isinstance(exif, bytes) else 1
+    if image.format == "TIFF":  # which newer versions of Pillow have turned by now
+        way = image.tag_v2.get(ORIENTATION, 1)
+    return image if way not in TURNS else image.transpose(TURNS[way])
+
+
+def _values(turned: Any, channels: int | None) -> NDArray[np.uint8]:
     coloured = turned.mode not in ("1", "L", "LA", "F") and not turned.mode.startswith("I")
     if channels is None:
         channels = 3 if coloured else 1
@@ -95,7 +126,8 @@ def _values(image: Any, channels: int | None) -> NDArray[np.uint8]:
     if turned.mode == "F":
         raise ValueError("grey values are floats, whose black and white are unknown")
     if turned.mode not in ("LA", "PA", "RGBA") and "transparency" not in turned.info:
-        return np.array(turned.convert("L" if channels == 1 else "RGB"))
+        wanted = "L" if channels == 1 else "RGB"
+        return np.array(turned if turned.mode == wanted else turned.convert(wanted))
     # some rows at a time, since each takes several times its memory
     width, height = turned.size
     laid = np.empty((height, width) if channels == 1 else (height, width, 3), np.uint8)

@@ -1,0 +1,168 @@
+"""Pillow is given what a picture's pixels need: they are the same, and what lies beside them is not read."""
+
+import io
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+
+from purecnn.errors import FileFormatError
+from purecnn.picture import read_picture
+from purecnn.picture_parts import parts_of
+
+pillow = pytest.importorskip("PIL.Image")
+operations = pytest.importorskip("PIL.ImageOps")
+
+RNG = np.random.default_rng(0)
+COLOURS = np.kron(RNG.integers(0, 256, (6, 9, 3), np.uint8), np.ones((4, 4, 1), np.uint8))
+
+
+def saved(kind, mode="RGB", **options):
+    """The bytes of a picture."""
+    held = io.BytesIO()
+    pillow.fromarray(COLOURS).convert(mode).save(held, kind, **options)
+    return held.getvalue()
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def among_png(*chunks, data=None):
+    """A PNG picture with chunks behind its header."""
+    data = data or saved("PNG")
+    return data[:33] + b"".join(chunk(*one) for one in chunks) + data[33:]
+
+
+def segment(kind, body):
+    return bytes([0xFF, kind]) + struct.pack(">H", len(body) + 2) + body
+
+
+def among_jpeg(*segments, data=None):
+    data = data or saved("JPEG")
+    return data[:2] + b"".join(segment(*one) for one in segments) + data[2:]
+
+
+def read(data, tmp_path, channels=None):
+    (tmp_path / "picture").write_bytes(data)
+    return read_picture(tmp_path / "picture", channels)
+
+
+PICTURES = {
+    "png": saved("PNG"),
+    "png palette": saved("PNG", "P"),
+    "png bits": saved("PNG", "1"),
+    "png profile": saved("PNG", icc_profile=bytes(200)),
+    "png animated": saved("PNG", save_all=True, append_images=[pillow.new("RGB", (36, 24))]),
+    "jpeg": saved("JPEG"),
+    "jpeg grey": saved("JPEG", "L"),
+    "jpeg progressive": saved("JPEG", progressive=True, quality=95),
+    "jpeg as it is": saved("JPEG", subsampling=0, keep_rgb=True),
+    "jpeg restarts": saved("JPEG", restart_marker_blocks=1),
+    "jpeg cmyk": saved("JPEG", "CMYK"),
+    "jpeg comment": saved("JPEG", comment=b"\xff\xda\xff\xd9", icc_profile=bytes(100_000)),
+    "jpeg and more": saved("JPEG") + b"\xff\xd8\xff\xda" * 1000,
+    "jpeg filled": saved("JPEG").replace(b"\xff\xdb", b"\xff\xff\xff\xdb"),
+    "several": saved("MPO", save_all=True, append_images=[pillow.new("RGB", (36, 24))]),
+    "gif": saved("GIF"),
+    "tiff": saved("TIFF"),
+    "tiff packed": saved("TIFF", compression="tiff_lzw"),
+    "webp": saved("WEBP", lossless=True),
+    "bmp": saved("BMP"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_pixels_are_those_of_the_whole_file(name, tmp_path):
+    with pillow.open(io.BytesIO(PICTURES[name])) as image:
+        wanted = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(read(PICTURES[name], tmp_path, 3), wanted)
+
+
+def test_what_the_pixels_do_not_need_is_left_out():
+    beside = [(b"tEXt", b"a\0b"), (b"iCCP", b"a\0\0"), (b"acTL", bytes(8)), (b"eXIf", b"MM")]
+    assert parts_of(io.BytesIO(among_png(*beside))).file.read() == saved("PNG")
+    beside = [(0xFE, b"a"), (0xE2, b"ICC_PROFILE\0\1\1"), (0xED, b"Photoshop 3.0\0"), (0xE1, b"Exif\0\0MM")]
+    parts = parts_of(io.BytesIO(among_jpeg(*beside)))
+    assert parts.file.read() == saved("JPEG")
+    assert parts.exif == b"MM"
+    assert parts_of(io.BytesIO(saved("JPEG") + b"more")).file.read() == saved("JPEG")
+    assert parts_of(io.BytesIO(saved("JPEG", progressive=True))).scans > 5
+
+
+@pytest.mark.parametrize("way", range(10))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_pictures_are_turned_as_pillow_turns_them(kind, way, tmp_path):
+    exif = pillow.Exif()
+    exif[0x010F], exif[0x0112] = "a camera", way
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = saved(kind, exif=exif, **options)
+    with pillow.open(io.BytesIO(data)) as image:
+        wanted = np.asarray(operations.exif_transpose(image))
+    np.testing.assert_array_equal(read(data, tmp_path), wanted)
+    assert wanted.shape == ((24, 36, 3) if way not in range(5, 9) else (36, 24, 3))
+
+
+def bomb(size):
+    return zlib.compress(bytes(size), 9)
+
+
+def tiff(entries, size, width=6, height=6):
+    """A grey TIFF file of one directory and zeros behind it."""
+    plain = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    plain += [(273, 4, 1, 400), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, width * height)]
+    held = {entry[0]: entry for entry in (*plain, *entries)}
+    rows = b"".join(struct.pack("<HHII", *held[tag]) for tag in sorted(held))
+    return (b"II*\0\x08\0\0\0" + struct.pack("<H", len(held)) + rows).ljust(size, b"\0")
+
+
+ENDLESS = {
+    "png texts": lambda: among_png(*[(b"tEXt", b"a\0")] * 100_000),
+    "png packed texts": lambda: among_png(*[(b"zTXt", b"a\0\0" + bomb(2**20 - 1))] * 3000),
+    "png profiles": lambda: among_png(*[(b"iCCP", b"a\0\0" + bomb(2**20 - 1))] * 3000),
+    "jpeg exif": lambda: among_jpeg(*[(0xE1, b"Exif\0\0" + bytes(20))] * 150_000),
+    "jpeg fillers": lambda: saved("JPEG")[:2] + b"\xff" * 2_000_000 + saved("JPEG")[2:],
+    "tiff strips": lambda: tiff(
+        [(273, 3, 2_000_000, 400), (279, 3, 2_000_000, 400), (278, 4, 1, 1)], 4_000_500, 6, 2_000_000
+    ),
+    "tiff fields": lambda: tiff([(1000 + n, 7, 900_000, 20) for n in range(20_000)], 1_000_000),
+    "exif fields": lambda: among_jpeg(
+        (0xE1, b"Exif\0\0" + tiff([(1000 + n, 7, 60_000, 20) for n in range(4000)], 65_000))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_never_ends_takes_no_seconds(name, tmp_path):
+    data = ENDLESS[name]()
+    begin = time.process_time()
+    try:
+        assert read(data, tmp_path).shape[:2] in {(24, 36), (6, 6)}
+    except FileFormatError as error:
+        assert name.startswith("tiff"), error  # noqa: PT017 - the pixels of the others are whole
+    assert time.process_time() - begin < 2
+
+
+def test_a_thousand_scans_are_refused(tmp_path):
+    held = io.BytesIO()
+    pillow.new("L", (16, 16)).save(held, "JPEG", progressive=True)
+    data = bytearray(held.getvalue())
+    at = data.index(b"\xff\xc2")
+    data[at + 5 : at + 9] = struct.pack(">HH", 7000, 7000)
+    first = data.index(b"\xff\xda")
+    second = data.index(b"\xff\xda", first + 2)
+    many = bytes(data[:first] + data[first:second] * 1000 + data[second:])
+    with pytest.raises(FileFormatError, match=r"10\d\d scans over its pixels, at most 30"):
+        read(many, tmp_path)
+
+
+def test_many_strips_are_refused(tmp_path):
+    strips = [(273, 3, 150_000, 400), (279, 3, 150_000, 400), (278, 4, 1, 1)]
+    with pytest.raises(FileFormatError, match="150000 strips or tiles, at most 100000"):
+        read(tiff(strips, 400_000, 6, 150_000), tmp_path)
+    for order, mark in (("<", b"II+\0"), (">", b"MM\0+")):
+        big = mark + struct.pack(f"{order}HHQQHHQQ", 8, 0, 16, 1, 324, 16, 100_001, 40)
+        with pytest.raises(FileFormatError, match="100001 strips or tiles"):
+            read(big, tmp_path)
