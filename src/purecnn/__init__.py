@@ -41,6 +41,7 @@ from purecnn.entropies import (
 from purecnn.errors import (
     CheckpointError,
     CheckpointWarning,
+    DeviceError,
     DivergedError,
     DownloadError,
     FileFormatError,
@@ -110,6 +111,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "CheckpointWarning",
+    "DeviceError",
     "class_table",
     "ClassTable",
     "CNNClassifier",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from purecnn.device import module_of
 from purecnn.layer import Layer
 from purecnn.scratch import Array
 
@@ -53,24 +54,25 @@ class ReLU(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return max(x, 0)."""
         x = self.receive(input)
-        self.output = np.maximum(x, 0, out=self.buffer("output", x))
+        self.output = self.xp.maximum(x, 0, out=self.buffer("output", x))
         return self.output
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g where y > 0."""
         g = self.receive_gradient(output_gradient)
         y = self.output
-        positive = np.greater(y, 0, out=self.buffer("input_gradient", y))
-        return np.multiply(positive, g, out=positive)
+        return self.kernel_set.relu_backward(g, y, self.buffer("input_gradient", y))
 
 
 def sigmoid(x: Array, out: Array) -> Array:
     """Write 1 / (1 + exp(-x)) to `out`; x is held where exp(-x) does not overflow."""
-    np.maximum(x, 1 - np.log(np.finfo(x.dtype).max), out=out)  # one off: that logarithm may be rounded up
-    np.negative(out, out=out)
-    np.exp(out, out=out)
+    xp = module_of(x)
+    xp.maximum(x, 1 - np.log(np.finfo(x.dtype).max), out=out)  # one off: that logarithm may be rounded up
+    xp.negative(out, out=out)
+    xp.exp(out, out=out)
     out += 1
-    return np.divide(1, out, out=out)
+    found: Array = xp.divide(1, out, out=out)
+    return found
 
 
 class Sigmoid(ElementWise):
@@ -94,9 +96,9 @@ class Sigmoid(ElementWise):
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g y (1 - y)."""
         g = self.receive_gradient(output_gradient)
-        slope = np.subtract(1, self.output, out=self.buffer("input_gradient", self.output))
+        slope = self.xp.subtract(1, self.output, out=self.buffer("input_gradient", self.output))
         slope *= self.output
-        return np.multiply(slope, g, out=slope)
+        return self.xp.multiply(slope, g, out=slope)
 
 
 class HardSigmoid(ElementWise):
@@ -111,9 +113,9 @@ class HardSigmoid(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return min(max(x / 6 + 1 / 2, 0), 1)."""
         self.input = x = self.receive(input)
-        y = np.multiply(x, x.dtype.type(1 / 6), out=self.buffer("output", x))
+        y = self.xp.multiply(x, x.dtype.type(1 / 6), out=self.buffer("output", x))
         y += x.dtype.type(0.5)
-        clipped: Array = np.clip(y, 0, 1, out=y)
+        clipped: Array = self.xp.clip(y, 0, 1, out=y)
         return clipped
 
     def backward(self, output_gradient: Array) -> Array | None:
@@ -121,8 +123,8 @@ class HardSigmoid(ElementWise):
         g = self.receive_gradient(output_gradient)
         x = self.input
         slope = self.buffer("input_gradient", x)
-        np.multiply(np.abs(x) < 3, x.dtype.type(1 / 6), out=slope)
-        return np.multiply(slope, g, out=slope)
+        self.xp.multiply(self.xp.abs(x) < 3, x.dtype.type(1 / 6), out=slope)
+        return self.xp.multiply(slope, g, out=slope)
 
 
 class Tanh(ElementWise):
@@ -133,15 +135,15 @@ class Tanh(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return tanh(x)."""
         x = self.receive(input)
-        self.output = np.tanh(x, out=self.buffer("output", x))
+        self.output = self.xp.tanh(x, out=self.buffer("output", x))
         return self.output
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g (1 - y^2)."""
         g = self.receive_gradient(output_gradient)
-        slope = np.multiply(self.output, self.output, out=self.buffer("input_gradient", self.output))
-        np.subtract(1, slope, out=slope)
-        return np.multiply(slope, g, out=slope)
+        slope = self.xp.multiply(self.output, self.output, out=self.buffer("input_gradient", self.output))
+        self.xp.subtract(1, slope, out=slope)
+        return self.xp.multiply(slope, g, out=slope)
 
 
 class Softsign(ElementWise):
@@ -152,15 +154,15 @@ class Softsign(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return ``x / (1 + |x|)``."""
         x = self.receive(input)
-        self.size = np.abs(x, out=self.buffer("size", x))
+        self.size = self.xp.abs(x, out=self.buffer("size", x))
         self.size += 1
-        return np.divide(x, self.size, out=self.buffer("output", x))
+        return self.xp.divide(x, self.size, out=self.buffer("output", x))
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return ``g / (1 + |x|)^2``."""
         g = self.receive_gradient(output_gradient)
-        found = np.divide(g, self.size, out=self.buffer("input_gradient", self.size))
-        return np.divide(found, self.size, out=found)
+        found = self.xp.divide(g, self.size, out=self.buffer("input_gradient", self.size))
+        return self.xp.divide(found, self.size, out=found)
 
 
 class Softmax(Layer):
@@ -182,8 +184,8 @@ class Softmax(Layer):
         """Return exp(x) / sum exp(x), each column summing to one."""
         x = self.receive(input)
         y = self.scratch.array("output", x.shape, x.dtype)
-        np.subtract(x, x.max(axis=0), out=y)
-        np.exp(y, out=y)
+        self.xp.subtract(x, x.max(axis=0), out=y)
+        self.xp.exp(y, out=y)
         y /= y.sum(axis=0)
         self.output = y
         return y
@@ -191,6 +193,6 @@ class Softmax(Layer):
     def backward(self, output_gradient: Array) -> Array | None:
         """Return y (g - sum of g y)."""
         g, y = self.receive_gradient(output_gradient), self.output
-        dx = np.multiply(g, y, out=self.scratch.array("input_gradient", y.shape, y.dtype))
-        np.subtract(g, dx.sum(axis=0), out=dx)
-        return np.multiply(dx, y, out=dx)
+        dx = self.xp.multiply(g, y, out=self.scratch.array("input_gradient", y.shape, y.dtype))
+        self.xp.subtract(g, dx.sum(axis=0), out=dx)
+        return self.xp.multiply(dx, y, out=dx)

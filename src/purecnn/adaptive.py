@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from purecnn.arguments import flag, within
+from purecnn.device import module_of
 from purecnn.optimizer import Optimizer, Options
 from purecnn.scratch import Array
 
@@ -62,11 +63,11 @@ class Adagrad(Optimizer):
 
     def change(self, parameters: Array, gradient: Array, *state: Array) -> None:
         """``s += g^2``, then the parameters."""
-        kind = parameters.dtype.type
+        xp, kind = module_of(parameters), parameters.dtype.type
         (square,) = state
         part = gradient * gradient
         square += part
-        np.sqrt(square, out=part)
+        xp.sqrt(square, out=part)
         part += kind(self.epsilon)
         gradient *= kind(self.learning_rate)
         gradient /= part
@@ -134,7 +135,7 @@ class RMSprop(Optimizer):
 
     def change(self, parameters: Array, gradient: Array, *state: Array) -> None:
         """Move the means, then the velocity, then the parameters."""
-        kind = parameters.dtype.type
+        xp, kind = module_of(parameters), parameters.dtype.type
         held = dict(zip(self.states, state, strict=True))
         square, velocity = held["square"], held.get("velocity")
         part = gradient * gradient
@@ -145,13 +146,13 @@ class RMSprop(Optimizer):
             mean = held["mean"]
             mean *= kind(self.alpha)
             mean += gradient * kind(1 - self.alpha)
-            np.subtract(square, np.multiply(mean, mean, out=part), out=part)
-            np.maximum(part, 0, out=part)
-            np.sqrt(part, out=part)
+            xp.subtract(square, xp.multiply(mean, mean, out=part), out=part)
+            xp.clip(part, 0, None, out=part)
+            xp.sqrt(part, out=part)
         else:
-            np.sqrt(square, out=part)
+            xp.sqrt(square, out=part)
         part += kind(self.epsilon)
-        np.divide(gradient, part, out=part)
+        xp.divide(gradient, part, out=part)
         if velocity is not None:
             velocity *= kind(self.momentum)
             velocity += part
@@ -217,7 +218,7 @@ class Adam(Optimizer):
 
     def change(self, parameters: Array, gradient: Array, *state: Array) -> None:
         """Move both means, then the parameters."""
-        kind = parameters.dtype.type
+        xp, kind = module_of(parameters), parameters.dtype.type
         mean, square = state
         part = gradient * kind(1 - self.beta1)
         mean *= kind(self.beta1)
@@ -226,11 +227,11 @@ class Adam(Optimizer):
         gradient *= kind(1 - self.beta2)
         square *= kind(self.beta2)
         square += gradient
-        np.sqrt(square, out=part)
+        xp.sqrt(square, out=part)
         # sqrt(v / c) + epsilon, times sqrt(c), is sqrt(v) + epsilon sqrt(c): one pass less over the block.
         root = np.sqrt(1 - self.beta2**self.steps)
         part += kind(self.epsilon * root)
-        np.divide(mean, part, out=part)
+        xp.divide(mean, part, out=part)
         part *= kind(self.learning_rate * root / (1 - self.beta1**self.steps))
         parameters -= part
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from purecnn.arguments import is_number, positive, within
+from purecnn.device import module_of, to_device
 from purecnn.scratch import Array
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ class EarlyStopping(Callback):
         """Give the network its best epoch back, unless an error ends the fit."""
         if self.fit.error is None:
             for name, array in self.arrays().items() if self.kept else ():
-                array[...] = self.kept[name]
+                array[...] = to_device(self.kept[name], module_of(array))
 
     def arrays(self) -> dict[str, Array]:
         """Return the network's own arrays: its parameters, and each layer's buffers."""

@@ -19,6 +19,7 @@ import numpy as np
 from purecnn import model_file, provenance
 from purecnn.arguments import positive
 from purecnn.callbacks import Callback, History
+from purecnn.device import to_host
 from purecnn.errors import CheckpointError, CheckpointWarning, DivergedError
 from purecnn.packing import pack
 from purecnn.safetensors import write_safetensors
@@ -153,7 +154,7 @@ class Checkpoint(Callback):
         network = self.fit.network
         network.gather()
         arrays = [network.parameters, *(buffer for layer in network for buffer in layer.buffers.values())]
-        if not all(np.isfinite(array).all() for array in arrays):
+        if not all(np.isfinite(to_host(array)).all() for array in arrays):
             raise DivergedError(
                 f"a parameter is no longer finite at step {network.updates}: try a smaller learning rate "
                 f"than {self.fit.optimizer.learning_rate:g}"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from purecnn import grouped, kernels_cpu
 from purecnn.arguments import pair, positive
 from purecnn.errors import ShapeError
 from purecnn.initialization import check_scheme
@@ -174,11 +173,11 @@ class Convolutional(Layer):
         self.input = self.receive(input)
         kernels, biases = self.parameters["kernels"], self.parameters["biases"]
         if self.is_dense:
-            output = kernels_cpu.conv2d_forward(
+            output = self.kernel_set.conv2d_forward(
                 self.input, kernels, biases, self.stride, self.border, self.scratch
             )
         else:
-            output = grouped.grouped_conv2d_forward(
+            output = self.kernel_set.grouped_conv2d_forward(
                 self.input,
                 kernels,
                 biases,
@@ -194,7 +193,7 @@ class Convolutional(Layer):
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""
         if not self.is_dense:
-            return grouped.grouped_conv2d_backward(
+            return self.kernel_set.grouped_conv2d_backward(
                 self.receive_gradient(output_gradient),
                 self.input,
                 self.parameters["kernels"],
@@ -207,7 +206,7 @@ class Convolutional(Layer):
                 self.scratch,
                 self.propagate,
             )
-        return kernels_cpu.conv2d_backward(
+        return self.kernel_set.conv2d_backward(
             self.receive_gradient(output_gradient),
             self.input,
             self.parameters["kernels"],

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from purecnn import kernels_cpu
 from purecnn.arguments import positive
 from purecnn.errors import ShapeError
 from purecnn.initialization import check_scheme
@@ -84,13 +83,13 @@ class Dense(Layer):
     def forward(self, input: Array) -> Array:
         """Return ``weights @ input + biases``, shape ``(outputs, N)``."""
         self.input = self.receive(input)
-        return kernels_cpu.dense_forward(
+        return self.kernel_set.dense_forward(
             self.input, self.parameters["weights"], self.parameters["biases"], self.scratch
         )
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write dW = g @ x.T and db = sum of g over the batch; return weights.T @ g."""
-        return kernels_cpu.dense_backward(
+        return self.kernel_set.dense_backward(
             self.receive_gradient(output_gradient),
             self.input,
             self.parameters["weights"],
@@ -102,7 +101,7 @@ class Dense(Layer):
 
     def descend(self, output_gradient: Array) -> Array | None:
         """Do as `backward`, and take the step at once, the gradients nowhere but in the cache."""
-        return kernels_cpu.dense_descend(
+        return self.kernel_set.dense_descend(
             output_gradient,
             self.input,
             self.parameters["weights"],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.barrier import Zeros
+from purecnn.device import module_of
 from purecnn.freezing import trained_spans
 from purecnn.optimizer import BLOCK, Optimizer, write_squares
 from purecnn.parallel import add_tree
@@ -38,6 +39,8 @@ class Descent:
         The network's flat vector.
     gradients : list of ndarray
         One such vector for each shard; the first becomes their sum.
+    zeros : callable
+        Makes arrays where these lie.
     carried : float
         What the loss's derivative has been multiplied by already: the rate, where that is the whole step.
     """
@@ -45,10 +48,10 @@ class Descent:
     def __init__(
         self, network: Any, optimizer: Optimizer, shards: int, l1: float, l2: float, zeros: Zeros
     ) -> None:
-        self.optimizer, self.parameters = optimizer, network.parameters
+        self.optimizer, self.parameters, self.zeros = optimizer, network.parameters, zeros
         weights: Array | None = None
         if l1 or l2 or not optimizer.decay_biases:
-            weights = np.zeros(self.parameters.size, network.dtype)
+            weights = module_of(self.parameters).zeros_like(self.parameters)
             views = network.views(weights)
             mark_weights(view for layer, view in zip(network, views, strict=True) if layer.trainable)
         self.penalty = Penalty(l1, l2, weights) if weights is not None and (l1 or l2) else None

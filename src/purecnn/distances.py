@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from purecnn.arguments import within
-from purecnn.loss import same, scaled, weigh
+from purecnn.device import module_of
+from purecnn.loss import number, same, scaled, weigh
 from purecnn.scratch import Array
 
 
@@ -21,7 +22,7 @@ def mse(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> flo
     """
     y, p = same(y_true, y_pred)
     difference = p - y
-    return float(np.mean(weigh(difference * difference, sample_weight)))
+    return number(weigh(difference * difference, sample_weight).mean())
 
 
 def mse_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -38,14 +39,16 @@ def mean_absolute_error(y_true: Array, y_pred: Array, sample_weight: Array | Non
     >>> mean_absolute_error(np.array([[0.0], [1.0]]), np.array([[0.5], [1.0]]))
     0.25
     """
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    return float(np.mean(weigh(np.abs(p - y), sample_weight)))
+    return number(weigh(xp.abs(p - y), sample_weight).mean())
 
 
 def mean_absolute_error_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
     """Return ``sign(p - y) / size``, 0 where they are equal."""
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    return scaled(weigh(np.sign(p - y), sample_weight), 1 / p.size, p)
+    return scaled(weigh(xp.sign(p - y), sample_weight), 1 / p.size, p)
 
 
 def huber(y_true: Array, y_pred: Array, delta: float = 1.0, sample_weight: Array | None = None) -> float:
@@ -58,19 +61,21 @@ def huber(y_true: Array, y_pred: Array, delta: float = 1.0, sample_weight: Array
     >>> huber(np.array([[0.0], [0.0]]), np.array([[1.0], [3.0]]))
     1.5
     """
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    delta, size = within("delta", delta, 0, open_low=True), np.abs(p - y)
-    near = np.minimum(size, delta)
-    return float(np.mean(weigh(near * (size - near / 2), sample_weight)))
+    delta, size = within("delta", delta, 0, open_low=True), xp.abs(p - y)
+    near = xp.minimum(size, delta)
+    return number(weigh(near * (size - near / 2), sample_weight).mean())
 
 
 def huber_prime(
     y_true: Array, y_pred: Array, delta: float = 1.0, sample_weight: Array | None = None
 ) -> Array:
     """Return ``d / size`` where ``|d| <= delta``, else ``delta sign(d) / size``."""
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
     delta = within("delta", delta, 0, open_low=True)
-    return scaled(weigh(np.clip(p - y, -delta, delta), sample_weight), 1 / p.size, p)
+    return scaled(weigh(xp.clip(p - y, -delta, delta), sample_weight), 1 / p.size, p)
 
 
 def log_cosh(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
@@ -83,15 +88,17 @@ def log_cosh(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -
     >>> round(log_cosh(np.array([[0.0]]), np.array([[1.0]])), 6)
     0.433781
     """
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    size = np.abs(p - y)
-    return float(np.mean(weigh(size + np.log1p(np.exp(-2 * size)) - np.log(2), sample_weight)))
+    size = xp.abs(p - y)
+    return number(weigh(size + xp.log1p(xp.exp(-2 * size)) - np.log(2), sample_weight).mean())
 
 
 def log_cosh_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
     """Return ``tanh(d) / size``."""
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    return scaled(weigh(np.tanh(p - y), sample_weight), 1 / p.size, p)
+    return scaled(weigh(xp.tanh(p - y), sample_weight), 1 / p.size, p)
 
 
 def hinge(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
@@ -106,12 +113,14 @@ def hinge(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> f
     >>> hinge(np.array([[1.0, 0.0]]), np.array([[0.5, -3.0]]))
     0.25
     """
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    return float(np.mean(weigh(np.maximum(0, 1 - np.where(y > 0, p, -p)), sample_weight)))
+    return number(weigh(xp.maximum(0, 1 - xp.where(y > 0, p, -p)), sample_weight).mean())
 
 
 def hinge_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
     """Return ``-s / size`` where ``s p < 1``, else 0."""
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    side = np.where(y > 0, 1.0, -1.0)
-    return scaled(weigh(np.where(side * p < 1, -side, 0.0), sample_weight), 1 / p.size, p)
+    side = xp.where(y > 0, 1.0, -1.0)
+    return scaled(weigh(xp.where(side * p < 1, -side, 0.0), sample_weight), 1 / p.size, p)

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from purecnn.arguments import within
+from purecnn.device import to_device
 from purecnn.errors import ShapeError
 from purecnn.layer import Layer, Shape
 from purecnn.scratch import Array
+from purecnn.streams import words
 
 
 class Dropout(Layer):
@@ -53,14 +55,14 @@ class Dropout(Layer):
         self.mask = self.lay_out(self.input)
         shape, dtype = self.mask.shape, self.input.dtype
         hidden = min(round(self.rate * 65536), 65535)  # of the 65536 values that 16 bits can take
-        words = self.random.bit_generator.random_raw(-(-self.mask.size // 4)).view(np.uint16)
+        # Drawn on the host, whatever computes: so every device hides the same values.
         kept = np.greater_equal(
-            words[: self.mask.size].reshape(shape), hidden, out=self.scratch.array("kept", shape, bool)
+            words(self.random, shape), hidden, out=self.scratch.host.array("kept", shape, bool)
         )
-        np.copyto(self.mask, kept)
+        self.xp.copyto(self.mask, to_device(kept, self.xp))
         self.mask *= dtype.type(65536 / (65536 - hidden))
         output = self.scratch.like("output", self.input)
-        np.multiply(self.input, self.mask, out=output)
+        self.xp.multiply(self.input, self.mask, out=output)
         return output
 
     def lay_out(self, x: Array) -> Array:
@@ -72,7 +74,7 @@ class Dropout(Layer):
         g = self.receive_gradient(output_gradient)
         if not self.hides:
             return g
-        return np.multiply(g, self.mask, out=self.scratch.like("input_gradient", self.input))
+        return self.xp.multiply(g, self.mask, out=self.scratch.like("input_gradient", self.input))
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

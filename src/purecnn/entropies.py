@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from purecnn.loss import columns, same, scaled, weigh
+from purecnn.device import module_of
+from purecnn.loss import columns, number, same, scaled, weigh
 from purecnn.scratch import Array
 
 
 def _inside(p: Array) -> Array:
     """Return probabilities kept off 0 and 1 by the dtype's epsilon, so that logarithms stay finite."""
+    xp = module_of(p)
     margin = np.finfo(p.dtype).eps
-    return np.clip(p, margin, 1 - margin)
+    return xp.clip(p, margin, 1 - margin)
 
 
 def _above_zero(p: Array) -> Array:
     """Return probabilities kept above 0 by the dtype's epsilon."""
-    above: Array = np.maximum(p, np.finfo(p.dtype).eps)
+    xp = module_of(p)
+    above: Array = xp.maximum(p, np.finfo(p.dtype).eps)
     return above
 
 
@@ -28,9 +31,10 @@ def binary_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array | No
     >>> round(binary_cross_entropy(np.array([[1.0]]), np.array([[0.5]])), 6)
     0.693147
     """
+    xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
     p = _inside(p)
-    return float(np.mean(weigh(-y * np.log(p) - (1 - y) * np.log1p(-p), sample_weight)))
+    return number(weigh(-y * xp.log(p) - (1 - y) * xp.log1p(-p), sample_weight).mean())
 
 
 def binary_cross_entropy_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -57,8 +61,9 @@ def categorical_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array
     >>> round(categorical_cross_entropy(np.array([1]), np.array([[0.5], [0.5]])), 6)
     0.693147
     """
+    xp = module_of(y_pred)
     y, p = same(columns(y_true, y_pred), y_pred)
-    return float(-np.sum(weigh(y * np.log(_above_zero(p)), sample_weight)) / p.shape[1])
+    return number(-xp.sum(weigh(y * xp.log(_above_zero(p)), sample_weight)) / p.shape[1])
 
 
 def categorical_cross_entropy_prime(
@@ -74,18 +79,19 @@ def softmax_cross_entropy_both(
     y_true: Array, logits: Array, sample_weight: Array | None = None
 ) -> tuple[float, Array]:
     """Return `softmax_cross_entropy` and its derivative, which share most of their work."""
+    xp = module_of(logits)
     samples = logits.shape[1]
-    p = logits - np.maximum.reduce(logits, axis=0)
+    p = logits - logits.max(axis=0)
     if y_true.ndim == 1:
-        mass, picked = 1.0, p[y_true, np.arange(samples)]
+        mass, picked = 1.0, p[y_true, xp.arange(samples)]
     else:
         mass, picked = y_true.sum(axis=0), (y_true * p).sum(axis=0)
-    np.exp(p, out=p)
-    total = np.add.reduce(p, axis=0)
-    loss = float(weigh(np.log(total) * mass - picked, sample_weight).sum() / samples)
+    xp.exp(p, out=p)
+    total = p.sum(axis=0)
+    loss = number(weigh(xp.log(total) * mass - picked, sample_weight).sum() / samples)
     p *= mass / total
     if y_true.ndim == 1:
-        p[y_true, np.arange(samples)] -= 1
+        p[y_true, xp.arange(samples)] -= 1
     else:
         p -= y_true
     p *= logits.dtype.type(1 / samples)
@@ -115,11 +121,12 @@ def sigmoid_binary_cross_entropy_both(
     y_true: Array, logits: Array, sample_weight: Array | None = None
 ) -> tuple[float, Array]:
     """Return `sigmoid_binary_cross_entropy` and its derivative, which share most of their work."""
+    xp = module_of(logits)
     y_true = columns(y_true, logits)
-    small = np.exp(-np.abs(logits))
-    high = np.maximum(logits, 0)
-    loss = float(weigh(high - y_true * logits + np.log1p(small), sample_weight).sum() / logits.size)
-    sigmoid = np.exp(logits - high) / (1 + small)  # 1 or exp(-|z|), over 1 + exp(-|z|)
+    small = xp.exp(-xp.abs(logits))
+    high = xp.maximum(logits, 0)
+    loss = number(weigh(high - y_true * logits + xp.log1p(small), sample_weight).sum() / logits.size)
+    sigmoid = xp.exp(logits - high) / (1 + small)  # 1 or exp(-|z|), over 1 + exp(-|z|)
     slope = weigh((sigmoid - y_true) * logits.dtype.type(1 / logits.size), sample_weight)
     return loss, slope.astype(logits.dtype, copy=False)
 
@@ -144,7 +151,8 @@ def sigmoid_binary_cross_entropy_prime(
 
 def _information(y: Array, sample_weight: Array | None) -> float:
     """Return the mean over samples of ``sum over classes of y log y``, where ``0 log 0 = 0``."""
-    return float(np.mean(weigh(np.sum(y * np.log(np.where(y > 0, y, 1)), axis=0), sample_weight)))
+    xp = module_of(y)
+    return number(weigh(xp.sum(y * xp.log(xp.where(y > 0, y, 1)), axis=0), sample_weight).mean())
 
 
 def kl_divergence(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from purecnn.device import module_of
 from purecnn.scratch import Array
 
 FARTHEST = 26.0  # erfc(26) is already below the smallest float64 with all its digits
@@ -22,6 +23,14 @@ def _coefficients() -> Array:
 
     low = (2 - FARTHEST) / (2 + FARTHEST)
     return np.polynomial.Chebyshev.interpolate(scaled, 40, domain=[low, 1]).coef
+
+
+def _sum_up(x: Array, coefficients: list[float]) -> Array:
+    """Return a Chebyshev series at each x, by Clenshaw's recurrence."""
+    twice, low, high = 2 * x, coefficients[-2] + 0 * x, coefficients[-1] + 0 * x
+    for coefficient in coefficients[-3::-1]:
+        low, high = coefficient - high, low + high * twice
+    return low + high * x
 
 
 def erf(x: Array) -> Array:
@@ -42,9 +51,10 @@ def erf(x: Array) -> Array:
     >>> erf(np.array([0.0, 1.0])).round(6).tolist()
     [0.0, 0.842701]
     """
-    size = np.minimum(np.abs(x).astype(np.float64), FARTHEST)
+    xp = module_of(x)
+    size = xp.minimum(xp.abs(x).astype(np.float64), FARTHEST)
     low = (2 - FARTHEST) / (2 + FARTHEST)
     u = (2 - size) / (2 + size)
-    series = np.polynomial.chebyshev.chebval((2 * u - 1 - low) / (1 - low), _coefficients())
-    found: Array = np.copysign(1 - series * np.exp(-size * size), x)
+    series = _sum_up((2 * u - 1 - low) / (1 - low), _coefficients().tolist())
+    found: Array = xp.copysign(1 - series * xp.exp(-size * size), x)
     return found.astype(x.dtype)

@@ -6,6 +6,7 @@ from types import ModuleType
 __all__ = [
     "CheckpointError",
     "CheckpointWarning",
+    "DeviceError",
     "DivergedError",
     "DownloadError",
     "FileFormatError",
@@ -77,6 +78,18 @@ class CheckpointWarning(UserWarning):
     --------
     >>> issubclass(CheckpointWarning, UserWarning)
     True
+    """
+
+
+class DeviceError(PureCNNError, RuntimeError):
+    """A device can't be used, or its memory is full; the message says what is missing and what to do.
+
+    Examples
+    --------
+    >>> raise DeviceError("device='cuda': no NVIDIA driver was found")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.DeviceError: device='cuda': no NVIDIA driver was found
     """
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from purecnn.augmentation import Augmentation
 from purecnn.callbacks import Callback, History
 from purecnn.dataset import Rows, Subset
+from purecnn.device_trainer import DeviceTrainer
 from purecnn.errors import DivergedError
 from purecnn.loss import Loss
 from purecnn.measures import Metric, as_probabilities, measure
@@ -161,7 +162,8 @@ class Fit:
     def run(self) -> History:
         """Train until all epochs are done or a callback asks for the end; return what was measured."""
         try:
-            with Trainer(
+            kind = Trainer if self.network.device.is_host else DeviceTrainer
+            with kind(
                 self.network,
                 self.loss,
                 self.optimizer,
@@ -192,7 +194,7 @@ class Fit:
             if self.saved is not None and not last:
                 self.saved.settle(self)  # before anyone keeps what the others hold
 
-    def run_epoch(self, trainer: Trainer) -> None:
+    def run_epoch(self, trainer: Trainer | DeviceTrainer) -> None:
         """Do the steps of one epoch that are left, then measure."""
         begin, order = time.perf_counter() - self.spent, self.order()
         while self.step < self.steps:

@@ -39,3 +39,12 @@ def trained_spans(layers: Iterable[Layer]) -> list[tuple[int, int]]:
             start = found.pop()[0]
         found.append((start, stop))
     return found
+
+
+def check_trainable(network: Iterable[Layer]) -> None:
+    """Raise `ValueError` if training would change nothing."""
+    if not any(layer.parameters and layer.trainable for layer in network):
+        frozen = any(layer.parameters for layer in network)
+        raise ValueError(
+            f"this network has no parameters to train{': its layers are all frozen' if frozen else ''}"
+        )

@@ -81,7 +81,7 @@ class PooledConvolutional(Layer):
 def fuse(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers to run for `layers`, in order, some of them standing for several."""
     steps: list[Layer] = []
-    rest = [step for layer in layers for step in layer.steps()]
+    rest = unfused(layers)
     while rest:
         layer = rest.pop(0)
         between = [rest.pop(0)] if len(rest) > 1 and rest[0].non_decreasing else []
@@ -91,6 +91,11 @@ def fuse(layers: Sequence[Layer]) -> list[Layer]:
             steps.append(layer)
             rest = between + rest
     return steps
+
+
+def unfused(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers to run where each shall run by itself: the fused kernels are the host's alone."""
+    return [step for layer in layers for step in layer.steps()]
 
 
 def fits(layer: Layer, follower: Layer) -> bool:

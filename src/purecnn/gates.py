@@ -27,16 +27,16 @@ class SiLU(ElementWise):
         """Return x sigmoid(x)."""
         self.input = x = self.receive(input)
         self.gate = sigmoid(x, self.buffer("gate", x))
-        return np.multiply(x, self.gate, out=self.buffer("output", x))
+        return self.xp.multiply(x, self.gate, out=self.buffer("output", x))
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g s (1 + x (1 - s))."""
         g = self.receive_gradient(output_gradient)
-        slope = np.subtract(1, self.gate, out=self.buffer("input_gradient", self.gate))
+        slope = self.xp.subtract(1, self.gate, out=self.buffer("input_gradient", self.gate))
         slope *= self.input
         slope += 1
         slope *= self.gate
-        return np.multiply(slope, g, out=slope)
+        return self.xp.multiply(slope, g, out=slope)
 
 
 class GELU(ElementWise):
@@ -67,11 +67,11 @@ class GELU(ElementWise):
         kind, square = x.dtype.type, x * x
         if self.approximate == "tanh":
             root = kind(np.sqrt(2 / np.pi))
-            below = (1 + np.tanh(root * x * (1 + kind(0.044715) * square))) * kind(0.5)
+            below = (1 + self.xp.tanh(root * x * (1 + kind(0.044715) * square))) * kind(0.5)
             density = 2 * below * (1 - below) * root * (1 + kind(3 * 0.044715) * square)
         else:
             below = (1 + erf(x * kind(np.sqrt(0.5)))) * kind(0.5)
-            density = np.exp(square * kind(-0.5)) * kind(1 / np.sqrt(2 * np.pi))
+            density = self.xp.exp(square * kind(-0.5)) * kind(1 / np.sqrt(2 * np.pi))
         self.slope: Array = below + x * density
         output: Array = x * below
         return output
@@ -98,8 +98,8 @@ class Mish(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return x tanh(log(1 + exp(x)))."""
         self.input = x = self.receive(input)
-        self.gate = np.tanh(np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0))
-        output: Array = np.multiply(x, self.gate, out=self.buffer("output", x))
+        self.gate = self.xp.tanh(self.xp.log1p(self.xp.exp(-self.xp.abs(x))) + self.xp.maximum(x, 0))
+        output: Array = self.xp.multiply(x, self.gate, out=self.buffer("output", x))
         return output
 
     def backward(self, output_gradient: Array) -> Array | None:
@@ -110,7 +110,7 @@ class Mish(ElementWise):
         slope *= x
         slope *= 1 - gate * gate
         slope += gate
-        return np.multiply(slope, g, out=slope)
+        return self.xp.multiply(slope, g, out=slope)
 
 
 class HardSwish(ElementWise):
@@ -124,17 +124,17 @@ class HardSwish(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return x h(x)."""
         self.input = x = self.receive(input)
-        gate = np.multiply(x, x.dtype.type(1 / 6), out=self.buffer("gate", x))
+        gate = self.xp.multiply(x, x.dtype.type(1 / 6), out=self.buffer("gate", x))
         gate += x.dtype.type(0.5)
-        self.gate = np.clip(gate, 0, 1, out=gate)
-        output: Array = np.multiply(x, gate, out=self.buffer("output", x))
+        self.gate = self.xp.clip(gate, 0, 1, out=gate)
+        output: Array = self.xp.multiply(x, gate, out=self.buffer("output", x))
         return output
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return ``g (h + x / 6 where |x| < 3)``."""
         g = self.receive_gradient(output_gradient)
         x = self.input
-        slope = np.multiply(x, np.abs(x) < 3, out=self.buffer("input_gradient", x))
+        slope = self.xp.multiply(x, self.xp.abs(x) < 3, out=self.buffer("input_gradient", x))
         slope *= x.dtype.type(1 / 6)
         slope += self.gate
-        return np.multiply(slope, g, out=slope)
+        return self.xp.multiply(slope, g, out=slope)

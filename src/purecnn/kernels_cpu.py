@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from purecnn.grouped import grouped_conv2d_backward, grouped_conv2d_forward
 from purecnn.kernels import Padding, Pair, along_batch, output_size, tap
 from purecnn.pooled import PooledConvolution
 from purecnn.rowwise import RowConvolution
 from purecnn.scratch import Array, Scratch
 from purecnn.unrolled import Unrolled
 from purecnn.winograd import Winograd, suits
+
+__all__ = [
+    "conv2d_backward",
+    "conv2d_forward",
+    "conv2d_max_pool_backward",
+    "conv2d_max_pool_forward",
+    "dense_backward",
+    "dense_descend",
+    "dense_forward",
+    "grouped_conv2d_backward",
+    "grouped_conv2d_forward",
+    "leaky_relu_forward",
+    "max_pool_backward",
+    "max_pool_forward",
+    "relu_backward",
+]
 
 #: Values of working memory that stay in a core's cache beside what is read and written.
 CACHED = 1 << 15
@@ -25,6 +42,18 @@ def lay_out(
     """Return the arrays and views of a convolution, by the algorithm that its geometry asks for."""
     kind = Winograd if suits(x, kernels.shape, stride, pool) else Unrolled
     return kind(x, kernels.shape, stride, padding, scratch, pool)
+
+
+def relu_backward(g: Array, y: Array, out: Array) -> Array:
+    """g, y of any shape -> g where y > 0, else 0, into `out`, which may be y: no booleans between."""
+    positive = np.greater(y, 0, out=out)
+    return np.multiply(positive, g, out=positive)
+
+
+def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
+    """x of any shape -> max(x, slope x), into `out`: no array between."""
+    np.multiply(x, x.dtype.type(slope), out=out)
+    return np.maximum(x, out, out=out)
 
 
 def conv2d_forward(

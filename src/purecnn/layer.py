@@ -14,11 +14,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from purecnn import initialization
+from purecnn import initialization, kernels_cpu
 from purecnn.arguments import is_integer
+from purecnn.device import module_of
 from purecnn.errors import ShapeError
 from purecnn.scratch import Array, Scratch
-from purecnn.streams import as_seed
+from purecnn.streams import Drawn, as_seed
 
 Shape = tuple[int, ...]
 
@@ -75,6 +76,9 @@ class Layer(ABC):
         Whether the layer runs in training: `Dropout` asks.
     in_place : bool
         Whether it works in its input's place: the engine saves memory so.
+    xp, kernel_set : module
+        The array module and the kernels that it computes with: NumPy and `kernels_cpu`, and in the engine's
+        replicas those of the device.
     trainable : bool
         Whether training changes the parameters; set it to False to freeze the layer, before `fit`. Its
         `backward` runs only where a layer before it is trained.
@@ -109,8 +113,9 @@ class Layer(ABC):
         self.propagate = True
         self.training = False
         self.in_place = False
-        self.random: np.random.Generator | None = None
+        self.random: Drawn | None = None
         self.scratch = Scratch()
+        self.xp, self.kernel_set = np, kernels_cpu
         self._keeps_scratch = False
         self._taken: tuple[int, np.dtype[Any]] | None = None
 
@@ -222,7 +227,7 @@ class Layer(ABC):
                 f"{self} wants the parameters {', '.join(shapes) or 'of no name'}, "
                 f"got {', '.join(held) or 'none'}"
             )
-        found = {name: np.asarray(held[name]) for name in shapes}
+        found = {name: module_of(held[name]).asarray(held[name]) for name in shapes}
         for name, array in found.items():
             if array.dtype.kind not in "fiu":
                 raise TypeError(f"{name} of {self} must hold real numbers, got dtype {array.dtype}")
@@ -313,10 +318,11 @@ class Layer(ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, scratch=Scratch(), random=None, _keeps_scratch=False, _taken=None)
+        self.xp, self.kernel_set = np, kernels_cpu
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
 
 #: What belongs to one layer object alone, and no copy takes along.
-OWN = {"scratch", "random", "network", "_keeps_scratch", "_taken"}
+OWN = {"scratch", "random", "network", "xp", "kernel_set", "_keeps_scratch", "_taken"}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from purecnn.device import module_of, to_host
 from purecnn.errors import ShapeError
 from purecnn.scratch import Array
 
@@ -60,16 +61,19 @@ def columns(y: Array, like: Array) -> Array:
     ValueError
         If a label is none of the classes.
     """
-    y, like = np.asarray(y), np.asarray(like)
+    xp = module_of(y)
+    y, like = xp.asarray(y), module_of(like).asarray(like)
     if y.shape == like.shape and y.dtype == like.dtype and y.dtype.kind == "f":
         return y
     kind = like.dtype if like.dtype.kind == "f" else np.dtype(np.float64)
     if y.ndim == 1 and y.dtype.kind in "iu" and like.ndim == 2 and y.shape == like.shape[1:]:
-        if y.size and (y.min() < 0 or y.max() >= len(like)):
-            worst = y.min() if y.min() < 0 else y.max()
-            raise ValueError(f"labels must be from 0 to {len(like) - 1}, got {worst}")
-        hot = np.zeros(like.shape, kind)
-        hot[y, np.arange(like.shape[1])] = 1
+        if y.size:
+            least, most = to_host(y.min()), to_host(y.max())
+            if least < 0 or most >= len(like):
+                worst = least if least < 0 else most
+                raise ValueError(f"labels must be from 0 to {len(like) - 1}, got {worst}")
+        hot: Array = xp.zeros(like.shape, dtype=kind)
+        hot[y, xp.arange(like.shape[1])] = 1
         return hot
     if y.size != like.size or y.shape[-1:] != like.shape[-1:]:
         raise ShapeError(
@@ -79,9 +83,14 @@ def columns(y: Array, like: Array) -> Array:
     return y.reshape(like.shape).astype(kind, copy=False)
 
 
+def number(value: Array) -> float:
+    """Return a loss, computed wherever, as a number: here the host waits for a device."""
+    return float(to_host(value))
+
+
 def same(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
     """Return both as arrays, the prediction of floats, if they have one shape: they never broadcast."""
-    y, p = np.asarray(y_true), np.asarray(y_pred)
+    y, p = module_of(y_true).asarray(y_true), module_of(y_pred).asarray(y_pred)
     if y.shape != p.shape:
         raise ShapeError(f"y_true must have the shape of y_pred, {p.shape}, got {y.shape}")
     return y, p if p.dtype.kind == "f" else p.astype(np.float64)
@@ -105,10 +114,10 @@ def weigh(terms: Array, sample_weight: Array | None) -> Array:
     """
     if sample_weight is None:
         return terms
-    weights = np.asarray(sample_weight, np.float64)
+    weights = module_of(sample_weight).asarray(sample_weight, dtype=np.float64)
     if weights.shape != terms.shape[-1:]:
         raise ShapeError(
             f"sample_weight must have one weight a sample, shape {terms.shape[-1:]}, got {weights.shape}"
         )
-    found: Array = terms * (weights / (weights.mean() or 1.0))
+    found: Array = terms * (weights / (number(weights.mean()) or 1.0))
     return found

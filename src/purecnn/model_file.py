@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.device import to_host
 from purecnn.errors import FileFormatError
 from purecnn.layer import Layer, Shape, sample_shape
 from purecnn.layers import LAYERS
@@ -100,7 +101,7 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
             f"{MAX_LAYERS} and {MAX_DEPTH}"
         )
     tensors = {
-        f"layers.{place}.{name}": array
+        f"layers.{place}.{name}": to_host(array)
         for place, layer in enumerate(network)
         for name, array in (layer.parameters | layer.buffers).items()
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from purecnn.device import module_of
 from purecnn.kernels import along_batch
 from purecnn.scratch import Array
 
@@ -24,7 +25,7 @@ def column(values: Array, like: Array) -> Array:
 def channel_sums(*arrays: Array) -> Array:
     """(C, ..., N), one or two -> (C,) float64: the sum of each channel, or of the two's products."""
     axes = AXES[: arrays[0].ndim]
-    found: Array = np.einsum(f"{','.join([axes] * len(arrays))}->c", *arrays)
+    found: Array = module_of(arrays[0]).einsum(f"{','.join([axes] * len(arrays))}->c", *arrays)
     return found.astype(np.float64)
 
 
@@ -37,7 +38,7 @@ def moment_sums(x: Array, centred: Array) -> tuple[Array, Array]:
     mean = channel_sums(x) / x[0].size
     # The mean as it is taken off, rounded: whoever puts shards together must use the same.
     mean = mean.astype(x.dtype).astype(np.float64)
-    np.subtract(x, column(mean, x), out=centred)
+    module_of(x).subtract(x, column(mean, x), out=centred)
     return mean, channel_sums(centred, centred)
 
 
@@ -62,7 +63,7 @@ def add_moments(counts: Array, means: Array, squares: Array) -> tuple[Array, Arr
 
 def scale_forward(x: Array, scale: Array, shift: Array, out: Array) -> Array:
     """x (C, ..., N), scale (C,), shift (C,) -> scale x + shift, into `out`."""
-    np.multiply(x, column(scale, x), out=out)
+    module_of(x).multiply(x, column(scale, x), out=out)
     out += column(shift, x)
     return out
 
@@ -72,7 +73,7 @@ def scale_backward(g: Array, centred: Array, scale: Array, slope: Array, shift: 
 
     The input gradient of a batch normalization: see `normalization.BatchNormalization`.
     """
-    np.multiply(centred, column(slope, g), out=out)
+    module_of(g).multiply(centred, column(slope, g), out=out)
     out += g
     out *= column(scale, g)
     out += column(shift, g)

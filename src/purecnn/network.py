@@ -14,6 +14,7 @@ from purecnn.arguments import as_pair, positive
 from purecnn.augmentation import Augmentation, as_augmentation
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.dataset import Data, Dataset, Rows, Subset, labels_of
+from purecnn.device import Device, explained, to_host
 from purecnn.fitting import Fit
 from purecnn.layer import Layer, Shape
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 #: wide, so that these wait less for the interpreter's lock (LeNet on 2 cores: 118,000 images a second at 128,
 #: 130,000 at 256).
 CHUNK = 256
+#: On a device, which works on many at once.
+DEVICE_CHUNK = 1024
 
 
 class Network(FlatParameters):
@@ -54,11 +57,15 @@ class Network(FlatParameters):
         that layers already have, else float32.
     preprocessing : Preprocessing, optional
         What happens to raw values; learnt from the first data if left out.
+    device : {"cpu", "cuda", "sycl"}
+        Where the network lies and computes: NumPy; CuPy on an NVIDIA GPU; dpnp on an Intel one (see `to`).
+        What goes in and comes out are NumPy's arrays everywhere.
 
     Attributes
     ----------
     parameters : ndarray
-        The flat vector; every layer's parameters are views of it.
+        The flat vector; every layer's parameters are views of it. On a device it is an array of that
+        device, which `to_host` brings back.
     epochs, updates : int
         How many epochs and steps it was trained.
 
@@ -80,6 +87,7 @@ class Network(FlatParameters):
         seed: int | None = 0,
         dtype: npt.DTypeLike | None = None,
         preprocessing: Preprocessing | None = None,
+        device: str | Device = "cpu",
     ) -> None:
         super().__init__(layers, seed=seed, dtype=dtype)
         if not isinstance(preprocessing, Preprocessing | None):
@@ -91,12 +99,13 @@ class Network(FlatParameters):
             self.bind(input_shape)
         elif self.layers[0].input_shape is not None:
             self.bind(self.layers[0].input_shape)
+        self.to(device)
 
     def session(self, layers: Sequence[Layer], training: bool) -> Session:
         """Return one worker's replicas of `layers`."""
         if self.input_shape is None:
             raise ValueError("this network has no input shape yet: bind it, or give it data")
-        return Session(layers, self.input_shape, self.dtype, self.preprocessing, training)
+        return Session(layers, self.input_shape, self.dtype, self.preprocessing, training, self.device.xp)
 
     @property
     def output_shape(self) -> Shape | None:
@@ -354,23 +363,24 @@ class Network(FlatParameters):
 
     def outputs(self, rows: Array | Rows, threads: int | None = None) -> Array:
         """Return the outputs ``(n, outputs)`` of checked rows, a fixed number of samples at a time."""
-        starts = range(0, len(rows), CHUNK)
+        size = CHUNK if self.device.is_host else DEVICE_CHUNK
+        starts = range(0, len(rows), size)
         found = np.empty((len(rows), *(self.output_shape or ())), self.dtype)
 
         def chunk(_worker: int, number: int) -> None:
-            own = slice(starts[number], starts[number] + CHUNK)
+            own = slice(starts[number], starts[number] + size)
             # A short last chunk is filled from before: another size would be laid out anew each time.
-            first = max(0, min(own.start, len(rows) - CHUNK))
+            first = max(0, min(own.start, len(rows) - size))
             try:
                 session = self._idle.pop()
             except IndexError:
                 session = self.session(self.steps(), training=False)
-            outputs = session.forward(session.take(rows, slice(first, first + CHUNK)))
-            found[own] = np.moveaxis(outputs[..., own.start - first :], -1, 0)
+            outputs = session.forward(session.take(rows, slice(first, first + size)))
+            found[own] = np.moveaxis(to_host(outputs)[..., own.start - first :], -1, 0)
             self._idle.append(session)
 
-        with blas.single_threaded() as told:
-            workers = min(as_threads(threads), len(starts)) if told else 1
+        with blas.single_threaded() as told, explained(self.device):
+            workers = min(as_threads(threads), len(starts)) if told and self.device.is_host else 1
             if workers == 1:
                 for number in range(len(starts)):
                     chunk(0, number)

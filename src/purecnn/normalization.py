@@ -11,6 +11,7 @@ import numpy.typing as npt
 from purecnn import moments
 from purecnn.arguments import is_number, within
 from purecnn.barrier import Barrier, Zeros
+from purecnn.device import module_of
 from purecnn.errors import ShapeError
 from purecnn.layer import Layer, Shape
 from purecnn.scratch import Array
@@ -35,7 +36,8 @@ class Statistics:
 
     def __init__(self, layer: Layer, channels: int, shards: int, zeros: Zeros) -> None:
         self.layer = layer
-        self.counts = zeros(shards, np.float64)
+        # With no other shard to tell, the count stays on the host, also where the arrays lie on a device.
+        self.counts = zeros(shards, np.float64) if shards > 1 else np.zeros(1)
         self.moments, self.sums = (zeros((shards, 2, channels), np.float64) for _ in range(2))
         self.batch, self.means = (zeros((2, channels), np.float64) for _ in range(2))
         self.total = 0.0
@@ -53,7 +55,7 @@ class Statistics:
         if self.total < 2:
             raise ValueError(too_few(self.layer, self.total))
         mean, squares = moments.add_moments(counts, told[:, 0], told[:, 1])
-        self.batch[:] = mean, squares / self.total
+        self.batch[0], self.batch[1] = mean, squares / self.total
 
     def meet_back(self, shards: int) -> None:
         """Add the sums of the first so many shards up, in their order."""
@@ -159,6 +161,8 @@ class BatchNormalization(Barrier):
         for (name, shape), value in zip(self.buffer_shapes().items(), (0.0, 1.0), strict=True):
             if name not in self.buffers:
                 self.buffers[name] = np.full(shape, value)
+            if module_of(self.buffers[name]) is not np:
+                return  # they lie on a device, so they were checked before they were sent
             self.buffers[name] = np.asarray(self.buffers[name], np.float64)
             if self.buffers[name].shape != shape:
                 raise ShapeError(f"{name} of {self} must have shape {shape}, got {self.buffers[name].shape}")
@@ -182,7 +186,8 @@ class BatchNormalization(Barrier):
         self.centred = input if self.in_place else self.scratch.like("centred", input)
         self.mean, squares = moments.moment_sums(input, self.centred)
         self.meeting.counts[self.shard] = input[0].size
-        self.meeting.moments[self.shard] = self.mean, squares
+        told = self.meeting.moments[self.shard]
+        told[0], told[1] = self.mean, squares
 
     def forward(self, input: Array) -> Array:
         """Return ``gamma xhat + beta``."""
@@ -191,7 +196,7 @@ class BatchNormalization(Barrier):
         gamma, beta = self.parameters.get("gamma", 1.0), self.parameters.get("beta", 0.0)
         if not self.normalizes:
             self.input, (self.mean, variance) = x, self.running()
-            self.inverse = 1 / np.sqrt(variance + self.epsilon)
+            self.inverse = 1 / self.xp.sqrt(variance + self.epsilon)
             self.scale = gamma * self.inverse
             shift = beta - self.mean * self.scale
             return moments.scale_forward(x, self.scale, shift, self.scratch.like("output", x))
@@ -201,7 +206,7 @@ class BatchNormalization(Barrier):
             self.meeting.meet(1)
             self.remember(self.meeting)
         mean, variance = self.meeting.batch
-        self.inverse = 1 / np.sqrt(variance + self.epsilon)
+        self.inverse = 1 / self.xp.sqrt(variance + self.epsilon)
         self.scale = gamma * self.inverse
         self.offset = self.mean - mean
         shift = beta + self.offset * self.scale
@@ -219,7 +224,8 @@ class BatchNormalization(Barrier):
         total = moments.channel_sums(output_gradient)
         product = moments.channel_sums(output_gradient, self.centred)
         product = self.inverse * (product + self.offset * total)
-        self.meeting.sums[self.shard] = total, product
+        told = self.meeting.sums[self.shard]
+        told[0], told[1] = total, product
         self.write(product, total)
 
     def write(self, gamma: Array, beta: Array) -> None:
@@ -245,13 +251,13 @@ class BatchNormalization(Barrier):
 
     def backward_frozen(self, g: Array) -> Array | None:
         """Return ``gamma / sqrt(running variance + epsilon) g``: the statistics stand still."""
-        centred = np.subtract(
+        centred = self.xp.subtract(
             self.input, moments.column(self.mean, g), out=self.scratch.like("centred", self.input)
         )
         self.write(self.inverse * moments.channel_sums(g, centred), moments.channel_sums(g))
         if not self.propagate:
             return None
-        return np.multiply(g, moments.column(self.scale, g), out=self.scratch.like("input_gradient", g))
+        return self.xp.multiply(g, moments.column(self.scale, g), out=self.scratch.like("input_gradient", g))
 
     def remember(self, meeting: Statistics) -> None:
         """Move the running statistics towards the batch's, the variance being the unbiased one."""

@@ -7,12 +7,13 @@ dozen NumPy calls for the whole network, not for each layer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
 import numpy as np
 
 from purecnn.arguments import flag, is_number, within
+from purecnn.device import module_of, to_device
 from purecnn.scratch import Array
 
 #: Values updated at a time: few enough that all of an update's arrays stay in a core's cache.
@@ -92,7 +93,7 @@ class Optimizer(ABC):
             held = self.state.get(name)
             self.state[name] = zeros(parameters.shape, parameters.dtype)
             if held is not None and held.shape == parameters.shape and held.dtype == parameters.dtype:
-                self.state[name][...] = held
+                self.state[name][...] = to_device(held, module_of(parameters))
             else:
                 self.steps = 0
 
@@ -110,8 +111,7 @@ class Optimizer(ABC):
         `carried` is the factor that the gradient has been multiplied by already.
         """
         factor = self.clipping / carried
-        for first in range(start, stop, BLOCK):
-            block = slice(first, min(first + BLOCK, stop))
+        for block in blocks(parameters, start, stop):
             p, g = parameters[block], gradient[block]
             if factor != 1:
                 g *= p.dtype.type(factor)
@@ -146,6 +146,19 @@ class Optimizer(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.configuration().items())})"
+
+
+def blocks(array: Array, start: int, stop: int) -> Iterator[slice]:
+    """Yield what is updated at a time of a stretch: `BLOCK` values on the host, all of it on a device.
+
+    Examples
+    --------
+    >>> list(blocks(np.zeros(BLOCK + 1), 0, BLOCK + 1))
+    [slice(0, 16384, None), slice(16384, 16385, None)]
+    """
+    length = BLOCK if module_of(array) is np else max(1, stop - start)
+    for first in range(start, stop, length):
+        yield slice(first, min(first + length, stop))
 
 
 def write_squares(gradient: Array, start: int, stop: int, squares: Array) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-import numpy as np
-
 from purecnn.adaptive import Adagrad, Adam, AdamW, RMSprop
 from purecnn.arguments import flag, within
+from purecnn.device import module_of
 from purecnn.optimizer import Optimizer, Options
 from purecnn.scratch import Array
 
@@ -32,6 +31,7 @@ class SGD(Optimizer):
 
     Examples
     --------
+    >>> import numpy as np
     >>> p = np.array([1.0])
     >>> optimizer = SGD(learning_rate=0.1)
     >>> optimizer.begin(p)
@@ -65,7 +65,7 @@ class SGD(Optimizer):
                 gradient += velocity * kind(self.momentum)
             else:
                 step = velocity
-        np.multiply(step, kind(self.learning_rate), out=gradient)
+        module_of(step).multiply(step, kind(self.learning_rate), out=gradient)
         parameters -= gradient
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.device import to_host
 from purecnn.scratch import Array
 
 #: Objects with this key alone stand for an array, for a list of floats kept as one, and for a float that JSON
@@ -44,6 +45,7 @@ def pack(value: Any, name: str) -> tuple[str, dict[str, Array]]:
     arrays: dict[str, Array] = {}
 
     def plain(value: Any, name: str) -> Any:
+        value = to_host(value)
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, np.ndarray):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from purecnn.arguments import pair
 from purecnn.errors import ShapeError
 from purecnn.kernels import Padding, Pair
@@ -27,6 +25,7 @@ class ZeroPadding(Layer):
 
     Examples
     --------
+    >>> import numpy as np
     >>> ZeroPadding(((1, 0), (0, 2))).forward(np.ones((1, 1, 1, 1)))[0, :, :, 0]
     array([[0., 0., 0.],
            [1., 0., 0.]])
@@ -69,7 +68,7 @@ class ZeroPadding(Layer):
         output = self.scratch.array("output", (*(self.output_shape or ()), x.shape[-1]), x.dtype)
         # The border too each time: an activation may have worked in its place.
         output.fill(0)
-        np.copyto(self.within(output), x)
+        self.xp.copyto(self.within(output), x)
         return output
 
     def backward(self, output_gradient: Array) -> Array | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from purecnn.device import CPU, Device, as_device, explained, module_of, to_device, to_host
 from purecnn.errors import ShapeError
-from purecnn.fusion import fuse
+from purecnn.fusion import fuse, unfused
 from purecnn.layer import Layer, Shape, as_dtype, sample_shape
 from purecnn.samples import as_array
 from purecnn.scratch import Array
@@ -60,6 +61,8 @@ class FlatParameters(Sequence[Layer]):
         drawn = [p.dtype for layer in self.layers for p in layer.parameters.values()]
         self.dtype = as_dtype(dtype if dtype is not None else drawn[0] if drawn else np.float32)
         self.input_shape: Shape | None = None
+        #: Where the network lies and computes; `Network.to` changes it.
+        self.device = CPU
         self._parameters: Array = np.zeros(0, self.dtype)
         self._places: list[tuple[Layer, int, Shape | None, dict[str, Array]]] = []
         self._steps: list[Layer] | None = None
@@ -82,10 +85,15 @@ class FlatParameters(Sequence[Layer]):
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}])"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_idle", "_steps", "_places")}
+        left_out = ("_idle", "_steps", "_places", "device")  # copies and files lie on the host
+        state = {k: v for k, v in self.__dict__.items() if k not in left_out}
+        if not self.device.is_host:
+            layers = [brought_home(layer) for layer in self.layers]
+            state |= {"layers": layers, "_parameters": to_host(self._parameters)}
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _idle=deque(maxlen=16), _steps=None, _places=[])
+        self.__dict__.update(state, _idle=deque(maxlen=16), _steps=None, _places=[], device=CPU)
         # joblib may give arrays back that are a file's, which can't be written to: this network learns on.
         if not self._parameters.flags.writeable:
             self._parameters = self._parameters.copy()
@@ -101,10 +109,10 @@ class FlatParameters(Sequence[Layer]):
 
     @parameters.setter
     def parameters(self, values: npt.ArrayLike) -> None:
-        array = as_array("parameters", values)
+        array = as_array("parameters", to_host(values))
         if array.shape != self._parameters.shape:
             raise ShapeError(f"parameters must have shape {self._parameters.shape}, got {array.shape}")
-        self._parameters[...] = array
+        self._parameters[...] = to_device(array.astype(self.dtype, copy=False), self.device.xp)
 
     def bind(self, input_shape: int | Sequence[int]) -> Shape:
         """Fix the shape of one sample, draw the parameters that are still missing; return the output's shape.
@@ -154,23 +162,52 @@ class FlatParameters(Sequence[Layer]):
 
     def keep(self) -> None:
         """Make the layers' parameters views of the flat vector, which is made anew where its size changed."""
-        arrays = [array.ravel() for layer in self.layers for array in layer.checked_parameters().values()]
+        held = (layer.checked_parameters().values() for layer in self.layers)
+        arrays = [to_host(array).ravel() for arrays in held for array in arrays]
         flat = np.concatenate(arrays) if arrays else np.zeros(0)
         fits = flat.shape == self._parameters.shape
-        self.move(self._parameters if fits else np.empty(flat.size, self.dtype), flat)
+        self.move(self._parameters if fits else self.device.zeros(flat.size, self.dtype), flat)
 
     def move(self, home: Array, values: Array | None = None) -> None:
         """Keep the parameters in the flat array `home` from now on, with `values` or those they have."""
-        home[...] = self._parameters if values is None else values
+        values = self._parameters if values is None else values
+        home[...] = to_device(values.astype(self.dtype, copy=False), module_of(home))
         self._parameters, self._places = home, []
         for layer, views in zip(self.layers, self.views(home), strict=True):
             # The same dict as before: replicas at work, and layers fused with others, look there.
             layer.parameters.clear()
             layer.parameters.update(views)
-            layer.gradients = {name: np.zeros_like(view) for name, view in views.items()}
+            layer.gradients = {name: module_of(view).zeros_like(view) for name, view in views.items()}
+            for part in (part for part in (layer, *layer.parts()) if not part.inside()):
+                part.buffers.update({k: to_device(b, module_of(home)) for k, b in part.buffers.items()})
             self._places.append((layer, layer.position, layer.input_shape, views))
         self._steps = None
         self._idle.clear()
+
+    def to(self, device: str | Device) -> Self:
+        """Move to a device, where all computing is done from then on, or back to the "cpu"; return itself.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda", "sycl"}
+            NumPy; CuPy on an NVIDIA GPU; dpnp on an Intel GPU or whatever else it finds.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name.
+        MissingExtraError, DeviceError
+            If it can't be used; the message says what is missing and what to do.
+        """
+        device = as_device(device)
+        if device is self.device:
+            return self
+        self.gather()
+        with explained(self.device), explained(device):
+            home = to_device(self._parameters, device.xp)
+        self.device = device
+        self.move(home, home)
+        return self
 
     def views(self, flat: Array) -> list[dict[str, Array]]:
         """Return, for each layer, its parameters' places in a flat vector, as arrays by name."""
@@ -187,5 +224,15 @@ class FlatParameters(Sequence[Layer]):
     def steps(self) -> list[Layer]:
         """Return the layers to run, some standing for several of this network's."""
         if self._steps is None:
-            self._steps = fuse(self.layers)
+            self._steps = fuse(self.layers) if self.device.is_host else unfused(self.layers)
         return self._steps
+
+
+def brought_home(layer: Layer) -> Layer:
+    """Return a twin of a layer whose arrays lie on the host."""
+    twin = layer.replica()
+    for part in (part for part in (twin, *twin.parts()) if not part.inside()):
+        part.parameters = {name: to_host(array) for name, array in part.parameters.items()}
+        part.buffers = {name: to_host(array) for name, array in part.buffers.items()}
+        part.gradients = {}
+    return twin

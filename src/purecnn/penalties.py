@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from purecnn.arguments import within
-from purecnn.optimizer import BLOCK
+from purecnn.device import module_of, to_host
+from purecnn.optimizer import blocks
 from purecnn.scratch import Array
 
 #: Names of the layers' parameters that are weights; all else (biases, scales, slopes) is left alone.
@@ -50,18 +51,16 @@ class Penalty:
     def cost(self, parameters: Array) -> float:
         """Return what the weights cost: cut at fixed places, so of the same bits whoever asks."""
         terms = []
-        for first in range(0, parameters.size, BLOCK):
-            block = slice(first, first + BLOCK)
+        for block in blocks(parameters, 0, parameters.size):
             w = (parameters[block] * self.weights[block]).astype(np.float64)
-            terms.append(float(np.add.reduce(self.l1 * np.abs(w) + self.l2 * np.square(w))))
+            terms.append(float(to_host((self.l1 * abs(w) + self.l2 * (w * w)).sum())))
         return math.fsum(terms)
 
     def add_slope(self, parameters: Array, gradient: Array, start: int, stop: int) -> None:
         """Add ``l1 sign(w) + 2 l2 w`` to a stretch of the gradient."""
         kind = parameters.dtype.type
-        for first in range(start, stop, BLOCK):
-            block = slice(first, min(first + BLOCK, stop))
-            slope = np.sign(parameters[block])
+        for block in blocks(parameters, start, stop):
+            slope = module_of(parameters).sign(parameters[block])
             slope *= kind(self.l1)
             slope += parameters[block] * kind(2 * self.l2)
             slope *= self.weights[block]

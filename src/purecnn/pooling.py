@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purecnn import kernels, kernels_cpu
+from purecnn import kernels
 from purecnn.arguments import pair
 from purecnn.errors import ShapeError
 from purecnn.kernels import output_size
@@ -75,7 +75,7 @@ class MaxPooling(Pooling):
     def forward(self, input: Array) -> Array:
         """Return the largest value of each window, ``(C, OH, OW, N)``."""
         self.input = self.receive(input)
-        output, self.winners = kernels_cpu.max_pool_forward(
+        output, self.winners = self.kernel_set.max_pool_forward(
             self.input, self.pool_size, self.stride, self.scratch
         )
         return output
@@ -83,7 +83,7 @@ class MaxPooling(Pooling):
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, at the winners' places."""
         g = self.receive_gradient(output_gradient)
-        return kernels_cpu.max_pool_backward(
+        return self.kernel_set.max_pool_backward(
             g, self.winners, self.input.shape, self.pool_size, self.stride, self.scratch
         )
 

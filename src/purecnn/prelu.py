@@ -63,22 +63,22 @@ class PReLU(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return x where x > 0, else a x."""
         self.input = x = self.receive(input)
-        y = np.multiply(x, self.column(), out=self.buffer("output", x))
-        np.copyto(y, x, where=x > 0)
+        y = self.xp.multiply(x, self.column(), out=self.buffer("output", x))
+        self.xp.copyto(y, x, where=x > 0)
         return y
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradient of `slopes`; return g (1 if x > 0 else a)."""
         g = self.receive_gradient(output_gradient)
         x = self.input
-        part = np.minimum(x, 0, out=self.buffer("part", x))
+        part = self.xp.minimum(x, 0, out=self.buffer("part", x))
         part *= g
         sums = part.reshape(len(part), -1).sum(axis=1)
         self.gradients["slopes"][:, 0] = sums if self.per_channel else sums.sum()
         if not self.propagate:
             return None
-        back = np.multiply(g, self.column(), out=self.buffer("input_gradient", x))
-        np.copyto(back, g, where=x > 0)
+        back = self.xp.multiply(g, self.column(), out=self.buffer("input_gradient", x))
+        self.xp.copyto(back, g, where=x > 0)
         return back
 
     def configuration(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from purecnn import blas
 from purecnn.dataset import Rows
+from purecnn.device import to_host
 from purecnn.parallel import cores
 from purecnn.scratch import Array
 
@@ -117,7 +118,7 @@ def digest(*arrays: Array | Rows) -> str:
     (True, False)
     """
     found = hashlib.sha256()
-    for array in arrays:
+    for array in map(to_host, arrays):
         kind = array.dtype.newbyteorder("<")
         found.update(f"{kind.str} {array.shape};".encode())
         values = np.reshape(array, 1) if array.shape == () else array

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from purecnn.activations import ElementWise, sigmoid
 from purecnn.arguments import within
 from purecnn.scratch import Array
@@ -26,14 +24,14 @@ class ReLU6(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return min(max(x, 0), 6)."""
         x = self.receive(input)
-        self.output = np.clip(x, 0, 6, out=self.buffer("output", x))
+        self.output = self.xp.clip(x, 0, 6, out=self.buffer("output", x))
         return self.output
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g where 0 < y < 6."""
         g = self.receive_gradient(output_gradient)
         y = self.output
-        return np.multiply((y > 0) & (y < 6), g, out=self.buffer("input_gradient", y))
+        return self.xp.multiply((y > 0) & (y < 6), g, out=self.buffer("input_gradient", y))
 
 
 class LeakyReLU(ElementWise):
@@ -58,17 +56,14 @@ class LeakyReLU(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return max(x, slope x)."""
         self.input = x = self.receive(input)
-        y = self.buffer("output", x)
-        np.multiply(x, x.dtype.type(self.slope), out=y)
-        np.maximum(x, y, out=y)
-        return y
+        return self.kernel_set.leaky_relu_forward(x, self.slope, self.buffer("output", x))
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g (1 if x > 0 else slope)."""
         g = self.receive_gradient(output_gradient)
         x = self.input
         slope = self.buffer("input_gradient", x)
-        np.multiply(x > 0, x.dtype.type(1 - self.slope), out=slope)
+        self.xp.multiply(x > 0, x.dtype.type(1 - self.slope), out=slope)
         slope += x.dtype.type(self.slope)
         slope *= g
         return slope
@@ -99,19 +94,19 @@ class ELU(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return x, or alpha (exp(x) - 1) where x is negative."""
         self.input = x = self.receive(input)
-        self.output = y = np.minimum(x, 0, out=self.buffer("output", x))
-        np.expm1(y, out=y)
+        self.output = y = self.xp.minimum(x, 0, out=self.buffer("output", x))
+        self.xp.expm1(y, out=y)
         y *= x.dtype.type(self.alpha)
-        y += np.maximum(x, 0, out=self.buffer("positive", x))
+        y += self.xp.maximum(x, 0, out=self.buffer("positive", x))
         return y
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g (1 if x > 0 else y + alpha)."""
         g = self.receive_gradient(output_gradient)
-        slope = np.minimum(self.output, 0, out=self.buffer("input_gradient", self.output))
+        slope = self.xp.minimum(self.output, 0, out=self.buffer("input_gradient", self.output))
         slope += slope.dtype.type(self.alpha)
-        np.copyto(slope, 1, where=self.input > 0)
-        return np.multiply(slope, g, out=slope)
+        self.xp.copyto(slope, 1, where=self.input > 0)
+        return self.xp.multiply(slope, g, out=slope)
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -136,7 +131,7 @@ class SELU(ELU):
         """Return scale times the ELU."""
         y = super().forward(input)
         scaled = self.buffer("scaled", y)
-        np.multiply(y, y.dtype.type(self.scale), out=scaled)
+        self.xp.multiply(y, y.dtype.type(self.scale), out=scaled)
         return scaled
 
     def backward(self, output_gradient: Array) -> Array | None:
@@ -158,15 +153,15 @@ class Softplus(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return ``log(1 + exp(x))``, as ``max(x, 0) + log(1 + exp(-|x|))``: no overflow."""
         self.input = x = self.receive(input)
-        y = np.abs(x, out=self.buffer("output", x))
-        np.negative(y, out=y)
-        np.exp(y, out=y)
-        np.log1p(y, out=y)
-        y += np.maximum(x, 0, out=self.buffer("positive", x))
+        y = self.xp.abs(x, out=self.buffer("output", x))
+        self.xp.negative(y, out=y)
+        self.xp.exp(y, out=y)
+        self.xp.log1p(y, out=y)
+        y += self.xp.maximum(x, 0, out=self.buffer("positive", x))
         return y
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g sigmoid(x)."""
         g = self.receive_gradient(output_gradient)
         slope = sigmoid(self.input, self.buffer("input_gradient", self.input))
-        return np.multiply(slope, g, out=slope)
+        return self.xp.multiply(slope, g, out=slope)

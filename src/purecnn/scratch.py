@@ -50,6 +50,11 @@ class Scratch:
     A training step took 1.5 times as long with fresh arrays as with arrays used again, so every kernel
     asks its scratch for memory. A buffer once large enough serves every smaller shape too.
 
+    Parameters
+    ----------
+    xp : module
+        The array module whose memory it is.
+
     Examples
     --------
     >>> scratch = Scratch()
@@ -58,10 +63,17 @@ class Scratch:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, xp: Any = np) -> None:
+        self.xp = xp
+        self._host = None if xp is np else Scratch()
         self._buffers: dict[str, Array] = {}
         self._arrays: dict[tuple[Any, ...], Array] = {}
         self._layouts: dict[str, tuple[Array, Any]] = {}
+
+    @property
+    def host(self) -> Scratch:
+        """Working memory on the host: for what is drawn or gathered there before it is sent to a device."""
+        return self if self._host is None else self._host
 
     def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """Return the buffer called `name` as an array of `shape`, its contents left as they are."""
@@ -73,11 +85,15 @@ class Scratch:
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size or buffer.dtype != kind:
             # Zeros, so that a border nobody writes is a zero border; older views of this name are stale.
-            buffer = self._buffers[name] = aligned_zeros(size, kind)
+            buffer = self._buffers[name] = self._zeros(size, kind)
             self._arrays = {k: v for k, v in self._arrays.items() if k[0] != name}
         view = buffer[:size].reshape(shape)
         self._arrays[key] = view
         return view
+
+    def _zeros(self, size: int, dtype: np.dtype[Any]) -> Array:
+        found: Array = aligned_zeros(size, dtype) if self.xp is np else self.xp.zeros(size, dtype=dtype)
+        return found
 
     def like(self, name: str, array: Array) -> Array:
         """Return the buffer called `name` with the shape, dtype and order in memory of `array`."""

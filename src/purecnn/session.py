@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from purecnn import kernels_device
 from purecnn.barrier import is_barrier, trains
 from purecnn.dataset import Rows
+from purecnn.device import to_device
 from purecnn.layer import Layer, Shape
 from purecnn.residual import pair_up
 from purecnn.samples import Preprocessing
@@ -31,6 +33,8 @@ class Session:
         From raw values to the first layer's input.
     training : bool
         Whether the replicas run in training.
+    xp : module
+        The array module of the parameters.
     """
 
     def __init__(
@@ -40,28 +44,38 @@ class Session:
         dtype: np.dtype[Any],
         preprocessing: Preprocessing,
         training: bool,
+        xp: Any = np,
     ) -> None:
         self.layers = [layer.replica() for layer in layers]
+        self.xp, self.scratch = xp, Scratch(xp)
+        if xp is not np:
+            for layer in self.layers:
+                vars(layer).update(xp=xp, kernel_set=kernels_device, scratch=Scratch(xp))
         self.barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         pair_up(self.layers)
         for layer in self.layers:
             layer.training = training and trains(layer)
         for layer, follower in itertools.pairwise(self.layers):
-            follower.in_place = follower.overwrites and layer.output_is_free
+            follower.in_place = xp is np and follower.overwrites and layer.output_is_free
         self.shape, self.dtype, self.preprocessing = shape, dtype, preprocessing
         self.values = int(np.prod(shape))
-        self.scratch = Scratch()
 
     def take(self, x: Array | Rows, rows: Any, augment: Callable[[Array], None] | None = None) -> Array:
         """Return the samples ``x[rows]`` of ``(n, values)`` as the first layer wants them, the batch last.
 
-        `augment` may change the raw values, in place.
+        `augment` may change the raw values, in place, on the host. A device is sent these raw values, often
+        bytes, and turns them itself, or else what became of them.
         """
-        taken = x[rows]
-        input = self.scratch.array("input", (*self.shape, len(taken)), self.dtype)
-        np.copyto(input.reshape(self.values, -1), taken.T, casting="unsafe")
+        taken, scratch = x[rows], self.scratch
+        if augment is None:
+            taken = to_device(taken, self.xp)
+        else:
+            scratch = scratch.host
+        input = scratch.array("input", (*self.shape, len(taken)), self.dtype)
+        scratch.xp.copyto(input.reshape(self.values, -1), taken.T, casting="unsafe")
         if augment is not None:
             augment(input)
+            input = to_device(input, self.xp)
         self.preprocessing.apply_in_place(input)
         return input
 

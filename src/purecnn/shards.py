@@ -13,13 +13,14 @@ from purecnn.activation import Activation
 from purecnn.augmentation import Augmentation
 from purecnn.barrier import Zeros, is_barrier
 from purecnn.descent import Descent
+from purecnn.device import module_of, to_device, to_host
 from purecnn.errors import DivergedError, ShapeError
 from purecnn.layer import Layer
 from purecnn.loss import Loss, columns
 from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.session import Session
-from purecnn.streams import DROPOUT, stream
+from purecnn.streams import DROPOUT, Drawn, stream
 
 
 def is_own(part: object) -> bool:
@@ -86,7 +87,7 @@ class Shards:
         self.first = next(i for i, layer in enumerate(layers) if layer.parameters and layer.trainable)
         count = len(descent.gradients)
         # What a frozen layer's backward pass writes goes nowhere: its stretch of the gradients stays zero.
-        nowhere = self.by_step(network.views(np.zeros(descent.parameters.size, network.dtype)))
+        nowhere = self.by_step(network.views(module_of(descent.parameters).zeros_like(descent.parameters)))
         self.views = [
             [
                 view if layer.trainable else unread
@@ -97,7 +98,7 @@ class Shards:
             for gradient in descent.gradients
         ]
         barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
-        self.meetings = {place: layer.place(count, zeros) for place, layer in barriers.items()}
+        self.meetings = {place: layer.place(count, descent.zeros) for place, layer in barriers.items()}
         self.remembering = [(layer, self.meetings[place]) for place, layer in barriers.items()]
         back = [meeting.meet_back for place, meeting in self.meetings.items() if place > self.first]
         self.agenda = [meeting.meet for meeting in self.meetings.values()] + back[::-1]
@@ -146,7 +147,7 @@ class Shards:
             next(course, None)
         self.courses[number] = step, leg + 1, course
 
-    def session(self, at: int, number: int) -> Session:
+    def session(self, at: int, number: int, samples: int) -> Session:
         """Return the session at a place, made at its first use, ready for a shard of this step."""
         session = self.sessions[at]
         if session is None:
@@ -157,19 +158,23 @@ class Shards:
         for layer, gradients in zip(session.layers, self.views[number], strict=True):
             layer.gradients = gradients
             if layer.draws:
-                layer.random = stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
+                layer.random = self.draws(layer, number, samples)
         return session
+
+    def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
+        """Return where a layer's draws for the so many samples of a shard of this step come from."""
+        return stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
 
     def course(self, at: int, number: int, rows: Array, places: Array, weight: float) -> Iterator[None]:
         """Write the gradient of one shard and its part of the batch's loss; halt at each meeting."""
-        session, augment = self.session(at, number), None
+        session, augment = self.session(at, number, len(rows)), None
         if self.augmentation is not None:
             augment = partial(
                 self.augmentation.apply,
                 samples=rows,
                 seed=self.seed,
                 step=self.network.updates,
-                scratch=session.scratch,
+                scratch=session.scratch.host,
             )
         output = session.take(self.x, places, augment)
         for step, layer in enumerate(session.layers):
@@ -204,9 +209,12 @@ class Shards:
 
     def judge(self, target: Array, output: Array, weights: dict[str, Array]) -> tuple[float, Array]:
         """Return the loss of a shard's output, and its derivative."""
+        xp = module_of(output)
+        if weights:
+            weights = {name: to_device(weight, xp) for name, weight in weights.items()}
         if self.joint and self.loss.joint is not None:
-            return self.loss.joint(target, output, **weights)
-        target = columns(target, output)
+            return self.loss.joint(to_device(target, xp), output, **weights)
+        target = to_device(columns(target, output), xp)
         loss: Any = self.loss.function(target, output, **weights)
         gradient: Any = self.loss.prime(target, output, **weights)
         # A user may have written these two.
@@ -217,7 +225,7 @@ class Shards:
                 f"loss_prime must return an array like the prediction, {output.shape}, "
                 f"got {np.shape(gradient)}"
             )
-        found = np.array(gradient, output.dtype)
-        if not is_own(self.loss.prime) and not np.isfinite(found).all():
+        found = xp.array(gradient, dtype=output.dtype)
+        if not is_own(self.loss.prime) and not to_host(xp.isfinite(found).all()):
             raise DivergedError(f"loss_prime returned a NaN or infinity at step {self.network.updates}")
         return float(loss), found

@@ -17,6 +17,7 @@ import numpy as np
 from purecnn import model_file, provenance
 from purecnn.arguments import is_integer, is_number
 from purecnn.callbacks import Callback
+from purecnn.device import module_of, to_device
 from purecnn.errors import CheckpointError, CheckpointWarning, FileFormatError
 from purecnn.packing import unpack
 
@@ -163,7 +164,7 @@ class Saved:
         network.parameters = self.network.parameters
         for layer, kept in zip(network, self.network, strict=True):
             for name, buffer in layer.buffers.items():
-                buffer[...] = kept.buffers[name]
+                buffer[...] = to_device(kept.buffers[name], module_of(buffer))
         network.seed, network.epochs, network.updates = (
             self.network.seed,
             self.network.epochs,

@@ -7,6 +7,7 @@ stream is a function of a key and a counter, so a draw can be repeated, skipped 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ import numpy.typing as npt
 PARAMETERS, ORDER, DROPOUT = 1, 2, 3
 # Dropout takes a number for each layer from its own on, so these lie far above.
 AUGMENTATION, SPLIT = 1 << 32, (1 << 32) + 1
+
+#: Where a layer's draws in a step come from: see `words`.
+Drawn = np.random.Generator | Sequence[tuple[np.random.Generator, int]]
 
 
 def as_seed(seed: int | None) -> int:
@@ -57,6 +61,31 @@ def stream(seed: int, purpose: int, *place: int) -> np.random.Generator:
         return np.array(numbers, np.uint64)  # a list of large integers would go through float64
 
     return np.random.Generator(np.random.Philox(key=words(seed, purpose), counter=words(0, 0, first, second)))
+
+
+def words(random: Drawn, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
+    """Return 16 random bits for each value of an array of `shape`, whose last axis is the batch.
+
+    Parameters
+    ----------
+    random : Generator or list of (Generator, int)
+        Of a whole batch, or of each of its shards with its number of samples: then what the shards, each by
+        itself, would have drawn.
+    shape : tuple of int
+        Of the array.
+
+    Examples
+    --------
+    >>> shards = [(stream(0, DROPOUT, 0, number), 2) for number in range(2)]
+    >>> whole = words(shards, (3, 4))
+    >>> bool((whole[:, 2:] == words(stream(0, DROPOUT, 0, 1), (3, 2))).all())
+    True
+    """
+    if isinstance(random, np.random.Generator):
+        size = int(np.prod(shape))
+        drawn: npt.NDArray[np.uint64] = random.bit_generator.random_raw(-(-size // 4))
+        return drawn.view(np.uint16)[:size].reshape(shape)
+    return np.concatenate([words(one, (*shape[:-1], samples)) for one, samples in random], axis=-1)
 
 
 def uniforms(

@@ -16,6 +16,7 @@ from purecnn.barrier import is_barrier
 from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.dataset import Rows
 from purecnn.descent import Descent
+from purecnn.freezing import check_trainable
 from purecnn.loss import Loss
 from purecnn.optimizer import Optimizer
 from purecnn.parallel import Team, as_threads, shard_bounds, shard_count
@@ -80,11 +81,7 @@ class Trainer:
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
-        if not any(layer.parameters and layer.trainable for layer in network):
-            frozen = any(layer.parameters for layer in network)
-            raise ValueError(
-                f"this network has no parameters to train{': its layers are all frozen' if frozen else ''}"
-            )
+        check_trainable(network)
         self.network, self.optimizer, self.y = network, optimizer, y
         self.prefetcher: Prefetcher | None = None
         self.count = shard_count(batch_size)

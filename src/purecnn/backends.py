@@ -1,0 +1,172 @@
+"""The array modules that devices need: how each is opened, and what its errors mean in plain words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from purecnn.device import Device
+from purecnn.errors import DeviceError, require_extra
+
+#: Where dpnp's OpenCL finds the drivers of its devices.
+DRIVERS = "OCL_ICD_FILENAMES"
+
+
+def load(module: str, extra: str) -> Any:
+    """Import an array module; say what is wrong where it is there and can't be loaded."""
+    if find_spec(module) is None:
+        return require_extra(module, extra, f"device={extra!r}")
+    try:
+        return import_module(module)
+    except Exception as error:
+        raise DeviceError(
+            f"device={extra!r}: {module} is installed and can't be loaded ({first_line(error)}): install it "
+            f"anew with pip install --force-reinstall 'purecnn[{extra}]'"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, at most 200 characters."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
+
+
+# CUDA -------------------------------------------------------------------------------------------------------
+
+
+def open_cuda() -> Device:
+    """Return the first NVIDIA GPU, by CuPy.
+
+    Raises
+    ------
+    MissingExtraError
+        If CuPy is not installed.
+    DeviceError
+        If there is no GPU, no driver, an old one, or a part of CUDA is missing.
+    """
+    xp = load("cupy", "cuda")
+    try:
+        xp.cuda.runtime.getDeviceCount()
+        ones = xp.ones((2, 2), dtype="float32")
+        (ones @ ones + 1).sum().item()  # compiles a kernel and calls cuBLAS: both must be there
+    except Exception as error:
+        raise DeviceError(explain_opening(xp, error)) from error
+    return Device("cuda", xp, explain_cuda)
+
+
+def explain_opening(xp: Any, error: BaseException) -> str:
+    """Return why CuPy can't compute here, and what to do."""
+    words = str(error)
+    if "InsufficientDriver" in words or "NoDevice" in words or "UnknownError" in words:
+        return explain_no_gpu(xp, words)
+    return explain_cuda(error) or (
+        f"device='cuda': CuPy can't compute here: {first_line(error)}: `python -c 'import cupy; "
+        f"cupy.show_config()'` tells what it found"
+    )
+
+
+def explain_no_gpu(xp: Any, words: str) -> str:
+    """Return which is missing: the driver, a newer one, or the GPU. CuPy calls all three the driver's age."""
+    built, known = xp.cuda.runtime.runtimeGetVersion(), xp.cuda.runtime.driverGetVersion()
+    if known == 0:
+        return (
+            "device='cuda': no NVIDIA driver was found, so no GPU: on a machine that has one, install "
+            "NVIDIA's driver (`nvidia-smi` must list the GPU); anywhere else, device='cpu'"
+        )
+    if "InsufficientDriver" in words:
+        major = known // 1000
+        return (
+            f"device='cuda': the NVIDIA driver knows CUDA up to {major}.{known % 1000 // 10}, this CuPy is "
+            f"built for CUDA {built // 1000}: update the driver, or replace CuPy by the wheel for its CUDA: "
+            f"pip uninstall cupy-cuda{built // 1000}x; pip install 'cupy-cuda{major}x[ctk]'"
+        )
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (
+        "device='cuda': the NVIDIA driver is there and shows no GPU: `nvidia-smi` must list one that this "
+        f"program may use (CUDA_VISIBLE_DEVICES is {'not set' if hidden is None else repr(hidden)}); "
+        "else device='cpu'"
+    )
+
+
+def explain_cuda(error: BaseException) -> str:
+    """Return what an exception of CuPy's means, "" if it is none of those known."""
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or "cudaErrorMemoryAllocation" in words:
+        return (
+            f"device='cuda': the GPU's memory is full ({first_line(error)}): take a smaller batch_size, or "
+            f"end the other programs that `nvidia-smi` lists"
+        )
+    if "NoKernelImageForDevice" in words or "NO_BINARY_FOR_GPU" in words or "InvalidDeviceFunction" in words:
+        return (
+            "device='cuda': this CuPy has no code for this GPU, which is older or newer than what its CUDA "
+            "knows: install the wheel of another CUDA, such as pip install 'cupy-cuda12x[ctk]' in place of "
+            "cupy-cuda13x"
+        )
+    if any(part in words for part in ("failed to load", "Failed to find", "CUDA_PATH", "DynamicLibNotFound")):
+        return (
+            f"device='cuda': a part of CUDA that CuPy needs is missing ({first_line(error)}): "
+            f"pip install 'purecnn[cuda]' brings all of them"
+        )
+    return ""
+
+
+# SYCL -------------------------------------------------------------------------------------------------------
+
+
+def open_sycl() -> Device:
+    """Return dpnp's default device: an Intel GPU, or a processor by OpenCL.
+
+    Raises
+    ------
+    MissingExtraError
+        If dpnp is not installed.
+    DeviceError
+        If it finds no device.
+    """
+    found = cpu_driver()
+    if DRIVERS not in os.environ and found is not None and "dpnp" not in sys.modules:
+        # OpenCL looks for drivers in the system's own folders alone, and reads this before the import.
+        os.environ[DRIVERS] = str(found)
+    xp = load("dpnp", "sycl")
+    try:
+        xp.ones(2, dtype="float32").sum().item()
+    except Exception as error:
+        raise DeviceError(explain_no_sycl(error)) from error
+    return Device("sycl", xp, explain_sycl)
+
+
+def cpu_driver() -> Path | None:
+    """Return OpenCL's driver for processors, where pip has put it into this environment."""
+    path = Path(sys.prefix, "lib", "libintelocl.so")
+    return path if path.exists() else None
+
+
+def explain_no_sycl(error: BaseException) -> str:
+    """Return why dpnp has no device here, and what to do."""
+    return (
+        f"device='sycl': dpnp finds no device ({first_line(error)}): install the driver of the Intel GPU, or "
+        f"for a processor pip install intel-opencl-rt, and set {DRIVERS} to that environment's "
+        f"lib/libintelocl.so before Python starts; here it is {os.environ.get(DRIVERS) or 'not set'}"
+    )
+
+
+def explain_sycl(error: BaseException) -> str:
+    """Return what an exception of dpnp's means, "" if it is none of those known."""
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or "MemoryAllocation" in words or "USMAllocationError" in words:
+        return f"device='sycl': the device's memory is full ({first_line(error)}): take a smaller batch_size"
+    if "fp64" in words or ("double" in words.lower() and "support" in words.lower()):
+        return (
+            f"device='sycl': this device has no float64 ({first_line(error)}), which batch normalization and "
+            f"dtype float64 want: device='cpu' has it"
+        )
+    return ""
+
+
+#: How each device but the host is opened, by its name.
+BACKENDS: dict[str, Callable[[], Device]] = {"cuda": open_cuda, "sycl": open_sycl}
