@@ -254,9 +254,8 @@ def global_average_pool_forward(x: Array, scratch: Scratch) -> Array:
 
 def global_average_pool_backward(g: Array, input_shape: tuple[int, ...], scratch: Scratch) -> Array:
     """g (C, N) -> dx (C, H, W, N): each gradient is shared out evenly over its map."""
-    xp = module_of(g)
     dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[1]), g.dtype)
-    xp.multiply(g[:, None, None], 1 / (input_shape[1] * input_shape[2]), out=dx)
+    dx[...] = (g * (1 / (input_shape[1] * input_shape[2])))[:, None, None]
     return dx
 
 

@@ -206,7 +206,10 @@ class FlatParameters(Sequence[Layer]):
         with explained(self.device), explained(device):
             home = to_device(self._parameters, device.xp)
         self.device = device
-        self.move(home, home)
+        if self.input_shape is None:
+            self._parameters = home
+        else:
+            self.move(home, home)
         return self
 
     def views(self, flat: Array) -> list[dict[str, Array]]:
