@@ -18,6 +18,7 @@ from purecnn.errors import MissingExtraError, PureCNNError, require_extra
         ("DownloadError", OSError),
         ("GradientError", AssertionError),
         ("WorkerError", RuntimeError),
+        ("RankError", RuntimeError),
         ("MissingExtraError", ImportError),
         ("CheckpointError", ValueError),
     ],

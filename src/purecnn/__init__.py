@@ -48,6 +48,7 @@ from purecnn.errors import (
     GradientError,
     MissingExtraError,
     PureCNNError,
+    RankError,
     ShapeError,
     WorkerError,
 )
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from purecnn.checkpoint import Checkpoint
     from purecnn.class_tables import ClassTable, class_table
     from purecnn.classifier import CNNClassifier
+    from purecnn.distributed import Ranks
     from purecnn.folders import ImageFolder
     from purecnn.gradients import GradientReport, check_gradients
     from purecnn.graph import Graph, load_onnx
@@ -179,6 +181,8 @@ __all__ = [
     "PReLU",
     "Preprocessing",
     "PureCNNError",
+    "RankError",
+    "Ranks",
     "ReLU",
     "ReLU6",
     "reproduce",
@@ -224,6 +228,7 @@ _LATER = {
     "checkpoint": ("Checkpoint",),
     "classifier": ("CNNClassifier",),
     "class_tables": ("ClassTable", "class_table"),
+    "distributed": ("Ranks",),
     "metrics": ("metrics",),
     "datasets": ("datasets",),
     "folders": ("ImageFolder",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from purecnn.layer import Layer
@@ -21,6 +21,12 @@ class Meeting(Protocol):
 
     def meet_back(self, shards: int) -> None:
         """Put together what they told on the way back."""
+
+    def told(self) -> Sequence[Array]:
+        """Return where shards tell on the way forward: arrays with a row for each shard."""
+
+    def told_back(self) -> Sequence[Array]:
+        """Return where they tell on the way back."""
 
 
 class Barrier(Layer):

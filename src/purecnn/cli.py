@@ -38,4 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from None
     from purecnn.commands import purecnn
 
-    purecnn(arguments, prog_name="purecnn")
+    try:
+        purecnn(arguments, prog_name="purecnn")
+    except SystemExit as end:
+        if end.code and "mpi4py.MPI" in sys.modules:
+            from purecnn.distributed import end_job
+
+            end_job(end.code)
+        raise

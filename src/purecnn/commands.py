@@ -21,6 +21,7 @@ from purecnn.arguments import positive, within
 from purecnn.conversion import convert
 from purecnn.data_path import read_data
 from purecnn.datasets import Sets
+from purecnn.distributed import Ranks, assisting
 from purecnn.errors import CheckpointWarning, PureCNNError
 from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
 from purecnn.network import Network
@@ -96,6 +97,11 @@ skip_option = click.option(
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
 @click.option("--resume", metavar="FOLDER", help="Go on with the run in this folder, to the same bits.")
 @click.option("--report/--no-report", default=True, help="Write report.html, where plotly is installed.")
+@click.option(
+    "--allow-differences",
+    is_flag=True,
+    help="Started by mpiexec: train also where processors, NumPy or BLAS of the ranks differ.",
+)
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -113,39 +119,45 @@ def train(
     checkpoint_every: int | None,
     resume: str | None,
     report: bool,
+    allow_differences: bool,
 ) -> None:
     """Train a network, test it and save it.
 
     Beside the model lies run.json, from which `purecnn reproduce` does it all again; until the end also a
     checkpoint, from which --resume goes on. Ctrl-C once lets the step end and keeps its place; twice ends at
     once.
+
+    `mpiexec -n 4 python -m mpi4py -m purecnn train` trains by 4 processes, to the same bits; each has as many
+    threads as --threads says.
     """
-    counts = {
-        "image-size": image_size,
-        "epochs": epochs,
-        "batch-size": batch_size,
-        "threads": threads,
-        "checkpoint-every": checkpoint_every,
-    }
-    for option, value in counts.items():
-        if value is not None:
-            positive(option, value)
-    if learning_rate is not None:
-        within("learning-rate", learning_rate, 0, open_low=True)
-    if resume is not None:
-        for name in ctx.params.keys() - {"resume", "data", "threads", "checkpoint_every", "report"}:
-            if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-                option = f"--{name.removesuffix('_name').replace('_', '-')}"
-                raise ValueError(
-                    f"--resume goes on with a run as it was begun; {option} has no place beside it"
-                )
-        folder = Path(resume)
-        run = Run.recorded(folder)
-        if read_record(folder)["result"] and not (folder / CHECKPOINT).exists():
-            click.echo(f"{folder}: this run is complete")
-            return
-        run = replace(run, data=run.data if data is None else data)
-    else:
+
+    def asked() -> tuple[Run, Path] | None:
+        counts = {
+            "image-size": image_size,
+            "epochs": epochs,
+            "batch-size": batch_size,
+            "threads": threads,
+            "checkpoint-every": checkpoint_every,
+        }
+        for option, value in counts.items():
+            if value is not None:
+                positive(option, value)
+        if learning_rate is not None:
+            within("learning-rate", learning_rate, 0, open_low=True)
+        if resume is not None:
+            free = {"resume", "data", "threads", "checkpoint_every", "report", "allow_differences"}
+            for name in ctx.params.keys() - free:
+                if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+                    option = f"--{name.removesuffix('_name').replace('_', '-')}"
+                    raise ValueError(
+                        f"--resume goes on with a run as it was begun; {option} has no place beside it"
+                    )
+            folder = Path(resume)
+            run = Run.recorded(folder)
+            if read_record(folder)["result"] and not (folder / CHECKPOINT).exists():
+                click.echo(f"{folder}: this run is complete")
+                return None
+            return replace(run, data=run.data if data is None else data), folder
         given = {
             "network": network,
             "epochs": epochs,
@@ -155,16 +167,40 @@ def train(
         recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
         run = Run(network or recipe_name, recipe, seed, data or recipe.data, image_size, skip_damaged)
         folder = Path(output or Path("runs", f"{run.name}-{seed}"))
-    train_run(run, folder, threads, checkpoint_every, resume=resume is not None, report=report)
+        return run, folder
+
+    ranks = Ranks.of_job(allow_differences=allow_differences)
+    with assisting(ranks):
+        found = asked() if ranks is None else ranks.first(asked)
+        if ranks is not None:
+            given = ranks.share(found and [found[0].arguments(), str(found[1])])
+            found = given and (Run.made(given[0]), Path(given[1]))
+        if found:
+            train_run(
+                *found, threads, checkpoint_every, resume=resume is not None, report=report, ranks=ranks
+            )
 
 
 def train_run(
-    run: Run, folder: Path, threads: int | None, every: int | None, *, resume: bool, report: bool
+    run: Run,
+    folder: Path,
+    threads: int | None,
+    every: int | None,
+    *,
+    resume: bool,
+    report: bool,
+    ranks: Ranks | None,
 ) -> None:
     """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
-    sets = noted(run.read())
+    sets = noted(run.read() if ranks is None else run.read_together(ranks))
     network, ((x, _), (x_test, _)), recipe = run.build(sets), sets, run.recipe
-    make_ready(folder, resume)
+    if ranks is not None:
+        ranks.first(lambda: make_ready(folder, resume))
+        if not ranks.is_first:
+            run.train(folder, network, sets, threads=threads, resume=resume, ranks=ranks)
+            return
+    else:
+        make_ready(folder, resume)
     click.echo(
         f"{run.name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
         f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"
@@ -172,7 +208,14 @@ def train_run(
     try:
         with progress(run, sets) as bar:
             result = run.train(
-                folder, network, sets, threads=threads, every=every, resume=resume, callbacks=[bar]
+                folder,
+                network,
+                sets,
+                threads=threads,
+                every=every,
+                resume=resume,
+                callbacks=[bar],
+                ranks=ranks,
             )
     except KeyboardInterrupt:
         click.echo(f"Interrupted: `purecnn train --resume {folder}` goes on with it.", err=True)

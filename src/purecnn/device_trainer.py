@@ -112,7 +112,7 @@ class DeviceTrainer:
         descent.carried = self.optimizer.learning_rate if descent.is_plain else 1.0
         batch.leg[0] = 0
         batch.run(0, 0, rows, places, 1.0)
-        for meet in batch.agenda:
+        for _, meet in batch.agenda:
             meet(1)
             batch.leg[0] += 1
             batch.run(0, 0, rows, places, 1.0)

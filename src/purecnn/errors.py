@@ -13,6 +13,7 @@ __all__ = [
     "GradientError",
     "MissingExtraError",
     "PureCNNError",
+    "RankError",
     "ShapeError",
     "WorkerError",
     "require_extra",
@@ -138,6 +139,18 @@ class WorkerError(PureCNNError, RuntimeError):
     Traceback (most recent call last):
         ...
     purecnn.errors.WorkerError: worker process 4711 ended with status -9 in the middle of its work
+    """
+
+
+class RankError(PureCNNError, RuntimeError):
+    """A process of an MPI job can't train with the others, or ended; the message names it by its rank.
+
+    Examples
+    --------
+    >>> raise RankError("rank 2 on node7 differs from rank 0 on node1: numpy is 2.3.5, not 2.4.1")
+    Traceback (most recent call last):
+        ...
+    purecnn.errors.RankError: rank 2 on node7 differs from rank 0 on node1: numpy is 2.3.5, not 2.4.1
     """
 
 

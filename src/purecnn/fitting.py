@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,12 @@ from purecnn.streams import ORDER, stream
 from purecnn.training import Trainer
 
 if TYPE_CHECKING:
+    from purecnn.distributed import Ranks
+    from purecnn.rank_training import RankTrainer
     from purecnn.snapshot import Saved
+
+
+T = TypeVar("T")
 
 
 class Fit:
@@ -65,6 +70,8 @@ class Fit:
         What the weights cost.
     saved : Saved or None
         The checkpoint to go on from.
+    ranks : Ranks or None
+        The processes that train together, this one among them.
 
     Attributes
     ----------
@@ -101,6 +108,7 @@ class Fit:
         saved: Saved | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        ranks: Ranks | None = None,
     ) -> None:
         self.network, self.rows, self.targets = network, rows, targets
         self.loss, self.optimizer = loss, optimizer
@@ -120,8 +128,11 @@ class Fit:
         # The learning rate is left out: a schedule moves it, and a checkpoint has it.
         settings = {k: v for k, v in optimizer.configuration().items() if k != "learning_rate"}
         self.asked = {"type": type(optimizer).__name__, **settings}
-        if saved is not None:
-            saved.prepare(self)
+        self.ranks = ranks
+        if ranks is not None:
+            ranks.first(self.prepare)
+        else:
+            self.prepare()
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -131,7 +142,7 @@ class Fit:
         validation = self.validation_data if self.validation_split is None else None
         return {
             "batch_size": self.batch_size,
-            "shards": shard_count(min(self.batch_size, len(self.kept))),
+            "shards": shard_count(self.largest_batch),
             "shuffle": self.shuffle,
             "loss": [
                 *(f"{part.__module__}.{part.__qualname__}" for part in (self.loss.function, self.loss.prime)),
@@ -150,10 +161,20 @@ class Fit:
             "metrics": list(self.metrics),
         }
 
+    def prepare(self) -> None:
+        """Take the place of the checkpoint to go on from, if there is one."""
+        if self.saved is not None:
+            self.saved.prepare(self)
+
     @property
     def steps(self) -> int:
         """How many steps an epoch has."""
         return len(self.starts)
+
+    @property
+    def largest_batch(self) -> int:
+        """How many samples a step takes, but for the last one of an epoch."""
+        return min(self.batch_size, len(self.kept))
 
     def stop(self, reason: str) -> None:
         """Ask for the end: no step follows the one that runs. Callbacks call this."""
@@ -161,21 +182,12 @@ class Fit:
 
     def run(self) -> History:
         """Train until all epochs are done or a callback asks for the end; return what was measured."""
+        if self.ranks is not None:
+            self.ranks.begin(self)
+            if not self.ranks.is_first:
+                return self.assist(self.ranks)
         try:
-            kind = Trainer if self.network.device.is_host else DeviceTrainer
-            with kind(
-                self.network,
-                self.loss,
-                self.optimizer,
-                self.rows,
-                self.targets,
-                min(self.batch_size, len(self.kept)),
-                self.threads,
-                self.network.seed,
-                self.augmentation,
-                l1=self.l1,
-                l2=self.l2,
-            ) as trainer:
+            with self.trainer() as trainer:
                 trainer.check_batch(len(self.kept) % self.batch_size or self.batch_size)
                 self.begin()
                 while self.epoch < self.epochs and not self.stopped:
@@ -183,6 +195,42 @@ class Fit:
         except BaseException as error:
             self.error = error
         return self.end()
+
+    def trainer(self) -> Trainer | DeviceTrainer:
+        """Return what takes the steps."""
+        if self.ranks is not None:
+            return self.rank_trainer(self.ranks)
+        return self.made(Trainer) if self.network.device.is_host else self.made(DeviceTrainer)
+
+    def rank_trainer(self, ranks: Ranks) -> RankTrainer:
+        """Return what takes this rank's part in the steps."""
+        from purecnn.rank_training import RankTrainer  # here, since few runs need it
+
+        return self.made(partial(RankTrainer, ranks))
+
+    def made(self, kind: Callable[..., T]) -> T:
+        """Return a trainer of a kind."""
+        return kind(
+            self.network,
+            self.loss,
+            self.optimizer,
+            self.rows,
+            self.targets,
+            self.largest_batch,
+            self.threads,
+            self.network.seed,
+            self.augmentation,
+            l1=self.l1,
+            l2=self.l2,
+        )
+
+    def assist(self, ranks: Ranks) -> History:
+        """Train as rank 0 says, and end in what it ends in."""
+        with self.rank_trainer(ranks) as trainer:
+            while ranks.hear():
+                trainer.assist()
+        ranks.conclude(self)
+        return self.history
 
     def begin(self) -> None:
         """Let the callbacks begin, and go on where they were if this run is resumed."""
@@ -251,9 +299,11 @@ class Fit:
                 callback.end(self.history)
             except BaseException as error:
                 self.error = self.error or error
-        if self.error is None:
-            return self.history
         try:
+            if self.ranks is not None:
+                self.ranks.conclude(self)
+            if self.error is None:
+                return self.history
             raise self.error
         finally:
             self.error = None  # it holds this frame, and so all the arrays of the run

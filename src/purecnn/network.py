@@ -31,6 +31,7 @@ from purecnn.splits import strata, stratified_split
 from purecnn.weighting import sample_weights
 
 if TYPE_CHECKING:
+    from purecnn.distributed import Ranks
     from purecnn.summaries import Summary
 
 #: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads, and
@@ -190,6 +191,7 @@ class Network(FlatParameters):
         l1: float = 0.0,
         l2: float = 0.0,
         resume: str | os.PathLike[str] | None = None,
+        ranks: Ranks | None = None,
     ) -> History:
         """Train by mini-batches. A second call goes on where the first ended.
 
@@ -244,6 +246,9 @@ class Network(FlatParameters):
         resume : str or path-like, optional
             A file that a `Checkpoint` wrote in a `fit` of this network, the same data and arguments: go on
             from there to the same bits. `epochs` is that of the whole run, as in Lightning, and may be more.
+        ranks : Ranks, optional
+            The processes of an MPI job that train together, all of which call this with the same arguments;
+            rank 0 alone calls the callbacks, evaluates and reads `resume`. The bits do not depend on it.
 
         Returns
         -------
@@ -260,12 +265,16 @@ class Network(FlatParameters):
             If `resume` is damaged, or no checkpoint.
         CheckpointError
             If it is one of another run.
+        RankError
+            If the ranks differ in what decides the bits, or one of them fails.
         """
+        if ranks is not None and not self.device.is_host:
+            raise ValueError(f"ranks train on the processor: device must be 'cpu', got {self.device.name!r}")
         saved = None
         if resume is not None:
             from purecnn.snapshot import Saved  # here, since few runs need it
 
-            saved = Saved(resume)
+            saved = Saved(resume) if ranks is None else ranks.first(lambda: Saved(resume))
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
         rows, _ = self.receive(x)
         targets = self.targets(labels_of(x, y), len(rows), sample_weight, class_weight)
@@ -306,6 +315,7 @@ class Network(FlatParameters):
             saved=saved,
             l1=l1,
             l2=l2,
+            ranks=ranks,
         ).run()
 
     def continued(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:

@@ -57,6 +57,14 @@ class Statistics:
         mean, squares = moments.add_moments(counts, told[:, 0], told[:, 1])
         self.batch[0], self.batch[1] = mean, squares / self.total
 
+    def told(self) -> list[Array]:
+        """Return the shards' counts and moments."""
+        return [self.counts, self.moments]
+
+    def told_back(self) -> list[Array]:
+        """Return the shards' sums."""
+        return [self.sums]
+
     def meet_back(self, shards: int) -> None:
         """Add the sums of the first so many shards up, in their order."""
         total = self.sums[0].copy()

@@ -71,6 +71,18 @@ def shard_bounds(samples: int, shards: int) -> list[tuple[int, int]]:
     return [(first, last) for first, last in itertools.pairwise(edges) if first < last]
 
 
+def tree(terms: int) -> list[tuple[int, int]]:
+    """Return which of so many terms is added to which, in order: neighbours first, their sums next.
+
+    Examples
+    --------
+    >>> tree(5)
+    [(0, 1), (2, 3), (0, 2), (0, 4)]
+    """
+    steps = [1 << level for level in range((terms - 1).bit_length())]
+    return [(first, first + step) for step in steps for first in range(0, terms - step, 2 * step)]
+
+
 def add_tree(terms: Sequence[Array], span: slice = slice(None)) -> None:
     """Add arrays into the first of them, neighbours first: ``((0 + 1) + (2 + 3)) + ...``.
 
@@ -83,11 +95,8 @@ def add_tree(terms: Sequence[Array], span: slice = slice(None)) -> None:
     >>> parts[0]
     array([10.])
     """
-    step = 1
-    while step < len(terms):
-        for first in range(0, len(terms) - step, 2 * step):
-            np.add(terms[first][span], terms[first + step][span], out=terms[first][span])
-        step *= 2
+    for first, second in tree(len(terms)):
+        np.add(terms[first][span], terms[second][span], out=terms[first][span])
 
 
 Job = Callable[[int, int], None]

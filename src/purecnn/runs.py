@@ -17,6 +17,7 @@ from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import read_data
 from purecnn.datasets import NAMES, Sets
+from purecnn.distributed import Ranks
 from purecnn.errors import CheckpointError, FileFormatError
 from purecnn.evaluations import Evaluations
 from purecnn.model_file import load, save
@@ -82,6 +83,18 @@ class Run:
         check_alike(self.data, sets)
         return sets
 
+    def read_together(self, ranks: Ranks) -> Sets:
+        """Return the same on all ranks, read once on each machine."""
+
+        def read() -> list[Any]:
+            sets = self.read()
+            words = json.dumps([sets.classes, sets.notes]).encode()
+            return [*sets.train, *sets.test, np.frombuffer(words, np.uint8)]
+
+        x, y, x_test, y_test, words = ranks.once_a_node(read)
+        classes, notes = map(tuple, json.loads(words.tobytes()))
+        return Sets((x, y), (x_test, y_test), classes, notes)
+
     def build(self, sets: Sets) -> Network:
         """Return the network, its first parameters drawn."""
         (x, y), (_, y_test) = sets
@@ -101,6 +114,7 @@ class Run:
         every: int | None = None,
         resume: bool = False,
         callbacks: Sequence[Callback] = (),
+        ranks: Ranks | None = None,
     ) -> dict[str, Any]:
         """Train, test and save. Once model and record are on the disk, the checkpoint goes.
 
@@ -120,13 +134,15 @@ class Run:
             Whether to go on from the folder's checkpoint, if it got as far as having one.
         callbacks : sequence of Callback
             Who looks on.
+        ranks : Ranks, optional
+            The processes that train together, of which rank 0 does all the rest.
 
         Returns
         -------
         dict
             ``epochs``, the ``loss`` and ``seconds`` of each, the ``curves`` of loss and accuracy on
             samples of both sets, ``test_accuracy``, ``test_loss``, and ``parameters``, the SHA-256 of the
-            flat vector.
+            flat vector. Nothing on ranks other than 0.
 
         Raises
         ------
@@ -137,13 +153,12 @@ class Run:
             If the model or the record can't be written.
         """
         recipe, ((x, y), test), kept = self.recipe, sets, folder / CHECKPOINT
-        for name in (MODEL, RECORD):
-            remove_leftovers(folder / name)
-        resume = resume and kept.exists()
-        record = read_record(folder) if resume else self.record(sets)
-        if (here := provenance.machine()) not in record["machines"]:
-            record["machines"].append(here)
-        write_record(folder, record)
+        if ranks is None:
+            record = self.begin(folder, sets, resume)
+        else:
+            record = ranks.first(lambda: self.begin(folder, sets, resume)) or {}
+        goes_on = resume and kept.exists()
+        resume = goes_on if ranks is None else ranks.share(goes_on)
         watch = Evaluations({"training": (x, y), "test": test}, loss=recipe.loss(), threads=threads)
         optimizer = recipe.optimizer()
         schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
@@ -159,11 +174,14 @@ class Run:
                 threads=threads,
                 callbacks=[schedule, watch, *callbacks, Checkpoint(kept, every=every)],
                 resume=kept if resume else None,
+                ranks=ranks,
             )
         except CheckpointError:
             if network.epochs < recipe.epochs:
                 raise
             history = schedule.fit.history
+        if ranks is not None and not ranks.is_first:
+            return {}
         save(network, folder / MODEL)
         found = network.evaluate(*test, threads=threads)
         result = record["result"] = {
@@ -180,6 +198,16 @@ class Run:
         write_record(folder, record)
         kept.unlink(missing_ok=True)
         return result
+
+    def begin(self, folder: Path, sets: Sets, resume: bool) -> dict[str, Any]:
+        """Write the record of a run that begins or goes on, this machine in it; return it."""
+        for name in (MODEL, RECORD):
+            remove_leftovers(folder / name)
+        record = read_record(folder) if resume and (folder / CHECKPOINT).exists() else self.record(sets)
+        if (here := provenance.machine()) not in record["machines"]:
+            record["machines"].append(here)
+        write_record(folder, record)
+        return record
 
     def record(self, sets: Sets) -> dict[str, Any]:
         """Return the record of a run that begins."""
@@ -205,13 +233,18 @@ class Run:
         """
         given = read_record(folder)["arguments"]
         try:
-            recipe = Recipe(**given["recipe"])
-            if recipe.network not in NETWORKS:
-                raise ValueError(f"network {recipe.network!r}, wanted one of {', '.join(NETWORKS)}")
-            recipe.optimizer(), recipe.loss()  # which check what they are given
-            return cls(**{**given, "recipe": recipe})
+            return cls.made(given)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise FileFormatError(f"{folder / RECORD}: its arguments make no run: {error!s:.500}") from None
+
+    @classmethod
+    def made(cls, given: dict[str, Any]) -> Run:
+        """Return the run whose `arguments` are given."""
+        recipe = Recipe(**given["recipe"])
+        if recipe.network not in NETWORKS:
+            raise ValueError(f"network {recipe.network!r}, wanted one of {', '.join(NETWORKS)}")
+        recipe.optimizer(), recipe.loss()  # which check what they are given
+        return cls(**{**given, "recipe": recipe})
 
 
 def make_ready(folder: Path, resume: bool) -> None:

@@ -63,8 +63,9 @@ class Shards:
     ----------
     losses : ndarray
         Each shard's part of the batch's loss.
-    agenda : list of callable
-        What the caller does between two legs of the way: put together what the shards told.
+    agenda : list of (callable, callable)
+        Of what stands between two legs of the way, where the shards told it, and what the caller does: put
+        it together.
     """
 
     def __init__(
@@ -100,8 +101,12 @@ class Shards:
         barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         self.meetings = {place: layer.place(count, descent.zeros) for place, layer in barriers.items()}
         self.remembering = [(layer, self.meetings[place]) for place, layer in barriers.items()]
-        back = [meeting.meet_back for place, meeting in self.meetings.items() if place > self.first]
-        self.agenda = [meeting.meet for meeting in self.meetings.values()] + back[::-1]
+        back = [
+            (meeting.told_back, meeting.meet_back)
+            for place, meeting in self.meetings.items()
+            if place > self.first
+        ]
+        self.agenda = [(meeting.told, meeting.meet) for meeting in self.meetings.values()] + back[::-1]
         self.losses, self.leg = zeros(count, np.float64), zeros(1, np.int64)
         self.sessions: list[Session | None] = [None] * (count if self.meetings else workers)
         self.courses: dict[int, tuple[int, int, Iterator[None]]] = {}

@@ -109,7 +109,7 @@ class Trainer:
             self.shards = Shards(network, loss, x, y, seed, augmentation, self.descent, self.workers, zeros)
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
-            self.numbers = zeros(3, np.int64)
+            self.numbers = zeros(4, np.int64)
             self.team = self.gather_team()
         except BaseException:
             self._blas.__exit__(None, None, None)
@@ -139,8 +139,8 @@ class Trainer:
         DivergedError
             If the loss is no longer finite: the parameters are left as they were before this step.
         """
-        rows = np.asarray(rows)
-        places = self.prefetcher.places(rows, np.asarray(following)) if self.prefetcher else rows
+        rows, following = np.asarray(rows), np.asarray(following, np.int64)
+        places = self.read(rows, following)
         self.network.updates += 1
         if not self.y.weight(rows):
             return 0.0  # no sample of them counts, so there is nothing to learn
@@ -160,18 +160,26 @@ class Trainer:
         if shards.sweeps(rows):
             self.optimizer.advance()
         else:
-            self.update(count)
+            self.update(self.left_to_add(count))
         return loss
+
+    def read(self, rows: Array, following: Array) -> Array:
+        """Return where the samples `rows` lie, read by now; begin to read those that follow."""
+        return self.prefetcher.places(rows, following) if self.prefetcher else rows
+
+    def left_to_add(self, count: int) -> int:
+        """Return how many of a batch's gradients, as many as it has shards, `update` is to add."""
+        return count
 
     def run_shards(self, rows: Array, places: Array) -> int:
         """Have all shards of a batch run, from one meeting to the next; return their number."""
         self.rows[: len(rows)], self.places[: len(rows)] = rows, places
         count = len(shard_bounds(len(rows), self.count))
-        self.numbers[:] = SHARDS, len(rows), self.network.updates
+        self.numbers[:] = SHARDS, len(rows), self.network.updates, 0
         self.shards.leg[0] = 0
         self.descent.tell()
         self.team.run(count)
-        for meet in self.shards.agenda:
+        for _, meet in self.shards.agenda:
             meet(count)
             self.shards.leg[0] += 1
             self.team.run(count)
@@ -192,7 +200,7 @@ class Trainer:
             if clips:
                 descent.square(0, size)
         elif clips:
-            self.numbers[:] = SUMS, count, 0
+            self.numbers[:] = SUMS, count, 0, 0
             self.team.run(self.workers)
         norm = descent.norm() if clips else 0.0
         self.shards.check(norm, "gradient's norm")
@@ -201,16 +209,17 @@ class Trainer:
         if alone:
             descent.step(0, size)
         else:
-            self.numbers[:] = UPDATES if clips else STRETCHES, count, 0
+            self.numbers[:] = UPDATES if clips else STRETCHES, count, 0, 0
             descent.tell()
             self.team.run(self.workers)
 
     def work(self, worker: int, number: int) -> None:
         """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
-        kind, count, step = map(int, self.numbers)
+        kind, count, step, begin = map(int, self.numbers)
         if worker and self.forks:  # there the optimizer is a copy
             self.descent.hear()
         if kind == SHARDS:
+            number += begin
             first, last = shard_bounds(count, self.count)[number]
             self.network.updates = step
             rows, places = self.rows[first:last], self.places[first:last]

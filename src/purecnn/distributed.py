@@ -1,0 +1,404 @@
+"""Many processes train one network, on one machine or on several: who they are, and what they say over MPI.
+
+Rank 0 has the network, the optimizer and the callbacks; the others compute shards for it. Before any of that
+they compare their processors, NumPy, BLAS and data, since what differs there would change the result.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import math
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+
+from purecnn import errors, provenance
+from purecnn.arguments import flag
+from purecnn.dataset import Rows
+from purecnn.errors import RankError, require_extra
+from purecnn.parallel import cores
+from purecnn.scratch import Array
+
+if TYPE_CHECKING:
+    from purecnn.fitting import Fit
+
+T = TypeVar("T")
+
+#: Seconds to look again and again for a message before sleeping in between, so that ranks which wait for
+#: rank 0's evaluation leave the processor to it.
+SPIN, PAUSE = 1e-3, 2e-4
+#: What launchers tell the processes that they start: Hydra and Slurm, PMIx, Open MPI.
+STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")
+#: Kinds of messages of rank 0: a step to take, or the end.
+END, STEP = range(2)
+#: Seconds that rank 0 has to tell what ended the training, before the others do.
+GRACE = 0.5
+#: How to go on in spite of differences that change bits alone.
+HINT = (
+    "Ranks(allow_differences=True), at the command line --allow-differences, trains all the same, to other "
+    "bits than those of one machine"
+)
+
+
+class Ranks:
+    """The processes of an MPI job, which train one network together: ``network.fit(x, y, ranks=Ranks())``.
+
+    All run the same program and call `fit` with the same arguments. Rank 0 calls the callbacks, evaluates and
+    saves; then all have the same network and history. The bits are those of one process.
+
+    Parameters
+    ----------
+    communicator : mpi4py.MPI.Comm, optional
+        Whose processes; those of the whole job if left out.
+    allow_differences : bool
+        Whether ranks whose processor features, NumPy or BLAS differ may train together: the result then has
+        other bits than that of one machine, and no two jobs need have the same. Data must be the same anyway.
+
+    Attributes
+    ----------
+    rank, size : int
+        Which this one is, from 0 on, and how many there are.
+    host : str
+        Name of its machine.
+
+    Raises
+    ------
+    MissingExtraError
+        Without mpi4py and an MPI library: ``pip install 'purecnn[mpi]'``.
+
+    Notes
+    -----
+    Made by all processes together, as are the calls of its methods. Start the program by
+    ``mpiexec -n 4 python -m mpi4py program.py``: then an exception on one rank ends the job, where without
+    ``-m mpi4py`` the others would wait for it.
+
+    Examples
+    --------
+    >>> ranks = Ranks()  # doctest: +SKIP
+    >>> ranks.rank, ranks.size  # doctest: +SKIP
+    (0, 4)
+    """
+
+    def __init__(self, communicator: Any = None, *, allow_differences: bool = False) -> None:
+        self.allow_differences = flag("allow_differences", allow_differences)
+        self.mpi: Any = require_extra("mpi4py.MPI", "mpi", "training by several processes")
+        given = self.mpi.COMM_WORLD if communicator is None else communicator
+        if not isinstance(given, self.mpi.Intracomm):
+            raise TypeError(f"communicator must be one of mpi4py, got {communicator!r}")
+        self.communicator: Any = given.Dup()  # whose messages are told apart from the program's own
+        self.node: Any = self.communicator.Split_type(self.mpi.COMM_TYPE_SHARED)
+        self.rank, self.size = int(self.communicator.rank), int(self.communicator.size)
+        self.host = socket.gethostname()
+        self.header = np.zeros(0, np.int64)
+        self.is_busy = False
+
+    @classmethod
+    def of_job(cls, *, allow_differences: bool = False) -> Self | None:
+        """Return the ranks of the job that this process was started in; None where it is alone."""
+        if "mpi4py" not in sys.modules and not any(name in os.environ for name in STARTED_BY):
+            return None
+        world = require_extra("mpi4py.MPI", "mpi", "training by several processes").COMM_WORLD
+        return cls(allow_differences=allow_differences) if world.size > 1 else None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is rank 0."""
+        return self.rank == 0
+
+    def __repr__(self) -> str:
+        return f"Ranks(rank={self.rank}, size={self.size})"
+
+    # What all say to all ----------------------------------------------------------------------------------
+
+    def share(self, value: Any) -> Any:
+        """Return rank 0's `value`, made of JSON values."""
+        text = np.frombuffer(json.dumps(value).encode(), np.uint8) if self.is_first else np.zeros(0, np.uint8)
+        length = np.array([text.size])
+        self.communicator.Bcast(length)
+        held = text.copy() if self.is_first else np.zeros(length[0], np.uint8)
+        self.communicator.Bcast(held)
+        return json.loads(held.tobytes())
+
+    def gather(self, value: Any, communicator: Any = None) -> list[Any]:
+        """Return the values of all ranks, made of JSON values, in their order."""
+        over = communicator or self.communicator
+        text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+        lengths = np.zeros(over.size, np.int64)
+        over.Allgather(np.array([text.size]), lengths)
+        held = np.zeros(lengths.sum(), np.uint8)
+        ends = np.cumsum(lengths)
+        over.Allgatherv(text, [held, (lengths, ends - lengths)])
+        return [json.loads(part.tobytes()) for part in np.split(held, ends[:-1])]
+
+    def send(self, value: Any) -> None:
+        """Send a value, made of JSON values, to rank 0."""
+        self.communicator.Send(np.frombuffer(json.dumps(value).encode(), np.uint8), 0)
+
+    def receive(self, rank: int) -> Any:
+        """Return what a rank sends to this one."""
+        status = self.mpi.Status()
+        self.communicator.Probe(rank, status=status)
+        held = np.zeros(status.Get_count(self.mpi.BYTE), np.uint8)
+        self.communicator.Recv(held, rank)
+        return json.loads(held.tobytes())
+
+    def first(self, function: Callable[[], T]) -> T | None:
+        """Have rank 0 call a function; return what it returned there, and None elsewhere.
+
+        What it raises is raised on all ranks.
+        """
+        found, failure = None, None
+        if self.is_first:
+            try:
+                found = function()
+            except BaseException as error:
+                failure = error
+        self.agree(failure)
+        return found
+
+    def agree(self, failure: BaseException | None) -> None:
+        """Raise rank 0's `failure` on all ranks, if there is one."""
+        words = self.share(None if failure is None else told(failure))
+        if failure is not None:
+            raise failure
+        if words is not None:
+            raise retold(words)
+
+    def once_a_node(self, read: Callable[[], Sequence[Any]]) -> list[Array]:
+        """Have one process of each machine read arrays; return them, for all of its processes in one memory.
+
+        Parameters
+        ----------
+        read : callable
+            Returns arrays: ``lambda: mnist.load_data()[0]``. They go into files in the folder for temporary
+            files, which have no name any more once all processes have mapped them into memory.
+
+        Returns
+        -------
+        list of ndarray
+            The arrays, which can't be written to.
+        """
+        failure, folder = None, ""
+        kinds: list[tuple[str, tuple[int, ...]]] = []
+        if self.node.rank == 0:
+            try:
+                folder = tempfile.mkdtemp(prefix="purecnn-")
+                for number, array in enumerate(map(np.asarray, read())):
+                    array.tofile(os.path.join(folder, str(number)))
+                    kinds.append((array.dtype.str, array.shape))
+            except BaseException as error:
+                failure = error
+        failures = self.gather(None if failure is None else told(failure))
+        place, kinds = self.gather([folder, kinds], self.node)[0]
+        found: list[Array] = []
+        if not any(failures):
+            paths = [os.path.join(place, str(number)) for number in range(len(kinds))]
+            found = [
+                mapped(path, kind, tuple(shape)) for path, (kind, shape) in zip(paths, kinds, strict=True)
+            ]
+        self.node.Barrier()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        if failure is not None:
+            raise failure
+        for words in filter(None, failures):
+            raise retold(words)
+        return found
+
+    def threads(self) -> int:
+        """Return how many threads each rank of this machine may have, so that all find room."""
+        own = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(cores())]
+        allowed = self.gather(own, self.node)
+        together = len({core for cores in allowed for core in cores})
+        bound = together == sum(map(len, allowed))  # by the launcher, each to cores of its own
+        return max(1, len(own) if bound else together // len(allowed))
+
+    # A run ------------------------------------------------------------------------------------------------
+
+    def begin(self, fit: Fit) -> None:
+        """Compare what decides the result; take over rank 0's seed and buffers.
+
+        Raises
+        ------
+        RankError
+            On all ranks, if they differ: the sentence says where, and in what.
+        """
+        self.compare(facts(fit))
+        fit.network.seed = self.share(fit.network.seed)
+        for buffer in buffers(fit.network):
+            self.communicator.Bcast(buffer)
+        if fit.threads is None:
+            fit.threads = self.threads()
+        self.header = np.zeros(4 + 2 * fit.largest_batch + 2 + len(fit.optimizer.numbers()), np.int64)
+        self.is_busy = False
+
+    def compare(self, own: dict[str, Any]) -> None:
+        """Refuse ranks whose facts are not those of rank 0."""
+        found = self.gather([self.host, own])
+        accepted = provenance.DECIDES_BITS if self.allow_differences else ()
+        (host, wanted), *others = found
+        for rank, (where, there) in enumerate(others, 1):
+            differs = [name for name in wanted if name not in accepted and there[name] != wanted[name]]
+            if differs:
+                raise RankError(
+                    f"rank {rank} on {where} differs from rank 0 on {host}: "
+                    + "; ".join(f"{name} is {spoken(there[name], wanted[name])}" for name in differs)
+                    + ("" if set(differs) - set(provenance.DECIDES_BITS) else f" ({HINT})")
+                )
+
+    def tell(self, kind: int) -> None:
+        """Send the header to all other ranks, which says what follows."""
+        self.is_busy = kind == STEP
+        self.header[0] = kind
+        self.wait(self.communicator.Ibcast(self.header))
+
+    def hear(self) -> bool:
+        """Receive rank 0's header; return whether a step follows."""
+        self.wait(self.communicator.Ibcast(self.header))
+        return bool(self.header[0] == STEP)
+
+    def conclude(self, fit: Fit) -> None:
+        """Give all ranks what rank 0 ended in: its network and history, or what ended it before its time."""
+        network = fit.network
+        if self.is_first:
+            if self.is_busy:
+                # The others wait inside of a step for what will not come.
+                print(f"Error: rank 0 on {self.host} left a step: {fit.error!r}", file=sys.stderr, flush=True)
+                self.communicator.Abort(1)
+            self.tell(END)
+        failure = None if fit.error is None else told(fit.error)
+        failure, history, counts = self.share([failure, vars(fit.history), [network.epochs, network.updates]])
+        if failure is not None and not self.is_first:
+            time.sleep(GRACE)
+            raise retold(failure)
+        if failure is None:
+            self.communicator.Bcast(network.parameters)
+            for buffer in buffers(network):
+                self.communicator.Bcast(buffer)
+        if not self.is_first:
+            vars(fit.history).update(history)
+            network.epochs, network.updates = counts
+
+    @staticmethod
+    def wait(request: Any) -> None:
+        """Wait for a message: looking for a while, then asleep in between."""
+        until = time.perf_counter() + SPIN
+        while not request.Test():
+            if time.perf_counter() > until:
+                time.sleep(PAUSE)
+
+
+@contextmanager
+def assisting(ranks: Ranks | None) -> Iterator[None]:
+    """Let all ranks but 0 be silent in a block, in which rank 0 speaks, and end quietly where it says why.
+
+    What fails on another rank alone ends the job, named by it.
+    """
+    if ranks is None or ranks.is_first:
+        yield
+        return
+    speak = sys.stderr
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
+        try:
+            yield
+        except BaseException as error:
+            if not hasattr(error, "is_retold"):
+                time.sleep(GRACE)  # rank 0 may have met the same, say so and end the job
+                words = f"Error: rank {ranks.rank} on {ranks.host}: {type(error).__name__}: {error}"
+                print(words, file=speak, flush=True)
+                end_job(1)
+
+
+def end_job(status: Any) -> None:
+    """End all processes of the job, if MPI runs."""
+    mpi: Any = sys.modules["mpi4py.MPI"]
+    if mpi.Is_initialized() and not mpi.Is_finalized() and mpi.COMM_WORLD.size > 1:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        mpi.COMM_WORLD.Abort(status if isinstance(status, int) else 1)
+
+
+def mapped(path: str, kind: str, shape: tuple[int, ...]) -> Array:
+    """Return an array that lies in a file of its own, mapped into memory unless it is empty."""
+    return np.memmap(path, kind, "r", 0, shape) if math.prod(shape) else np.zeros(shape, kind)
+
+
+def told(error: BaseException) -> list[str]:
+    """Return an exception as JSON values."""
+    return [type(error).__name__, str(error)]
+
+
+def retold(words: Sequence[str], where: str = "rank 0") -> BaseException:
+    """Return an exception that another rank told of: this package's own, or Python's, with the same words.
+
+    Examples
+    --------
+    >>> retold(["ShapeError", "too flat"]), retold(["MyError", "too flat"])
+    (ShapeError('too flat'), RankError('rank 0 ended with MyError: too flat'))
+    """
+    name, text = words
+    kind = getattr(errors if name in errors.__all__ else builtins, name, None)
+    if not isinstance(kind, type) or not issubclass(kind, Exception | KeyboardInterrupt):
+        kind, text = RankError, f"{where} ended with {name}: {text}"
+    try:
+        found: BaseException = kind(text)
+    except TypeError:  # some of Python's want more than words
+        found = RankError(f"{where} ended with {name}: {text}")
+    found.is_retold = True  # type: ignore[attr-defined]
+    return found
+
+
+def buffers(network: Any) -> list[Array]:
+    """Return what layers keep beside their parameters."""
+    return [buffer for layer in network for buffer in layer.buffers.values()]
+
+
+def facts(fit: Fit) -> dict[str, Any]:
+    """Return what must be alike on all ranks, as JSON values.
+
+    Of a data set outside of memory that is its shape, its labels and its first sample: no rank reads it all.
+    """
+    machine, network, rows = provenance.machine(), fit.network, fit.rows
+    seen = [rows.first, np.array(rows.shape)] if isinstance(rows, Rows) else [rows]
+    weights = [] if fit.targets.weights is None else [fit.targets.weights]
+    return {
+        **{name: machine[name] for name in ("purecnn", *provenance.DECIDES_BITS)},
+        "data": provenance.digest(*seen, fit.targets.values, *weights),
+        "network": [str(network.dtype), *(f"{type(layer).__name__} {size(layer)}" for layer in network)],
+        "batch_size": fit.largest_batch,
+        "loss": fit.loss.function.__qualname__,
+        "optimizer": type(fit.optimizer).__name__,
+    }
+
+
+def size(layer: Any) -> int:
+    """Return how many parameters a layer has."""
+    return sum(array.size for array in layer.parameters.values())
+
+
+def spoken(there: Any, wanted: Any) -> str:
+    """Return two values that differ, of lists only what one has and the other has not.
+
+    Examples
+    --------
+    >>> spoken("2.4.0", "2.3.0"), spoken(["SSE", "AVX2"], ["SSE"])
+    ('2.4.0, not 2.3.0', 'with AVX2')
+    """
+    if not isinstance(there, list):
+        return f"{there}, not {wanted}"
+    more, less = ([str(v) for v in a if v not in b] for a, b in ((there, wanted), (wanted, there)))
+    parts = [f"{word} {' '.join(values)}" for word, values in (("with", more), ("without", less)) if values]
+    return " and ".join(parts) or "in another order"
