@@ -453,6 +453,11 @@ def test_a_network_that_is_not_bound_yet_is_bound_where_it_lies(device):
     assert type(network.parameters) is type(network[2].buffers["running_mean"]) is not np.ndarray
 
 
+def test_processes_that_train_together_do_so_on_the_host(device):
+    with pytest.raises(ValueError, match=f"on the processor: device must be 'cpu', got '{device}'"):
+        trained(device, ranks=object())
+
+
 def test_copies_and_files_lie_on_the_host(device, tmp_path):
     network, _ = trained(device, optimizer=SGD(0.1))
     x, _ = data()
