@@ -7,6 +7,8 @@ VENV := .venv
 BENCH := .venv-bench
 WHEEL := .venv-wheel
 FUZZ := .venv-fuzz
+SYCL := .venv-sycl
+CUDA := .venv-cuda
 SOURCES := $(wildcard src tests examples notebooks screenshots benchmarks campaigns docs)
 
 # a stamp is newer than pyproject.toml when its environment is up to date
@@ -14,6 +16,8 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(BENCH)/.installed
 FUZZ_STAMP := $(FUZZ)/.installed
+SYCL_STAMP := $(SYCL)/.installed
+CUDA_STAMP := $(CUDA)/.installed
 
 # NumPy 2.0.0 has wheels up to Python 3.12; newer Pythons take the first NumPy that has wheels for them
 OLDEST_NUMPY = $(shell $(PYTHON) -c "import sys; print({11: '2.0.0', 12: '2.0.0', 13: '2.1.0'}.get(sys.version_info[1], '2.3.2'))")
@@ -25,7 +29,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-cuda campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +59,13 @@ test-wheel: dist ## run the tests against the built wheel, in an environment of 
 	wheel=$$(echo dist/*.whl) && $(WHEEL)/bin/python $(PIP_INSTALL) "$$wheel[all,test]" mypy
 	cd $(WHEEL)/unpacked && ../bin/python -c "import purecnn; f = purecnn.__file__; print(f); assert '/site-packages/' in f"
 	cd $(WHEEL)/unpacked && ../bin/python -m pytest tests --pyargs purecnn
+
+test-sycl: $(SYCL_STAMP) ## run the tests of devices on dpnp, by OpenCL on this processor, in an environment of their own
+	$(SYCL)/bin/python -c "from purecnn.device import as_device; print(as_device('sycl').xp.ones(1).sycl_device)"
+	$(SYCL)/bin/python -m pytest tests/test_devices.py tests/test_backends.py --device sycl
+
+test-cuda: $(CUDA_STAMP) ## run the tests of devices on CuPy, where there is an NVIDIA GPU
+	$(CUDA)/bin/python -m pytest tests/test_devices.py tests/test_backends.py --device cuda
 
 dist: $(DEV_STAMP) ## build the source distribution, and from it the wheel, into dist, and check what PyPI reads of them
 	rm -rf dist
@@ -94,6 +105,10 @@ bench-footprint: $(RUN_STAMP) ## install purecnn and its peers alone, measure si
 
 bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what they reach into README.md
 	$(VENV)/bin/python -m benchmarks.recipes
+
+bench-cuda: $(CUDA_STAMP) ## measure training on an NVIDIA GPU beside PyTorch
+	$(CUDA)/bin/python $(PIP_INSTALL) 'torch>=2.9'
+	$(CUDA)/bin/python -m benchmarks.cuda
 
 bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 	$(VENV)/bin/python -m benchmarks.run --quick
@@ -142,6 +157,16 @@ $(BENCH_STAMP): pyproject.toml benchmarks/requirements.txt | python-new-enough
 $(FUZZ_STAMP): pyproject.toml | python-new-enough
 	$(PYTHON) -m venv $(FUZZ)
 	$(FUZZ)/bin/python $(PIP_INSTALL) 'atheris>=3,<4' --editable '.[all]'
+	@touch $@
+
+$(SYCL_STAMP): pyproject.toml | python-new-enough
+	$(PYTHON) -m venv $(SYCL)
+	$(SYCL)/bin/python $(PIP_INSTALL) --editable '.[cli,sycl]' 'pytest>=8.3,<10' 'pytest-timeout>=2.3,<3'
+	@touch $@
+
+$(CUDA_STAMP): pyproject.toml | python-new-enough
+	$(PYTHON) -m venv $(CUDA)
+	$(CUDA)/bin/python $(PIP_INSTALL) --editable '.[cli,cuda]' 'pytest>=8.3,<10' 'pytest-timeout>=2.3,<3'
 	@touch $@
 
 test-numpy-%: .venv-numpy-%/.installed

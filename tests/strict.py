@@ -193,6 +193,8 @@ def check_call(name, positional, keywords):
 class Module:
     """The functions of the module, each checked, then NumPy's own."""
 
+    __name__, __version__ = "strict", "1"
+
     def __init__(self):
         self.used = set()
 

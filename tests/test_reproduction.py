@@ -242,7 +242,7 @@ def test_a_machine_that_took_over_is_recorded_too(
     with pytest.raises(ZeroDivisionError):
         asked.train(tmp_path, asked.build(sets), sets, callbacks=[lambda fit: 1 / 0])  # type: ignore[list-item]
     there = {**provenance.machine(), "processor": "another"}
-    monkeypatch.setattr("purecnn.provenance.machine", lambda: there)
+    monkeypatch.setattr("purecnn.provenance.machine", lambda *_: there)
     asked.train(tmp_path, asked.build(sets), sets, resume=True)
     machines = read_record(tmp_path)["machines"]
     assert [machine["processor"] == "another" for machine in machines] == [False, True]

@@ -13,6 +13,7 @@ from purecnn.callbacks import Callback, EarlyStopping, History
 from purecnn.convolutional import Convolutional, DepthwiseConvolutional
 from purecnn.dataset import Dataset, Subset
 from purecnn.dense import Dense
+from purecnn.device import module_of, to_device, to_host
 from purecnn.distances import (
     hinge,
     hinge_prime,
@@ -113,7 +114,6 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "CheckpointWarning",
-    "DeviceError",
     "class_table",
     "ClassTable",
     "CNNClassifier",
@@ -126,6 +126,7 @@ __all__ = [
     "datasets",
     "Dense",
     "DepthwiseConvolutional",
+    "DeviceError",
     "DivergedError",
     "DownloadError",
     "Dropout",
@@ -171,6 +172,7 @@ __all__ = [
     "Mish",
     "MissingExtraError",
     "mnist",
+    "module_of",
     "mse",
     "mse_prime",
     "Network",
@@ -209,13 +211,15 @@ __all__ = [
     "Step",
     "stratified_split",
     "Subset",
-    "Summary",
     "summary",
+    "Summary",
     "Tanh",
     "TensorBoard",
+    "to_device",
+    "to_host",
     "torch_code",
-    "Trace",
     "trace",
+    "Trace",
     "train",
     "WarmUp",
     "WorkerError",

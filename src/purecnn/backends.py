@@ -32,8 +32,10 @@ def load(module: str, extra: str) -> Any:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an exception says, at most 200 characters."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalpha, line))]
+    if any(line.startswith("Original error") for line in lines[:-1]):  # CuPy frames what went wrong in advice
+        lines = lines[-1:]
+    return (lines or [type(error).__name__])[0][:200]
 
 
 # CUDA -------------------------------------------------------------------------------------------------------
@@ -107,7 +109,9 @@ def explain_cuda(error: BaseException) -> str:
             "knows: install the wheel of another CUDA, such as pip install 'cupy-cuda12x[ctk]' in place of "
             "cupy-cuda13x"
         )
-    if any(part in words for part in ("failed to load", "Failed to find", "CUDA_PATH", "DynamicLibNotFound")):
+    if any(
+        part in words for part in ("failed to load", "Failure finding", "CUDA_PATH", "DynamicLibNotFound")
+    ):
         return (
             f"device='cuda': a part of CUDA that CuPy needs is missing ({first_line(error)}): "
             f"pip install 'purecnn[cuda]' brings all of them"

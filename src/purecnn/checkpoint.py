@@ -95,7 +95,7 @@ class Checkpoint(Callback):
     def begin(self, epochs: int, steps: int) -> None:
         """Write the first checkpoint, and take over Ctrl-C."""
         remove_leftovers(self.path)
-        self.written, self.machine = None, provenance.machine()
+        self.written, self.machine = None, provenance.machine(self.fit.network.device)
         self.write()
         self.interrupts.begin()
 

@@ -78,6 +78,8 @@ class CNNClassifier(Estimator):
         How many work; the bits do not depend on it. Left out, as many as there are processors, or as
         OMP_NUM_THREADS says, which joblib, Dask and Ray set in their workers; 1 in a worker of a pool, and
         in any thread but the main one.
+    device : {"cpu", "cuda", "sycl"}
+        Where the network computes: see `Network`. Copies and files lie on the host.
     verbose : bool
         Whether to print a line an epoch.
 
@@ -151,6 +153,7 @@ class CNNClassifier(Estimator):
         warm_start: bool = False,
         random_state: Any = None,
         threads: int | None = None,
+        device: str = "cpu",
         verbose: bool = False,
     ) -> None:
         super().__init__(
@@ -171,6 +174,7 @@ class CNNClassifier(Estimator):
             warm_start=warm_start,
             random_state=random_state,
             threads=threads,
+            device=device,
             verbose=verbose,
         )
         self.class_weight = class_weight

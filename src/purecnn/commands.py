@@ -73,9 +73,19 @@ data_option = click.option(
     help="A name such as fashion-mnist, a folder of IDX files, a folder that holds a folder of pictures for "
     "each class, or an .npz file with x, y, x_test and y_test.  [default: mnist]",
 )
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "sycl"]),
+    default="cpu",
+    help="Where to compute: NumPy, an NVIDIA GPU by CuPy, an Intel one by dpnp.",
+)
 skip_option = click.option(
     "--skip-damaged", is_flag=True, help="Leave damaged pictures out, and name them, in place of stopping."
 )
+
+
+#: Options of `train` that say nothing about the run, which goes on as it was begun.
+OF_ANY_RUN = {"resume", "data", "threads", "device", "checkpoint_every", "report", "allow_differences"}
 
 
 @purecnn.command()
@@ -93,6 +103,7 @@ skip_option = click.option(
 @click.option(
     "--threads", type=int, help="How many work; the results do not depend on it.  [default: all cores]"
 )
+@device_option
 @click.option("--output", metavar="FOLDER", help="Where to save the model.  [default: runs/RECIPE-SEED]")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
 @click.option("--resume", metavar="FOLDER", help="Go on with the run in this folder, to the same bits.")
@@ -115,6 +126,7 @@ def train(
     learning_rate: float | None,
     seed: int,
     threads: int | None,
+    device: str,
     output: str | None,
     checkpoint_every: int | None,
     resume: str | None,
@@ -145,8 +157,7 @@ def train(
         if learning_rate is not None:
             within("learning-rate", learning_rate, 0, open_low=True)
         if resume is not None:
-            free = {"resume", "data", "threads", "checkpoint_every", "report", "allow_differences"}
-            for name in ctx.params.keys() - free:
+            for name in ctx.params.keys() - OF_ANY_RUN:
                 if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                     option = f"--{name.removesuffix('_name').replace('_', '-')}"
                     raise ValueError(
@@ -177,7 +188,13 @@ def train(
             found = given and (Run.made(given[0]), Path(given[1]))
         if found:
             train_run(
-                *found, threads, checkpoint_every, resume=resume is not None, report=report, ranks=ranks
+                *found,
+                threads,
+                device,
+                checkpoint_every,
+                resume=resume is not None,
+                report=report,
+                ranks=ranks,
             )
 
 
@@ -185,6 +202,7 @@ def train_run(
     run: Run,
     folder: Path,
     threads: int | None,
+    device: str,
     every: int | None,
     *,
     resume: bool,
@@ -193,7 +211,7 @@ def train_run(
 ) -> None:
     """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
     sets = noted(run.read() if ranks is None else run.read_together(ranks))
-    network, ((x, _), (x_test, _)), recipe = run.build(sets), sets, run.recipe
+    network, ((x, _), (x_test, _)), recipe = run.build(sets).to(device), sets, run.recipe
     if ranks is not None:
         ranks.first(lambda: make_ready(folder, resume))
         if not ranks.is_first:
@@ -228,7 +246,7 @@ def train_run(
     )
     click.echo(f"saved to {folder / MODEL}")
     if report:
-        report_commands.report_if_possible(folder, sets, network, threads)
+        report_commands.report_if_possible(folder, sets, network.to("cpu"), threads)
 
 
 def noted(sets: Sets) -> Sets:
@@ -274,12 +292,13 @@ def reproduce(folder: str, data: str | None, threads: int | None) -> None:
 @data_option
 @skip_option
 @click.option("--threads", type=int, help="How many work.  [default: all cores]")
-def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | None) -> None:
+@device_option
+def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | None, device: str) -> None:
     """Test a trained network on the test set.
 
     MODEL is a file that was saved by train.
     """
-    network = trained(model)
+    network = trained(model).to(device)
     shape = network.input_shape or ()
     on_error = "skip" if skip_damaged else "raise"
     sets = read_data(data or "mnist", shape=shape if len(shape) == 3 else None, on_error=on_error)

@@ -61,6 +61,7 @@ class Estimator(Joining):
         warm_start: bool = False,
         random_state: Any = None,
         threads: int | None = None,
+        device: str = "cpu",
         verbose: bool = False,
     ) -> None:
         self.network = network
@@ -80,6 +81,7 @@ class Estimator(Joining):
         self.warm_start = warm_start
         self.random_state = random_state
         self.threads = threads
+        self.device = device
         self.verbose = verbose
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -209,7 +211,7 @@ class Estimator(Joining):
             usual = min(MOST, max(FEWEST, STEPS // -(-len(rows) // batch_size)))
             epochs = usual if self.epochs is None else self.epochs
             callbacks += self.stopping()
-        history = network.fit(
+        history = network.to(self.device).fit(
             rows,
             targets,
             epochs=epochs,

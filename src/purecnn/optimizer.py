@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from purecnn.arguments import flag, is_number, within
-from purecnn.device import module_of, to_device
+from purecnn.device import module_of, to_device, to_host
 from purecnn.scratch import Array
 
 #: Values updated at a time: few enough that all of an update's arrays stay in a core's cache.
@@ -129,6 +129,11 @@ class Optimizer(ABC):
     @abstractmethod
     def change(self, parameters: Array, gradient: Array, *state: Any) -> None:
         """Change one block of parameters, and of each array in `states`; `gradient` may be overwritten."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies lie on the host.
+        state = {name: to_host(array) for name, array in self.state.items()}
+        return {**vars(self), "state": state, "decaying": to_host(self.decaying)}
 
     def numbers(self) -> list[str]:
         """Return the names of the numbers that an update depends on besides its step's."""

@@ -12,23 +12,31 @@ import numpy as np
 
 from purecnn import blas
 from purecnn.dataset import Rows
-from purecnn.device import to_host
+from purecnn.device import CPU, Device, to_host
 from purecnn.parallel import cores
 from purecnn.scratch import Array
 
 #: What must be the same for two runs to have the same bits.
-DECIDES_BITS = ("numpy", "blas", "features")
+DECIDES_BITS = ("numpy", "blas", "features", "device")
+#: What it means where a record does not say.
+SILENT = {"device": "cpu"}
 
 
-def machine() -> dict[str, Any]:
+def machine(device: Device = CPU) -> dict[str, Any]:
     """Return the versions and the processor that this process computes with, as JSON values.
+
+    Parameters
+    ----------
+    device : Device
+        Where the network computes.
 
     Returns
     -------
     dict
         ``purecnn``, ``python``, ``numpy`` and ``system``; ``processor`` and how many of its ``cores`` this
         process may use; the ``features`` of the processor that NumPy uses; ``blas``, which library multiplies
-        matrices, with the kernels that it chose for this processor.
+        matrices, with the kernels that it chose for this processor. Where a network computes on a ``device``,
+        that one's name, array module and version.
 
     Examples
     --------
@@ -39,7 +47,7 @@ def machine() -> dict[str, Any]:
 
     config: Any = np.show_config(mode="dicts") or {}
     simd, built = config.get("SIMD Extensions", {}), config.get("Build Dependencies", {}).get("blas", {})
-    return {
+    found = {
         "purecnn": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -49,6 +57,9 @@ def machine() -> dict[str, Any]:
         "features": [platform.machine(), *simd.get("baseline", []), *simd.get("found", [])],
         "blas": blas.configuration() or f"{built.get('name', 'unknown')} {built.get('version', '')}".strip(),
     }
+    if not device.is_host:
+        found["device"] = f"{device}: {device.xp.__name__} {device.xp.__version__}"
+    return found
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -72,7 +83,9 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def decides_bits(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return those differences that may change the bits of a result."""
-    return differences(*({name: side.get(name) for name in DECIDES_BITS} for side in (before, now)))
+    return differences(
+        *({name: side.get(name, SILENT.get(name)) for name in DECIDES_BITS} for side in (before, now))
+    )
 
 
 def _processor() -> str:

@@ -17,6 +17,7 @@ from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import read_data
 from purecnn.datasets import NAMES, Sets
+from purecnn.device import Device
 from purecnn.distributed import Ranks
 from purecnn.errors import CheckpointError, FileFormatError
 from purecnn.evaluations import Evaluations
@@ -154,9 +155,9 @@ class Run:
         """
         recipe, ((x, y), test), kept = self.recipe, sets, folder / CHECKPOINT
         if ranks is None:
-            record = self.begin(folder, sets, resume)
+            record = self.begin(folder, sets, network.device, resume)
         else:
-            record = ranks.first(lambda: self.begin(folder, sets, resume)) or {}
+            record = ranks.first(lambda: self.begin(folder, sets, network.device, resume)) or {}
         goes_on = resume and kept.exists()
         resume = goes_on if ranks is None else ranks.share(goes_on)
         watch = Evaluations({"training": (x, y), "test": test}, loss=recipe.loss(), threads=threads)
@@ -199,12 +200,12 @@ class Run:
         kept.unlink(missing_ok=True)
         return result
 
-    def begin(self, folder: Path, sets: Sets, resume: bool) -> dict[str, Any]:
+    def begin(self, folder: Path, sets: Sets, device: Device, resume: bool) -> dict[str, Any]:
         """Write the record of a run that begins or goes on, this machine in it; return it."""
         for name in (MODEL, RECORD):
             remove_leftovers(folder / name)
         record = read_record(folder) if resume and (folder / CHECKPOINT).exists() else self.record(sets)
-        if (here := provenance.machine()) not in record["machines"]:
+        if (here := provenance.machine(device)) not in record["machines"]:
             record["machines"].append(here)
         write_record(folder, record)
         return record

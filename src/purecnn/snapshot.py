@@ -196,7 +196,7 @@ class Saved:
         wanted = dict.fromkeys(fit.optimizer.states, like)
         if {name: (array.shape, array.dtype) for name, array in self.state.items()} != wanted:
             raise FileFormatError(f"{self.path}: the optimizer's state is not one for these parameters")
-        if changed := provenance.decides_bits(self.machine, provenance.machine()):
+        if changed := provenance.decides_bits(self.machine, provenance.machine(fit.network.device)):
             warnings.warn(
                 f"{self.path}: the run may not end in the bits that it would have had, since "
                 f"{'; '.join(changed)}",
