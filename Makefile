@@ -29,7 +29,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-cuda campaign-resume campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-cuda campaign-resume campaign-ranks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +115,9 @@ bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 
 campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume them, compare all bits
 	$(VENV)/bin/python -m campaigns.resume --output campaigns/results
+
+campaign-ranks: $(DEV_STAMP) ## kill a rank of 20 MPI jobs, resume them with other numbers of ranks, compare all bits
+	$(VENV)/bin/python -m campaigns.ranks --output campaigns/results
 
 campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many pass into docs/onnx.md
 	$(VENV)/bin/python -m campaigns.onnx_conformance --write

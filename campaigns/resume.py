@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +38,22 @@ NETWORKS = ("dense", "convolutional", "convolutional, float64")
 GRACE = 10.0
 
 
-def start(options: dict[str, Any], **more: Any) -> subprocess.Popen[str]:
-    """Start a run's process."""
+def start(options: dict[str, Any], launcher: Sequence[str] = (sys.executable,)) -> subprocess.Popen[str]:
+    """Start a run's process, or what launches several."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     return subprocess.Popen(
-        [sys.executable, "-m", "campaigns.work", json.dumps(options)],
+        [*launcher, "-m", "campaigns.work", json.dumps(options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env=environment,
-        **more,
     )
 
 
-def finish(options: dict[str, Any], **more: Any) -> dict[str, Any]:
+def finish(options: dict[str, Any], launcher: Sequence[str] = (sys.executable,)) -> dict[str, Any]:
     """Let a run's process come to its end; return what it ended in."""
-    with start(options, **more) as process:
+    with start(options, launcher) as process:
         output, errors = process.communicate(timeout=300)
     if process.returncode:
         raise SystemExit(f"a run failed with status {process.returncode}:\n{errors}")
@@ -275,6 +274,21 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def write_outcome(folder: Path, name: str, title: str, command: str, said: str) -> None:
+    """Write what a campaign said into a folder, with the command, the commit and the machine."""
+    commit, today = provenance.commit() or "unknown", datetime.date.today().isoformat()
+    machine = provenance.machine()
+    heading = [
+        f"# {title}, {today}",
+        f"Command `{command}` at commit `{commit}`, on {machine['processor']}, {machine['cores']} cores, "
+        f"Python {machine['python']}, NumPy {machine['numpy']}, {machine['system']}.",
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{today}-{commit[:7]}-{name}.md"
+    path.write_text("\n\n".join([*heading, f"```text\n{said}\n```"]) + "\n", encoding="utf-8")
+    print(f"written to {path}")
+
+
 def main() -> None:
     """Run the campaign, print what was survived, write it down; end with status 1 if anything was not."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
@@ -295,18 +309,8 @@ def main() -> None:
     said = f"{campaign.table()}\n{verdict}, in {time.monotonic() - begin:.0f} s"
     print(said)
     if asked.output is not None:
-        commit, today = provenance.commit() or "unknown", datetime.date.today().isoformat()
         command = f"python -m campaigns.resume --runs {asked.runs} --seed {asked.seed}"
-        machine = provenance.machine()
-        heading = [
-            f"# Kill and resume, {today}",
-            f"Command `{command}` at commit `{commit}`, on {machine['processor']}, {machine['cores']} cores, "
-            f"Python {machine['python']}, NumPy {machine['numpy']}, {machine['system']}.",
-        ]
-        asked.output.mkdir(parents=True, exist_ok=True)
-        path = asked.output / f"{today}-{commit[:7]}-resume.md"
-        path.write_text("\n\n".join([*heading, f"```text\n{said}\n```"]) + "\n", encoding="utf-8")
-        print(f"written to {path}")
+        write_outcome(asked.output, "resume", "Kill and resume", command, said)
     sys.exit(bool(campaign.failures))
 
 

@@ -1,6 +1,7 @@
 """The process that a campaign kills: a small training run whose checkpoints take their time.
 
     python -m campaigns.work '{"folder": "...", ...}'
+    mpiexec -n 2 python -m mpi4py -m campaigns.work '{"folder": "...", ...}'
 
 It trains, from the folder's checkpoint if there is one, and writes digests of all that it ended in.
 """
@@ -24,6 +25,7 @@ import numpy as np
 from purecnn import (
     SGD,
     Adam,
+    BatchNormalization,
     Checkpoint,
     CheckpointError,
     CheckpointWarning,
@@ -36,6 +38,7 @@ from purecnn import (
     MaxPooling,
     Network,
     OneCycle,
+    Ranks,
     ReLU,
     Softmax,
     Tanh,
@@ -57,6 +60,7 @@ def build(kind: str) -> Network:
         return Network(layers, input_shape=(1, 8, 8), seed=11)
     layers = [
         Convolutional(kernel_size=3, depth=4),
+        *([BatchNormalization()] if kind == "normalized" else []),
         ReLU(),
         MaxPooling(2),
         Dropout(0.2),
@@ -141,7 +145,7 @@ def train(
     y = x.reshape(SAMPLES, -1).mean(axis=1).argsort().argsort() * 3 // SAMPLES
     if slow:
         slow_writes(slow)
-    network = build(kind)
+    network, ranks = build(kind), Ranks.of_job()
 
     def disturb(fit: Fit) -> None:
         if fit.epoch in fails:
@@ -166,11 +170,14 @@ def train(
                     disturb,
                     Checkpoint(kept, every=every),
                 ],
-                resume=kept if kept.exists() else None,
+                resume=kept if (ranks.share(kept.exists()) if ranks else kept.exists()) else None,
+                ranks=ranks,
             )
             error = None
         except CheckpointError as failure:
             error = str(failure)
+    if ranks and not ranks.is_first:
+        return
     history = stopping.fit.history
     values = [history.loss, history.validation_loss, history.validation_accuracy]
     result = {
@@ -180,6 +187,7 @@ def train(
             "settings": [how.steps, how.learning_rate],
             "history": digest(*map(np.array, values)),
             "best": [stopping.best, stopping.best_epoch],
+            "buffers": digest(*(buffer for layer in network for buffer in layer.buffers.values())),
             "counts": [network.epochs, network.updates],
         },
         "warnings": [str(one.message) for one in caught],

@@ -1,4 +1,4 @@
-"""A sample of the kill campaign (`make campaign-resume`): real processes, killed with SIGKILL and resumed."""
+"""Samples of the kill campaigns: real processes, and real MPI jobs, killed with SIGKILL and resumed."""
 
 import os
 import re
@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.ranks import MPIEXEC
+
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_killed_runs_go_on_to_the_same_bits_and_leave_no_worker_behind() -> None:
+def campaign(name: str, *words: str) -> dict[str, int]:
+    """Run a sample of a campaign; return what it counted."""
     found = subprocess.run(
-        [sys.executable, "-m", "campaigns.resume", "--runs", "5", "--quick", "--seed", "1"],
+        [sys.executable, "-m", f"campaigns.{name}", "--quick", *words],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -22,10 +25,24 @@ def test_killed_runs_go_on_to_the_same_bits_and_leave_no_worker_behind() -> None
         timeout=110,
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    counts = {what: int(count) for count, what in re.findall(r"^ *(\d+)  (.+)$", found.stdout, re.MULTILINE)}
+    return {what: int(count) for count, what in re.findall(r"^ *(\d+)  (.+)$", found.stdout, re.MULTILINE)}
+
+
+def test_killed_runs_go_on_to_the_same_bits_and_leave_no_worker_behind() -> None:
+    counts = campaign("resume", "--runs", "5", "--seed", "1")
     assert counts["runs that ended in the same bits as one never killed"] == 5
     assert counts["runs whose killed processes left no worker behind"] == 5
     assert counts["kills"] >= 4
     # what the sample is for did happen
     assert counts["kills inside a checkpoint's write"] >= 1
     assert counts["worker processes of killed runs, all ended"] >= 1
+
+
+@pytest.mark.skipif(MPIEXEC is None, reason="there is no mpiexec")
+def test_a_killed_rank_ends_its_job_which_goes_on_with_other_ranks_to_the_same_bits() -> None:
+    counts = campaign("ranks", "--runs", "2", "--seed", "3")
+    assert counts["kills"] == 2
+    assert counts["jobs that ended at once"] == 2
+    assert counts["jobs that left no process behind"] == 2
+    assert counts["jobs that named the killed rank in one sentence"] == 2
+    assert counts["jobs that ended in the bits of one process, never killed"] >= 2

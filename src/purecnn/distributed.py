@@ -11,9 +11,11 @@ import json
 import math
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -27,6 +29,7 @@ from purecnn.dataset import Rows
 from purecnn.errors import RankError, require_extra
 from purecnn.parallel import cores
 from purecnn.scratch import Array
+from purecnn.watch import end_all, watch
 
 if TYPE_CHECKING:
     from purecnn.fitting import Fit
@@ -35,7 +38,7 @@ T = TypeVar("T")
 
 #: Seconds to look again and again for a message before sleeping in between, so that ranks which wait for
 #: rank 0's evaluation leave the processor to it.
-SPIN, PAUSE = 1e-3, 2e-4
+SPIN, PAUSE = 1e-3, 1e-4
 #: What launchers tell the processes that they start: Hydra and Slurm, PMIx, Open MPI.
 STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")
 #: Kinds of messages of rank 0: a step to take, or the end.
@@ -99,7 +102,9 @@ class Ranks:
         self.rank, self.size = int(self.communicator.rank), int(self.communicator.size)
         self.host = socket.gethostname()
         self.header = np.zeros(0, np.int64)
-        self.is_busy = False
+        self.is_busy = self.is_crowded = False
+        if communicator is None and self.size > 1:
+            watch(self)
 
     @classmethod
     def of_job(cls, *, allow_differences: bool = False) -> Self | None:
@@ -236,8 +241,10 @@ class Ranks:
         fit.network.seed = self.share(fit.network.seed)
         for buffer in buffers(fit.network):
             self.communicator.Bcast(buffer)
+        room = self.threads()
         if fit.threads is None:
-            fit.threads = self.threads()
+            fit.threads = room
+        self.is_crowded = any(self.gather(fit.threads > room))
         self.header = np.zeros(4 + 2 * fit.largest_batch + 2 + len(fit.optimizer.numbers()), np.int64)
         self.is_busy = False
 
@@ -259,11 +266,11 @@ class Ranks:
         """Send the header to all other ranks, which says what follows."""
         self.is_busy = kind == STEP
         self.header[0] = kind
-        self.wait(self.communicator.Ibcast(self.header))
+        self.exchange("Bcast", self.header)
 
     def hear(self) -> bool:
         """Receive rank 0's header; return whether a step follows."""
-        self.wait(self.communicator.Ibcast(self.header))
+        self.exchange("Bcast", self.header)
         return bool(self.header[0] == STEP)
 
     def conclude(self, fit: Fit) -> None:
@@ -273,7 +280,7 @@ class Ranks:
             if self.is_busy:
                 # The others wait inside of a step for what will not come.
                 print(f"Error: rank 0 on {self.host} left a step: {fit.error!r}", file=sys.stderr, flush=True)
-                self.communicator.Abort(1)
+                end_job(1)
             self.tell(END)
         failure = None if fit.error is None else told(fit.error)
         failure, history, counts = self.share([failure, vars(fit.history), [network.epochs, network.updates]])
@@ -288,10 +295,26 @@ class Ranks:
             vars(fit.history).update(history)
             network.epochs, network.updates = counts
 
-    @staticmethod
-    def wait(request: Any) -> None:
-        """Wait for a message: looking for a while, then asleep in between."""
-        until = time.perf_counter() + SPIN
+    @contextmanager
+    def obedience(self) -> Iterator[None]:
+        """Leave it to rank 0, in a block, what Ctrl-C means: launchers send it to all ranks."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are none of its business
+            return
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def exchange(self, name: str, *given: Any) -> None:
+        """Send or receive, by the method of mpi4py's communicator that is so called.
+
+        MPI's own waiting takes a whole processor. So this one looks for a while, then sleeps in between, and
+        at once where ranks are more than processors.
+        """
+        request = getattr(self.communicator, f"I{name.lower()}")(*given)
+        until = time.perf_counter() + (0 if self.is_crowded else SPIN)
         while not request.Test():
             if time.perf_counter() > until:
                 time.sleep(PAUSE)
@@ -328,6 +351,7 @@ def end_job(status: Any) -> None:
     if mpi.Is_initialized() and not mpi.Is_finalized() and mpi.COMM_WORLD.size > 1:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        end_all()
         mpi.COMM_WORLD.Abort(status if isinstance(status, int) else 1)
 
 

@@ -226,10 +226,11 @@ class Fit:
 
     def assist(self, ranks: Ranks) -> History:
         """Train as rank 0 says, and end in what it ends in."""
-        with self.rank_trainer(ranks) as trainer:
-            while ranks.hear():
-                trainer.assist()
-        ranks.conclude(self)
+        with ranks.obedience():
+            with self.rank_trainer(ranks) as trainer:
+                while ranks.hear():
+                    trainer.assist()
+            ranks.conclude(self)
         return self.history
 
     def begin(self) -> None:

@@ -130,8 +130,7 @@ class RankTrainer(Trainer):
         count = len(shard_bounds(samples, self.count))
         share = share_out(count, self.ranks.size, self.ranks.rank)
         self.failure = None
-        communicator = self.ranks.communicator
-        communicator.Bcast(self.descent.parameters)
+        self.ranks.exchange("Bcast", self.descent.parameters)
         self.rows[:samples] = self.taken[:samples]
         self.attempt(lambda: self.read_own(samples, following))
         self.numbers[:] = SHARDS, samples, step, share.own.start
@@ -179,11 +178,11 @@ class RankTrainer(Trainer):
         width = rows[0].size
         counts = np.diff(share.edges) * width
         place = np.array(share.edges[:-1]) * width
-        self.ranks.communicator.Allgatherv(self.ranks.mpi.IN_PLACE, [rows, (counts, place)])
+        self.ranks.exchange("Allgatherv", self.ranks.mpi.IN_PLACE, [rows, (counts, place)])
 
     def add_up(self, count: int, share: Share) -> None:
         """Add the shards' gradients in their tree, of which rank 0 gets the last sum."""
-        communicator, gradients = self.ranks.communicator, self.descent.gradients
+        gradients = self.descent.gradients
         size = self.descent.parameters.size
         if share.alone and (size <= LONG or self.workers == 1):
             self.add_alone(share, 0, size)
@@ -193,11 +192,11 @@ class RankTrainer(Trainer):
         for first, second, has, comes in share.joint:
             for start, stop in self.descent.spans:
                 if self.ranks.rank == comes != has:
-                    communicator.Send(gradients[second][start:stop], has)
+                    self.ranks.exchange("Send", gradients[second][start:stop], has)
                 elif self.ranks.rank == has:
                     term = gradients[second][start:stop]
                     if comes != has:
-                        communicator.Recv(term, comes)
+                        self.ranks.exchange("Recv", term, comes)
                     total = gradients[first][start:stop]
                     np.add(total, term, out=total)
 
@@ -225,13 +224,12 @@ class RankTrainer(Trainer):
             Rank 0's own failure, or what failed first among the other ranks: an error of this package or of
             Python as it was, another as a `RankError`.
         """
-        communicator, first = self.ranks.communicator, self.ranks.is_first
-        losses, own = self.shards.losses, share.own
+        first, losses, own = self.ranks.is_first, self.shards.losses, share.own
         here = np.array([self.failure is not None, *losses[own.start : own.stop]], np.float64)
         counts = np.diff(share.edges) + 1
         place = np.cumsum(counts) - counts
         everywhere = np.zeros(counts.sum())
-        communicator.Gatherv(here, [everywhere, (counts, place)] if first else None)
+        self.ranks.exchange("Gatherv", here, [everywhere, (counts, place)] if first else None)
         failure, self.failure = self.failure, None
         if not first:
             if failure is not None:

@@ -1,0 +1,141 @@
+"""A small process beside rank 0, which outlives it and says which rank died: launchers name none of them.
+
+    python sentinel.py TOKEN SIZE ADDRESS
+
+Each rank holds a connection to it, which its system closes when the rank dies, however it dies; where a
+machine or the network is gone, the connection falls silent. It imports nothing of this package, so that it
+starts at once.
+"""
+
+import contextlib
+import hmac
+import json
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+#: Seconds of silence after which the system asks the other side, between such questions, and how many.
+IDLE, INTERVAL, QUESTIONS = 3, 3, 3
+SILENCE = IDLE + INTERVAL * QUESTIONS
+#: Seconds to wait for the first rank.
+PATIENCE = 60.0
+#: Seconds after a rank left, said so, in which others may be ended by its doing.
+AFTER = 1.0
+#: What ranks say: that they leave, and that they end all the others.
+LEAVES, ENDS_ALL = b"l", b"e"
+#: Bytes of a greeting, which is a token, a rank, a process and a machine, as JSON with blanks behind it.
+GREETING = 400
+
+
+def notice_silence(connection: socket.socket) -> None:
+    """Have the system close a connection whose other side no longer answers."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    values = {
+        "TCP_KEEPIDLE": IDLE,
+        "TCP_KEEPINTVL": INTERVAL,
+        "TCP_KEEPCNT": QUESTIONS,
+        "TCP_USER_TIMEOUT": 1000 * SILENCE,
+    }
+    for name, value in values.items():
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+class Sentinel:
+    """Who watches the ranks of a job.
+
+    Parameters
+    ----------
+    listener : socket
+        Where they come.
+    token : str
+        What they must know.
+    size : int
+        How many they are.
+    say : callable
+        Takes the sentence on those that died.
+    """
+
+    def __init__(self, listener: socket.socket, token: str, size: int, say: Callable[[str], object]) -> None:
+        self.listener, self.token, self.size, self.say = listener, token, size, say
+        self.ranks: dict[socket.socket, str] = {}
+        self.strangers: set[socket.socket] = set()
+        self.came = 0
+        self.quiet_until = 0.0
+
+    def watch(self) -> None:
+        """Watch until all ranks have left, or one has died."""
+        until = time.monotonic() + PATIENCE
+        while self.ranks or (self.came == 0 and time.monotonic() < until):
+            awaited = [self.listener] if self.came < self.size else []
+            ready, _, _ = select.select([*awaited, *self.strangers, *self.ranks], [], [], 1.0)
+            lost = []
+            for one in ready:
+                if one is self.listener:
+                    stranger, _ = one.accept()
+                    notice_silence(stranger)
+                    self.strangers.add(stranger)
+                elif one in self.strangers:
+                    self.meet(one)
+                elif sentence := self.hear(one):
+                    lost.append(sentence)
+            if lost and time.monotonic() > self.quiet_until:
+                self.say(f"Error: {'; '.join(lost)}: the job ends, and can be resumed from its checkpoint")
+                for other in self.ranks:
+                    with contextlib.suppress(OSError):
+                        other.send(ENDS_ALL)
+                break
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for one in (*self.ranks, *self.strangers):
+            one.close()
+
+    def meet(self, stranger: socket.socket) -> None:
+        """Take a connection's greeting: a rank, or nobody of this job."""
+        self.strangers.remove(stranger)
+        try:
+            stranger.settimeout(AFTER)
+            token, rank, process, host = json.loads(stranger.recv(GREETING, socket.MSG_WAITALL))
+            stranger.settimeout(None)
+            known = hmac.compare_digest(str(token).encode(), self.token.encode())
+        except (OSError, RecursionError, TypeError, ValueError):
+            known = False
+        if not known:
+            stranger.close()
+            return
+        self.ranks[stranger] = f"rank {rank} (process {process} on {host})"
+        self.came += 1
+
+    def hear(self, rank: socket.socket) -> str | None:
+        """Take what a rank says; return what became of it, if it is gone without having said so."""
+        words = "was killed or crashed"
+        try:
+            said = rank.recv(1)
+        except TimeoutError:
+            said, words = b"", f"has not answered for {SILENCE} seconds"
+        except OSError:
+            said = b""
+        name = self.ranks.pop(rank)
+        if said == LEAVES:
+            self.quiet_until = time.monotonic() + AFTER
+        elif said == ENDS_ALL:
+            self.quiet_until = float("inf")
+        rank.close()
+        return None if said else f"{name} {words}"
+
+
+def main() -> None:
+    """Listen at an address, print the port, and watch."""
+    token, size, address = sys.argv[1:]
+    with socket.create_server((address, 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        sys.stdout.close()
+        Sentinel(listener, token, int(size), lambda words: print(words, file=sys.stderr, flush=True)).watch()
+
+
+if __name__ == "__main__":
+    main()

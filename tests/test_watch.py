@@ -1,0 +1,226 @@
+"""What becomes of a job whose ranks die, leave or fall silent: the sentinel, and who listens to it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import types
+
+import pytest
+
+from purecnn import sentinel, watch
+from purecnn.sentinel import ENDS_ALL, GREETING, LEAVES, Sentinel
+from tests.test_distributed import MPIEXEC, job
+
+
+class Job:
+    """A sentinel in a thread, and the connections to it."""
+
+    def __init__(self, size):
+        self.said, self.connections = [], []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.thread = threading.Thread(
+            target=Sentinel(self.listener, "token", size, self.said.append).watch, daemon=True
+        )
+        self.thread.start()
+
+    def connect(self):
+        self.connections.append(socket.create_connection(self.listener.getsockname(), 10))
+        return self.connections[-1]
+
+    def rank(self, number):
+        rank = self.connect()
+        rank.sendall(json.dumps(["token", number, 100 + number, "node"]).encode().ljust(GREETING))
+        return rank
+
+    def end(self):
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+        for one in (self.listener, *self.connections):
+            one.close()
+        return self.said
+
+
+def test_ranks_that_leave_are_not_spoken_of():
+    job = Job(2)
+    for rank in [job.rank(0), job.rank(1)]:
+        rank.send(LEAVES)
+    assert job.end() == []
+
+
+def test_a_rank_that_dies_is_named_and_the_others_are_told():
+    job = Job(3)
+    ranks = [job.rank(number) for number in range(3)]
+    ranks[1].close()
+    assert ranks[0].recv(1) == ranks[2].recv(1) == ENDS_ALL
+    assert job.end() == [
+        "Error: rank 1 (process 101 on node) was killed or crashed: the job ends, and can be resumed "
+        "from its checkpoint"
+    ]
+
+
+def test_a_rank_that_falls_silent_is_named(monkeypatch):
+    monkeypatch.setattr(sentinel, "notice_silence", lambda connection: None)
+    here, there = socket.socketpair()
+    watching = Sentinel(here, "token", 1, print)
+    watching.ranks[here] = "rank 1 (process 7 on node)"
+
+    class Silent:
+        def recv(self, size):
+            raise TimeoutError
+
+        def close(self):
+            pass
+
+    silent = Silent()
+    watching.ranks[silent] = "rank 2 (process 8 on node)"
+    assert watching.hear(silent) == "rank 2 (process 8 on node) has not answered for 12 seconds"
+    there.close()
+    assert watching.hear(here) == "rank 1 (process 7 on node) was killed or crashed"
+
+
+@pytest.mark.parametrize("word", [LEAVES, ENDS_ALL])
+def test_who_is_ended_by_another_that_left_is_not_spoken_of(word):
+    job = Job(3)
+    ranks = [job.rank(number) for number in range(3)]
+    ranks[0].send(word)
+    assert ranks[0].recv(1) == b""  # it was heard
+    ranks[1].close()
+    ranks[2].close()
+    assert job.end() == []
+
+
+def test_strangers_are_sent_away():
+    job = Job(1)
+    for greeting in (b"odd", b'["other", 0, 1, "node"]', b"[1]", b"\xff" * GREETING):
+        stranger = job.connect()
+        stranger.sendall(greeting.ljust(GREETING))
+        assert stranger.recv(1) == b""
+    job.rank(0).send(LEAVES)
+    assert job.end() == []
+
+
+def test_a_sentinel_that_nobody_comes_to_ends(monkeypatch):
+    monkeypatch.setattr(sentinel, "PATIENCE", 0.0)
+    assert Job(1).end() == []
+
+
+def test_the_sentinel_is_a_process_of_its_own():
+    port = watch.start("token", 1, "127.0.0.1")
+    with watch.reach(["127.0.0.1"], port) as rank:
+        rank.sendall(json.dumps(["token", 0, 1, "node"]).encode().ljust(GREETING))
+        rank.send(LEAVES)
+        assert rank.recv(1) == b""
+
+
+def test_a_machines_addresses_lead_to_it():
+    for address in watch.addresses():
+        with (
+            socket.create_server(("", 0)) as listener,
+            watch.reach([address], listener.getsockname()[1]) as found,
+        ):
+            assert found.getpeername()[0] == address
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert watch.reach(["127.0.0.1"], port) is None
+
+
+class Alone:
+    """Ranks of one, as far as a watch looks at them."""
+
+    rank, size, host, is_first = 0, 1, "node", True
+    node = types.SimpleNamespace(size=1)
+
+    def gather(self, value):
+        return [value]
+
+    def share(self, value):
+        return value
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Note with which status this process would have ended."""
+    found, happened = [], threading.Event()
+
+    def end(status):
+        found.append(status)
+        happened.set()
+
+    monkeypatch.setattr(os, "_exit", end)
+    return found, happened
+
+
+def own_sentinel(monkeypatch):
+    """Return a job whose sentinel is a thread of this process, and a watch of its one rank."""
+    job = Job(2)
+    monkeypatch.setattr(watch, "start", lambda *_: job.listener.getsockname()[1])
+    monkeypatch.setattr(watch.secrets, "token_hex", lambda _: "token")
+    return job, watch.Watch(Alone())
+
+
+def test_a_rank_ends_when_another_died(monkeypatch, ended, capsys):
+    job, _ = own_sentinel(monkeypatch)
+    job.rank(1).close()
+    assert ended[1].wait(10)
+    assert ended[0] == [1]
+    assert len(job.end()) == 1
+    assert capsys.readouterr().err == ""  # the sentinel has said it
+
+
+def test_a_rank_ends_when_rank_0s_machine_has_gone(monkeypatch, ended, capsys):
+    job, watching = own_sentinel(monkeypatch)
+    watching.connection.shutdown(socket.SHUT_RD)  # as a connection is that has fallen silent
+    assert ended[1].wait(10)
+    assert ended[0] == [1]
+    assert capsys.readouterr().err == "Error: rank 0 on node lost the machine of rank 0, and ends\n"
+    watching.leave(ENDS_ALL)
+    assert job.end() == []
+
+
+def test_ranks_out_of_reach_are_named(monkeypatch):
+    monkeypatch.setattr(watch, "start", lambda *_: 1)
+    monkeypatch.setattr(watch, "reach", lambda *_: None)
+    with pytest.warns(RuntimeWarning, match=r"ranks \[0\] can't reach port 1 of node"):
+        watch.Watch(Alone()).leave()
+
+
+@pytest.mark.skipif(MPIEXEC is None, reason="there is no mpiexec")
+def test_an_exception_of_one_rank_is_no_death_and_a_crash_is_one():
+    done = job(
+        2,
+        """
+        from purecnn import Ranks
+        ranks = Ranks()
+        if ranks.rank == 1:
+            raise KeyError("odd")
+        ranks.communicator.Barrier()
+        """,
+    )
+    assert done.returncode
+    assert "KeyError: 'odd'" in done.stderr
+    assert "killed or crashed" not in done.stderr
+    done = job(
+        2,
+        """
+        import os
+        from purecnn import Ranks
+        ranks = Ranks()
+        if ranks.rank == 1:
+            os._exit(3)
+        ranks.communicator.Barrier()
+        """,
+    )
+    assert done.returncode
+    assert done.stderr.count("was killed or crashed") == 1
+    assert "Error: rank 1 (process " in done.stderr
+
+
+def test_the_sentinel_imports_nothing_of_the_package():
+    program = f"import runpy, sys; runpy.run_path({sentinel.__file__!r}); print('numpy' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "False\n"
