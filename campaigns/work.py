@@ -43,6 +43,7 @@ from purecnn import (
     Softmax,
     Tanh,
     safetensors,
+    sentinel,
     whole_files,
 )
 from purecnn.fitting import Fit
@@ -136,8 +137,10 @@ def train(
     slow: float,
     fault: str = "",
     fails: tuple[int, int] = (0, 0),
+    silence: int = sentinel.SILENCE,
 ) -> None:
     """Do the run, or what is left of it; a fault begins after one epoch and ends after another."""
+    sentinel.SILENCE = silence
     place = Path(folder)
     kept = place / CHECKPOINT
     random = np.random.default_rng(5)

@@ -61,8 +61,7 @@ def test_a_rank_that_dies_is_named_and_the_others_are_told():
     ]
 
 
-def test_a_rank_that_falls_silent_is_named(monkeypatch):
-    monkeypatch.setattr(sentinel, "notice_silence", lambda connection: None)
+def test_a_rank_that_falls_silent_is_named():
     here, there = socket.socketpair()
     watching = Sentinel(here, "token", 1, print)
     watching.ranks[here] = "rank 1 (process 7 on node)"
@@ -77,6 +76,7 @@ def test_a_rank_that_falls_silent_is_named(monkeypatch):
     silent = Silent()
     watching.ranks[silent] = "rank 2 (process 8 on node)"
     assert watching.hear(silent) == "rank 2 (process 8 on node) has not answered for 12 seconds"
+    assert watching.is_cut
     there.close()
     assert watching.hear(here) == "rank 1 (process 7 on node) was killed or crashed"
 

@@ -1,6 +1,6 @@
 """A small process beside rank 0, which outlives it and says which rank died: launchers name none of them.
 
-    python sentinel.py TOKEN SIZE ADDRESS
+    python sentinel.py TOKEN SIZE ADDRESS SILENCE LAUNCHER
 
 Each rank holds a connection to it, which its system closes when the rank dies, however it dies; where a
 machine or the network is gone, the connection falls silent. It imports nothing of this package, so that it
@@ -10,15 +10,16 @@ starts at once.
 import contextlib
 import hmac
 import json
+import os
 import select
+import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 
-#: Seconds of silence after which the system asks the other side, between such questions, and how many.
-IDLE, INTERVAL, QUESTIONS = 3, 3, 3
-SILENCE = IDLE + INTERVAL * QUESTIONS
+#: Seconds of silence, in which the system asks the other side thrice, after which a rank is given up.
+SILENCE = 12
 #: Seconds to wait for the first rank.
 PATIENCE = 60.0
 #: Seconds after a rank left, said so, in which others may be ended by its doing.
@@ -29,14 +30,14 @@ LEAVES, ENDS_ALL = b"l", b"e"
 GREETING = 400
 
 
-def notice_silence(connection: socket.socket) -> None:
-    """Have the system close a connection whose other side no longer answers."""
+def notice_silence(connection: socket.socket, seconds: int) -> None:
+    """Have the system close a connection whose other side does not answer for so long."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     values = {
-        "TCP_KEEPIDLE": IDLE,
-        "TCP_KEEPINTVL": INTERVAL,
-        "TCP_KEEPCNT": QUESTIONS,
-        "TCP_USER_TIMEOUT": 1000 * SILENCE,
+        "TCP_KEEPIDLE": max(1, seconds // 4),
+        "TCP_KEEPINTVL": max(1, seconds // 4),
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 1000 * seconds,
     }
     for name, value in values.items():
         if hasattr(socket, name):
@@ -56,13 +57,27 @@ class Sentinel:
         How many they are.
     say : callable
         Takes the sentence on those that died.
+    silence : int
+        Seconds without an answer after which a rank is given up.
+
+    Attributes
+    ----------
+    is_cut : bool
+        Whether one was.
     """
 
-    def __init__(self, listener: socket.socket, token: str, size: int, say: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        token: str,
+        size: int,
+        say: Callable[[str], object],
+        silence: int = SILENCE,
+    ) -> None:
         self.listener, self.token, self.size, self.say = listener, token, size, say
         self.ranks: dict[socket.socket, str] = {}
         self.strangers: set[socket.socket] = set()
-        self.came = 0
+        self.silence, self.is_cut, self.came = silence, False, 0
         self.quiet_until = 0.0
 
     def watch(self) -> None:
@@ -75,7 +90,7 @@ class Sentinel:
             for one in ready:
                 if one is self.listener:
                     stranger, _ = one.accept()
-                    notice_silence(stranger)
+                    notice_silence(stranger, self.silence)
                     self.strangers.add(stranger)
                 elif one in self.strangers:
                     self.meet(one)
@@ -116,7 +131,7 @@ class Sentinel:
         try:
             said = rank.recv(1)
         except TimeoutError:
-            said, words = b"", f"has not answered for {SILENCE} seconds"
+            said, words, self.is_cut = b"", f"has not answered for {self.silence} seconds", True
         except OSError:
             said = b""
         name = self.ranks.pop(rank)
@@ -130,11 +145,25 @@ class Sentinel:
 
 def main() -> None:
     """Listen at an address, print the port, and watch."""
-    token, size, address = sys.argv[1:]
+    token, size, address, silence, launcher = sys.argv[1:]
     with socket.create_server((address, 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         sys.stdout.close()
-        Sentinel(listener, token, int(size), lambda words: print(words, file=sys.stderr, flush=True)).watch()
+        watching = Sentinel(
+            listener, token, int(size), lambda words: print(words, file=sys.stderr, flush=True), int(silence)
+        )
+        watching.watch()
+    if watching.is_cut and int(launcher):
+        sys.stderr.close()  # it may wait for the end of what we say
+        end(int(launcher))
+
+
+def end(launcher: int, patience: float = 2.0) -> None:
+    """End a launcher that waits for a machine out of reach, unless it ends by itself."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        time.sleep(patience)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(launcher, number)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import sys
 import threading
 import warnings
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from purecnn import sentinel
@@ -48,7 +49,7 @@ class Watch:
         if self.connection is not None:
             greeting = json.dumps([token, ranks.rank, os.getpid(), ranks.host[:100]]).encode()
             self.connection.sendall(greeting.ljust(sentinel.GREETING))
-            sentinel.notice_silence(self.connection)
+            sentinel.notice_silence(self.connection, sentinel.SILENCE)
             os.register_at_fork(after_in_child=self.connection.close)  # else a worker would hold it
             atexit.register(self.leave)
             threading.Thread(target=self.wait, name="purecnn-watch", daemon=True).start()
@@ -98,7 +99,11 @@ def end_all() -> None:
 def start(token: str, size: int, address: str) -> int:
     """Start the sentinel, in a session of its own, so that it outlives its parent; return its port."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", sentinel.__file__, token, str(size), address],
+        [
+            sys.executable,
+            *("-I", "-S", sentinel.__file__, token, str(size), address),
+            *(str(sentinel.SILENCE), str(launcher())),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -107,6 +112,19 @@ def start(token: str, size: int, address: str) -> int:
         port = process.stdout.readline()  # type: ignore[union-attr]
     process.returncode = 0  # nobody waits for it, and Python need not warn of that
     return int(port or 0)
+
+
+def launcher() -> int:
+    """Return the process that launched this one's job, if it is on this machine; else 0."""
+    process = os.getppid()
+    with suppress(OSError, ValueError):
+        for _ in range(5):  # a rank's parent is a proxy, whose parent may be a shell
+            said = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+            name, _, fields = said.partition("(")[2].rpartition(")")
+            if name.startswith(("mpiexec", "mpirun", "orterun", "prterun", "srun")):
+                return process
+            process = int(fields.split()[1])
+    return 0
 
 
 def addresses() -> list[str]:
