@@ -170,6 +170,8 @@ def test_version_and_help() -> None:
         (["--learning-rate", "nan"], "learning-rate must be "),
         (["--seed", -1], "seed must be from 0 to 2**64 - 1, got -1"),
         (["--data", "nowhere"], "nowhere: there is no such file or folder, and the names known are mnist, "),
+        (["--data", ""], "--data must be a name, got an empty one"),
+        (["--output", ""], "--output must be a name, got an empty one"),
         (["--image-size", 0], "image-size must be an integer of at least 1, got 0"),
         (["--output", "file"], "file: there is a file of this name; a folder is wanted"),
         (["--output", "file/below"], "file/below: "),
@@ -405,6 +407,9 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(data: str) -> N
     assert "at step 2: try a smaller learning rate than " in output
     assert f"; the last good checkpoint, epoch 1, is {RUN / 'checkpoint.safetensors'}" in output
     assert load(RUN / "checkpoint.safetensors").epochs == 1
+    output = refused("train", *options, "--batch-size", 1000, "--epochs", 1, "--output", "last")
+    assert "the loss on the test set is nan: try a smaller learning rate than 1e+30" in output
+    assert sorted(os.listdir("last")) == ["checkpoint.safetensors", "run.json"]
     output = refused("train", *options, "--batch-size", 10, "--output", "other")
     assert "the last good checkpoint, epoch 0, is other/checkpoint.safetensors" in output
     assert sorted(os.listdir("other")) == ["checkpoint.safetensors", "run.json"]

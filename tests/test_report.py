@@ -186,6 +186,11 @@ def test_what_the_command_refuses(runs, tmp_path):
     place, _ = runs
     assert "there is no such file; the folder of a run" in run("report", tmp_path, status=2)
     assert "a file is wanted" in run("report", place / "one", "--output", tmp_path, status=2)
+    assert "--output must be a name" in run("report", place / "one", "--output", "", status=2)
+    model = place / "one" / "model.safetensors"
+    before = model.read_bytes()
+    assert "must end in .html, got" in run("report", place / "one", "--output", model, status=2)
+    assert model.read_bytes() == before
     (tmp_path / "run.json").write_text((place / "one" / "run.json").read_text())
     assert "model.safetensors" in run("report", tmp_path, status=2)
 

@@ -23,7 +23,7 @@ from purecnn.data_path import read_data
 from purecnn.datasets import Sets
 from purecnn.distributed import Ranks, assisting
 from purecnn.errors import CheckpointWarning, PureCNNError
-from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
+from purecnn.model_commands import DEFAULT_MODEL, export, not_empty, playground, show, trained
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.picture import prepare_digit, read_picture
@@ -70,6 +70,7 @@ def purecnn() -> None:
 data_option = click.option(
     "--data",
     metavar="DATA",
+    callback=not_empty,
     help="A name such as fashion-mnist, a folder of IDX files, a folder that holds a folder of pictures for "
     "each class, or an .npz file with x, y, x_test and y_test.  [default: mnist]",
 )
@@ -104,7 +105,12 @@ OF_ANY_RUN = {"resume", "data", "threads", "device", "checkpoint_every", "report
     "--threads", type=int, help="How many work; the results do not depend on it.  [default: all cores]"
 )
 @device_option
-@click.option("--output", metavar="FOLDER", help="Where to save the model.  [default: runs/RECIPE-SEED]")
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    callback=not_empty,
+    help="Where to save the model.  [default: runs/RECIPE-SEED]",
+)
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
 @click.option("--resume", metavar="FOLDER", help="Go on with the run in this folder, to the same bits.")
 @click.option("--report/--no-report", default=True, help="Write report.html, where plotly is installed.")
@@ -373,7 +379,9 @@ def class_name(network: Network, label: int) -> str:
 
 @purecnn.command()
 @click.argument("name", type=click.Choice([name for name in datasets.NAMES if name != "mnist"]))
-@click.option("--folder", help="Where to keep it.  [default: a folder of its own in the cache]")
+@click.option(
+    "--folder", callback=not_empty, help="Where to keep it.  [default: a folder of its own in the cache]"
+)
 def download(name: str, folder: str | None) -> None:
     """Fetch a data set over the network.
 

@@ -9,6 +9,7 @@ import click
 from purecnn.comparison import compare_runs
 from purecnn.datasets import Sets
 from purecnn.errors import MissingExtraError, PureCNNError
+from purecnn.model_commands import not_empty
 from purecnn.network import Network
 from purecnn.run_reports import report_run
 
@@ -18,7 +19,10 @@ COMPARISON = "comparison.html"
 @click.command()
 @click.argument("folders", nargs=-1, required=True, metavar="RUN...")
 @click.option(
-    "--output", metavar="FILE", help=f"Where to write it.  [default: RUN/report.html, {COMPARISON}]"
+    "--output",
+    metavar="FILE",
+    callback=not_empty,
+    help=f"Where to write it.  [default: RUN/report.html, {COMPARISON}]",
 )
 @click.option("--data", metavar="DATA", help="Where the data are now.  [default: where they were]")
 @click.option("--threads", type=int, help="How many work.  [default: all cores]")
@@ -32,6 +36,8 @@ def report(folders: tuple[str, ...], output: str | None, data: str | None, threa
     where = Path(output) if output else None
     if where is not None and where.is_dir():
         raise IsADirectoryError(f"{where}: there is a folder of this name; a file is wanted")
+    if where is not None and where.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"the file to write must end in .html, got {where}")
     if len(runs) == 1:
         found = report_run(runs[0], where, data=data, threads=threads)
     else:

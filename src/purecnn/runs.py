@@ -19,7 +19,7 @@ from purecnn.data_path import read_data
 from purecnn.datasets import NAMES, Sets
 from purecnn.device import Device
 from purecnn.distributed import Ranks
-from purecnn.errors import CheckpointError, FileFormatError
+from purecnn.errors import CheckpointError, DivergedError, FileFormatError
 from purecnn.evaluations import Evaluations
 from purecnn.model_file import load, save
 from purecnn.network import Network
@@ -150,6 +150,8 @@ class Run:
         CheckpointError
             If the checkpoint is of another run. One that can't be written in the end is no error here:
             what counts then is the model.
+        DivergedError
+            If the loss, or in the end that on the test set, is no finite number; no model is written then.
         OSError
             If the model or the record can't be written.
         """
@@ -183,8 +185,14 @@ class Run:
             history = schedule.fit.history
         if ranks is not None and not ranks.is_first:
             return {}
+        with np.errstate(all="ignore"):  # what overflows is told of in a sentence
+            found = network.evaluate(*test, threads=threads)
+        if not np.isfinite(found["loss"]):
+            raise DivergedError(
+                f"the loss on the test set is {found['loss']}: try a smaller learning rate than "
+                f"{recipe.learning_rate:g}"
+            )
         save(network, folder / MODEL)
-        found = network.evaluate(*test, threads=threads)
         result = record["result"] = {
             "epochs": network.epochs,
             "loss": history.loss,
