@@ -166,3 +166,12 @@ def test_many_strips_are_refused(tmp_path):
         big = mark + struct.pack(f"{order}HHQQHHQQ", 8, 0, 16, 1, 324, 16, 100_001, 40)
         with pytest.raises(FileFormatError, match="100001 strips or tiles"):
             read(big, tmp_path)
+
+
+@pytest.mark.parametrize("start", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"P5 2 2 255\n"])
+def test_files_of_gigabytes_are_refused_unread(start, tmp_path):
+    with open(tmp_path / "picture", "wb") as file:
+        file.write(start)
+        file.truncate(500_000_001)
+    with pytest.raises(FileFormatError, match="it has 500000001 bytes, at most 500000000 are wanted"):
+        read_picture(tmp_path / "picture")

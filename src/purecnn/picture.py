@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purecnn.errors import FileFormatError, ShapeError, require_extra
-from purecnn.picture_parts import MAX_SCANNED, ORIENTATION, Parts, orientation, parts_of
+from purecnn.picture_parts import MAX_SCANNED, ORIENTATION, Parts, orientation, parts_of, whole
 from purecnn.pnm import KINDS, read_header, read_pnm
 
 __all__ = ["prepare_digit", "read_picture", "resample"]
@@ -68,8 +68,7 @@ def read_picture(path: str | os.PathLike[str], channels: int | None = 1) -> NDAr
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # above its own limit Pillow warns; ours is lower and refuses
                 if file.read(2) in KINDS:
-                    file.seek(0)
-                    data = file.read()
+                    data = whole(file)
                     header = read_header(data)
                     width, height = header.width, header.height
                     if width * height <= MAX_PIXELS:

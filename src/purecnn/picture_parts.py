@@ -21,6 +21,8 @@ JPEG_COLOURS = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 #: A marker of a JPEG file: behind it no zero, restart, or filler.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+#: Bytes of a file that is read at once: four colours of 16 bits for each of 50 million pixels, and some.
+MAX_WHOLE = 500_000_000
 #: Pixels of a JPEG file times the scans over them.
 MAX_SCANNED = 1_500_000_000
 #: Tag of a picture's orientation.
@@ -57,13 +59,28 @@ def parts_of(file: IO[bytes]) -> Parts:
     start = file.read(8)
     file.seek(0)
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
-        return png_parts(file.read())
+        return png_parts(whole(file))
     if start.startswith(b"\xff\xd8\xff"):
-        return jpeg_parts(file.read())
+        return jpeg_parts(whole(file))
     if start[:2] in (b"II", b"MM"):
         check_tiff(file)
         file.seek(0)
     return Parts(cast(IO[bytes], Metered(file, FREE + TIMES * size)))
+
+
+def whole(file: IO[bytes]) -> bytes:
+    """Return all of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is larger than any picture of as many pixels as may be.
+    """
+    size = file.seek(0, 2)
+    if size > MAX_WHOLE:
+        raise ValueError(f"it has {size} bytes, at most {MAX_WHOLE} are wanted")
+    file.seek(0)
+    return file.read()
 
 
 def png_parts(data: bytes) -> Parts:
@@ -162,7 +179,7 @@ class Metered:
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         self.file, self.left = file, most
-        self.seek, self.tell = file.seek, file.tell
+        self.seek, self.tell, self.fileno = file.seek, file.tell, file.fileno
 
     def read(self, size: int = -1) -> bytes:
         """Read on.
