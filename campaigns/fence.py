@@ -8,6 +8,7 @@ named. Code in C that opens files by itself is not seen.
 from __future__ import annotations
 
 import os
+import platform
 import stat
 import sys
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ def fenced(folder: Path) -> Iterator[list[str]]:
     """
     global _installed
     if not _installed:
+        platform.processor()  # h5py asks as it is imported, which begins a program; the answer is kept
         sys.addaudithook(_look)
         _installed = True
     refused: list[str] = []
