@@ -66,7 +66,8 @@ class Session:
         `augment` may change the raw values, in place, on the host. A device is sent these raw values, often
         bytes, and turns them itself, or else what became of them.
         """
-        taken, scratch = x[rows], self.scratch
+        taken = x[rows]
+        scratch = self.scratch
         if augment is None:
             taken = to_device(taken, self.xp)
         else:
