@@ -29,7 +29,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-cuda campaign-resume campaign-ranks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-resume campaign-ranks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -109,6 +109,10 @@ bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what
 bench-cuda: $(CUDA_STAMP) ## measure training on an NVIDIA GPU beside PyTorch
 	$(CUDA)/bin/python $(PIP_INSTALL) 'torch>=2.9'
 	$(CUDA)/bin/python -m benchmarks.cuda
+
+bench-ranks: $(DEV_STAMP) ## measure a step against 1, 2 and 4 ranks and what large batches cost, and write docs/scaling.md
+	$(VENV)/bin/python -m benchmarks.ranks
+	$(VENV)/bin/python -m benchmarks.batch_sizes
 
 bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 	$(VENV)/bin/python -m benchmarks.run --quick
