@@ -186,6 +186,26 @@ def test_train_refuses(data: str, options: list[Any], words: str) -> None:
     assert output.splitlines()[-1].startswith("Error: ")
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.arange(6) * 1_000_000, "labels go up to 5,000,000; classes numbered from 0 are wanted"),
+        (np.arange(6) / 2, "labels are float64; integers from 0 are wanted"),
+    ],
+)
+def test_train_refuses_labels_that_number_no_classes(tmp_path: Path, labels: Any, words: str) -> None:
+    x, path = np.zeros((6, 28, 28), np.uint8), tmp_path / "numbers.npz"
+    np.savez(path, x=x, y=labels, x_test=x, y_test=labels)
+    assert words in refused("train", "--data", path, "--output", tmp_path / "out")
+
+
+def test_few_samples_of_many_classes_are_no_mistake(tmp_path: Path) -> None:
+    x, y, path = np.zeros((2, 28, 28), np.uint8), np.array([0, 9]), tmp_path / "few.npz"
+    np.savez(path, x=x, y=y, x_test=x, y_test=y)
+    options = ["--epochs", 1, "--network", "dense", "--no-report", "--output", tmp_path / "out"]
+    assert run("train", "--data", path, *options).exit_code == 0
+
+
 def test_train_refuses_images_that_are_too_small(data: str, tmp_path: Path) -> None:
     small = write_data(tmp_path / "small", size=11)
     assert "larger than the image" in refused("train", "--data", small)

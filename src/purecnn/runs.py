@@ -33,6 +33,8 @@ MODEL, CHECKPOINT, RECORD = "model.safetensors", "checkpoint.safetensors", "run.
 VERSION = 1
 #: Bytes of a record that is still one: ten thousand epochs have less.
 MAX_RECORD = 2_000_000
+#: So many classes may have fewer samples than classes; more outputs than samples are no classes but numbers.
+FEW_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,7 @@ def check_alike(data: str, sets: Sets) -> None:
     Raises
     ------
     FileFormatError
-        If one is empty, or their samples or answers differ in shape or in kind.
+        If one is empty, their samples or answers differ in shape or in kind, or their labels number no classes.
     """
     for place, what in enumerate(("samples", "answers")):
         here, there = sets.train[place], sets.test[place]
@@ -305,6 +307,19 @@ def check_alike(data: str, sets: Sets) -> None:
                 f"{data}: the {what} to test on must be like those to train on, {here.dtype} of shape "
                 f"{here.shape[1:]}; got {there.dtype} of shape {there.shape[1:]}"
             )
+    labels = [y for _, y in sets if y.ndim == 1]
+    for y in labels:
+        if y.dtype.kind not in "iu":
+            raise FileFormatError(
+                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or a row of values for each sample"
+            )
+    highest = max((int(y.max()) for y in labels), default=0)
+    most = max(FEW_CLASSES, sum(map(len, labels)))
+    if highest >= most:
+        raise FileFormatError(
+            f"{data}: labels go up to {highest:,}; classes numbered from 0 are wanted, each of which becomes "
+            f"an output, and here at most {most:,}"
+        )
 
 
 def digests(sets: Sets) -> dict[str, str]:
