@@ -175,6 +175,11 @@ def test_the_command_turns_files(tmp_path):
     found = run(purecnn, ["convert", ours, ours])
     assert found.exit_code == 2
     assert "another file" in found.output
+    for name in ("c.keras", "c.pt", "c"):
+        found = run(purecnn, ["convert", ours, str(tmp_path / name)])
+        assert found.exit_code == 2
+        assert f"{name}: OUT is written as a safetensors file" in found.output
+        assert not (tmp_path / name).exists()
 
 
 def test_a_file_that_holds_integers_is_refused_as_a_file(tmp_path):
