@@ -103,7 +103,7 @@ def messages(ranks: Ranks) -> dict[str, list[float]]:
 
 
 def overlap(ranks: Ranks) -> list[dict[str, float]]:
-    """Return how long a message, products, both in turn, and the message during the products take, by size."""
+    """Return how long a message, products, both in turn, and the message during products take, by size."""
     a = np.ones((256, 256), np.float32)
     out, found = np.empty_like(a), []
     for size in SIZES[2:]:

@@ -293,7 +293,7 @@ def check_alike(data: str, sets: Sets) -> None:
     Raises
     ------
     FileFormatError
-        If one is empty, their samples or answers differ in shape or in kind, or their labels number no classes.
+        If one is empty, samples or answers differ in shape or in kind, or labels number no classes.
     """
     for place, what in enumerate(("samples", "answers")):
         here, there = sets.train[place], sets.test[place]
@@ -311,7 +311,7 @@ def check_alike(data: str, sets: Sets) -> None:
     for y in labels:
         if y.dtype.kind not in "iu":
             raise FileFormatError(
-                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or a row of values for each sample"
+                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or a row of values a sample"
             )
     highest = max((int(y.max()) for y in labels), default=0)
     most = max(FEW_CLASSES, sum(map(len, labels)))
