@@ -5,6 +5,8 @@ import os
 import re
 import sys
 import types
+from importlib import import_module, metadata
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -264,6 +266,30 @@ def test_no_device_at_all_says_what_to_install(monkeypatch):
 )
 def test_what_dpnp_raises_is_explained(error, sentence):
     assert re.match(f"device='sycl': {sentence}", explain_sycl(error))
+
+
+# The real packages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recorded", strict.MODULES, ids=lambda recorded: recorded["module"])
+def test_the_lists_of_the_strict_arrays_are_of_a_version_that_is_asked_for(recorded):
+    name, version = recorded["module"], recorded["version"]
+    asked = [
+        line
+        for line in metadata.distribution("purecnn").metadata.get_all("Requires-Dist")
+        if line.startswith(name)
+    ]
+    least, below = re.search(r">=([\d.]+)", asked[0])[1], re.search(r"<([\d.]+)", asked[0])[1]
+
+    def numbers(text):
+        return [int(part) for part in re.findall(r"\d+", text)]
+
+    assert numbers(least) <= numbers(version) < numbers(below)
+    if find_spec(name) is not None:  # as in `make test-sycl` and `make test-cuda`, also without a GPU
+        module = import_module(name)
+        functions = [part for part in recorded["functions"] if not hasattr(module, part)]
+        methods = [part for part in recorded["array"] if not hasattr(module.ndarray, part)]
+        assert (functions, methods) == ([], [])
 
 
 # A real GPU -----------------------------------------------------------------------------------------------

@@ -281,6 +281,13 @@ def test_every_way_of_training(options, device):
     )
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint64])
+def test_labels_of_every_kind_of_integer(kind, device):
+    x, y = data()
+    wanted = small().fit(x, y, optimizer=SGD(0.1)).loss
+    assert small(device=device).fit(x, y.astype(kind), optimizer=SGD(0.1)).loss == pytest.approx(wanted)
+
+
 def small(dtype=np.float64, device="cpu"):
     """Return a network that learns sample by sample."""
     layers = [Flatten(), Dense(output_size=6), Sigmoid(), Dense(output_size=3), Softmax()]

@@ -68,6 +68,8 @@ class DeviceTrainer:
         l2: float = 0.0,
     ) -> None:
         check_trainable(network)
+        if y.are_labels:  # which are indices there, and not of every kind of integer
+            y = Targets(y.values.astype(np.int64), y.weights)
         self.network, self.optimizer, self.y = network, optimizer, y
         parts = (part for layer in network for part in (layer, *layer.parts()))
         self.barriers = [part for part in parts if is_barrier(part)]
