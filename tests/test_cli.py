@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import Dense, Flatten, Network, Preprocessing, __version__, load, save
+from purecnn import Dense, Flatten, Network, Preprocessing, __version__, device, load, save
 from purecnn.cli import main
 from purecnn.commands import purecnn
 from purecnn.networks import NETWORKS
 from purecnn.progress import ProgressBar
+from strict import STRICT
 
 RANDOM = np.random.default_rng(0)
 
@@ -98,6 +99,37 @@ def test_the_same_options_give_the_same_file(data: str) -> None:
         assert run("train", *arguments, "--threads", threads, "--output", output).exit_code == 0
         files.append(Path(output, "model.safetensors").read_bytes())
     assert files[0] == files[1]
+
+
+def test_train_and_evaluate_on_a_device_and_a_record_that_says_so(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(device._opened, "cuda", STRICT)  # in the place of a GPU
+    losses = []
+    for where in ("cpu", "cuda"):
+        arguments = ("--data", data, "--epochs", 2, "--batch-size", 20, "--device", where, "--output", where)
+        result = run("train", *arguments)
+        assert result.exit_code == 0, result.output
+        record = json.loads(Path(where, "run.json").read_text())
+        assert record["machines"][0].get("device") == {"cpu": None, "cuda": "strict: strict 1"}[where]
+        losses.append(record["result"]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert load("cuda/model.safetensors").device is device.CPU
+    result = run("evaluate", "cuda/model.safetensors", "--data", data, "--device", "cuda")
+    assert result.exit_code == 0, result.output
+    result = run("reproduce", "cuda")
+    assert "device is unknown, was strict: strict 1" in result.output
+    assert "other bits; wanted: accuracy within" in result.output
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purecnn.backends.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    said = refused("train", "--data", data, "--device", "cuda", "--output", "run")
+    assert said.strip() == "Error: device='cuda' needs cupy: pip install 'purecnn[cuda]'"
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize("name", NETWORKS)

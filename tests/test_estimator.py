@@ -52,6 +52,7 @@ from purecnn import (
     networks,
 )
 from purecnn.estimator import own_threads
+from strict import STRICT
 
 pd = pytest.importorskip("pandas")
 
@@ -674,3 +675,15 @@ def test_the_guides_search_runs_on_a_dask_cluster(tmp_path):
     where, best = done.stdout.splitlines()
     assert where.startswith("tcp://127.0.0.1:")
     assert best == "{'learning_rate': 0.01}"
+
+
+def test_an_estimator_trains_and_answers_on_a_device_and_its_copies_lie_on_the_host():
+    x, y = np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 3
+    here, there = (
+        CNNClassifier(epochs=3, random_state=0, device=where).fit(x, y) for where in ("cpu", STRICT)
+    )
+    assert there.network_.device is STRICT
+    np.testing.assert_allclose(there.predict_proba(x), here.predict_proba(x), rtol=1e-6)
+    other = pickle.loads(pickle.dumps(there.network_))
+    assert str(other.device) == "cpu"
+    np.testing.assert_allclose(other.predict(x), there.network_.predict(x), rtol=1e-6)
