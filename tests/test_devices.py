@@ -37,9 +37,14 @@ from purecnn import (
     Softmax,
     SpatialDropout,
     Tanh,
+    check_gradients,
+    export_onnx,
     load,
+    load_state_dict,
     losses,
     save,
+    save_state_dict,
+    trace,
 )
 from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
@@ -491,6 +496,24 @@ def test_parameters_can_be_set_from_here_and_there(device):
     assert to_host(network.parameters)[7] == 7
     network.parameters = network.parameters * 2
     assert to_host(network[0].parameters["kernels"]).ravel()[7] == 14
+
+
+def test_what_reads_and_writes_numbers_finds_them_on_the_host(device, tmp_path):
+    def layers():
+        return [Convolutional((1, 6, 6), 3, 2), BatchNormalization(), Flatten(), Dense(output_size=3)]
+
+    x = np.random.default_rng(0).standard_normal((4, 1, 6, 6))
+    network = Network(layers(), dtype=np.float64, device=device)
+    network.fit(x, np.arange(4) % 3)
+    seen = trace(network, x)
+    close(seen.layers[-1].output, network.predict(x))
+    check_gradients(network).raise_if_wrong()
+    export_onnx(network, tmp_path / "model.onnx")
+    save_state_dict(network, tmp_path / "model.safetensors")
+    other = Network(layers(), dtype=np.float64, seed=1, device=device)
+    load_state_dict(other, tmp_path / "model.safetensors")
+    assert other.device is network.device is device
+    np.testing.assert_allclose(other.predict(x), network.predict(x), rtol=1e-5, atol=1e-5)
 
 
 def test_a_summary_needs_no_numbers(device):

@@ -12,8 +12,10 @@ import numpy as np
 from purecnn.arguments import positive, within
 from purecnn.errors import GradientError, ShapeError
 from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.lists import at_home
 from purecnn.loss import Loss, LossFunction, LossPrime
 from purecnn.losses import LOSSES, as_loss
+from purecnn.network import Network
 from purecnn.scratch import Array
 from purecnn.streams import DROPOUT, PARAMETERS, as_seed, stream
 
@@ -339,6 +341,7 @@ def check_gradients(
     >>> [row.name for row in report.rows]
     ['input', '0 Dense weights', '0 Dense biases']
     """
+    target = at_home(target) if isinstance(target, Network) else target
     batch, projections = positive("batch", batch), positive("projections", projections)
     epsilon = within("epsilon", epsilon, 0, open_low=True)
     tolerance = within("tolerance", tolerance, 0, open_low=True)

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from purecnn.damage import check_packing, refused
+from purecnn.device import module_of, to_device
 from purecnn.errors import FileFormatError
 from purecnn.hdf5 import Group, Variable, opened
 from purecnn.hdf5_bounds import MAGIC
@@ -116,7 +117,7 @@ def load_keras_weights(
     for part, arrays in zip(places, taken, strict=True):
         for name, array in arrays.items():
             held = part.layer.parameters if name in part.layer.parameters else part.layer.buffers
-            held[name][...] = array
+            held[name][...] = to_device(array, module_of(held[name]))
 
 
 @contextmanager

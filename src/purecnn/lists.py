@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy.typing as npt
@@ -36,6 +38,23 @@ def as_network(network: Network | Sequence[Layer], dtype: npt.DTypeLike | None =
     made = Network(layers, dtype=dtype)
     layers[0].__dict__["network"] = made
     return made
+
+
+def at_home(network: Network | Sequence[Layer]) -> Network:
+    """Return the network of a list of layers, of one on a device a copy on the host: to read its numbers."""
+    found = as_network(network)
+    return found if found.device.is_host else copy.deepcopy(found)
+
+
+@contextmanager
+def on_host(network: Network) -> Iterator[None]:
+    """Have a network lie on the host for a while: to write its numbers."""
+    device = network.device
+    network.to("cpu")
+    try:
+        yield
+    finally:
+        network.to(device)
 
 
 def train(

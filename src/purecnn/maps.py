@@ -13,7 +13,7 @@ from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
 from purecnn.errors import require_extra
 from purecnn.layer import Layer
-from purecnn.lists import as_network
+from purecnn.lists import at_home
 from purecnn.network import Network
 from purecnn.reshape import Flatten, Reshape
 from purecnn.scratch import Array
@@ -91,7 +91,7 @@ def kernels(network: Network | Sequence[Layer], layer: str | int | None = None, 
     (11, 23)
     """
     graph_objects("drawing kernels")
-    found = with_weights(as_network(network))
+    found = with_weights(at_home(network))
     name = next(iter(found), "") if layer is None else str(layer)
     if name not in found:
         raise ValueError(f"the layers with kernels are {', '.join(found) or 'none'}; got {layer!r}")

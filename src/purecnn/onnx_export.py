@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from purecnn import onnx_activations  # noqa: F401 - which adds the rules of the activations
 from purecnn.layer import Layer, as_dtype
-from purecnn.lists import as_network
+from purecnn.lists import at_home
 from purecnn.model_file import check_classes, check_finite, written
 from purecnn.network import Network
 from purecnn.onnx_nodes import ELEMENT_TYPES, Nodes, described
@@ -81,7 +81,7 @@ def export_onnx(
     ...     len(pathlib.Path(folder, "model.onnx").read_bytes()) > 100
     True
     """
-    network = as_network(network)
+    network = at_home(network)
     kind = network.dtype if dtype is None else as_dtype(dtype)
     data = encode(describe(network, input, kind), SCHEMA, "ModelProto")
     if len(data) >= MAX_BYTES:

@@ -11,7 +11,7 @@ import numpy as np
 
 from purecnn.errors import FileFormatError
 from purecnn.layer import Layer
-from purecnn.lists import as_network
+from purecnn.lists import as_network, at_home, on_host
 from purecnn.matching import Place, match
 from purecnn.model_file import check_finite
 from purecnn.network import Network
@@ -52,7 +52,7 @@ def state_dict(network: Network | Sequence[Layer]) -> dict[str, Array]:
     >>> {name: array.shape for name, array in state_dict([Dense(2, 3), Tanh()]).items()}
     {'0.weight': (3, 2), '0.bias': (3,)}
     """
-    network = as_network(network)
+    network = at_home(network)
     found: dict[str, Array] = {}
     for name, module in named(modules(network)):
         for end in module.tensors:
@@ -158,14 +158,16 @@ def load_state_dict(
     """
     network = as_network(network)
     if isinstance(source, Mapping):
-        put(network, source, modules)
+        with on_host(network):
+            put(network, source, modules)
         return
     try:
         tensors = read_safetensors(source)[0]
         for name, array in tensors.items():
             if array.dtype.kind != "f" and not name.endswith(f".{COUNT}"):
                 raise FileFormatError(f"{name!r:.100} holds {array.dtype}, wanted floats")
-        put(network, tensors, modules)
+        with on_host(network):
+            put(network, tensors, modules)
     except (FileFormatError, TypeError, ValueError) as error:
         where = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
         told = str(error)
