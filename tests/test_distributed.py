@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from purecnn.distributed import Ranks, spoken
+from purecnn.distributed import Ranks
+from purecnn.fingerprints import spoken
 from purecnn.parallel import cores
 from purecnn.rank_training import share_out
 from tests import ranks_program
@@ -57,9 +58,9 @@ def test_ranks_end_in_the_bits_of_one_process(size, threads):
     assert len(everywhere) == size
     for found in everywhere:  # all ranks have the network and the history
         assert found == alone()
-    # two epochs of 450 samples, and each rank looks at one first; of a data set it reads its own alone
-    assert sum(asked) == 2 * 450 + size
-    assert max(asked) <= 900 / min(size, 4) + 230 * (size == 3) + 10
+    # two epochs of all samples, and each rank looks at one first; of a data set it reads its own alone
+    assert sum(asked) == 2 * ranks_program.SAMPLES + size
+    assert max(asked) <= 2 * ranks_program.SAMPLES / min(size, 2) + 10
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 64])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.ranks import MPIEXEC
+from tests.test_distributed import MPIEXEC
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")

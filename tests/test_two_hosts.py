@@ -14,9 +14,10 @@ import time
 
 import pytest
 
-from campaigns.resume import finish, start
-from campaigns.work import CHECKPOINT
 from tests.test_distributed import MPIEXEC
+
+resume = pytest.importorskip("campaigns.resume", reason="the campaigns want Linux or macOS")
+finish, start, CHECKPOINT = resume.finish, resume.start, resume.CHECKPOINT
 
 #: Seconds without an answer after which a rank is given up; 12 by default.
 SILENCE = 4

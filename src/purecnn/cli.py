@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         purecnn(arguments, prog_name="purecnn")
     except SystemExit as end:
         if end.code and "mpi4py.MPI" in sys.modules:
-            from purecnn.distributed import end_job
+            from purecnn.jobs import end_job
 
             end_job(end.code)
         raise

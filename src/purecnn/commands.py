@@ -21,8 +21,9 @@ from purecnn.arguments import positive, within
 from purecnn.conversion import convert
 from purecnn.data_path import read_data
 from purecnn.datasets import Sets
-from purecnn.distributed import Ranks, assisting
+from purecnn.distributed import Ranks
 from purecnn.errors import CheckpointWarning, PureCNNError
+from purecnn.jobs import assisting
 from purecnn.model_commands import DEFAULT_MODEL, export, not_empty, playground, show, trained
 from purecnn.network import Network
 from purecnn.networks import NETWORKS

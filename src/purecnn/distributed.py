@@ -6,7 +6,6 @@ they compare their processors, NumPy, BLAS and data, since what differs there wo
 
 from __future__ import annotations
 
-import builtins
 import json
 import math
 import os
@@ -18,18 +17,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
-from purecnn import errors, provenance
+from purecnn import provenance
 from purecnn.arguments import flag
-from purecnn.dataset import Rows
 from purecnn.errors import RankError, require_extra
+from purecnn.fingerprints import difference, facts
+from purecnn.jobs import GRACE, end_job, retold, told
 from purecnn.parallel import cores
 from purecnn.scratch import Array
-from purecnn.watch import end_all, watch
+from purecnn.watch import watch
 
 if TYPE_CHECKING:
     from purecnn.fitting import Fit
@@ -43,13 +43,6 @@ SPIN, PAUSE = 1e-3, 1e-4
 STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")
 #: Kinds of messages of rank 0: a step to take, or the end.
 END, STEP = range(2)
-#: Seconds that rank 0 has to tell what ended the training, before the others do.
-GRACE = 0.5
-#: How to go on in spite of differences that change bits alone.
-HINT = (
-    "Ranks(allow_differences=True), at the command line --allow-differences, trains all the same, to other "
-    "bits than those of one machine"
-)
 
 
 class Ranks:
@@ -250,17 +243,9 @@ class Ranks:
 
     def compare(self, own: dict[str, Any]) -> None:
         """Refuse ranks whose facts are not those of rank 0."""
-        found = self.gather([self.host, own])
         accepted = provenance.DECIDES_BITS if self.allow_differences else ()
-        (host, wanted), *others = found
-        for rank, (where, there) in enumerate(others, 1):
-            differs = [name for name in wanted if name not in accepted and there[name] != wanted[name]]
-            if differs:
-                raise RankError(
-                    f"rank {rank} on {where} differs from rank 0 on {host}: "
-                    + "; ".join(f"{name} is {spoken(there[name], wanted[name])}" for name in differs)
-                    + ("" if set(differs) - set(provenance.DECIDES_BITS) else f" ({HINT})")
-                )
+        if sentence := difference(self.gather([self.host, own]), accepted):
+            raise RankError(sentence)
 
     def tell(self, kind: int) -> None:
         """Send the header to all other ranks, which says what follows."""
@@ -320,109 +305,11 @@ class Ranks:
                 time.sleep(PAUSE)
 
 
-@contextmanager
-def assisting(ranks: Ranks | None) -> Iterator[None]:
-    """Let all ranks but 0 be silent in a block, in which rank 0 speaks, and end quietly where it says why.
-
-    What fails on another rank alone ends the job, named by it.
-    """
-    if ranks is None or ranks.is_first:
-        yield
-        return
-    speak = sys.stderr
-    with (
-        open(os.devnull, "w", encoding="utf-8") as nowhere,
-        redirect_stdout(nowhere),
-        redirect_stderr(nowhere),
-    ):
-        try:
-            yield
-        except BaseException as error:
-            if not hasattr(error, "is_retold"):
-                time.sleep(GRACE)  # rank 0 may have met the same, say so and end the job
-                words = f"Error: rank {ranks.rank} on {ranks.host}: {type(error).__name__}: {error}"
-                print(words, file=speak, flush=True)
-                end_job(1)
-
-
-def end_job(status: Any) -> None:
-    """End all processes of the job, if MPI runs."""
-    mpi: Any = sys.modules["mpi4py.MPI"]
-    if mpi.Is_initialized() and not mpi.Is_finalized() and mpi.COMM_WORLD.size > 1:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        end_all()
-        mpi.COMM_WORLD.Abort(status if isinstance(status, int) else 1)
-
-
 def mapped(path: str, kind: str, shape: tuple[int, ...]) -> Array:
     """Return an array that lies in a file of its own, mapped into memory unless it is empty."""
     return np.memmap(path, kind, "r", 0, shape) if math.prod(shape) else np.zeros(shape, kind)
 
 
-def told(error: BaseException) -> list[str]:
-    """Return an exception as JSON values."""
-    return [type(error).__name__, str(error)]
-
-
-def retold(words: Sequence[str], where: str = "rank 0") -> BaseException:
-    """Return an exception that another rank told of: this package's own, or Python's, with the same words.
-
-    Examples
-    --------
-    >>> retold(["ShapeError", "too flat"]), retold(["MyError", "too flat"])
-    (ShapeError('too flat'), RankError('rank 0 ended with MyError: too flat'))
-    """
-    name, text = words
-    kind = getattr(errors if name in errors.__all__ else builtins, name, None)
-    if not isinstance(kind, type) or not issubclass(kind, Exception | KeyboardInterrupt):
-        kind, text = RankError, f"{where} ended with {name}: {text}"
-    try:
-        found: BaseException = kind(text)
-    except TypeError:  # some of Python's want more than words
-        found = RankError(f"{where} ended with {name}: {text}")
-    found.is_retold = True  # type: ignore[attr-defined]
-    return found
-
-
 def buffers(network: Any) -> list[Array]:
     """Return what layers keep beside their parameters."""
     return [buffer for layer in network for buffer in layer.buffers.values()]
-
-
-def facts(fit: Fit) -> dict[str, Any]:
-    """Return what must be alike on all ranks, as JSON values.
-
-    Of a data set outside of memory that is its shape, its labels and its first sample: no rank reads it all.
-    """
-    machine, network, rows = provenance.machine(), fit.network, fit.rows
-    seen = [rows.first, np.array(rows.shape)] if isinstance(rows, Rows) else [rows]
-    weights = [] if fit.targets.weights is None else [fit.targets.weights]
-    return {
-        **{name: machine[name] for name in ("purecnn", *provenance.DECIDES_BITS)},
-        "data": provenance.digest(*seen, fit.targets.values, *weights),
-        "network": [str(network.dtype), *(f"{type(layer).__name__} {size(layer)}" for layer in network)],
-        "batch_size": fit.largest_batch,
-        "loss": fit.loss.function.__qualname__,
-        "optimizer": type(fit.optimizer).__name__,
-    }
-
-
-def size(layer: Any) -> int:
-    """Return how many parameters a layer has."""
-    return sum(array.size for array in layer.parameters.values())
-
-
-def spoken(there: Any, wanted: Any) -> str:
-    """Return two values that differ, of lists only what one has and the other has not.
-
-    Examples
-    --------
-    >>> spoken("2.4.0", "2.3.0"), spoken(["SSE", "AVX2"], ["SSE"])
-    ('2.4.0, not 2.3.0', 'with AVX2')
-    """
-    if not isinstance(there, list):
-        return f"{there}, not {wanted}"
-    more, less = ([str(v) for v in a if v not in b] for a, b in ((there, wanted), (wanted, there)))
-    parts = [f"{word} {' '.join(values)}" for word, values in (("with", more), ("without", less)) if values]
-    return " and ".join(parts) or "in another order"

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from purecnn.distributed import STEP, Ranks, retold, told
+from purecnn.distributed import STEP, Ranks
+from purecnn.jobs import retold, told
 from purecnn.parallel import shard_bounds, tree
 from purecnn.scratch import Array
 from purecnn.training import LONG, SHARDS, Trainer

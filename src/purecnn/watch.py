@@ -50,7 +50,8 @@ class Watch:
             greeting = json.dumps([token, ranks.rank, os.getpid(), ranks.host[:100]]).encode()
             self.connection.sendall(greeting.ljust(sentinel.GREETING))
             sentinel.notice_silence(self.connection, sentinel.SILENCE)
-            os.register_at_fork(after_in_child=self.connection.close)  # else a worker would hold it
+            if hasattr(os, "register_at_fork"):  # else a worker would hold it
+                os.register_at_fork(after_in_child=self.connection.close)
             atexit.register(self.leave)
             threading.Thread(target=self.wait, name="purecnn-watch", daemon=True).start()
         out_of_reach = [
