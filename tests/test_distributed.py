@@ -144,6 +144,32 @@ def test_what_one_rank_meets_is_raised_on_all():
     assert all(first == second == third for first, second, third in lines)
 
 
+def test_a_job_whose_rank_0_leaves_a_step_ends():
+    done = job(
+        2,
+        """
+        from purecnn import Ranks
+        ranks, (x, y) = Ranks(), data()
+        plain, calls = Ranks.exchange, []
+
+        def exchange(self, name, *given):
+            calls.append(name)
+            if len(calls) == 12:  # in the middle of the third step, where Ctrl-C may come
+                raise KeyboardInterrupt
+            plain(self, name, *given)
+
+        if ranks.is_first:
+            Ranks.exchange = exchange
+        convolutional().fit(x, y, batch_size=128, threads=1, ranks=ranks)
+        """,
+    )
+    assert done.returncode
+    assert [line.partition(" on ")[0] for line in done.stderr.splitlines() if "Error" in line] == [
+        "Error: rank 0"
+    ]
+    assert "left a step: KeyboardInterrupt()" in done.stderr
+
+
 def test_what_rank_0_alone_meets_is_raised_on_all_and_they_go_on(tmp_path):
     done = job(
         2,

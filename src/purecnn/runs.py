@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from purecnn.recipes import Recipe
 from purecnn.schedules import LearningRate, OneCycle
 from purecnn.streams import as_seed
 from purecnn.whole_files import remove_leftovers, write_whole
+
+if TYPE_CHECKING:
+    from purecnn.distributed import Ranks
 
 MODEL, CHECKPOINT, RECORD = "model.safetensors", "checkpoint.safetensors", "run.json"
 VERSION = 1
