@@ -82,7 +82,8 @@ def test_a_rank_that_falls_silent_is_named():
 
 
 @pytest.mark.parametrize("word", [LEAVES, ENDS_ALL])
-def test_who_is_ended_by_another_that_left_is_not_spoken_of(word):
+def test_who_is_ended_by_another_that_left_is_not_spoken_of(monkeypatch, word):
+    monkeypatch.setattr(sentinel, "AFTER", 1000.0)
     job = Job(3)
     ranks = [job.rank(number) for number in range(3)]
     ranks[0].send(word)

@@ -23,7 +23,9 @@ SILENCE = 12
 #: Seconds to wait for the first rank.
 PATIENCE = 60.0
 #: Seconds after a rank left, said so, in which others may be ended by its doing.
-AFTER = 1.0
+AFTER = 5.0
+#: Seconds that who comes has for a greeting.
+GREET = 1.0
 #: What ranks say: that they leave, and that they end all the others.
 LEAVES, ENDS_ALL = b"l", b"e"
 #: Bytes of a greeting, which is a token, a rank, a process and a machine, as JSON with blanks behind it.
@@ -113,7 +115,7 @@ class Sentinel:
         """Take a connection's greeting: a rank, or nobody of this job."""
         self.strangers.remove(stranger)
         try:
-            stranger.settimeout(AFTER)
+            stranger.settimeout(GREET)
             token, rank, process, host = json.loads(stranger.recv(GREETING, socket.MSG_WAITALL))
             stranger.settimeout(None)
             known = hmac.compare_digest(str(token).encode(), self.token.encode())
