@@ -10,7 +10,7 @@ import pytest
 
 from purecnn.errors import FileFormatError
 from purecnn.picture import read_picture
-from purecnn.picture_parts import parts_of
+from purecnn.picture_parts import Metered, parts_of
 
 pillow = pytest.importorskip("PIL.Image")
 operations = pytest.importorskip("PIL.ImageOps")
@@ -156,6 +156,15 @@ def test_a_thousand_scans_are_refused(tmp_path):
     many = bytes(data[:first] + data[first:second] * 1000 + data[second:])
     with pytest.raises(FileFormatError, match=r"10\d\d scans over its pixels, at most 30"):
         read(many, tmp_path)
+
+
+def test_a_file_is_not_read_again_and_again():
+    file = Metered(io.BytesIO(b"abc"), 7)  # as Pillow's newer versions see to by themselves
+    for _ in range(2):
+        assert (file.seek(0), file.read(), file.tell()) == (0, b"abc", 3)
+    file.seek(0)
+    with pytest.raises(ValueError, match="again and again"):
+        file.read(2)
 
 
 def test_many_strips_are_refused(tmp_path):

@@ -1,8 +1,8 @@
 """A network knows digits as MNIST prepared them, so a picture from anywhere is prepared the same way.
 
 MNIST's makers fitted each digit into 20x20 pixels, its aspect ratio kept and its edges smoothed, and put its
-centre of mass into the centre of 28x28: http://yann.lecun.com/exdb/mnist/. Pillow decodes the file; the rest
-is NumPy.
+centre of mass into the centre of 28x28: http://yann.lecun.com/exdb/mnist/. Pillow decodes the file, but
+for portable pixmaps; the rest is NumPy.
 """
 
 import os
