@@ -17,8 +17,6 @@ from purecnn.errors import FileFormatError
 MAGIC = b"\x89HDF\r\n\x1a\n"
 #: Levels, branches of a node and names of a leaf, as the library itself makes trees of names.
 MAX_LEVEL, MAX_BRANCHES, MAX_LEAF = 2, 32, 8
-#: Bytes of such a node that say so.
-NODE = 32 + 16 * MAX_BRANCHES
 #: The same of the newer trees: levels, and bytes of a node.
 MAX_DEPTH, MAX_NODE = 3, 512
 #: Bytes of a heap's header, and of the header of each object in it.
@@ -49,34 +47,32 @@ class Bounds:
         self.file, self.size = file, file.seek(0, 2)
         self.texts: list[tuple[int, bytes]] = []  # the long ones: how long, and what refers to it
         self.check_start()
-        walked = 0
-        for place in self.places(b"GCOL\x01"):
-            walked += self.walk(place)
-            if walked > self.size:
-                raise FileFormatError("its heaps lie in each other, wanted each by itself")
+        self.walked = 0
+        checks = {
+            b"GCOL\x01": self.walk,
+            b"TREE\x00": self.check_node,
+            b"SNOD\x01": self.check_leaf,
+            b"BTHD\x00": self.check_tree,
+            b"FRHP\x00": self.check_heap,
+        }
+        for place, signature in self.places(*checks):
+            checks[signature](place)
         self.texts.sort(reverse=True)
-        for signature, check in (
-            (b"TREE\x00", self.check_node),
-            (b"SNOD\x01", self.check_leaf),
-            (b"BTHD\x00", self.check_tree),
-            (b"FRHP\x00", self.check_heap),
-        ):
-            for place in self.places(signature):
-                check(self.part(place, NODE))
 
     def part(self, place: int, length: int) -> bytes:
         """Return some bytes of the file; zeros behind its end."""
         self.file.seek(place)
         return self.file.read(length).ljust(length, b"\0")
 
-    def places(self, wanted: bytes) -> Iterator[int]:
-        """Yield where some bytes stand in the file."""
+    def places(self, *wanted: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield where some bytes, all of one length, stand in the file, and which."""
         for start in range(0, self.size, BLOCK):
-            data = self.part(start, BLOCK + len(wanted) - 1)
-            at = data.find(wanted)
-            while at >= 0:
-                yield start + at
-                at = data.find(wanted, at + 1)
+            data = self.part(start, BLOCK + len(wanted[0]) - 1)
+            for one in wanted:
+                at = data.find(one)
+                while at >= 0:
+                    yield start + at, one
+                    at = data.find(one, at + 1)
 
     def check_start(self) -> None:
         """Check that addresses count from the file's beginning, and that they and sizes take eight bytes."""
@@ -86,11 +82,14 @@ class Bounds:
         if not start.startswith(MAGIC) or widths != b"\x08\x08" or any(start[base : base + 8]):
             raise FileFormatError(f"begins with {start[:24].hex()}, wanted an HDF5 file as h5py writes it")
 
-    def walk(self, place: int) -> int:
-        """Go over the heap at a place, as the library does; return its size."""
+    def walk(self, place: int) -> None:
+        """Go over the heap at a place, as the library does."""
         (size,) = struct.unpack("<8xQ", self.part(place, HEADER))
         if not HEADER <= size <= self.size - place:
-            return 0  # the library itself refuses that
+            return  # the library itself refuses that
+        self.walked += size
+        if self.walked > self.size:
+            raise FileFormatError("its heaps lie in each other, wanted each by itself")
         heap, at = self.part(place, size), HEADER
         while at + HEADER <= size:
             number, length = struct.unpack_from("<H6xQ", heap, at)
@@ -101,10 +100,10 @@ class Bounds:
             if number and length >= LONG:
                 self.texts.append((length, struct.pack("<QI", place, number)))
             at += step
-        return int(size)
 
-    def check_node(self, node: bytes) -> None:
+    def check_node(self, place: int) -> None:
         """Check a node of a tree of names, as files have it that any version of the library reads."""
+        node = self.part(place, 32 + 16 * MAX_BRANCHES)
         level, branches = struct.unpack_from("<BH", node, 5)
         if level > MAX_LEVEL or branches > MAX_BRANCHES:
             raise FileFormatError(
@@ -112,32 +111,32 @@ class Bounds:
                 f"levels up to {MAX_LEVEL}"
             )
         for branch in range(branches if level else 0):
-            (place,) = struct.unpack_from("<Q", node, 32 + 16 * branch)
+            (child,) = struct.unpack_from("<Q", node, 32 + 16 * branch)
             # a node that leads to itself, or up again, would be walked over until the stack is full
-            below = self.part(place, 6) if place < self.size else b""
+            below = self.part(child, 6) if child < self.size else b""
             if below != b"TREE\0" + bytes([level - 1]):
                 raise FileFormatError(
                     f"a tree of names leads from level {level} to none of level {level - 1}"
                 )
 
-    def check_leaf(self, leaf: bytes) -> None:
+    def check_leaf(self, place: int) -> None:
         """Check a leaf of such a tree."""
-        (names,) = struct.unpack_from("<H", leaf, 6)
+        (names,) = struct.unpack_from("<H", self.part(place, 8), 6)
         if names > MAX_LEAF:
             raise FileFormatError(f"a leaf of a tree has {names} names, wanted at most {MAX_LEAF}")
 
-    def check_tree(self, head: bytes) -> None:
+    def check_tree(self, place: int) -> None:
         """Check the head of a newer tree."""
-        size, depth = struct.unpack_from("<I2xH", head, 6)
+        size, depth = struct.unpack_from("<I2xH", self.part(place, 14), 6)
         if size > MAX_NODE or depth > MAX_DEPTH:
             raise FileFormatError(
                 f"a tree has {depth} levels of nodes of {size} bytes, wanted at most {MAX_DEPTH} levels of "
                 f"{MAX_NODE} bytes"
             )
 
-    def check_heap(self, head: bytes) -> None:
+    def check_heap(self, place: int) -> None:
         """Check the head of a newer heap: attributes in a packed one hide what they refer to."""
-        if any(head[7:9]):
+        if any(self.part(place, 9)[7:]):
             raise FileFormatError("a heap is compressed, wanted plain bytes")
 
     def check_copies(self, count: int) -> None:
