@@ -136,6 +136,7 @@ class Saved:
         if version != VERSION:
             raise ValueError(f"version {version!r}, wanted {VERSION}")
         self.arguments, self.machine, self.callbacks = dict(arguments), dict(machine), dict(callbacks)
+        check_plain({**self.arguments, **self.machine})
         for count in (epochs, epoch, step, optimizer["steps"]):
             if not is_integer(count):
                 raise TypeError(f"a count is {count!r:.100}, wanted an integer")
@@ -229,3 +230,18 @@ class Saved:
                 raise CheckpointError(
                     f"{self.path}: {name} can't take its state back: {error!r:.500}"
                 ) from error
+
+
+def check_plain(value: Any) -> None:
+    """Check that a value, which is compared with another, is made of JSON's kinds alone.
+
+    Raises
+    ------
+    TypeError
+        If an array lies in it.
+    """
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"an array of shape {value.shape} stands where a number or a text is wanted")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            check_plain(item)
