@@ -142,7 +142,7 @@ def test_what_never_ends_takes_no_seconds(name, tmp_path):
         assert read(data, tmp_path).shape[:2] in {(24, 36), (6, 6)}
     except FileFormatError as error:
         assert name.startswith("tiff"), error  # noqa: PT017 - the pixels of the others are whole
-    assert time.process_time() - begin < 2
+    assert time.process_time() - begin < 3
 
 
 def test_a_thousand_scans_are_refused(tmp_path):
