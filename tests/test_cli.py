@@ -231,6 +231,13 @@ def test_train_refuses_labels_that_number_no_classes(tmp_path: Path, labels: Any
     assert words in refused("train", "--data", path, "--output", tmp_path / "out")
 
 
+def test_train_refuses_channels_last(tmp_path: Path) -> None:
+    x, y, path = np.zeros((6, 32, 32, 3), np.uint8), np.arange(6), tmp_path / "last.npz"
+    np.savez(path, x=x, y=y, x_test=x, y_test=y)
+    words = refused("train", "--data", path, "--network", "dense", "--output", tmp_path / "out")
+    assert "x must have its channels first, (n, channels, height, width), got (6, 32, 32, 3)" in words
+
+
 def test_few_samples_of_many_classes_are_no_mistake(tmp_path: Path) -> None:
     x, y, path = np.zeros((2, 28, 28), np.uint8), np.array([0, 9]), tmp_path / "few.npz"
     np.savez(path, x=x, y=y, x_test=x, y_test=y)

@@ -141,6 +141,12 @@ def test_images_without_a_channel_axis_get_one_and_flat_rows_are_refused():
     assert net.input_shape == (1, 8, 8)
     with pytest.raises(ShapeError, match="give the network its input_shape"):
         Network([Convolutional(kernel_size=3, depth=2)]).predict(np.zeros((5, 64)))
+    with pytest.raises(
+        ShapeError, match=r"channels first.*got \(5, 8, 8, 3\): x.transpose\(0, 3, 1, 2\) moves"
+    ):
+        Network([Convolutional(kernel_size=3, depth=2)]).predict(np.zeros((5, 8, 8, 3)))
+    said = Network([Convolutional(kernel_size=3, depth=2)], input_shape=(8, 8, 3))
+    assert said.predict(np.zeros((5, 8, 8, 3))).shape == (5, 2, 6, 1)
     with pytest.raises(ShapeError, match="samples on the first axis"):
         Network([ReLU()]).predict(np.zeros(5))
 

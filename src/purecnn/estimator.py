@@ -25,6 +25,7 @@ from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.parallel import cores
 from purecnn.plans import Plan, planned
+from purecnn.samples import refuse_channels_last
 from purecnn.schedules import LearningRate, Schedule
 from purecnn.scratch import Array
 from purecnn.splits import check_fraction
@@ -132,11 +133,7 @@ class Estimator(Joining):
                 f"X must have shape (n, values), (n, height, width) or (n, channels, height, width), "
                 f"got {given}"
             )
-        if len(given) == 4 and given[3] in (1, 3, 4) and given[1] not in (1, 3, 4):
-            raise ShapeError(
-                f"X must have its channels first, (n, channels, height, width), got {given}: "
-                f"X.transpose(0, 3, 1, 2) moves them, input_shape={given[1:]} says that they are"
-            )
+        refuse_channels_last("X", given)
         return (1, *given[1:]) if len(given) == 3 else given[1:]
 
     # Training ---------------------------------------------------------------------------------------------

@@ -18,13 +18,13 @@ from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import read_data
 from purecnn.datasets import NAMES, Sets
 from purecnn.device import Device
-from purecnn.distributed import Ranks
 from purecnn.errors import CheckpointError, DivergedError, FileFormatError
 from purecnn.evaluations import Evaluations
 from purecnn.model_file import load, save
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.recipes import Recipe
+from purecnn.samples import refuse_channels_last
 from purecnn.schedules import LearningRate, OneCycle
 from purecnn.streams import as_seed
 from purecnn.whole_files import remove_leftovers, write_whole
@@ -105,6 +105,7 @@ class Run:
         """Return the network, its first parameters drawn."""
         (x, y), (_, y_test) = sets
         classes = len(sets.classes) or (y.shape[1] if y.ndim == 2 else int(max(y.max(), y_test.max())) + 1)
+        refuse_channels_last("x", x.shape)
         shape = x.shape[1:] if x.ndim == 4 else (1, *x.shape[1:])
         network = NETWORKS[self.recipe.network](shape, classes, as_seed(self.seed))
         network.preprocessing.classes = sets.classes
@@ -296,7 +297,8 @@ def check_alike(data: str, sets: Sets) -> None:
     Raises
     ------
     FileFormatError
-        If one is empty, samples or answers differ in shape or in kind, or labels number no classes.
+        If one is empty, their samples or answers differ in shape or in kind, or their labels number no
+        classes.
     """
     for place, what in enumerate(("samples", "answers")):
         here, there = sets.train[place], sets.test[place]
@@ -314,7 +316,7 @@ def check_alike(data: str, sets: Sets) -> None:
     for y in labels:
         if y.dtype.kind not in "iu":
             raise FileFormatError(
-                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or a row of values a sample"
+                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or rows of values"
             )
     highest = max((int(y.max()) for y in labels), default=0)
     most = max(FEW_CLASSES, sum(map(len, labels)))

@@ -176,15 +176,33 @@ def as_batch(x: Array, shape: Shape) -> tuple[Array, bool]:
     raise ShapeError(f"x must have shape {', '.join(forms[:-1])} or {forms[-1]}, got {x.shape}")
 
 
+def refuse_channels_last(name: str, shape: Shape) -> None:
+    """Refuse images whose channels seem to be last, as Keras has them: much fits, and nothing is learnt.
+
+    Raises
+    ------
+    ShapeError
+        If a batch of this shape has 1, 3 or 4 for its last axis, and not for its second.
+    """
+    if len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4):
+        raise ShapeError(
+            f"{name} must have its channels first, (n, channels, height, width), got {shape}: "
+            f"{name}.transpose(0, 3, 1, 2) moves them, input_shape={shape[1:]} says that they are"
+        )
+
+
 def infer_shape(x: Array, wants_images: bool) -> Shape:
     """Return the shape of one sample of a sample-first batch, for a network that was given none.
 
     Raises
     ------
     ShapeError
-        If images are wanted and `x` has flat rows: their height and width can't be known.
+        If images are wanted and `x` has flat rows: their height and width can't be known; or if it seems to
+        have its channels last.
     """
     shape = x.shape[1:]
+    if wants_images:
+        refuse_channels_last("x", x.shape)
     if wants_images and len(shape) == 2:
         return (1, *shape)
     if wants_images and len(shape) != 3:
