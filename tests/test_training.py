@@ -1,6 +1,7 @@
 """Training: the same bits at any number of threads, the original's numbers, nothing lost on failure."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -216,12 +217,27 @@ def test_train_prints_as_the_original_does(capsys):
 def test_a_loss_that_turns_nan_stops_and_keeps_the_parameters_before_that_step():
     x, y = np.array([[1e3]]), np.array([[1.0]])
     network = Network([Dense(1, 1, rng=0), Dense(1, 1, rng=1)])
-    with (
-        np.errstate(all="ignore"),
-        pytest.raises(DivergedError, match=r"became (inf|nan) at step \d+.*smaller .*1e\+08"),
-    ):
+    # warnings are errors in the tests: NumPy says nothing beside it
+    with pytest.raises(DivergedError, match=r"became (inf|nan) at step \d+.*smaller .*1e\+08"):
         network.fit(x, y, epochs=50, loss="mse", optimizer=SGD(1e8))
     assert np.isfinite(network.parameters).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fit_that_diverges_raises_and_warns_of_nothing_else_at_any_number_of_threads(threads):
+    x = np.full((256, 4), 100.0)
+    network = Network([Dense(4, 8), Dense(8, 1)])
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        with pytest.raises(DivergedError):
+            network.fit(x, x[:, :1], epochs=50, loss="mse", optimizer=SGD(10.0), threads=threads)
+    assert [str(warning.message) for warning in found] == []
+
+
+def test_a_fit_that_overflows_heeds_who_asked_numpy_to_raise():
+    network = Network([Dense(1, 1, rng=0), Dense(1, 1, rng=1)])
+    with np.errstate(over="raise", invalid="raise"), pytest.raises(FloatingPointError):
+        network.fit([[1e3]], [[1.0]], epochs=50, loss="mse", optimizer=SGD(1e8))
 
 
 def test_an_interrupted_fit_keeps_what_was_trained():

@@ -267,7 +267,6 @@ def noted(sets: Sets) -> Sets:
 def progress(run: Run, sets: Sets) -> Iterator[ProgressBar]:
     """Show how far a run is, and its warnings as sentences."""
     with ProgressBar(len(sets.train[0]), run.recipe.batch_size) as bar, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a loss that overflows gets its own sentence
         warnings.simplefilter("always", CheckpointWarning)
         warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
         yield bar

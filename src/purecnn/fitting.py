@@ -187,7 +187,7 @@ class Fit:
             if not self.ranks.is_first:
                 return self.assist(self.ranks)
         try:
-            with self.trainer() as trainer:
+            with overflow_told_once(), self.trainer() as trainer:
                 trainer.check_batch(len(self.kept) % self.batch_size or self.batch_size)
                 self.begin()
                 while self.epoch < self.epochs and not self.stopped:
@@ -227,7 +227,7 @@ class Fit:
     def assist(self, ranks: Ranks) -> History:
         """Train as rank 0 says, and end in what it ends in."""
         with ranks.obedience():
-            with self.rank_trainer(ranks) as trainer:
+            with overflow_told_once(), self.rank_trainer(ranks) as trainer:
                 while ranks.hear():
                     trainer.assist()
             ranks.conclude(self)
@@ -315,3 +315,15 @@ class Fit:
             return self.kept
         moved: Array = stream(self.network.seed, ORDER, self.network.epochs).permutation(len(self.kept))
         return self.kept[moved]
+
+
+def overflow_told_once() -> np.errstate:
+    """Return the state in which NumPy does not warn of what a `DivergedError` tells in a sentence.
+
+    Whoever asked NumPy to raise, to call or to print is heeded.
+    """
+    now = np.geterr()
+    return np.errstate(
+        over="ignore" if now["over"] == "warn" else None,
+        invalid="ignore" if now["invalid"] == "warn" else None,
+    )

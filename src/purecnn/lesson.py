@@ -249,16 +249,15 @@ class Lesson:
             chosen = np.concatenate([self.places(self.done + step) for step in range(count)])
             before = len(losses.found)
             try:
-                with np.errstate(all="ignore"):  # a loss that overflows is told of in a sentence
-                    self.network.fit(
-                        self.samples.x[chosen],
-                        self.samples.y[chosen],
-                        batch_size=self.batch_size,
-                        optimizer=self.optimizer,
-                        shuffle=False,
-                        threads=1,
-                        callbacks=[losses],
-                    )
+                self.network.fit(
+                    self.samples.x[chosen],
+                    self.samples.y[chosen],
+                    batch_size=self.batch_size,
+                    optimizer=self.optimizer,
+                    shuffle=False,
+                    threads=1,
+                    callbacks=[losses],
+                )
             except DivergedError as error:
                 self.diverged = str(error)
             self.done += len(losses.found) - before
