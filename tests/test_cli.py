@@ -271,6 +271,16 @@ def test_models_that_can_not_be_read(data: str) -> None:
     assert "Error: foreign: " in refused("summary", "foreign")
     assert "Error: foreign: " in refused("predict", "bar.png", "--model", "foreign")
     assert "none: there is no such file, and the networks are lenet" in refused("summary", "none")
+    Path("folder").mkdir()
+    assert "folder: this is a folder; the file of a model is wanted" in refused("summary", "folder")
+    Path("folder", "model.safetensors").write_bytes(b"hello")
+    for command in (
+        ["evaluate", "folder"],
+        ["export", "folder", "a.onnx"],
+        ["predict", "a.png", "--model", "folder"],
+    ):
+        hint = f"the model in it, {Path('folder', 'model.safetensors')}, is wanted"
+        assert f"folder: this is a folder; {hint}" in refused(*command)
     save(NETWORKS["dense"]((1, 4, 4), 3, 0), "small.safetensors")
     assert "x must have shape (1, 4, 4)" in refused("evaluate", "small.safetensors", "--data", data)
 

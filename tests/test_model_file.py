@@ -304,7 +304,7 @@ def edited(path: Path, change: Callable[[dict[str, Any], Texts], object]) -> str
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("format", "pt", "its format is 'pt', wanted 'purecnn'"),
+        ("format", "pt", "its format is 'pt', wanted 'purecnn'; weights alone go into a network"),
         ("version", "2", "its version is '2', wanted '1'"),
         ("dtype", "float16", "its dtype is 'float16', wanted 'float32' or 'float64'"),
         ("architecture", "[", "its architecture is no JSON"),

@@ -1,6 +1,7 @@
 """Pictures are prepared as MNIST's were, so MNIST's own digits must come back as they are."""
 
 import io
+import re
 import struct
 import tracemalloc
 import warnings
@@ -114,6 +115,15 @@ def test_other_sizes():
     picture[5:25, 5:15] = 255
     assert prepare_digit(picture, size=32, box=32).shape == (32, 32)
     assert prepare_digit(picture, size=1, box=1).tolist() == [[255]]
+
+
+def test_noise_is_refused_by_a_number_that_is_a_grey():
+    noise = np.random.default_rng(0).integers(0, 255, (50, 50), dtype=np.uint8)
+    with pytest.raises(
+        ValueError, match=r"stands out from its border, whose grey varies by (\d+)\.\d of 255"
+    ) as error:
+        prepare_digit(noise)
+    assert 60 < int(re.search(r"(\d+)\.\d of 255", str(error.value))[1]) < 140
 
 
 def test_blank_pictures_are_refused():

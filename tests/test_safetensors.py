@@ -258,6 +258,15 @@ def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path, monkeypatch):
         read_safetensors(tmp_path / "a")
 
 
+def test_a_foreign_file_is_said_to_be_one(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(
+        FileFormatError, match=r"picture\.png: .* at most 100: damaged, or no safetensors file"
+    ):
+        read_safetensors(path)
+
+
 def test_what_is_no_regular_file_is_refused(tmp_path):
     with pytest.raises(FileFormatError, match="not a regular file"):
         read_safetensors(tmp_path)

@@ -22,6 +22,10 @@ def trained(path: str | Path) -> Network:
         raise FileNotFoundError(
             f"{path}: there is no such file; `purecnn train` makes a model and says where"
         )
+    if Path(path).is_dir():
+        found = Path(path, DEFAULT_MODEL.name)
+        wanted = f"the model in it, {found}," if found.is_file() else "the file of a model"
+        raise IsADirectoryError(f"{path}: this is a folder; {wanted} is wanted")
     return load(path)
 
 
@@ -74,7 +78,7 @@ def show(model: str) -> None:
     """
     if model not in NETWORKS and not Path(model).exists():
         raise FileNotFoundError(f"{model}: there is no such file, and the networks are {', '.join(NETWORKS)}")
-    click.echo(summary(NETWORKS[model]((1, 28, 28), 10, 0) if model in NETWORKS else load(model)))
+    click.echo(summary(NETWORKS[model]((1, 28, 28), 10, 0) if model in NETWORKS else trained(model)))
 
 
 @click.command()

@@ -278,7 +278,8 @@ def check_texts(texts: dict[str, str]) -> None:
     for name, wanted in (("format", (FORMAT,)), ("version", (VERSION,)), ("dtype", ("float32", "float64"))):
         if texts.get(name) not in wanted:
             given = f"is {texts[name]!r:.100}" if name in texts else "is missing"
-            raise FileFormatError(f"its {name} {given}, wanted {' or '.join(map(repr, wanted))}")
+            hint = "; weights alone go into a network by load_state_dict" if name == "format" else ""
+            raise FileFormatError(f"its {name} {given}, wanted {' or '.join(map(repr, wanted))}{hint}")
     for name in ("architecture", "epochs", "input_shape", "preprocessing", "seed", "updates"):
         if name not in texts:
             raise FileFormatError(f"its {name} is missing from the metadata")

@@ -246,7 +246,7 @@ def _crop(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32]:
     factor = -(-max(ink.shape) // 100)
     coarse = resample(ink, *(-(-extent // factor) for extent in ink.shape))
     if coarse.max() <= 6 * noise / factor:
-        found = f"all of it is within {6 * noise / factor:.1f} of its paper's grey"
+        found = f"nothing in it stands out from its border, whose grey varies by {noise / factor:.1f} of 255"
         raise ValueError(f"the picture is blank: {found}, wanted a digit darker or brighter than its paper")
     if factor > 1:
         extents = _extents(coarse, max(SPECK_SHARE * coarse.max(), 4 * noise / factor))

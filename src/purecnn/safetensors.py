@@ -227,7 +227,10 @@ def _read_header(file: BufferedReader, size: int) -> tuple[list[Entry], dict[str
         raise FileFormatError(f"the file has {size} bytes, wanted a safetensors file, which has at least 8")
     (length,) = struct.unpack("<Q", _fill(file, bytearray(8)))
     if length > (limit := min(MAX_HEADER_BYTES, size - 8)):
-        raise FileFormatError(f"the header's length is {length} bytes, wanted at most {limit}")
+        raise FileFormatError(
+            f"the first 8 bytes give a header of {length} bytes, wanted at most {limit}: damaged, or no "
+            f"safetensors file"
+        )
     # What is no UTF-8 becomes lone surrogates, which no part of the grammar lets through.
     members = _parse_header(_fill(file, bytearray(length)).decode(errors="surrogateescape"))
     metadata = members.pop(METADATA, {})
