@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from browser import Visit, chromium
 from purecnn import (
     Convolutional,
     Dense,
@@ -143,6 +144,26 @@ def test_mistakes_are_the_most_wrong_first():
     assert np.array_equal(figure.data[0].z[..., 0], x[found.worst(1)[0], 0])
     words = verdict(found, found.worst(1)[0])
     assert words.count("%") == 2
+
+
+@pytest.mark.parametrize("names", [("0", "1", "2"), ("T-shirt/top", "Ankle boot", "c" * 60)])
+def test_captions_of_mistakes_stand_apart_in_a_narrow_window(tmp_path, names):
+    network, x = small(), pictures(12)
+    wrong = (network.predict(x).argmax(axis=1) + 1) % 3
+    plots.mistakes(network, x, wrong, names=names, title="worst").write_html(tmp_path / "m.html")
+    with chromium() as found:
+        visit = Visit(found, tmp_path / "m.html", width=390)
+        visit.page.wait_for_selector(".annotation-text")
+        boxes = visit.page.evaluate(
+            """[...document.querySelectorAll('.annotation-text, .imagelayer image')].map(found => {
+            const box = found.getBoundingClientRect(); return [box.left, box.right, box.top, box.bottom] })"""
+        )
+    assert len(boxes) == 24
+    for place, (left, right, top, bottom) in enumerate(boxes):
+        assert -1 <= left < right <= 391, "beyond the window"
+        for other in boxes[:place]:
+            apart = right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top
+            assert apart, f"{boxes[place]} overlaps {other}"
 
 
 def test_no_mistake_is_a_figure_too():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Classes up to which each number is written into its cell.
 WRITTEN = 15
+#: Pictures in a row, the height of each in pixels, and the letters in a line of its caption: so that captions
+#: stand apart in a window of 390 pixels too.
+COLUMNS, PICTURE, LINE = 3, 130, 18
 #: From the paper, whatever its colour, to a blue on which ink of either kind can be read.
 TINT = ((0.0, "rgba(42, 127, 192, 0.12)"), (1.0, "rgba(42, 127, 192, 0.8)"))
 
@@ -200,13 +204,16 @@ def mistakes(
     worst = found.worst(positive("count", count))
     if not len(worst):
         return new_figure(title or "no mistake")
-    columns = min(6, len(worst))
+    columns = min(COLUMNS, len(worst))
     rows = -(-len(worst) // columns)
+    captions = [caption(found, number) for number in worst]
+    room = 14 * max(lines.count("<br>") + 1 for lines in captions) + 14  # above each picture, for its caption
+    height = rows * PICTURE + (rows - 1) * room
     figure = require_extra("plotly.subplots", "report", "drawing mistakes").make_subplots(
         rows=rows,
         cols=columns,
-        subplot_titles=[plain(verdict(found, number)).replace("; ", "<br>") for number in worst],
-        vertical_spacing=min(0.3, 0.42 / rows),
+        subplot_titles=captions,
+        vertical_spacing=room / height,
         horizontal_spacing=0.03,
         figure=new_figure(title),
     )
@@ -220,9 +227,17 @@ def mistakes(
         )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    figure.update_annotations(font={"size": 12})
-    figure.update_layout(height=60 + 190 * rows, margin={"t": 90 if title else 60})
+    figure.update_annotations(font={"size": 11})
+    top = room + (40 if title else 10)
+    figure.update_layout(height=top + height + 10, margin={"t": top, "l": 10, "r": 10, "b": 10})
     return figure
+
+
+def caption(found: Findings, number: int) -> str:
+    """Return the verdict in lines that are no wider than a third of a telephone, a few for each half."""
+    halves = verdict(found, number).replace(" %", "\N{NO-BREAK SPACE}%").split("; ")
+    lines = (line for half in halves for line in wrap(half, LINE, max_lines=3, placeholder="…"))
+    return "<br>".join(map(plain, lines))
 
 
 def verdict(found: Findings, number: int) -> str:
