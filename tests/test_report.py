@@ -438,6 +438,17 @@ def test_a_report_in_a_browser(browser, runs, width, scheme):
     levels = [sum(map(int, re.findall(r"\d+", color)[:3])) for color in (ink, paper)]
     assert (levels[0] < levels[1]) == (scheme == "light")
     assert abs(levels[0] - levels[1]) > 450
+    # a table breaks lines between words, never inside of one: such a word has two boxes
+    broken = page.evaluate(
+        """[...document.querySelectorAll('.table th, .table td')].flatMap(cell => {
+        const text = cell.firstChild; if (!text || text.nodeType !== Node.TEXT_NODE) return [];
+        return [...text.data.matchAll(/\\w{1,20}/g)].filter(word => {
+            const range = document.createRange();
+            range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);
+            return range.getClientRects().length > 1;
+        }).map(word => word[0]) })"""
+    )
+    assert broken == []
     # every picture and chart has words for those who can't see it
     assert page.eval_on_selector_all("[role=img]", "all => all.every(p => p.ariaLabel)")
     assert page.eval_on_selector_all(
