@@ -34,6 +34,12 @@ def test_the_reference_has_each_name_once():
     assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
+def test_no_two_pages_that_are_read_have_one_title_in_the_sidebar():
+    lines = [path.read_text(encoding="utf-8").splitlines()[0] for path in PAGES if path.suffix == ".md"]
+    titles = [re.sub(r"^# (?:\d+\. )?", "", line) for line in lines]
+    assert sorted({title for title in titles if titles.count(title) > 1}) == []
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The pages, built as `make docs` builds them, but all of them anew."""
