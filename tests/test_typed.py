@@ -23,6 +23,8 @@ def test_users_programs_pass_mypys_strict_mode_and_their_mistakes_do_not(tmp_pat
     assert check(f"--cache-dir={tmp_path}", ".") == ""
 
 
-@pytest.mark.parametrize("name", ["train", "own", "carry"])
+@pytest.mark.parametrize("name", ["train", "own", "carry", "classify"])
 def test_users_programs_run(name):
+    if name == "classify":
+        pytest.importorskip("sklearn", reason="of the extra sklearn")
     runpy.run_path(str(HERE / f"{name}.py"), run_name="__main__")
