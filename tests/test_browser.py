@@ -136,6 +136,13 @@ def test_a_digit_is_drawn_read_and_cleared(page):
     assert page.inner_text("#why") == "Nothing is drawn yet."
 
 
+def test_a_small_number_has_one_kind_of_minus(page):
+    said = page.evaluate(
+        "import('/common.js').then(({ spoken }) => [-4.73e-8, 4.73e-8, -0.25].map(n => spoken(n)))"
+    )
+    assert said == ["\N{MINUS SIGN}4.73e\N{MINUS SIGN}8", "4.73e\N{MINUS SIGN}8", "\N{MINUS SIGN}0.250"]
+
+
 def test_a_scribble_is_unsure(page):
     rng = np.random.default_rng(3)
     draw(page, rng.integers(20, 260, (40, 2)).tolist())

@@ -46,7 +46,7 @@ export function numbers(told) {
 export const spoken = (value, digits = 3) => {
   if (value === null || value === undefined) return 'not a number';
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(2).replace('-', '−');
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(2).replaceAll('-', '−');
   return value.toFixed(digits).replace('-', '−');
 };
 
