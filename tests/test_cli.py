@@ -208,6 +208,8 @@ def test_version_and_help() -> None:
         (["--output", "file"], "file: there is a file of this name; a folder is wanted"),
         (["--output", "file/below"], "file/below: "),
         (["--network", "resnet"], "'resnet' is not one of"),
+        (["--image-size", 8], "--image-size is for folders of pictures, and "),
+        (["--skip-damaged"], "--skip-damaged is for folders of pictures, and "),
         (["--epochs", "many"], "'many' is not a valid integer"),
     ],
 )

@@ -19,7 +19,7 @@ from purecnn import datasets, report_commands
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import positive, within
 from purecnn.conversion import convert
-from purecnn.data_path import read_data
+from purecnn.data_path import holds_pictures, read_data
 from purecnn.datasets import Sets
 from purecnn.distributed import Ranks
 from purecnn.errors import CheckpointWarning, PureCNNError
@@ -95,9 +95,13 @@ OF_ANY_RUN = {"resume", "data", "threads", "device", "checkpoint_every", "report
 @click.option("--image-size", type=int, help="Side of the pictures of a folder.  [default: the first one's]")
 @skip_option
 @click.option(
-    "--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="lenet", help="What to do."
+    "--recipe",
+    "recipe_name",
+    type=click.Choice(list(RECIPES)),
+    default="lenet",
+    help="A network and how to train it.",
 )
-@click.option("--network", type=click.Choice(list(NETWORKS)), help="What to train.  [default: the recipe's]")
+@click.option("--network", type=click.Choice(list(NETWORKS)), help="In place of the recipe's.")
 @click.option("--epochs", type=int, help="How often to go over the training set.  [default: the recipe's]")
 @click.option("--batch-size", type=int, help="Samples a step.  [default: the recipe's]")
 @click.option("--learning-rate", type=float, help="Largest rate of the one cycle.  [default: the recipe's]")
@@ -218,6 +222,7 @@ def train_run(
 ) -> None:
     """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
     sets = noted(run.read() if ranks is None else run.read_together(ranks))
+    check_options_of_pictures(run.data, run.image_size, run.skip_damaged)
     network, ((x, _), (x_test, _)), recipe = run.build(sets).to(device), sets, run.recipe
     if ranks is not None:
         ranks.first(lambda: make_ready(folder, resume))
@@ -254,6 +259,13 @@ def train_run(
     click.echo(f"saved to {folder / MODEL}")
     if report:
         report_commands.report_if_possible(folder, sets, network.to("cpu"), threads)
+
+
+def check_options_of_pictures(data: str, image_size: int | None, skip_damaged: bool) -> None:
+    """Refuse what only folders of pictures heed, of other data: it would be passed over without a word."""
+    for option, given in (("--image-size", image_size is not None), ("--skip-damaged", skip_damaged)):
+        if given and not holds_pictures(data):
+            raise ValueError(f"{option} is for folders of pictures, and {data} is none")
 
 
 def noted(sets: Sets) -> Sets:
@@ -302,12 +314,13 @@ def reproduce(folder: str, data: str | None, threads: int | None) -> None:
 def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | None, device: str) -> None:
     """Test a trained network on the test set.
 
-    MODEL is a file that was saved by train.
+    MODEL is a file that was saved by train, runs/lenet-0/model.safetensors if left out.
     """
     network = trained(model).to(device)
     shape = network.input_shape or ()
     on_error = "skip" if skip_damaged else "raise"
     sets = read_data(data or "mnist", shape=shape if len(shape) == 3 else None, on_error=on_error)
+    check_options_of_pictures(data or "mnist", None, skip_damaged)
     x, y = noted(sets).test
     known = network.preprocessing.classes
     if known and sets.classes and known != sets.classes:

@@ -15,7 +15,7 @@ from purecnn.layer import Shape
 from purecnn.npz import read_npz
 from purecnn.splits import stratified_split
 
-__all__ = ["read_data"]
+__all__ = ["holds_pictures", "read_data"]
 
 #: The share that becomes the test set where there is none, by a seed of its own, so that it never changes.
 TEST_SHARE, TEST_SEED = 0.2, 0
@@ -76,9 +76,15 @@ def read_data(source: str | os.PathLike[str], *, shape: Shape | None = None, on_
         raise FileNotFoundError(
             f"{path}: there is no such file or folder, and the names known are {', '.join(datasets.NAMES)}"
         )
-    if any(path.glob("*idx[13]*")):
+    if not holds_pictures(source):
         return Sets(*load_folder(path))
     return read_pictures(path, shape, on_error)
+
+
+def holds_pictures(source: str | os.PathLike[str]) -> bool:
+    """Return whether this is a folder that is read as one of class folders."""
+    path = Path(source)
+    return source not in datasets.NAMES and path.is_dir() and not any(path.glob("*idx[13]*"))
 
 
 def read_pictures(path: Path, shape: Shape | None, on_error: str) -> Sets:

@@ -29,7 +29,7 @@ def facts(fit: Fit) -> dict[str, Any]:
     seen = [rows.first, np.array(rows.shape)] if isinstance(rows, Rows) else [rows]
     weights = [] if fit.targets.weights is None else [fit.targets.weights]
     return {
-        **{name: machine[name] for name in ("purecnn", *provenance.DECIDES_BITS)},
+        **{name: machine[name] for name in ("purecnn", *provenance.DECIDES_BITS) if name in machine},
         "data": provenance.digest(*seen, fit.targets.values, *weights),
         "network": [str(network.dtype), *(f"{type(layer).__name__} {size(layer)}" for layer in network)],
         "batch_size": fit.largest_batch,
