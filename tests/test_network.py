@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from purecnn import (
+    Adam,
     AveragePooling,
     Convolutional,
     Dense,
@@ -385,6 +386,7 @@ def test_fit_learns_and_tells_its_history(capsys):
         ({"batch_size": 2.5}, TypeError, "batch_size must be an integer of at least 1, got 2.5"),
         ({"threads": -1}, ValueError, "threads"),
         ({"optimizer": "sdg"}, ValueError, "optimizer must be one of sgd, rms.*got 'sdg'"),
+        ({"optimizer": Adam}, ValueError, r"or an object such as Adam\(\), got <class"),
         ({"loss": "mes"}, ValueError, "loss must be one of mse, .*got 'mes'"),
         ({"loss": lambda y, p: 0.0}, ValueError, "give its derivative too"),
         ({"learning_rate": -1}, ValueError, "learning_rate must be a number above 0, got -1"),

@@ -96,7 +96,7 @@ def test_the_state_stays_for_the_same_parameters_and_begins_anew_for_others():
         (lambda: Adam(beta1=-0.1), ValueError, "beta1 must be .* at least 0 and below 1, got -0.1"),
         (lambda: Adam(beta2=1.0), ValueError, "beta2 must be .* at least 0 and below 1, got 1"),
         (lambda: Adam(epsilon=0), ValueError, "epsilon must be a number above 0, got 0"),
-        (lambda: as_optimizer("adma"), ValueError, "must be one of sgd, rmsprop, adagrad, adam, adamw, got"),
+        (lambda: as_optimizer("adma"), ValueError, "must be one of sgd, rmsprop, adagrad, adam, adamw or an"),
         (lambda: SGD(nesterov=True), ValueError, "nesterov wants a momentum above 0, got 0.0"),
         (lambda: SGD(0.1, 0.9, nesterov=1), TypeError, "nesterov must be True or False, got 1"),
         (lambda: SGD(weight_decay=-1), ValueError, "weight_decay must be a number at least 0, got -1"),

@@ -116,5 +116,5 @@ def test_fit_takes_one_validation_set():
     network, x, y = Network([Dense(1, 2), Softmax()]), np.zeros((4, 1)), np.array([0, 1, 0, 1])
     with pytest.raises(ValueError, match=r"^validation_split and validation_data both name the validation"):
         network.fit(x, y, validation_split=0.5, validation_data=(x, y))
-    with pytest.raises(ValueError, match=r"above 0 and below 1, got 2$"):
+    with pytest.raises(ValueError, match=r"^validation_split must be .* above 0 and below 1, got 2$"):
         network.fit(x, y, validation_split=2)

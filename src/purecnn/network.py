@@ -27,7 +27,7 @@ from purecnn.parameters import FlatParameters
 from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
 from purecnn.scratch import Array
 from purecnn.session import Session
-from purecnn.splits import strata, stratified_split
+from purecnn.splits import check_fraction, strata, stratified_split
 from purecnn.weighting import sample_weights
 
 if TYPE_CHECKING:
@@ -289,6 +289,7 @@ class Network(FlatParameters):
                 raise ValueError(
                     "validation_split and validation_data both name the validation set; give one"
                 )
+            check_fraction("validation_split", validation_split)
             seed = self.seed if saved is None else saved.network.seed  # which the run takes over
             kept, held = stratified_split(strata(targets), validation_split, seed)
             validation_data = Subset(rows, held, targets.values[held]), targets.values[held]

@@ -44,7 +44,10 @@ def read_model(path: str | os.PathLike[str]) -> Model:
 
 def as_model(data: bytes | memoryview, folder: Folder | None = None) -> Model:
     """Return what the bytes of an ONNX file hold; `folder` is where values in files of their own may lie."""
-    message = decode(data, SCHEMA, "ModelProto")
+    try:
+        message = decode(data, SCHEMA, "ModelProto")
+    except FileFormatError as error:  # most files that are none come no further
+        raise FileFormatError(f"is damaged, or no ONNX model: {error}") from None
     graph = message.get("graph")
     if graph is None:
         raise FileFormatError("is no ONNX model: it has no graph")

@@ -112,6 +112,7 @@ def as_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None)
             raise ValueError(f"learning_rate belongs to {optimizer!r}: give it there, not beside it")
         return optimizer
     if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
+        names = ", ".join(OPTIMIZERS)
+        raise ValueError(f"optimizer must be one of {names} or an object such as Adam(), got {optimizer!r}")
     made = OPTIMIZERS[optimizer]
     return made() if learning_rate is None else made(learning_rate)
