@@ -115,6 +115,27 @@ def test_who_fails_is_not_counted_as_waiting():
     assert guard.waiting == 0
 
 
+@pytest.mark.parametrize(
+    ("error", "told"), [(asyncio.CancelledError(), []), (OSError("full"), ["lifespan.shutdown.failed"])]
+)
+def test_an_end_that_is_cut_short_tells_no_traceback_and_one_that_fails_does(error, told):
+    async def ends(scope, receive, send):  # as Starlette does
+        try:
+            raise error
+        except BaseException:
+            await send({"type": "lifespan.shutdown.failed", "message": "Traceback ..."})
+            raise
+
+    seen = []
+
+    async def send(message):
+        seen.append(message["type"])
+
+    with pytest.raises(type(error)):
+        asyncio.run(Guard(ends, [HOST])({"type": "lifespan"}, None, send))
+    assert seen == told
+
+
 def test_sockets_are_not_accepted_and_the_lifespan_passes():
     seen = []
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -77,7 +79,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "lifespan":
-            await self.application(scope, receive, send)
+            await self.application(scope, receive, partial(tell_unless_cancelled, send))
             return
         if scope["type"] != "http":
             return  # a socket is never accepted
@@ -163,3 +165,10 @@ async def answer(send: Send, refused: Refused) -> None:
     start = {"type": "http.response.start", "status": refused.status}
     await send({**start, "headers": [(name.encode(), value.encode()) for name, value in headers.items()]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def tell_unless_cancelled(send: Send, message: Message) -> None:
+    """Pass on what an application says of its life, but no traceback where Ctrl-C was pressed twice."""
+    if message["type"] == "lifespan.shutdown.failed" and isinstance(sys.exception(), asyncio.CancelledError):
+        return
+    await send(message)
