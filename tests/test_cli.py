@@ -90,6 +90,13 @@ def test_train_then_evaluate_then_predict(data: str) -> None:
     assert len(lines) == 8
     assert lines[0] in {"bar.png: 0", "bar.png: 1", "bar.png: 2"}
     assert sum(float(line.split()[1]) for line in lines[1:4]) == pytest.approx(100, abs=0.1)
+    named = load("runs/lenet-0/model.safetensors")
+    named.preprocessing.classes = ("a", "upright", "across")
+    save(named, "named.safetensors")
+    lines = run("predict", "bar.png", "--model", "named.safetensors").output.splitlines()[1:]
+    assert [line.index(" %") for line in lines] == [lines[0].index(" %")] * 3, (
+        "the shares stand below each other"
+    )
 
 
 def test_the_same_options_give_the_same_file(data: str) -> None:

@@ -368,10 +368,11 @@ def predict(images: tuple[str, ...], model: str) -> None:
         outputs = network.predict(digit[np.newaxis, np.newaxis])
         click.echo(f"{name}: {class_name(network, int(answers(outputs)[0]))}")
         shares = isinstance(network[-1], Softmax | Sigmoid)
+        room = max(3, *(len(class_name(network, label)) for label in range(outputs.shape[1])))
         for label, value in enumerate(outputs[0]):
             bar = "#" * round(40 * float(value)) if shares else ""
             shown = f"{100 * value:6.2f} %" if shares else f"{value:9.4f}"
-            click.echo(f"  {class_name(network, label):>3} {shown}  {bar}".rstrip())
+            click.echo(f"  {class_name(network, label):>{room}} {shown}  {bar}".rstrip())
 
 
 def digit_size(network: Network) -> int:
