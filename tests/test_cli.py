@@ -173,7 +173,7 @@ def test_evaluate_says_what_is_mistaken_for_what(data: str) -> None:
     pillow = pytest.importorskip("PIL.Image")
     pillow.fromarray(np.eye(20, dtype=np.uint8) * 255).save("line.png")
     lines = run("predict", "line.png", "--model", "always_middle.safetensors").output.splitlines()
-    assert lines == ["line.png: middle", "  left    0.0000", "  middle    5.0000", "  right    1.0000"]
+    assert lines == ["line.png: middle", "    left    0.0000", "  middle    5.0000", "   right    1.0000"]
 
 
 def test_summary_of_a_name_and_of_a_file(data: str) -> None:

@@ -182,7 +182,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("kind", "the samples to test on must be like those to train on, uint8 of"),
         ("answers", "the answers to test on must be like those to train on, int64 of shape ()"),
         ("empty", "60 samples to train on and 0 to test on; some of both are wanted"),
-        ("labels", "this takes more memory than there is: "),
+        ("labels", "labels go up to 100,000,000,000,002; classes numbered from 0 are wanted"),
     ],
 )
 def test_data_that_can_not_be_used_are_refused_before_the_training(
