@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import purecnn as p
-from campaigns import data_files, hostile_hdf5, model_files, picture_files
+from campaigns import data_files, hostile_hdf5, model_files, onnx_files, picture_files, run_files
 from campaigns.containers import gzipped, lying_message, lying_zip, tarred, zipped
 from campaigns.mutations import blind
 from purecnn import datasets, npz, onnx_schema, protobuf
@@ -160,10 +160,21 @@ FORMATS = {
         needs="PIL",
     ),
     "record": Format(
-        model_files.record_seeds,
-        model_files.reproduced,
-        model_files.lying_json,
-        place=model_files.record_folder,
+        run_files.record_seeds,
+        run_files.reproduced,
+        run_files.lying_json,
+        place=run_files.record_folder,
+    ),
+    "report": Format(
+        run_files.record_seeds,
+        run_files.reported,
+        run_files.lying_json,
+        place=run_files.record_folder,
+        needs="plotly",
+    ),
+    "log": Format(run_files.log_seeds, run_files.read_log, run_files.lying_log),
+    "request": Format(
+        run_files.request_seeds, run_files.answered, run_files.lying_requests, needs="starlette"
     ),
     "keras": Format(
         model_files.fixtures("nested.keras"),
@@ -187,8 +198,9 @@ FORMATS = {
         needs="h5py",
     ),
     "protobuf": Format(
-        model_files.onnx_seeds,
+        onnx_files.onnx_seeds,
         lambda path: protobuf.decode(path.read_bytes(), onnx_schema.SCHEMA, "ModelProto"),
         lambda rng, seeds: lying_message(rng, rng.choice(seeds)),
     ),
+    "onnx": Format(onnx_files.onnx_seeds, onnx_files.read_graph, onnx_files.lying_graph, name="a.onnx"),
 }

@@ -7,7 +7,6 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -17,12 +16,8 @@ import numpy as np
 
 import purecnn as p
 from campaigns.containers import closed, lying_zip, opened, spoiled, zipped
-from campaigns.data_files import npz_members
 from campaigns.fence import remove
 from campaigns.mutations import TEXTS, as_json, blind, twisted
-from purecnn import reproduction
-from purecnn.recipes import RECIPES
-from purecnn.runs import RECORD, VERSION, Run
 from purecnn.safetensors import write_safetensors
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "weights"
@@ -143,44 +138,6 @@ def resumed(path: Path) -> None:
     fitted(small_network(), path, 2, True)
 
 
-# Run records --------------------------------------------------------------------------------------------
-
-
-def record_seeds() -> list[bytes]:
-    record = {
-        "version": VERSION,
-        "arguments": asdict(Run("tiny", RECIPES["tiny"], seed=3)),
-        "commit": "0" * 40,
-        "machines": [{"numpy": "2.0.0", "features": ["AVX2"], "cores": 2}],
-        "data": {"train": "0" * 64, "test": "1" * 64},
-        "result": {
-            "epochs": 12,
-            "loss": [0.5, 0.25],
-            "seconds": [1.0, 1.0],
-            "test_accuracy": 0.99,
-            "test_loss": 0.1,
-            "parameters": "2" * 64,
-        },
-    }
-    return [json.dumps(record).encode()]
-
-
-def record_folder(data: bytes, path: Path) -> Path:
-    path.mkdir()
-    (path / RECORD).write_bytes(data)
-    (path.parent / "data.npz").write_bytes(zipped(npz_members()))
-    return path
-
-
-def reproduced(path: Path) -> None:
-    """Repeat a run whose data are others: all that its record says is looked at, and nothing is trained."""
-    reproduction.reproduce(path, data=str(path.parent / "data.npz"), threads=1)
-
-
-def lying_json(rng: Random, seeds: list[bytes]) -> bytes:
-    return as_json(rng, twisted(rng, json.loads(rng.choice(seeds)))).encode("utf-8", "surrogatepass")
-
-
 # Keras --------------------------------------------------------------------------------------------------
 
 
@@ -205,10 +162,3 @@ def lying_keras(rng: Random, seeds: list[bytes]) -> bytes:
 @cache
 def keras_network() -> p.Network:
     return p.load_keras(WEIGHTS / "nested.keras")
-
-
-# Protocol buffers ---------------------------------------------------------------------------------------
-
-
-def onnx_seeds() -> list[bytes]:
-    return [written(lambda path: p.export_onnx(small_network(), path))]

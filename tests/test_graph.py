@@ -51,6 +51,7 @@ from purecnn import (
 )
 from purecnn.errors import PureCNNError
 from purecnn.graph import Graph
+from purecnn.graph_work import work
 from purecnn.onnx_file import as_model
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
@@ -784,3 +785,63 @@ def test_numbers_that_numpy_has_in_every_form():
     assert as_model(model([], {"a": numpy_helper.to_array(stored)}).SerializeToString()).arrays[
         "a"
     ].shape == (2, 3)
+
+
+def windows(count):
+    """A graph of a few hundred bytes whose windows of 40,000 cells go over its small input, one by one."""
+    arrays = {"one": np.ones((1, 1, 1, 1), np.float32), "wide": np.array([1, 1, 200, 200])}
+    nodes = [node("Expand", ["one", "wide"], ["w"])]
+    names = ["x", *(f"v{n}" for n in range(count - 1)), "y"]
+    around = [100, 100, 99, 99]
+    nodes += [
+        node("ConvTranspose", [a, "w"], [b], pads=around)
+        if n % 2
+        else node("MaxPool", [a], [b], kernel_shape=[200, 200], pads=around)
+        for n, (a, b) in enumerate(itertools.pairwise(names))
+    ]
+    return graph(nodes, arrays, inputs=[value("x", [1, 1, 6, 6])], max_bytes=2**20)
+
+
+def test_the_work_of_a_run_is_bounded():
+    x = np.ones((1, 1, 6, 6), np.float32)
+    assert windows(1).run({"x": x})["y"].shape == x.shape
+    begun = time.process_time()
+    with pytest.raises(
+        ShapeError, match=r"the run has gone over \d+ bytes; 1073741824 are allowed, 1024 times"
+    ):
+        windows(100).run({"x": x})
+    assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("operator", "dtype", "shapes", "attributes", "least"),
+    [
+        ("MatMul", "f4", [(20, 300), (300, 40)], {}, 20 * 300 * 40 // 8),
+        ("MatMul", "i8", [(20, 300), (300, 40)], {}, 20 * 300 * 40 * 4),
+        ("MatMul", "f2", [(2, 20, 300), (300, 40)], {}, 2 * 20 * 300 * 40 * 4),
+        ("Gemm", "f4", [(300, 20), (300, 40)], {"transA": 1}, 20 * 300 * 40 // 8),
+        ("Conv", "f4", [(2, 3, 9, 9), (4, 3, 5, 5)], {}, 25 * (2 * 4 * 25 * 4 + 2**14) + 200 * 75 // 8),
+        ("MaxPool", "f4", [(2, 3, 99, 99)], {"kernel_shape": [9, 9]}, 81 * 2 * 3 * 91 * 91 * 4),
+        ("Relu", "f4", [(100_000,)], {}, 800_000),
+    ],
+)
+def test_what_work_is(operator, dtype, shapes, attributes, least):
+    inputs = [np.ones(shape, dtype) for shape in shapes]
+    names = [f"i{n}" for n in range(len(inputs))]
+    given = [
+        value(name, array.shape, helper.np_dtype_to_tensor_dtype(array.dtype))
+        for name, array in zip(names, inputs, strict=True)
+    ]
+    call = graph([node(operator, names, ["y"], **attributes)], inputs=given).calls[0]
+    made = call(inputs)
+    arrays = sum(array.nbytes for array in (*inputs, *made))
+    assert least <= work(call, inputs, made) <= 2**16 + arrays + least
+
+
+def test_a_graph_of_nothing_but_additions_is_given_up_in_time():
+    names = ["x", *(f"v{n}" for n in range(3000)), "y"]
+    sums = graph([node("Add", [a, a], [b]) for a, b in itertools.pairwise(names)])
+    begun = time.process_time()
+    with pytest.raises(FileFormatError, match="more than 3500 groups of nodes may be activations"):
+        sums.network()
+    assert time.process_time() - begun < 10

@@ -126,7 +126,11 @@ def test_a_line_is_in_the_file_as_soon_as_the_epoch_is_done(kind, tmp_path):
     assert seen == [1, 2, 3]
 
 
-@pytest.mark.parametrize("content", [b"hello", b"hello\nworld\n", b'{"a": 1}\n', b"epoch", b"x" * 10_000])
+FOREIGN = [b"hello", b"hello\nworld\n", b'{"a": 1}\n', b"epoch", b"x" * 10_000]
+FOREIGN += [b'{"epoch": Infinity}\n', b'{"epoch": ' + b"[" * 100_000 + b"\n"]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
 @pytest.mark.parametrize("kind", LOGS)
 def test_another_file_is_refused_and_left_alone(kind, content, tmp_path):
     path = tmp_path / "thesis"

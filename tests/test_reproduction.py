@@ -185,6 +185,7 @@ def test_data_that_moved_are_found_where_one_says(folder: Path, changed: Any) ->
         ),
         (lambda record: record.update(machines=["mine"]), "its machine 0 is 'mine', wanted an object"),
         (lambda record: record["data"].update(test=3), "its data 'test' are 3, wanted a SHA-256"),
+        (lambda record: record.update(commit=3), "its commit is 3, wanted a text"),
         (lambda record: record.update(version=10**300), "its version is 1000"),
         (lambda record: record["arguments"].update(seed=-1), "make no run: seed must be from 0"),
         (lambda record: record["arguments"].update(seed=None), "make no run: seed must be an integer, got N"),

@@ -27,6 +27,7 @@ from purecnn import (  # noqa: F401 - operators are known once they are imported
 )
 from purecnn.arguments import positive
 from purecnn.errors import PureCNNError, ShapeError
+from purecnn.graph_work import FREE, MAX_TIMES, work
 from purecnn.network import CHUNK, Network
 from purecnn.onnx_file import read_model
 from purecnn.onnx_model import Model, Value, in_order
@@ -51,7 +52,9 @@ def load_onnx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Gr
     path : str or path-like
         The file. Arrays that lie in files of their own are read from its folder.
     max_bytes : int
-        How much the arrays that the graph makes may take at a time: a small file can ask for any size.
+        How much the arrays that the graph makes may take at a time: a small file can ask for any size. It
+        bounds the work of a run too, to going over a thousand times as many bytes, minutes for the default;
+        for files of strangers a small number is wise.
 
     Returns
     -------
@@ -236,11 +239,13 @@ class Graph:
         Raises
         ------
         FileFormatError, ShapeError
-            If a node can't be computed, or the values kept take more than `max_bytes`.
+            If a node can't be computed, the values kept take more than `max_bytes`, or all nodes go over a
+            thousand times as many.
         """
         given = self._owners | {id(owner(array)) for array in values.values()}
         users: Counter[int] = Counter()  # how many values lie in each array that was made
-        taken = 0
+        taken = gone_over = 0
+        most = MAX_TIMES * max(self.max_bytes, FREE)
         for call, finished in zip(self.calls, self._finished, strict=True):
             made = self.compute(call, values)
             values.update(made)
@@ -252,6 +257,12 @@ class Graph:
                 raise ShapeError(
                     f"{call.node}: with it, the values kept take {taken} bytes; "
                     f"max_bytes allows {self.max_bytes}"
+                )
+            gone_over += work(call, (values.get(name) for name in call.node.inputs), made.values())
+            if gone_over > most:
+                raise ShapeError(
+                    f"{call.node}: with it, the run has gone over {gone_over} bytes; {most} are allowed, "
+                    f"{MAX_TIMES} times max_bytes"
                 )
             yield made
             for name in finished:

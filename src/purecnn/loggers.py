@@ -74,7 +74,7 @@ class FileLog(Callback):
                 if self.epoch_of(line) > epochs:
                     break
                 size += len(line) + 1
-        except (KeyError, TypeError, ValueError):
+        except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError):
             number = content[:size].count(b"\n") + 1
             raise FileFormatError(
                 f"{self.path}: line {number} is none that a {type(self).__name__} writes: "

@@ -140,11 +140,12 @@ def transposed_convolution(call: Call, x: Array, w: Array, b: Array | None = Non
     full = [max(whole, a + size) for whole, a, size in zip(reach, starts, sizes, strict=True)]
     if min(sizes, default=1) < 1:
         raise ShapeError(f"the output would have shape {sizes}, wanted at least one place along each axis")
+    over = Window(tuple(kernel), tuple(strides), tuple(dilations), (), x.shape[2:], ())
+    claim_passes(call, x, outputs, over)
     found = np.zeros(call.claim((outputs, *full, x.shape[0]), x.dtype), x.dtype)
     parts = found.reshape(groups, w.shape[1], *found.shape[1:])
     images = last(x).reshape(groups, w.shape[0] // groups, -1)
     kernels = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    over = Window(tuple(kernel), tuple(strides), tuple(dilations), (), x.shape[2:], ())
     for cell, tap in over.taps():
         added = np.matmul(kernels[(*every(), slice(None), *cell)].swapaxes(1, 2), images)
         parts[every(*tap)] += added.reshape(parts[every(*tap)].shape)

@@ -368,6 +368,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     for name, digest in record["data"].items():
         if not isinstance(digest, str):
             raise FileFormatError(f"{path}: its data {name!r:.100} are {digest!r:.100}, wanted a SHA-256")
+    if not isinstance(record.setdefault("commit", None), str | None):
+        raise FileFormatError(f"{path}: its commit is {record['commit']!r:.100}, wanted a text")
     if "result" not in record:
         raise FileFormatError(f"{path}: no record of a run: its result is missing or damaged")
     if record["version"] != VERSION:
