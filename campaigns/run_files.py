@@ -73,7 +73,7 @@ def reported(path: Path) -> None:
     learning(one.history, "test set", run_reports.note_of(one.record))
     run_reports.repeat(one)
     runs, names = [one, one], comparison.named([one, one])
-    for section in (comparison.at_a_glance, comparison.settings, comparison.curves, comparison.commands):
+    for section in (comparison.at_a_glance, comparison.settings, comparison.commands):
         section(runs, names)
 
 

@@ -14,8 +14,8 @@ from campaigns.formats import FORMATS, Format, good
 
 ROOT = Path(__file__).parents[1]
 
-#: Cases of each format; a checkpoint's is a network trained.
-CASES = {"checkpoint": 150, "keras-h5": 150, "folder": 200}
+#: Cases of each format; fewer where one takes long: a checkpoint's is a network trained.
+CASES = {"checkpoint": 150, "keras-h5": 150, "folder": 200, "report": 80, "request": 100}
 
 
 @pytest.mark.parametrize("name", FORMATS)
