@@ -22,7 +22,8 @@ from purecnn.datasets import Sets
 from purecnn.loggers import CSVLog, JSONLog
 from purecnn.playground import application
 from purecnn.recipes import RECIPES
-from purecnn.runs import RECORD, VERSION, Run
+from purecnn.records import RECORD, VERSION
+from purecnn.runs import Run
 
 # Run records --------------------------------------------------------------------------------------------
 

@@ -31,8 +31,9 @@ from purecnn import (
 )
 from purecnn.commands import purecnn
 from purecnn.recipes import RECIPES
+from purecnn.records import read_record
 from purecnn.run_reports import command_of, history_of
-from purecnn.runs import Run, read_record
+from purecnn.runs import Run
 from test_cli import write_data
 
 RANDOM = np.random.default_rng(0)

@@ -13,8 +13,9 @@ from click.testing import CliRunner, Result
 
 from purecnn import FileFormatError, mnist, provenance, reproduce
 from purecnn.commands import purecnn
+from purecnn.records import digests, read_record
 from purecnn.reproduction import Reproduction
-from purecnn.runs import Run, digests, read_record
+from purecnn.runs import Run
 from test_cli import write_data
 
 

@@ -6,6 +6,8 @@ import os
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from purecnn import datasets
 from purecnn.datasets import Sets
 from purecnn.errors import FileFormatError
@@ -15,10 +17,12 @@ from purecnn.layer import Shape
 from purecnn.npz import read_npz
 from purecnn.splits import stratified_split
 
-__all__ = ["holds_pictures", "read_data"]
+__all__ = ["check_alike", "holds_pictures", "read_data"]
 
 #: The share that becomes the test set where there is none, by a seed of its own, so that it never changes.
 TEST_SHARE, TEST_SEED = 0.2, 0
+#: So many classes may have fewer samples than classes; more outputs than samples are no classes but numbers.
+FEW_CLASSES = 1000
 
 
 def read_data(source: str | os.PathLike[str], *, shape: Shape | None = None, on_error: str = "raise") -> Sets:
@@ -123,3 +127,39 @@ def divided(
     return Sets(
         (x[kept], y[kept]), (x[aside], y[aside]), classes, (*(f"skipped {s}" for s in skipped or ()), note)
     )
+
+
+def check_alike(data: str, sets: Sets) -> None:
+    """Refuse a test set that is none for its training set: better before the training than behind it.
+
+    Raises
+    ------
+    FileFormatError
+        If one is empty, their samples or answers differ in shape or in kind, or their labels number no
+        classes.
+    """
+    for place, what in enumerate(("samples", "answers")):
+        here, there = sets.train[place], sets.test[place]
+        if not len(here) or not len(there):
+            raise FileFormatError(
+                f"{data}: {len(here)} {what} to train on and {len(there)} to test on; some of both are wanted"
+            )
+        kinds = {array.dtype == np.uint8 for array in (here, there)}
+        if here.shape[1:] != there.shape[1:] or (what == "samples" and len(kinds) > 1):
+            raise FileFormatError(
+                f"{data}: the {what} to test on must be like those to train on, {here.dtype} of shape "
+                f"{here.shape[1:]}; got {there.dtype} of shape {there.shape[1:]}"
+            )
+    labels = [y for _, y in sets if y.ndim == 1]
+    for y in labels:
+        if y.dtype.kind not in "iu":
+            raise FileFormatError(
+                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or rows of values"
+            )
+    highest = max((int(y.max()) for y in labels), default=0)
+    most = max(FEW_CLASSES, sum(map(len, labels)))
+    if highest >= most:
+        raise FileFormatError(
+            f"{data}: labels go up to {highest:,}; classes numbered from 0 are wanted, each of which becomes "
+            f"an output, and here at most {most:,}"
+        )

@@ -29,13 +29,6 @@ def trained(path: str | Path) -> Network:
     return load(path)
 
 
-def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Return an option that is a name; an empty one comes of a shell's unset variable, and is no default."""
-    if value == "":
-        raise ValueError(f"{option.opts[0]} must be a name, got an empty one")
-    return value
-
-
 @click.command()
 @click.argument("model")
 @click.argument("output", metavar="OUT.onnx")

@@ -9,8 +9,8 @@ import click
 from purecnn.comparison import compare_runs
 from purecnn.datasets import Sets
 from purecnn.errors import MissingExtraError, PureCNNError
-from purecnn.model_commands import not_empty
 from purecnn.network import Network
+from purecnn.options import not_empty
 from purecnn.run_reports import report_run
 
 COMPARISON = "comparison.html"

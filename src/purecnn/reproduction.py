@@ -11,7 +11,8 @@ from typing import Any
 from purecnn import provenance
 from purecnn.callbacks import Callback
 from purecnn.errors import FileFormatError
-from purecnn.runs import RECORD, Run, digests, read_record
+from purecnn.records import RECORD, digests, read_record
+from purecnn.runs import Run
 
 #: Where processor, NumPy or BLAS differ, rounding does, and training goes another way of the same quality.
 ACCURACY = 0.005

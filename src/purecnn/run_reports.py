@@ -17,8 +17,9 @@ from purecnn.model_file import load
 from purecnn.network import Network
 from purecnn.pages import plotly_script
 from purecnn.recipes import RECIPES
+from purecnn.records import RECORD, digests, read_record
 from purecnn.report import of_machine, write_sections
-from purecnn.runs import MODEL, RECORD, Run, digests, read_record
+from purecnn.runs import MODEL, Run
 from purecnn.sections import Section, facts, text
 
 REPORT = "report.html"

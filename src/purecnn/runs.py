@@ -15,7 +15,7 @@ from purecnn import provenance
 from purecnn.arguments import flag, positive
 from purecnn.callbacks import Callback
 from purecnn.checkpoint import Checkpoint
-from purecnn.data_path import read_data
+from purecnn.data_path import check_alike, read_data
 from purecnn.datasets import NAMES, Sets
 from purecnn.device import Device
 from purecnn.errors import CheckpointError, DivergedError, FileFormatError
@@ -24,20 +24,16 @@ from purecnn.model_file import load, save
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.recipes import Recipe
+from purecnn.records import RECORD, VERSION, digests, read_record, write_record
 from purecnn.samples import refuse_channels_last
 from purecnn.schedules import LearningRate, OneCycle
 from purecnn.streams import as_seed
-from purecnn.whole_files import remove_leftovers, write_whole
+from purecnn.whole_files import remove_leftovers
 
 if TYPE_CHECKING:
     from purecnn.distributed import Ranks
 
-MODEL, CHECKPOINT, RECORD = "model.safetensors", "checkpoint.safetensors", "run.json"
-VERSION = 1
-#: Bytes of a record that is still one: ten thousand epochs have less.
-MAX_RECORD = 2_000_000
-#: So many classes may have fewer samples than classes; more outputs than samples are no classes but numbers.
-FEW_CLASSES = 1000
+MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -289,90 +285,3 @@ def make_ready(folder: Path, resume: bool) -> None:
             f"{folder}: holds a run that was interrupted after {updates} steps: `purecnn train --resume "
             f"{folder}` goes on with it; to begin anew, remove {kept} or name another --output"
         )
-
-
-def check_alike(data: str, sets: Sets) -> None:
-    """Refuse a test set that is none for its training set: better before the training than behind it.
-
-    Raises
-    ------
-    FileFormatError
-        If one is empty, their samples or answers differ in shape or in kind, or their labels number no
-        classes.
-    """
-    for place, what in enumerate(("samples", "answers")):
-        here, there = sets.train[place], sets.test[place]
-        if not len(here) or not len(there):
-            raise FileFormatError(
-                f"{data}: {len(here)} {what} to train on and {len(there)} to test on; some of both are wanted"
-            )
-        kinds = {array.dtype == np.uint8 for array in (here, there)}
-        if here.shape[1:] != there.shape[1:] or (what == "samples" and len(kinds) > 1):
-            raise FileFormatError(
-                f"{data}: the {what} to test on must be like those to train on, {here.dtype} of shape "
-                f"{here.shape[1:]}; got {there.dtype} of shape {there.shape[1:]}"
-            )
-    labels = [y for _, y in sets if y.ndim == 1]
-    for y in labels:
-        if y.dtype.kind not in "iu":
-            raise FileFormatError(
-                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or rows of values"
-            )
-    highest = max((int(y.max()) for y in labels), default=0)
-    most = max(FEW_CLASSES, sum(map(len, labels)))
-    if highest >= most:
-        raise FileFormatError(
-            f"{data}: labels go up to {highest:,}; classes numbered from 0 are wanted, each of which becomes "
-            f"an output, and here at most {most:,}"
-        )
-
-
-def digests(sets: Sets) -> dict[str, str]:
-    """Return the SHA-256 of the data to train on and to test on."""
-    return {name: provenance.digest(*pair) for name, pair in zip(("train", "test"), sets, strict=True)}
-
-
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Write a run's record, all of it or nothing."""
-    write_whole(folder / RECORD, [json.dumps(record, indent=1).encode(), b"\n"])
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read a run's record.
-
-    Raises
-    ------
-    FileFormatError
-        If it is damaged.
-    FileNotFoundError
-        If there is none.
-    """
-    path = folder / RECORD
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: there is no such file; the folder of a run of `purecnn train` is wanted"
-        )
-    if path.stat().st_size > MAX_RECORD:
-        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, wanted at most {MAX_RECORD}")
-    try:
-        record = json.loads(path.read_bytes())
-    except (RecursionError, ValueError) as error:
-        raise FileFormatError(f"{path}: no JSON: {error}") from None
-    wanted = {"version": int, "arguments": dict, "machines": list, "data": dict}
-    for name, kind in wanted.items():
-        if not isinstance(record, dict) or not isinstance(record.get(name), kind):
-            raise FileFormatError(f"{path}: no record of a run: its {name} is missing or damaged")
-    for place, machine in enumerate(record["machines"]):
-        if not isinstance(machine, dict):
-            raise FileFormatError(f"{path}: its machine {place} is {machine!r:.100}, wanted an object")
-    for name, digest in record["data"].items():
-        if not isinstance(digest, str):
-            raise FileFormatError(f"{path}: its data {name!r:.100} are {digest!r:.100}, wanted a SHA-256")
-    if not isinstance(record.setdefault("commit", None), str | None):
-        raise FileFormatError(f"{path}: its commit is {record['commit']!r:.100}, wanted a text")
-    if "result" not in record:
-        raise FileFormatError(f"{path}: no record of a run: its result is missing or damaged")
-    if record["version"] != VERSION:
-        raise FileFormatError(f"{path}: its version is {record['version']!r:.100}, wanted {VERSION}")
-    found: dict[str, Any] = record
-    return found
