@@ -207,6 +207,35 @@ def test_a_cell_shows_what_it_was_made_of(page):
         expect(page.locator("#inspector-title")).to_have_text(re.compile(f"^{number} "))
 
 
+def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
+    draw(page, THREE)
+    check_verdict(page, "3")
+    held = []
+    page.route("**/api/cell", lambda route: held.append(route))
+
+    def walk(number):
+        page.locator("#layers canvas").nth(number).focus()
+        with page.expect_request("**/api/cell"):
+            page.keyboard.press("ArrowRight")
+
+    def let_in(route):
+        with page.expect_response("**/api/cell") as answer:
+            route.continue_()
+        answer.value.finished()
+        page.evaluate("new Promise(after => setTimeout(after, 100))")
+
+    walk(0)
+    walk(1)
+    let_in(held[1])
+    expect(page.locator("#inspector-title")).to_have_text(re.compile("^1 "))
+    let_in(held[0])
+    expect(page.locator("#inspector-title")).to_have_text(re.compile("^1 "))
+    walk(2)
+    page.keyboard.press("Escape")
+    let_in(held[2])
+    assert page.is_hidden("#inspector")
+
+
 def test_the_keys_are_enough(page):
     page.keyboard.press("Tab")
     for _ in range(12):

@@ -166,13 +166,15 @@ function see() {
 }
 
 // The layers.
-let chosen = null;
+let chosen = null, asked = 0;
 async function ask_cell(place, layer) {
   if (!sample) return;
+  const mine = ++asked;
   chosen = [place, layer];
   maps.forEach((map, i) => { if (i !== layer) { map.cell = null; map.frame = null; map.draw(); } });
   try {
     const cell = await ask('cell', {sample, layer, place});
+    if (mine !== asked) return; // another was asked for since, or the window was closed
     inspect(cell, about.layers[layer]);
     const before = maps[layer - 1];
     if (before && before.axes === 3 && cell.origin.length === 3) {
@@ -185,7 +187,10 @@ async function ask_cell(place, layer) {
     complain(error.message);
   }
 }
-whenClosed(() => maps.forEach(map => { map.cell = map.frame = null; map.draw(); }));
+whenClosed(() => {
+  asked++;
+  maps.forEach(map => { map.cell = map.frame = null; map.draw(); });
+});
 
 function build() {
   const cards = about.layers.map((layer, i) => {
