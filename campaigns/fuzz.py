@@ -226,6 +226,7 @@ def main() -> None:
         commit, today = provenance.commit() or "unknown", datetime.date.today().isoformat()
         machine = provenance.machine()
         command = f"python -m campaigns.fuzz --cases {asked.cases}"
+        command += "".join(f" --format {name}" for name in asked.format or ())
         asked.output.mkdir(parents=True, exist_ok=True)
         path = asked.output / f"{today}-{commit[:7]}-fuzz.md"
         heading = [

@@ -206,6 +206,13 @@ def test_what_the_command_refuses(runs, tmp_path):
         lambda result: result["curves"]["training"]["loss"].__setitem__(0, "<b>"),
         lambda result: result.update(test_loss="<b>"),
         lambda result: result.update(seconds=None),
+        lambda result: result.update(seconds={}),
+        lambda result: result["seconds"].append(1.0),
+        lambda result: result.update(
+            loss=[],
+            seconds=[],
+            curves={key: {"samples": 9, "loss": [], "accuracy": []} for key in ("training", "test")},
+        ),
     ],
 )
 def test_a_damaged_record_is_one_sentence(runs, damage):

@@ -122,9 +122,10 @@ def history_of(folder: Path, result: Any) -> History:
             for kind in ("loss", "accuracy")
         }
         sizes = [curves[name]["samples"] for name in ("training", "test")]
-        if {len(values) for values in found.values()} != {epochs} or not all(map(is_number, sizes)):
-            raise ValueError("one value an epoch is wanted")
         seconds = [float(value) for value in result["seconds"]]
+        counts = {len(values) for values in (*found.values(), seconds)}
+        if not epochs or counts != {epochs} or not all(map(is_number, sizes)):
+            raise ValueError("one value an epoch is wanted")
         if not all(is_number(result[name]) for name in ("test_loss", "test_accuracy")):
             raise ValueError("numbers are wanted")
         str(result["parameters"])
