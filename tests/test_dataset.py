@@ -96,6 +96,26 @@ def test_a_thread_reads_ahead_and_every_sample_once_an_epoch():
     assert {name.split("_")[0] for name in listed.threads} == {"MainThread", "purecnn-reader"}
 
 
+def test_what_is_read_ahead_are_the_samples_that_were_named_though_their_array_changes():
+    may_read = threading.Event()
+
+    class Slow(Listed):
+        def batch(self, rows):
+            if threading.current_thread() is not threading.main_thread():
+                assert may_read.wait(10)
+            return super().batch(rows)
+
+    x, y = digits(8)
+    ahead = Prefetcher(Rows(Slow(x, y)), 2, np.zeros)
+    following = np.array([2, 3])
+    ahead.places(np.array([0, 1]), following)
+    following[:] = 6, 7
+    may_read.set()
+    places = ahead.places(np.array([2, 3]), np.array([], np.int64))
+    assert (ahead.buffer[places] == x[[2, 3]].reshape(2, -1)).all()
+    ahead.close()
+
+
 def test_the_next_batch_is_read_while_this_one_is_at_work():
     reading, done = threading.Event(), threading.Event()
 

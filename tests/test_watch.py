@@ -109,11 +109,12 @@ def test_a_sentinel_that_nobody_comes_to_ends(monkeypatch):
 
 
 def test_the_sentinel_is_a_process_of_its_own():
-    port = watch.start("token", 1, "127.0.0.1")
+    process, port = watch.start("token", 1, "127.0.0.1")
     with watch.reach(["127.0.0.1"], port) as rank:
         rank.sendall(json.dumps(["token", 0, 1, "node"]).encode().ljust(GREETING))
         rank.send(LEAVES)
         assert rank.recv(1) == b""
+    assert process.wait(10) == 0
 
 
 def test_a_machines_addresses_lead_to_it():
@@ -157,7 +158,8 @@ def ended(monkeypatch):
 def own_sentinel(monkeypatch):
     """Return a job whose sentinel is a thread of this process, and a watch of its one rank."""
     job = Job(2)
-    monkeypatch.setattr(watch, "start", lambda *_: job.listener.getsockname()[1])
+    port = job.listener.getsockname()[1]
+    monkeypatch.setattr(watch, "start", lambda *_: (types.SimpleNamespace(), port))
     monkeypatch.setattr(watch.secrets, "token_hex", lambda _: "token")
     return job, watch.Watch(Alone())
 
@@ -182,7 +184,7 @@ def test_a_rank_ends_when_rank_0s_machine_has_gone(monkeypatch, ended, capsys):
 
 
 def test_ranks_out_of_reach_are_named(monkeypatch):
-    monkeypatch.setattr(watch, "start", lambda *_: 1)
+    monkeypatch.setattr(watch, "start", lambda *_: (types.SimpleNamespace(), 1))
     monkeypatch.setattr(watch, "reach", lambda *_: None)
     with pytest.warns(RuntimeWarning, match=r"ranks \[0\] can't reach port 1 of node"):
         watch.Watch(Alone()).leave()

@@ -65,7 +65,7 @@ class Prefetcher:
             if coming is not None:
                 coming[1].exception()  # it writes into the same memory: wait until it has ended
             self._read(rows, self._half)
-        following = np.asarray(following, np.int64)
+        following = np.array(following, np.int64)  # its own: the caller may write other numbers into theirs
         if len(following):
             read = copy_context().run  # under the caller's errstate
             future = self._reader.submit(read, self._read, following, self._half ^ 1)

@@ -43,7 +43,9 @@ class Watch:
         if ranks.is_first:
             token = secrets.token_hex(16)
             given = [addresses() if not is_one_machine else ["127.0.0.1"], token]
-            given.append(start(token, ranks.size, "127.0.0.1" if is_one_machine else ""))
+            process, port = start(token, ranks.size, "127.0.0.1" if is_one_machine else "")
+            process.returncode = 0  # it outlives this process, and Python need not warn of that
+            given.append(port)
         places, token, port = ranks.share(given)
         self.connection = reach(places, port)
         if self.connection is not None:
@@ -97,8 +99,8 @@ def end_all() -> None:
         _own.leave(sentinel.ENDS_ALL)
 
 
-def start(token: str, size: int, address: str) -> int:
-    """Start the sentinel, in a session of its own, so that it outlives its parent; return its port."""
+def start(token: str, size: int, address: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the sentinel, in a session of its own, so that it outlives its parent; return it and its port."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -111,8 +113,7 @@ def start(token: str, size: int, address: str) -> int:
     )
     with process.stdout:  # type: ignore[union-attr]
         port = process.stdout.readline()  # type: ignore[union-attr]
-    process.returncode = 0  # nobody waits for it, and Python need not warn of that
-    return int(port or 0)
+    return process, int(port or 0)
 
 
 def launcher() -> int:
