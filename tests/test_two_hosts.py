@@ -73,6 +73,7 @@ class Hosts:
             text = text.replace(f"ADDRESS-{host}", address)
         self.script.write_text(text, encoding="utf-8")
         self.script.chmod(0o755)
+        self.wait_for_link()
 
     def of(self, host, *words):
         return ip("-n", f"{self.name}-{host}", *words)
@@ -84,11 +85,25 @@ class Hosts:
 
     def set_link(self, state):
         self.of("a", "link", "set", f"{self.name}a", state)
+        if state == "up":
+            self.wait_for_link()
+
+    def wait_for_link(self):
+        """Wait until both ends are at work: Linux says so of a link up to a second after it was set up."""
+        until = time.monotonic() + 20
+        for host in self.addresses:
+            while self.link(host)["operstate"] != "UP":
+                assert time.monotonic() < until, "the link between the two hosts does not come up"
+                time.sleep(0.01)
 
     def received(self):
         """Return how many bytes have come over the link to the first host."""
-        (link,) = json.loads(self.of("a", "-s", "-j", "link", "show", f"{self.name}a"))
-        return link["stats64"]["rx"]["bytes"]
+        return self.link("a")["stats64"]["rx"]["bytes"]
+
+    def link(self, host):
+        """Return what Linux tells of a host's end of the link."""
+        (link,) = json.loads(self.of(host, "-s", "-j", "link", "show", f"{self.name}{host}"))
+        return link
 
     def launcher(self, *hosts):
         """Return the words that begin the command of a job with one rank on each of some hosts."""
