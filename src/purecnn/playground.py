@@ -51,6 +51,8 @@ PAGE = {
 }
 #: Pixels on a side of what a page sends as a drawing.
 MOST_SIDE = 200
+#: Numbers that say where a cell is: its map, row and column, or less.
+MOST_AXES = 3
 #: Connections at once; more are told to come back.
 MOST_CONNECTIONS = 400
 #: Seconds after which a connection that has not asked for anything is closed.
@@ -146,11 +148,13 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
         place, layer = asked.get("place"), asked.get("layer")
         if (
             not isinstance(place, list)
+            or not 1 <= len(place) <= MOST_AXES
             or not all(type(number) is int for number in place)
             or type(layer) is not int
         ):
             raise ValueError(
-                f"a layer, an integer, and a place, a list of integers, are wanted, got {place!r:.40}"
+                f"a layer, an integer, and a place, a list of one to {MOST_AXES} integers, are wanted, got "
+                f"{place!r:.40}"
             )
         return reader.cell(sample(asked), layer, place)
 
