@@ -21,6 +21,7 @@ from purecnn.optimizer import Optimizer
 from purecnn.parallel import shard_count
 from purecnn.samples import Targets
 from purecnn.scratch import Array
+from purecnn.steps import Steps
 from purecnn.streams import ORDER, stream
 from purecnn.training import Trainer
 
@@ -196,7 +197,7 @@ class Fit:
             self.error = error
         return self.end()
 
-    def trainer(self) -> Trainer | DeviceTrainer:
+    def trainer(self) -> Steps:
         """Return what takes the steps."""
         if self.ranks is not None:
             return self.rank_trainer(self.ranks)
@@ -243,7 +244,7 @@ class Fit:
             if self.saved is not None and not last:
                 self.saved.settle(self)  # before anyone keeps what the others hold
 
-    def run_epoch(self, trainer: Trainer | DeviceTrainer) -> None:
+    def run_epoch(self, trainer: Steps) -> None:
         """Do the steps of one epoch that are left, then measure."""
         begin, order = time.perf_counter() - self.spent, self.order()
         while self.step < self.steps:

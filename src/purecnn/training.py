@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import numpy as np
 
 from purecnn import blas
 from purecnn.augmentation import Augmentation
-from purecnn.barrier import is_barrier
 from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.dataset import Rows
 from purecnn.descent import Descent
-from purecnn.freezing import check_trainable
 from purecnn.loss import Loss
 from purecnn.optimizer import Optimizer
 from purecnn.parallel import Team, as_threads, shard_bounds, shard_count
 from purecnn.samples import Targets
 from purecnn.scratch import Array, aligned_zeros
 from purecnn.shards import Shards, is_own
-
-if TYPE_CHECKING:
-    from purecnn.prefetch import Prefetcher
+from purecnn.steps import Steps
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
@@ -35,8 +28,8 @@ LONG = 1 << 17
 SHARDS, SUMS, UPDATES, STRETCHES = range(4)
 
 
-class Trainer:
-    """Trains a network a batch at a time.
+class Trainer(Steps):
+    """Trains a network on the host, a batch at a time.
 
     The gradient of a shard belongs to the shard; everything else that a step needs belongs to the worker
     that runs it. So the bits depend on the shards alone, and memory on the workers. Where a layer needs the
@@ -81,30 +74,19 @@ class Trainer:
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
-        check_trainable(network)
-        self.network, self.optimizer, self.y = network, optimizer, y
-        self.prefetcher: Prefetcher | None = None
+        super().__init__(network, optimizer, y, batch_size)
         self.count = shard_count(batch_size)
         self._blas = blas.single_threaded()
         told = self._blas.__enter__()
         try:
             self.workers = min(as_threads(threads), self.count) if told else 1
-            parts = [part for layer in network for part in (layer, *layer.parts())]
-            own = all(map(is_own, (*parts, optimizer, loss.function, loss.prime)))
-            self.barriers = [part for part in parts if is_barrier(part)]
-            self.check_batch(batch_size)
+            own = all(map(is_own, (*self.parts, optimizer, loss.function, loss.prime)))
             self.forks = self.shares = self.workers > 1 and own and can_fork()
             # Where workers are processes, all that a step needs lies in shared memory.
             zeros = shared_zeros if self.forks else np.zeros
             if self.forks:
                 network.move(shared_zeros(network.parameters.size, network.dtype))
-            if isinstance(x, Rows):
-                from purecnn.prefetch import (
-                    Prefetcher,
-                )  # here, since few need it and its import takes a while
-
-                self.prefetcher = Prefetcher(x, batch_size, zeros)
-                x = self.prefetcher.buffer
+            x = self.at_hand(x, batch_size, zeros)
             self.descent = Descent(network, optimizer, self.count, l1, l2, zeros)
             self.shards = Shards(network, loss, x, y, seed, augmentation, self.descent, self.workers, zeros)
             # What a step is about, for every worker to read.
@@ -124,52 +106,12 @@ class Trainer:
             self.forks = False  # threads give the same bits
         return Team(self.workers, self.work)
 
-    def check_batch(self, samples: int) -> None:
-        """Raise `ValueError` if a batch of so many samples is too small for a layer."""
-        for layer in self.barriers:
-            layer.check_batch(samples)
-
-    def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
-        """Take one step on the samples `rows`; return their mean loss, before the step.
-
-        Those of the step after it, `following`, are read ahead where the data lie outside of memory.
-
-        Raises
-        ------
-        DivergedError
-            If the loss is no longer finite: the parameters are left as they were before this step.
-        """
-        rows, following = np.asarray(rows), np.asarray(following, np.int64)
-        places = self.read(rows, following)
-        self.network.updates += 1
-        if not self.y.weight(rows):
-            return 0.0  # no sample of them counts, so there is nothing to learn
-        descent, shards = self.descent, self.shards
-        descent.carried = self.optimizer.learning_rate if descent.is_plain else 1.0
-        count = 1
-        if self.count == 1 and not shards.meetings:
-            shards.run(0, 0, rows, places, 1.0)
-        else:
-            count = self.run_shards(rows, places)
-        loss = math.fsum(shards.losses[:count])
-        if descent.penalty:
-            loss += descent.penalty.cost(descent.parameters)
-        shards.check(loss)
-        for layer, meeting in shards.remembering:
-            layer.remember(meeting)
-        if shards.sweeps(rows):
-            self.optimizer.advance()
-        else:
-            self.update(self.left_to_add(count))
-        return loss
-
-    def read(self, rows: Array, following: Array) -> Array:
-        """Return where the samples `rows` lie, read by now; begin to read those that follow."""
-        return self.prefetcher.places(rows, following) if self.prefetcher else rows
-
-    def left_to_add(self, count: int) -> int:
-        """Return how many of a batch's gradients, as many as it has shards, `update` is to add."""
-        return count
+    def run_batch(self, rows: Array, places: Array) -> int:
+        """Have all shards of a batch run: a lone one here, others by the workers; return their number."""
+        if self.count == 1 and not self.shards.meetings:
+            self.shards.run(0, 0, rows, places, 1.0)
+            return 1
+        return self.run_shards(rows, places)
 
     def run_shards(self, rows: Array, places: Array) -> int:
         """Have all shards of a batch run, from one meeting to the next; return their number."""
@@ -186,13 +128,7 @@ class Trainer:
         return count
 
     def update(self, count: int) -> None:
-        """Add the shards' gradients and let the optimizer take its step: all workers, where that is long.
-
-        Raises
-        ------
-        DivergedError
-            If the gradient is to be clipped and its norm is no longer finite.
-        """
+        """Add the shards' gradients and let the optimizer take its step: all workers, where that is long."""
         descent, size = self.descent, self.descent.parameters.size
         clips, alone = self.optimizer.clip_norm is not None, size <= LONG or self.workers == 1
         if alone:
@@ -255,11 +191,3 @@ class Trainer:
         finally:
             network.move(aligned_zeros(network.parameters.size, network.dtype))
             optimizer.state = {name: held.copy() for name, held in optimizer.state.items()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
