@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from purecnn import Dense, Network
 from purecnn.distributed import Ranks
 from purecnn.fingerprints import spoken
 from purecnn.parallel import cores
@@ -377,6 +378,8 @@ def test_a_process_alone_is_a_job_of_one(lone):
         Ranks(3)
     with pytest.raises(TypeError, match="allow_differences"):
         Ranks(allow_differences="yes")
+    with pytest.raises(TypeError, match="ranks must be a Ranks, got 3"):
+        Network([Dense(2, 2)]).fit(np.zeros((4, 2)), np.zeros((4, 2)), ranks=3)
 
 
 def test_one_rank_alone_trains_as_none(lone):

@@ -258,7 +258,7 @@ class Network(FlatParameters):
         Raises
         ------
         ValueError, TypeError, ShapeError
-            For data that the network can't learn from, in one sentence.
+            For data that the network can't learn from, and arguments that are none, in one sentence.
         DivergedError
             If the loss is no longer finite; the parameters are those before that step.
         FileFormatError
@@ -268,8 +268,15 @@ class Network(FlatParameters):
         RankError
             If the ranks differ in what decides the bits, or one of them fails.
         """
-        if ranks is not None and not self.device.is_host:
-            raise ValueError(f"ranks train on the processor: device must be 'cpu', got {self.device.name!r}")
+        if ranks is not None:
+            from purecnn import distributed  # here, since few runs need it
+
+            if not self.device.is_host:
+                raise ValueError(
+                    f"ranks train on the processor: device must be 'cpu', got {self.device.name!r}"
+                )
+            if not isinstance(ranks, distributed.Ranks):
+                raise TypeError(f"ranks must be a Ranks, got {ranks!r:.100}")
         saved = None
         if resume is not None:
             from purecnn.snapshot import Saved  # here, since few runs need it
