@@ -129,7 +129,7 @@ def test_a_digit_is_drawn_read_and_cleared(page):
     check_verdict(page, "–", "blank")
     draw(page, THREE)
     check_verdict(page, "3")
-    assert page.inner_text("#bars .best").split() == ["3", *page.inner_text("#bars .best").split()[1:]]
+    assert page.inner_text("#bars .best").split()[0] == "3"
     assert "% sure" in page.inner_text("#why")
     page.click("#clear")
     check_verdict(page, "–", "blank")
@@ -190,12 +190,13 @@ def test_a_cell_shows_what_it_was_made_of(page):
     canvas.click(position={"x": box["width"] * 0.4, "y": box["height"] * 0.4})
     page.wait_for_selector("#inspector:not([hidden])")
     assert page.inner_text("#inspector-title").startswith("4 Convolutional: map ")
-    told = [float(b.replace("−", "-")) for b in page.locator("#inspector-sum b").all_inner_texts()]
+    # at one look: answers to the last strokes may still come, and change both
+    looks = page.evaluate(
+        "['#inspector-sum b', '#inspector-grids table:nth-of-type(3) td']"
+        ".map(place => [...document.querySelectorAll(place)].map(found => found.innerText))"
+    )
+    told, cells = ([float(text.replace("−", "-")) for text in look] for look in looks)
     assert told[0] + told[1] == pytest.approx(told[2], abs=0.002)
-    cells = [
-        float(t.replace("−", "-"))
-        for t in page.locator("#inspector-grids table:nth-of-type(3) td").all_inner_texts()
-    ]
     assert len(cells) == 8 * 9
     assert sum(cells) == pytest.approx(told[0], abs=0.4)  # each is shown with two digits
     page.keyboard.press("Escape")
@@ -208,8 +209,8 @@ def test_a_cell_shows_what_it_was_made_of(page):
 
 
 def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
-    draw(page, THREE)
-    check_verdict(page, "3")
+    page.click("#example")  # one answer, where strokes have one each
+    page.wait_for_selector('#verdict:not([data-state="blank"])')
     held = []
     page.route("**/api/cell", lambda route: held.append(route))
 
