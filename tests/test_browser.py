@@ -216,8 +216,9 @@ def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
 
     def walk(number):
         page.locator("#layers canvas").nth(number).focus()
-        with page.expect_request("**/api/cell"):
-            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        while len(held) <= number:
+            page.wait_for_timeout(10)
 
     def let_in(route):
         with page.expect_response("**/api/cell") as answer:
@@ -252,6 +253,9 @@ def test_the_keys_are_enough(page):
     check_verdict(page, "1")
     page.keyboard.press("Delete")
     check_verdict(page, "–", "blank")
+    page.keyboard.press("ArrowUp")
+    page.wait_for_timeout(500)
+    check_verdict(page, "–", "blank")  # the pen is up, and no late answer comes either
     while page.evaluate("document.activeElement.id") != "example":
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")

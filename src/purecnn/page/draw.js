@@ -61,7 +61,10 @@ for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () =
 pad.addEventListener('blur', () => { key.shown = key.down = false; show(); });
 pad.addEventListener('keydown', event => {
   const moves = {ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8]};
-  if (event.key === 'Delete' || event.key === 'Backspace') clear();
+  if (event.key === 'Delete' || event.key === 'Backspace') {
+    key.down = false; // or the pen would leave a dot on the clean pad
+    clear();
+  }
   else if (event.key === ' ') key.down = !key.down;
   else if (!moves[event.key]) return;
   event.preventDefault();
