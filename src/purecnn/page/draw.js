@@ -1,25 +1,31 @@
 // The first half of the page: a pad to draw on, the answer, and every layer as it lights up.
 
-import {$, Maps, ask, complain, element, fromBase64, heading, network, shown, spoken, style, toBase64, whenColoursChange} from './common.js';
+import {$, IN_MEMORY, Maps, ask, complain, element, fromBase64, heading, network, shown, spoken, style, toBase64, whenColoursChange} from './common.js';
 import {close, inspect, whenClosed} from './inspect.js';
 
 const SIDE = 280, SENT = 140;
 const pad = $('pad'), paper = new OffscreenCanvas(SIDE, SIDE), small = new OffscreenCanvas(SENT, SENT);
-const drawn = paper.getContext('2d', {willReadFrequently: true});
+const drawn = paper.getContext('2d', IN_MEMORY);
 let about, maps = [], sample = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
 
-// The pad: what is drawn is kept white on black, and shown in the page's own ink.
-function wipe() {
-  drawn.fillStyle = '#000';
-  drawn.fillRect(0, 0, SIDE, SIDE);
+// The pad: what is drawn is kept white on nothing, and shown in the page's own ink, once for each frame.
+const wipe = () => drawn.clearRect(0, 0, SIDE, SIDE);
+
+let due = false;
+function show() {
+  if (!due) requestAnimationFrame(paintPad);
+  due = true;
 }
 
-function show() {
-  const paint = pad.getContext('2d'), image = drawn.getImageData(0, 0, SIDE, SIDE);
-  const [r, g, b] = style('--ink').match(/\w\w/g).map(part => parseInt(part, 16));
-  for (let i = 0; i < image.data.length; i += 4) image.data.set([r, g, b, image.data[i]], i);
+function paintPad() {
+  const paint = pad.getContext('2d', IN_MEMORY);
+  due = false;
   paint.clearRect(0, 0, SIDE, SIDE);
-  paint.putImageData(image, 0, 0);
+  paint.drawImage(paper, 0, 0);
+  paint.globalCompositeOperation = 'source-in';
+  paint.fillStyle = style('--ink');
+  paint.fillRect(0, 0, SIDE, SIDE);
+  paint.globalCompositeOperation = 'source-over';
   if (key.shown) {
     paint.strokeStyle = style('--accent');
     paint.lineWidth = 2;
@@ -108,7 +114,9 @@ async function send() {
 
 function question() {
   if (!about.image) return {values: [...$('numbers').querySelectorAll('input')].map(input => +input.value)};
-  const shrunk = small.getContext('2d', {willReadFrequently: true});
+  const shrunk = small.getContext('2d', IN_MEMORY);
+  shrunk.fillStyle = '#000';
+  shrunk.fillRect(0, 0, SENT, SENT);
   shrunk.drawImage(paper, 0, 0, SENT, SENT);
   const pixels = shrunk.getImageData(0, 0, SENT, SENT).data.filter((_, i) => i % 4 === 0);
   return {side: SENT, pixels: toBase64(pixels)};
@@ -231,7 +239,7 @@ async function lay(file) {
   grey.forEach((value, i) => {
     const outside = i % SIDE < x || i % SIDE >= SIDE - x || i < y * SIDE || i >= (SIDE - y) * SIDE;
     const ink = outside ? 0 : bright ? 255 - value : value;
-    pixels.data.set([ink, ink, ink, 255], 4 * i);
+    pixels.data.set([255, 255, 255, ink], 4 * i);
   });
   drawn.putImageData(pixels, 0, 0);
   $('pad-hint').hidden = true;
@@ -246,7 +254,7 @@ $('example').addEventListener('click', async () => {
   try {
     const told = await ask('example', {number: Math.floor(Math.random() * 10000)});
     const bytes = fromBase64(told.sample), [, height, width] = about.image, image = new ImageData(width, height);
-    bytes.forEach((byte, i) => image.data.set([byte, byte, byte, 255], 4 * i));
+    bytes.forEach((byte, i) => image.data.set([255, 255, 255, byte], 4 * i));
     const tile = new OffscreenCanvas(width, height);
     tile.getContext('2d').putImageData(image, 0, 0);
     wipe();

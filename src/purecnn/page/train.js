@@ -1,6 +1,6 @@
 // The second half of the page: a network built here learns before one's eyes, a step at a time or running.
 
-import {$, Maps, ask, colour, complain, element, heading, network, numbers, open, shaped, shown, spoken, style, whenColoursChange} from './common.js';
+import {$, Maps, ask, colour, complain, element, heading, network, numbers, open, painted, shaped, shown, spoken, style, whenColoursChange} from './common.js';
 
 const NAMES = {xor: 'XOR', moons: 'Two moons', circles: 'Circles', spiral: 'Spiral', digits: 'Digits'};
 const STARTS = {
@@ -175,11 +175,9 @@ function surface() {
   $('surface-box').hidden = !last.surface;
   if (!last.surface) return;
   const [paint, width] = canvasOf('surface', $('surface').clientWidth || 300), side = last.surface.answers.shape[0];
-  const found = numbers(last.surface.answers), image = new ImageData(side, side), tile = new OffscreenCanvas(side, side);
-  for (let i = 0; i < side * side; i++) image.data.set([...colour((2 * found[i] - 1) * .62), 255], 4 * i);
-  tile.getContext('2d').putImageData(image, 0, 0);
+  const found = numbers(last.surface.answers).map(value => (2 * value - 1) * .62);
   paint.imageSmoothingEnabled = true;
-  paint.drawImage(tile, 0, 0, width, width);
+  paint.drawImage(painted(found, side, side, 1), 0, 0, width, width);
   const scale = value => (value / 1.1 + 1) / 2 * width;
   last.surface.points.forEach(([a, b], i) => {
     const one = last.surface.labels[i] === 1;
