@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import screenshots.chromium
+from waiting import PATIENCE
 
 
 @contextmanager
@@ -27,6 +28,7 @@ class Visit:
     def __init__(self, browser: Any, path: Any, width: int = 1200, scheme: str = "light") -> None:
         size = {"width": width, "height": 844}
         self.page = browser.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+        self.page.set_default_timeout(1000 * PATIENCE)
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda message: self.said.append(message.text))

@@ -16,10 +16,11 @@ import browser
 import drawings
 import purecnn
 from purecnn import Dense, Network, Softmax, mnist
+from waiting import PATIENCE
 
 pytest.importorskip("uvicorn")
 expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=40_000)  # a busy machine is slow, and that is no failure
+expect.set_options(timeout=1000 * PATIENCE)
 THREE = [
     (90, 80),
     (150, 60),
@@ -54,19 +55,18 @@ def served_network(network, folder):
 
 @contextmanager
 def opened(chromium, address, **how):
-    """Give a page that must stay on this machine, complain of nothing and raise nothing."""
+    """Give a page that must stay on this machine, complain of nothing but what is forgiven, and raise nothing."""
     context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
     page = context.new_page()
-    page.set_default_timeout(40_000)
-    wrong = []
+    page.set_default_timeout(1000 * PATIENCE)
+    page.forgiven, wrong = [], []
     page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(f"{m.type}: {m.text}"))
     page.on("pageerror", lambda error: wrong.append(f"raised: {error}"))
     page.on("request", lambda r: r.url.startswith((address, "data:", "blob:")) or wrong.append(r.url))
-    page.wrong = wrong
     try:
         page.goto(address)
         yield page
-        assert wrong == []
+        assert [words for words in wrong if not any(known in words for known in page.forgiven)] == []
     finally:
         context.close()
 
@@ -103,7 +103,8 @@ def draw(page, points, fingers=False):
 
 
 def check_verdict(page, text, state="sure"):
-    """Wait for an answer: while one draws, there are others on the way."""
+    """Wait for an answer, the last one: while one draws, there are others on the way."""
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
     expect(page.locator("#verdict")).to_have_text(text)
     expect(page.locator("#verdict")).to_have_attribute("data-state", state)
 
@@ -190,7 +191,6 @@ def test_a_cell_shows_what_it_was_made_of(page):
     canvas.click(position={"x": box["width"] * 0.4, "y": box["height"] * 0.4})
     page.wait_for_selector("#inspector:not([hidden])")
     assert page.inner_text("#inspector-title").startswith("4 Convolutional: map ")
-    # at one look: answers to the last strokes may still come, and change both
     looks = page.evaluate(
         "['#inspector-sum b', '#inspector-grids table:nth-of-type(3) td']"
         ".map(place => [...document.querySelectorAll(place)].map(found => found.innerText))"
@@ -254,8 +254,7 @@ def test_the_keys_are_enough(page):
     page.keyboard.press("Delete")
     check_verdict(page, "–", "blank")
     page.keyboard.press("ArrowUp")
-    page.wait_for_timeout(500)
-    check_verdict(page, "–", "blank")  # the pen is up, and no late answer comes either
+    check_verdict(page, "–", "blank")  # the pen is up, and no late answer has come either
     while page.evaluate("document.activeElement.id") != "example":
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -289,7 +288,8 @@ def test_a_network_learns_before_ones_eyes(page):
     expect(page.locator("#figures")).to_have_text(re.compile("test (9[5-9]|100)"))
     page.click("#run")
     assert page.inner_text("#run") == "Run"
-    page.wait_for_timeout(300)
+    # what was asked for before the pause is still answered
+    expect(page.locator("#figures")).to_have_attribute("aria-busy", "false")
     before = page.inner_text("#figures")
     page.wait_for_timeout(300)
     assert page.inner_text("#figures") == before
@@ -314,11 +314,11 @@ def test_the_chain_rule_is_walked_to_and_fro(page):
     assert kinds[3:] == ["MaxPooling", "ReLU", "Convolutional"] * 2
     page.click("#back")
     assert page.inner_text("#chain li[aria-current=step] strong") == "1 ReLU"
+    page.forgiven.append("422")  # a browser writes each refusal to its console
     page.fill("#sample", "4000")
     page.click("#start-over")
     page.wait_for_selector("#alert:not([hidden])")
     assert "sample must be an integer from 0 to 3999, got 4000" in page.inner_text("#alert")
-    page.wrong.clear()  # a browser writes each refusal to its console
 
 
 def test_a_plan_is_changed_and_a_wrong_one_refused(page):
@@ -334,12 +334,47 @@ def test_a_plan_is_changed_and_a_wrong_one_refused(page):
     ]  # fmt: skip
     page.click("#begin")
     page.wait_for_selector("#run:not([disabled])")
+    page.forgiven.append("422")
     page.select_option("#kind", "MaxPooling")
     page.click("#add")
     page.click("#begin")
     page.wait_for_selector("#alert:not([hidden])")
     assert "MaxPooling" in page.inner_text("#alert")
-    page.wrong.clear()
+
+
+def test_an_answer_to_a_training_that_has_ended_or_pauses_sets_nothing_going(page):
+    figures, held = page.locator("#figures"), []
+    page.click("#tab-train")
+    page.click("#begin")
+    page.wait_for_selector("#run:not([disabled])")
+    page.click("#step")
+    expect(figures).to_have_text(re.compile("^step 1 "))
+    page.route("**/api/lessons/advance", lambda route: held.append(route))
+
+    def click(button):
+        asked = len(held)
+        page.click(button)
+        while len(held) == asked:
+            page.wait_for_timeout(10)
+
+    click("#run")
+    page.click("#run")
+    click("#run")
+    held[0].continue_()
+    expect(figures).to_have_text(re.compile("^step 41 "))
+    page.evaluate("new Promise(after => requestAnimationFrame(() => setTimeout(after, 100)))")
+    assert len(held) == 2  # the run that was paused asks for no more, though another goes on
+    click("#ten")
+    late = held[2].fetch()
+    page.click("#begin")
+    expect(figures).to_have_text(re.compile("^step 0 "))
+    page.forgiven.append("404")
+    held[2].fulfill(response=late)
+    held[1].continue_()  # which is refused: the training has ended
+    expect(figures).to_have_attribute("aria-busy", "false")
+    assert page.inner_text("#figures").startswith("step 0 ")
+    assert page.is_enabled("#run")
+    assert page.is_hidden("#alert")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -386,8 +421,8 @@ def test_a_vector_is_set_by_sliders(chromium, tmp_path):
 def test_an_end_of_the_server_is_told(chromium, address):
     with opened(chromium, address) as page:
         page.wait_for_selector("#layers .layer canvas")
+        page.forgiven.append("net::ERR_FAILED")
         page.route("**/api/draw", lambda route: route.abort())
         draw(page, THREE)
         page.wait_for_selector("#alert:not([hidden])")
         assert page.inner_text("#alert") == "The playground does not answer: is it still running?"
-        page.wrong.clear()

@@ -90,6 +90,7 @@ function clear() {
 }
 
 // Questions: one at a time, and always the latest drawing.
+const answerBox = $('answer');
 let busy = false, waiting = false, turn = 0;
 function changed() {
   waiting = true;
@@ -98,6 +99,7 @@ function changed() {
 
 async function send() {
   busy = true;
+  answerBox.ariaBusy = true; // until the last answer is there, the others need not be read aloud
   while (waiting) {
     waiting = false;
     const mine = ++turn;
@@ -110,6 +112,7 @@ async function send() {
     }
   }
   busy = false;
+  answerBox.ariaBusy = false;
 }
 
 function question() {

@@ -9,7 +9,7 @@ const STARTS = {
     {kind: 'Convolutional', kernel_size: 3, depth: 8}, {kind: 'ReLU'}, {kind: 'MaxPooling', pool_size: 2}],
 };
 const FIRST = {kernel_size: 3, depth: 8, pool_size: 2, output_size: 16, rate: 0.2};
-let choices, stack = [], lesson = null, running = false, losses = [], last = null, chain = null, at = 0, cards = [];
+let choices, stack = [], lesson = null, running = null, losses = [], last = null, chain = null, at = 0, cards = [];
 
 // The plan.
 const data = () => document.querySelector('input[name=data]:checked').value;
@@ -51,15 +51,21 @@ $('add').addEventListener('click', () => {
   list();
 });
 
+// Answers may come in another order than their questions: one to a lesson that has ended is not shown.
+let begun = 0;
+const end = lesson => ask('lessons/end', {lesson}).catch(() => {});
+
 $('plan').addEventListener('submit', async event => {
   event.preventDefault();
   stop();
+  const mine = ++begun;
   try {
-    if (lesson) ask('lessons/end', {lesson}).catch(() => {});
+    if (lesson) end(lesson);
     const told = await ask('lessons/begin', {
       data: data(), layers: stack, optimizer: $('optimizer').value, learning_rate: +$('rate').value,
       batch_size: +$('batch').value, seed: +$('seed').value,
     });
+    if (mine !== begun) return end(told.lesson);
     lesson = told.lesson;
     losses = [];
     chain = null;
@@ -71,36 +77,44 @@ $('plan').addEventListener('submit', async event => {
     $('forth').disabled = $('back').disabled = true;
     update(told);
   } catch (error) {
-    complain(error.message);
+    if (mine === begun) complain(error.message);
   }
 });
 
 // Steps.
 function stop() {
-  running = false;
+  running = null;
   $('run').textContent = 'Run';
 }
 
+let underWay = 0;
 async function advance(steps) {
+  const mine = lesson;
+  underWay++;
+  $('figures').ariaBusy = true; // while it runs, not every figure need be read aloud
   try {
-    update(await ask('lessons/advance', {lesson, steps}));
+    const told = await ask('lessons/advance', {lesson, steps});
+    if (mine !== lesson) return false;
+    update(told);
     complain(last.diverged);
     if (last.diverged) stop();
     return !last.diverged;
   } catch (error) {
+    if (mine !== lesson) return false;
     complain(error.message);
     stop();
     if (error.status === 404) for (const id of ['run', 'step', 'ten', 'start-over', 'forth', 'back']) $(id).disabled = true;
     return false;
+  } finally {
+    $('figures').ariaBusy = --underWay > 0 || running !== null;
   }
 }
 
 $('run').addEventListener('click', async () => {
   if (running) return stop();
-  running = true;
+  const mine = running = {}; // a run that is paused goes on no more, even if another has begun when its answer comes
   $('run').textContent = 'Pause';
-  const mine = lesson;
-  while (running && mine === lesson && await advance(data() === 'digits' ? 20 : 40)) await new Promise(requestAnimationFrame);
+  while (mine === running && await advance(data() === 'digits' ? 20 : 40)) await new Promise(requestAnimationFrame);
 });
 $('step').addEventListener('click', () => { stop(); advance(1); });
 $('ten').addEventListener('click', () => { stop(); advance(10); });
@@ -218,15 +232,17 @@ function weights() {
 
 // The chain rule.
 async function walk(fresh) {
+  const mine = lesson;
   try {
     if (fresh || !chain) {
-      chain = await ask('lessons/backward', {lesson, sample: +$('sample').value});
-      at = 0;
+      const told = await ask('lessons/backward', {lesson, sample: +$('sample').value});
+      if (mine !== lesson) return;
+      [chain, at] = [told, 0];
     }
     complain('');
     tell();
   } catch (error) {
-    complain(error.message);
+    if (mine === lesson) complain(error.message);
   }
 }
 $('start-over').addEventListener('click', () => walk(true));
