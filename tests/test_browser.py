@@ -55,7 +55,7 @@ def served_network(network, folder):
 
 @contextmanager
 def opened(chromium, address, **how):
-    """Give a page that must stay on this machine, complain of nothing but what is forgiven, and raise nothing."""
+    """Give a page that must stay on this machine, raise nothing, and complain of what is forgiven alone."""
     context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE)

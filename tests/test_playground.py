@@ -20,6 +20,7 @@ from purecnn.drawing import decoded
 from purecnn.guard import HEADERS
 from purecnn.model_commands import playground
 from purecnn.playground import DIGITS, PAGE, listen, serve, server
+from waiting import PATIENCE
 
 pytest.importorskip("uvicorn")
 PLAN = {
@@ -43,7 +44,7 @@ def serving(network):
             yield port
         finally:
             running.should_exit = True
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 
@@ -63,7 +64,7 @@ def port():
 
 
 def get(port, path, method="GET", body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
@@ -185,17 +186,22 @@ def test_who_asks_for_nothing_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(Patient, "seconds", 0.3)
     with serving(purecnn.load(DIGITS)) as port:
         for begun in (b"", b"GET / HTTP/1.1\r\nHost: x"):
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as slow:
                 slow.sendall(begun)
                 assert slow.recv(1000) == b""  # closed by the server
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+        monkeypatch.setattr(Patient, "seconds", PATIENCE)  # what follows comes whole, but perhaps late
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as slow:
             slow.sendall(f"GET /icon.svg HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-            answered = slow.recv(65536)
-            assert answered.startswith(b"HTTP/1.1 200")
+            answered = b""
             while not answered.endswith(b"</svg>\n"):
-                answered += slow.recv(65536)
+                came = slow.recv(65536)
+                assert came, answered
+                answered += came
+            assert answered.startswith(b"HTTP/1.1 200")
+            monkeypatch.setattr(Patient, "seconds", 0.3)
             slow.sendall(b"GET")
             assert slow.recv(1000) == b""
+        monkeypatch.setattr(Patient, "seconds", PATIENCE)
         assert get(port, "/icon.svg")[0] == 200
 
 
@@ -207,12 +213,12 @@ def test_malformed_requests_leave_it_answering(port):
         data = bytearray(good)
         for _ in range(rng.randrange(1, 6)):
             data[rng.randrange(len(data))] = rng.randrange(256)
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
             connection.sendall(bytes(data[: rng.randrange(1, len(data) + 1)]))
             if rng.random() < 0.5:
-                connection.shutdown(socket.SHUT_WR)
                 connection.settimeout(0.05)
-                with suppress(OSError):
+                with suppress(OSError):  # it may be closed already
+                    connection.shutdown(socket.SHUT_WR)
                     connection.recv(1000)
     assert ask(port, "network")[0] == 200
 
@@ -254,7 +260,7 @@ def test_the_command_says_where_the_page_is(monkeypatch, tmp_path):
     monkeypatch.setattr("webbrowser.open", seen.append)
 
     def run(self, sockets):
-        with socket.create_connection(("127.0.0.1", sockets[0].getsockname()[1]), timeout=5):
+        with socket.create_connection(("127.0.0.1", sockets[0].getsockname()[1]), timeout=PATIENCE):
             pass  # the page's address is told once it can be reached
 
     monkeypatch.setattr("uvicorn.Server.run", run)
@@ -274,4 +280,4 @@ def test_lessons_left_behind_are_swept(monkeypatch):
     monkeypatch.setattr("purecnn.playground.SWEEP", 0.05)
     monkeypatch.setattr("purecnn.lessons.Lessons.sweep", lambda self: swept.set())
     with serving(purecnn.load(DIGITS)):
-        assert swept.wait(10)
+        assert swept.wait(PATIENCE)

@@ -13,6 +13,7 @@ import pytest
 from purecnn import sentinel, watch
 from purecnn.sentinel import ENDS_ALL, GREETING, LEAVES, Sentinel
 from tests.test_distributed import MPIEXEC, job
+from waiting import PATIENCE
 
 
 class Job:
@@ -27,7 +28,7 @@ class Job:
         self.thread.start()
 
     def connect(self):
-        self.connections.append(socket.create_connection(self.listener.getsockname(), 10))
+        self.connections.append(socket.create_connection(self.listener.getsockname(), PATIENCE))
         return self.connections[-1]
 
     def rank(self, number):
@@ -36,7 +37,7 @@ class Job:
         return rank
 
     def end(self):
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
         for one in (self.listener, *self.connections):
             one.close()
@@ -56,6 +57,29 @@ def test_a_rank_that_dies_is_named_and_the_others_are_told():
     ranks[1].close()
     assert ranks[0].recv(1) == ranks[2].recv(1) == ENDS_ALL
     assert job.end() == [
+        "Error: rank 1 (process 101 on node) was killed or crashed: the job ends, and can be resumed "
+        "from its checkpoint"
+    ]
+
+
+def test_who_is_still_at_the_door_when_a_rank_dies_is_told_too():
+    said = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        watching = Sentinel(listener, "token", 2, said.append)
+
+        def come(number):
+            rank = socket.create_connection(listener.getsockname(), PATIENCE)
+            rank.sendall(json.dumps(["token", number, 100 + number, "node"]).encode().ljust(GREETING))
+            return rank
+
+        with come(1):
+            met, _ = listener.accept()
+            watching.strangers.add(met)
+            watching.meet(met)
+        with come(0) as other:
+            watching.watch()
+            assert other.recv(1) == ENDS_ALL
+    assert said == [
         "Error: rank 1 (process 101 on node) was killed or crashed: the job ends, and can be resumed "
         "from its checkpoint"
     ]
@@ -114,7 +138,7 @@ def test_the_sentinel_is_a_process_of_its_own():
         rank.sendall(json.dumps(["token", 0, 1, "node"]).encode().ljust(GREETING))
         rank.send(LEAVES)
         assert rank.recv(1) == b""
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_a_machines_addresses_lead_to_it():
@@ -124,9 +148,9 @@ def test_a_machines_addresses_lead_to_it():
             watch.reach([address], listener.getsockname()[1]) as found,
         ):
             assert found.getpeername()[0] == address
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert watch.reach(["127.0.0.1"], port) is None
+    with socket.socket() as held:  # bound and not listening: whoever connects is refused
+        held.bind(("127.0.0.1", 0))
+        assert watch.reach(["127.0.0.1"], held.getsockname()[1]) is None
 
 
 class Alone:
@@ -167,7 +191,7 @@ def own_sentinel(monkeypatch):
 def test_a_rank_ends_when_another_died(monkeypatch, ended, capsys):
     job, _ = own_sentinel(monkeypatch)
     job.rank(1).close()
-    assert ended[1].wait(10)
+    assert ended[1].wait(PATIENCE)
     assert ended[0] == [1]
     assert len(job.end()) == 1
     assert capsys.readouterr().err == ""  # the sentinel has said it
@@ -176,7 +200,7 @@ def test_a_rank_ends_when_another_died(monkeypatch, ended, capsys):
 def test_a_rank_ends_when_rank_0s_machine_has_gone(monkeypatch, ended, capsys):
     job, watching = own_sentinel(monkeypatch)
     watching.connection.shutdown(socket.SHUT_RD)  # as a connection is that has fallen silent
-    assert ended[1].wait(10)
+    assert ended[1].wait(PATIENCE)
     assert ended[0] == [1]
     assert capsys.readouterr().err == "Error: rank 0 on node lost the machine of rank 0, and ends\n"
     watching.leave(ENDS_ALL)

@@ -88,8 +88,10 @@ class Sentinel:
         while self.ranks or (self.came == 0 and time.monotonic() < until):
             awaited = [self.listener] if self.came < self.size else []
             ready, _, _ = select.select([*awaited, *self.strangers, *self.ranks], [], [], 1.0)
+            # who comes is let in before a death is heard of, so as to be told of it too
+            coming = [one for one in ready if one not in self.ranks]
             lost = []
-            for one in ready:
+            for one in coming or ready:
                 if one is self.listener:
                     stranger, _ = one.accept()
                     notice_silence(stranger, self.silence)
