@@ -30,8 +30,7 @@ MPIEXEC = shutil.which(
     "mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 )
 KINDS = ("dense", "convolutional", "convolutional, float64", "normalized")
-#: Seconds in which a job must have ended once a rank was killed; its workers look once a second. Where others
-#: use the machine too, it takes longer.
+#: Seconds in which a job must have ended once a rank was killed; its workers look once a second.
 AT_ONCE = 10.0
 
 
@@ -65,6 +64,15 @@ def ranks_below(process: int) -> dict[int, int]:
 class RankCampaign(Campaign):
     """Jobs, killed ranks, and what came of them.
 
+    Parameters
+    ----------
+    seed : int
+        Of the choices.
+    folder : Path
+        For the runs.
+    at_once : float
+        Seconds in which a job must have ended once a rank was killed.
+
     Attributes
     ----------
     slowest : float
@@ -72,6 +80,10 @@ class RankCampaign(Campaign):
     """
 
     slowest = 0.0
+
+    def __init__(self, seed: int, folder: Path, at_once: float = AT_ONCE) -> None:
+        super().__init__(seed, folder)
+        self.at_once = at_once
 
     def options(self, quick: bool) -> dict[str, Any]:
         """Choose a run."""
@@ -118,7 +130,7 @@ class RankCampaign(Campaign):
         with contextlib.suppress(ProcessLookupError):
             os.kill(found[victim], signal.SIGKILL)
         try:
-            output, errors = job.communicate(timeout=60)
+            output, errors = job.communicate(timeout=6 * self.at_once)
         except subprocess.TimeoutExpired:
             job.kill()
             output, errors = "", "it hung"
@@ -129,7 +141,7 @@ class RankCampaign(Campaign):
         self.counts["kills"] += 1
         self.counts["kills of rank 0"] += victim == 0
         self.slowest = max(self.slowest, seconds)
-        self.check("jobs that ended at once", seconds < AT_ONCE)
+        self.check("jobs that ended at once", seconds < self.at_once)
         self.check("jobs that left no process behind", all_gone(every))
         sentences = [line for line in errors.splitlines() if "was killed or crashed" in line]
         named = len(sentences) == 1 and f"rank {victim} (process {found[victim]} on " in sentences[0]
@@ -144,13 +156,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="ranks to be killed")
     parser.add_argument("--seed", type=int, default=0, help="of the choices")
     parser.add_argument("--quick", action="store_true", help="short runs")
+    parser.add_argument(
+        "--at-once",
+        type=float,
+        default=AT_ONCE,
+        help="seconds in which a job must end; more where others use the machine",
+    )
     parser.add_argument("--output", type=Path, help="a folder for the outcome")
     asked = parser.parse_args()
     if MPIEXEC is None:
         raise SystemExit("there is no mpiexec: pip install 'purecnn[mpi]'")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        campaign = RankCampaign(asked.seed, Path(folder))
+        campaign = RankCampaign(asked.seed, Path(folder), asked.at_once)
         while campaign.counts["kills"] < asked.runs:
             campaign.run_and_kill(asked.quick)
     verdict = f"FAILED: {'; '.join(campaign.failures)}" if campaign.failures else "all survived"

@@ -38,13 +38,29 @@ from purecnn.callbacks import Callback
 from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.shards import is_own
 from purecnn.training import LONG
+from waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
 
 
-def children():
+def all_children():
     """Return the processes that this one has."""
     return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
+
+
+OTHERS = set()
+
+
+@pytest.fixture(autouse=True)
+def others():
+    """Take note of whom a test finds: joblib's workers of other tests may be there, and end meanwhile."""
+    OTHERS.clear()
+    OTHERS.update(all_children())
+
+
+def children():
+    """Return the processes that this one has had only since the test began."""
+    return [one for one in all_children() if one not in OTHERS]
 
 
 def network(width=8, seed=0):
@@ -97,10 +113,10 @@ class Look(Callback):
 
 def test_processes_work_during_a_fit_and_none_is_left_after():
     x, y = data()
-    look, before = Look(), children()  # joblib's workers of other tests may be there
+    look = Look()
     network().fit(x, y, batch_size=128, threads=2, callbacks=[look])
-    assert look.seen == {len(before) + 1}
-    assert children() == before
+    assert look.seen == {1}
+    assert children() == []
 
 
 def test_no_process_is_forked_while_others_compute():
@@ -122,7 +138,7 @@ def test_networks_train_side_by_side():
     for thread in threads:
         thread.start()
     for one, thread in zip(made, threads, strict=True):
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive(), "a worker waits for a lock that was held as it was forked"
         np.testing.assert_array_equal(one.parameters, alone.parameters)
 
@@ -261,7 +277,7 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
         team = crew.Crew(3, lambda worker, number: None)
         team.run(3)
         print(*team._children, flush=True)
-        time.sleep(60)
+        time.sleep(10_000)
         """
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -270,7 +286,7 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while any(alive(pid) for pid in pids) and time.monotonic() < until:
         time.sleep(0.02)
     assert not any(alive(pid) for pid in pids)
@@ -305,7 +321,11 @@ def test_an_interrupt_reaches_the_parent_alone():
         """
     )
     found = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, start_new_session=True, timeout=60
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=PATIENCE,
     )
     assert found.stdout == "interrupted after 3\n"
     assert found.stderr == ""

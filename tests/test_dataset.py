@@ -12,6 +12,7 @@ from purecnn.augmentation import Augmentation
 from purecnn.dataset import Dataset, Rows, Subset
 from purecnn.prefetch import Prefetcher
 from purecnn.samples import PIECE, as_array
+from waiting import PATIENCE
 
 
 class Listed:
@@ -102,7 +103,7 @@ def test_what_is_read_ahead_are_the_samples_that_were_named_though_their_array_c
     class Slow(Listed):
         def batch(self, rows):
             if threading.current_thread() is not threading.main_thread():
-                assert may_read.wait(10)
+                assert may_read.wait(PATIENCE)
             return super().batch(rows)
 
     x, y = digits(8)
@@ -123,13 +124,13 @@ def test_the_next_batch_is_read_while_this_one_is_at_work():
         def batch(self, rows):
             if list(rows) == [3, 4]:
                 reading.set()
-                assert done.wait(10)
+                assert done.wait(PATIENCE)
             return super().batch(rows)
 
     x = np.arange(10)[:, None]
     ahead = Prefetcher(Rows(Slow(x, x)), 2, np.zeros)
     places = ahead.places(np.array([1, 2]), np.array([3, 4]))
-    assert reading.wait(10)
+    assert reading.wait(PATIENCE)
     assert ahead.buffer[places].ravel().tolist() == [1, 2]
     done.set()
     assert ahead.buffer[ahead.places(np.array([3, 4]), np.array([]))].ravel().tolist() == [3, 4]

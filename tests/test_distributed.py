@@ -18,6 +18,7 @@ from purecnn.fingerprints import spoken
 from purecnn.parallel import cores
 from purecnn.rank_training import share_out
 from tests import ranks_program
+from waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 MPIEXEC = shutil.which(
@@ -34,7 +35,7 @@ def start(size, *words, **options):
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-        timeout=100,
+        timeout=PATIENCE,
         **options,
     )
 
@@ -165,9 +166,8 @@ def test_a_job_whose_rank_0_leaves_a_step_ends():
         """,
     )
     assert done.returncode
-    assert [line.partition(" on ")[0] for line in done.stderr.splitlines() if "Error" in line] == [
-        "Error: rank 0"
-    ]
+    lines = [line.partition(" on ")[0] for line in done.stderr.splitlines() if "Error" in line]
+    assert lines == ["Error: rank 0"], done.stderr
     assert "left a step: KeyboardInterrupt()" in done.stderr
 
 

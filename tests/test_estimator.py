@@ -53,6 +53,7 @@ from purecnn import (
 )
 from purecnn.estimator import own_threads
 from strict import STRICT
+from waiting import PATIENCE
 
 pd = pytest.importorskip("pandas")
 
@@ -114,7 +115,7 @@ def test_none_of_scikit_learns_checks_is_left_out():
 def python(program):
     """Run a program in a Python of its own, and return what it printed."""
     command = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -669,7 +670,7 @@ def test_the_guides_search_runs_on_a_dask_cluster(tmp_path):
     program = re.search(r"```text\n(import joblib\n.*?)```", guide, re.DOTALL)[1]
     (tmp_path / "search.py").write_text(program, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "search.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100
+        [sys.executable, "search.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     where, best = done.stdout.splitlines()

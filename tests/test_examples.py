@@ -14,6 +14,7 @@ import pytest
 
 import purecnn
 from purecnn import Dense, Network, Tanh, mnist, mse, mse_prime, train
+from waiting import PATIENCE
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -65,7 +66,13 @@ def run(name, folder, *arguments, without_plotly=False):
         hide += "runpy.run_path(sys.argv[0], run_name='__main__')"
         command[1:1] = ["-c", hide]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=100
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout, done.stderr, done.returncode

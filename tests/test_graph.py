@@ -53,6 +53,7 @@ from purecnn.errors import PureCNNError
 from purecnn.graph import Graph
 from purecnn.graph_work import work
 from purecnn.onnx_file import as_model
+from waiting import slowness
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
 
@@ -700,7 +701,7 @@ def test_mutated_files_raise_nothing_of_others():
             continue
     assert read > 100
     assert ran > 50
-    assert time.process_time() - begun < 60  # ours alone, however busy the machine is
+    assert time.process_time() - begun < 60 * slowness()  # ours alone, however busy the machine is
 
 
 def test_a_long_chain_and_deep_residuals_are_read_in_time():
@@ -721,7 +722,7 @@ def test_a_long_chain_and_deep_residuals_are_read_in_time():
     with pytest.raises(FileFormatError, match="additions lie more than 20 deep"):
         nested.network()
     np.testing.assert_allclose(nested.predict(X), nested.run({"x": X})["y"])
-    assert time.process_time() - begun < 30
+    assert time.process_time() - begun < 30 * slowness()
 
 
 def test_what_is_made_at_a_time_is_bounded_not_what_is_made_in_all():
@@ -754,7 +755,7 @@ def test_loading_computes_little():
     nodes += [node("ReduceLogSumExp", ["b"], [f"v{n}"]) for n in range(2000)]
     nodes.append(node("Sum", ["x", *(f"v{n}" for n in range(2000))], ["y"]))
     graph(nodes, {"s": np.array([2**21])})
-    assert time.process_time() - begun < 8
+    assert time.process_time() - begun < 8 * slowness()
 
 
 def test_a_window_may_go_over_so_much():
@@ -810,7 +811,7 @@ def test_the_work_of_a_run_is_bounded():
         ShapeError, match=r"the run has gone over \d+ bytes; 1073741824 are allowed, 1024 times"
     ):
         windows(100).run({"x": x})
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 5 * slowness()
 
 
 @pytest.mark.parametrize(
@@ -844,4 +845,4 @@ def test_a_graph_of_nothing_but_additions_is_given_up_in_time():
     begun = time.process_time()
     with pytest.raises(FileFormatError, match="more than 3500 groups of nodes may be activations"):
         sums.network()
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 10 * slowness()

@@ -9,8 +9,9 @@ import pytest
 
 import purecnn
 from purecnn.drawing import decoded
-from purecnn.lesson import DATA, FORMULAS, LAYERS, MOST_LAYERS, OPTIMIZERS, Lesson, points, samples
+from purecnn.lesson import CHUNK, DATA, FORMULAS, LAYERS, MOST_LAYERS, OPTIMIZERS, Lesson, points, samples
 from purecnn.lessons import LessonError, Lessons
+from waiting import PATIENCE
 
 PLAN = {
     "data": "xor",
@@ -32,6 +33,12 @@ IMAGES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    """All steps that are asked for are done, on a slow machine too."""
+    monkeypatch.setattr("purecnn.lesson.MOST_SECONDS", PATIENCE)
+
+
 def advanced(lesson, steps):
     told = lesson.advance(0)
     while lesson.done < steps:
@@ -45,6 +52,11 @@ def test_points_are_learnt(name, steps):
     assert told["test_accuracy"] > 0.95
     assert told["step"] == steps
     assert len(told["surface"]["points"]) == 300
+
+
+def test_no_more_steps_are_done_than_there_is_time_for(monkeypatch):
+    monkeypatch.setattr("purecnn.lesson.MOST_SECONDS", 0.0)
+    assert [Lesson(PLAN).advance(steps)["step"] for steps in (3, 10)] == [3, CHUNK]
 
 
 def test_digits_are_learnt():

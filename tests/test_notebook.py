@@ -13,6 +13,7 @@ pytest.importorskip("plotly")
 
 from notebooks.make import NOTEBOOK, PLOTLY, SOURCE, charts, notebook, run  # noqa: E402
 from purecnn import plots  # noqa: E402
+from waiting import PATIENCE  # noqa: E402
 
 #: What the kernel says of itself when it begins is no warning of ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -51,7 +52,7 @@ def test_every_cell_runs(kept):
     for cell in kept.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    run(kept, few=True, timeout=100)
+    run(kept, few=True, timeout=PATIENCE)
     found = charts(kept)
     assert len(found) == SOURCE.read_text(encoding="utf-8").count("\nplots.")
     assert all(output.data[PLOTLY]["data"] for output in found)

@@ -16,6 +16,7 @@ from purecnn.parallel import BUFFER, Team, cores
 from purecnn.prefetch import Prefetcher
 from purecnn.scratch import LARGE, aligned_zeros
 from purecnn.whole_files import remove_leftovers, write_whole
+from waiting import PATIENCE
 
 # Files -----------------------------------------------------------------------------------------------------
 
@@ -227,7 +228,7 @@ def test_threads_heed_the_callers_errstate_as_forked_processes_do():
     seen, barrier = [], threading.Barrier(3)
 
     def look(worker, number):
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
         seen.append((np.geterr()["over"], np.getbufsize()))
 
     before = np.geterr()
@@ -285,7 +286,7 @@ def test_accelerate_has_one_thread_in_each_thread_that_works(accelerate):
     seen, barrier = [], threading.Barrier(3)
 
     def look(worker, number):
-        barrier.wait(10)  # so that every thread has one
+        barrier.wait(PATIENCE)  # so that every thread has one
         seen.append(accelerate.model)
 
     with blas.single_threaded() as told:
@@ -304,14 +305,14 @@ def test_accelerate_is_given_back_by_each_thread_its_own(accelerate):
         with blas.single_threaded():
             found.append(accelerate.model)
             inside.set()
-            assert out.wait(10)
+            assert out.wait(PATIENCE)
             found.append(accelerate.model)
         found.append(accelerate.model)
 
     thread = threading.Thread(target=other)
     with blas.single_threaded():
         thread.start()
-        assert inside.wait(10)
+        assert inside.wait(PATIENCE)
     assert accelerate.model == 0
     out.set()
     thread.join()

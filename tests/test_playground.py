@@ -135,7 +135,8 @@ def test_an_example_is_a_test_digit(port):
     np.testing.assert_array_equal(decoded(told["sample"], 784), images[17].reshape(-1))
 
 
-def test_a_lesson_from_begin_to_end(port):
+def test_a_lesson_from_begin_to_end(port, monkeypatch):
+    monkeypatch.setattr("purecnn.lesson.MOST_SECONDS", PATIENCE)
     status, told = ask(port, "lessons/begin", PLAN)
     assert status == 200
     token = told["lesson"]

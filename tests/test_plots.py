@@ -153,12 +153,13 @@ def test_captions_of_mistakes_stand_apart_in_a_narrow_window(tmp_path, names):
     plots.mistakes(network, x, wrong, names=names, title="worst").write_html(tmp_path / "m.html")
     with chromium() as found:
         visit = Visit(found, tmp_path / "m.html", width=390)
-        visit.page.wait_for_selector(".annotation-text")
+        parts = "document.querySelectorAll('.annotation-text, .imagelayer image')"
+        visit.page.wait_for_function(f"{parts}.length === 24")
         boxes = visit.page.evaluate(
-            """[...document.querySelectorAll('.annotation-text, .imagelayer image')].map(found => {
-            const box = found.getBoundingClientRect(); return [box.left, box.right, box.top, box.bottom] })"""
+            f"""[...{parts}].map(found => {{
+            const box = found.getBoundingClientRect();
+            return [box.left, box.right, box.top, box.bottom] }})"""
         )
-    assert len(boxes) == 24
     for place, (left, right, top, bottom) in enumerate(boxes):
         assert -1 <= left < right <= 391, "beyond the window"
         for other in boxes[:place]:

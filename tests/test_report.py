@@ -466,10 +466,10 @@ def test_a_report_in_a_browser(browser, runs, width, scheme):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.evaluate("location.hash") == "#content"
+    page.wait_for_function("location.hash === '#content'")
     page.focus("nav a[href='#maps']")
     page.keyboard.press("Enter")
-    assert abs(page.evaluate("document.getElementById('maps').getBoundingClientRect().top")) < 900
+    page.wait_for_function("Math.abs(document.getElementById('maps').getBoundingClientRect().top) < 900")
     closed = page.locator("#maps details:not([open])").first
     closed.locator("summary").focus()
     page.keyboard.press("Enter")

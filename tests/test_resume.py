@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_distributed import MPIEXEC
+from waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
@@ -22,7 +23,7 @@ def campaign(name: str, *words: str) -> dict[str, int]:
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=110,
+        timeout=2 * PATIENCE,
     )
     assert found.returncode == 0, found.stdout + found.stderr
     return {what: int(count) for count, what in re.findall(r"^ *(\d+)  (.+)$", found.stdout, re.MULTILINE)}
@@ -30,9 +31,9 @@ def campaign(name: str, *words: str) -> dict[str, int]:
 
 def test_killed_runs_go_on_to_the_same_bits_and_leave_no_worker_behind() -> None:
     counts = campaign("resume", "--runs", "5", "--seed", "1")
-    assert counts["runs that ended in the same bits as one never killed"] == 5
-    assert counts["runs whose killed processes left no worker behind"] == 5
-    assert counts["kills"] >= 4
+    assert counts["runs"] >= 5
+    assert counts["runs that ended in the same bits as one never killed"] == counts["runs"]
+    assert counts["runs whose killed processes left no worker behind"] == counts["runs"]
     # what the sample is for did happen
     assert counts["kills inside a checkpoint's write"] >= 1
     assert counts["worker processes of killed runs, all ended"] >= 1
@@ -40,7 +41,7 @@ def test_killed_runs_go_on_to_the_same_bits_and_leave_no_worker_behind() -> None
 
 @pytest.mark.skipif(MPIEXEC is None, reason="there is no mpiexec")
 def test_a_killed_rank_ends_its_job_which_goes_on_with_other_ranks_to_the_same_bits() -> None:
-    counts = campaign("ranks", "--runs", "2", "--seed", "3")
+    counts = campaign("ranks", "--runs", "2", "--seed", "3", "--at-once", "60")
     assert counts["kills"] == 2
     assert counts["jobs that ended at once"] == 2
     assert counts["jobs that left no process behind"] == 2

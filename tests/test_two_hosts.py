@@ -15,6 +15,7 @@ import time
 import pytest
 
 from tests.test_distributed import MPIEXEC
+from waiting import PATIENCE
 
 resume = pytest.importorskip("campaigns.resume", reason="the campaigns want Linux or macOS")
 work = pytest.importorskip("campaigns.work", reason="the campaigns want Linux or macOS")
@@ -90,7 +91,7 @@ class Hosts:
 
     def wait_for_link(self):
         """Wait until both ends are at work: Linux says so of a link up to a second after it was set up."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         for host in self.addresses:
             while self.link(host)["operstate"] != "UP":
                 assert time.monotonic() < until, "the link between the two hosts does not come up"
@@ -152,7 +153,7 @@ def test_a_cut_link_ends_the_job_which_is_resumed_on_both_hosts(hosts, alone, tm
         assert job.poll() is None
         hosts.set_link("down")
         try:
-            _, errors = job.communicate(timeout=60)
+            _, errors = job.communicate(timeout=PATIENCE)
         finally:
             hosts.set_link("up")
     assert job.returncode

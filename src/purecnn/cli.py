@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from purecnn.errors import MissingExtraError, require_extra
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         purecnn(arguments, prog_name="purecnn")
     except SystemExit as end:
+        if end.code == 130 and threading.current_thread() is threading.main_thread():
+            # Ctrl-C once more, while Python ends, would be told by a traceback
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         if end.code and "mpi4py.MPI" in sys.modules:
             from purecnn.jobs import end_job
 

@@ -131,7 +131,7 @@ def tsne(values: Array, *, perplexity: float = 30.0, steps: int = 500) -> Array:
     points = np.zeros((n, 2))
     points[:, : start.shape[1]] = start[:, :2] / start[:, 0].std() * 1e-4
     # the first quarter pulls neighbours together twelve times as strongly, so that groups form
-    # (the rate after Kobak and Berens; a floor of 50 left 100 digits at a divergence of 0.66 in place of 0.34)
+    # (the rate after Kobak and Berens; its floor at 50 left 100 digits at a divergence of 0.66, now 0.34)
     early, rate = steps // 4, max(n / 12, 5.0)
     speed, gains = np.zeros_like(points), np.ones_like(points)
     for step in range(steps):

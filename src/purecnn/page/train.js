@@ -88,6 +88,7 @@ function stop() {
 }
 
 let underWay = 0;
+// Returns how many steps were done, nothing if there are to be no more.
 async function advance(steps) {
   const mine = lesson;
   underWay++;
@@ -98,7 +99,7 @@ async function advance(steps) {
     update(told);
     complain(last.diverged);
     if (last.diverged) stop();
-    return !last.diverged;
+    return !last.diverged && told.losses.length;
   } catch (error) {
     if (mine !== lesson) return false;
     complain(error.message);
@@ -117,7 +118,10 @@ $('run').addEventListener('click', async () => {
   while (mine === running && await advance(data() === 'digits' ? 20 : 40)) await new Promise(requestAnimationFrame);
 });
 $('step').addEventListener('click', () => { stop(); advance(1); });
-$('ten').addEventListener('click', () => { stop(); advance(10); });
+$('ten').addEventListener('click', async () => {
+  stop();
+  for (let left = 10, done; left && !running && (done = await advance(left));) left -= done; // an answer may be of fewer
+});
 addEventListener('pagehide', () => {
   if (lesson) fetch('/api/lessons/end', {method: 'POST', keepalive: true, headers: {'content-type': 'application/json'}, body: JSON.stringify({lesson})});
 });
