@@ -90,15 +90,15 @@ def page(chromium, address):
         yield page
 
 
-def draw(page, points, fingers=False):
-    """Draw a line through points of the pad's 280 x 280."""
+def draw(page, points, steps=5):
+    """Draw a line through points of the pad's 280 x 280, so many moves from each to the next."""
     box = page.locator("#pad").bounding_box()
     scale = box["width"] / 280
     places = [(box["x"] + x * scale, box["y"] + y * scale) for x, y in points]
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
-        page.mouse.move(*place, steps=5)
+        page.mouse.move(*place, steps=steps)
     page.mouse.up()
 
 
@@ -146,12 +146,13 @@ def test_a_small_number_has_one_kind_of_minus(page):
 
 def test_a_scribble_is_unsure(page):
     rng = np.random.default_rng(3)
-    draw(page, rng.integers(20, 260, (40, 2)).tolist())
+    draw(page, rng.integers(20, 260, (40, 2)).tolist(), steps=2)
     check_verdict(page, "unsure", "unsure")
     assert page.inner_text("#why").startswith("Perhaps ")
 
 
 def test_two_hundred_drawn_digits_are_read(page):
+    page.set_viewport_size({"width": 700, "height": 300})  # a small window is painted sooner
     images, labels = mnist.load_data()[1]
     rng = np.random.default_rng(7)
     right = 0

@@ -146,20 +146,26 @@ def test_mistakes_are_the_most_wrong_first():
     assert words.count("%") == 2
 
 
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
 @pytest.mark.parametrize("names", [("0", "1", "2"), ("T-shirt/top", "Ankle boot", "c" * 60)])
-def test_captions_of_mistakes_stand_apart_in_a_narrow_window(tmp_path, names):
+def test_captions_of_mistakes_stand_apart_in_a_narrow_window(browser, tmp_path, names):
     network, x = small(), pictures(12)
     wrong = (network.predict(x).argmax(axis=1) + 1) % 3
     plots.mistakes(network, x, wrong, names=names, title="worst").write_html(tmp_path / "m.html")
-    with chromium() as found:
-        visit = Visit(found, tmp_path / "m.html", width=390)
-        parts = "document.querySelectorAll('.annotation-text, .imagelayer image')"
-        visit.page.wait_for_function(f"{parts}.length === 24")
-        boxes = visit.page.evaluate(
-            f"""[...{parts}].map(found => {{
-            const box = found.getBoundingClientRect();
-            return [box.left, box.right, box.top, box.bottom] }})"""
-        )
+    visit = Visit(browser, tmp_path / "m.html", width=390)
+    parts = "document.querySelectorAll('.annotation-text, .imagelayer image')"
+    visit.page.wait_for_function(f"{parts}.length === 24")
+    boxes = visit.page.evaluate(
+        f"""[...{parts}].map(found => {{
+        const box = found.getBoundingClientRect();
+        return [box.left, box.right, box.top, box.bottom] }})"""
+    )
+    visit.page.close()
     for place, (left, right, top, bottom) in enumerate(boxes):
         assert -1 <= left < right <= 391, "beyond the window"
         for other in boxes[:place]:

@@ -127,13 +127,13 @@ def test_too_many_fields_are_refused(monkeypatch):
 
 
 def test_numbers_that_are_not_packed_take_the_memory_of_packed_ones() -> None:
-    data = b"\x08\x01" * 150_000
+    data = b"\x08\x01" * 20_000
     tracemalloc.start()
     found = decode(data, {"Test": {1: Field("a", "integer", repeated=True)}}, "Test")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found["a"].tolist() == [1] * 150_000
-    assert peak < 10_000_000
+    assert found["a"].tolist() == [1] * 20_000
+    assert peak < 400_000
 
 
 @pytest.mark.parametrize("piece", [10, 11, 17, 1 << 16])
