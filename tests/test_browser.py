@@ -391,6 +391,17 @@ def test_an_answer_to_a_training_that_has_ended_or_pauses_sets_nothing_going(pag
     assert page.is_hidden("#alert")
 
 
+def test_maps_change_their_colours_with_the_page(page):
+    draw(page, THREE)
+    check_verdict(page, "3")
+    seen = "() => document.querySelector('#layers .layer canvas').toDataURL()"
+    light = page.evaluate(seen)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => ({seen})() !== light", arg=light)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"light => ({seen})() === light", arg=light)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_narrow_window(chromium, address, scheme):
     how = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "color_scheme": scheme}
@@ -430,6 +441,7 @@ def test_a_vector_is_set_by_sliders(chromium, tmp_path):
         before = page.inner_text("#bars")
         page.locator("#numbers input").nth(2).fill("255")
         expect(page.locator("#bars")).not_to_have_text(before, use_inner_text=True)
+        assert page.locator("#numbers output").all_inner_texts() == ["0", "0", "255", "0", "0"]
 
 
 def test_an_end_of_the_server_is_told(chromium, address):

@@ -304,8 +304,26 @@ def test_pictures_that_can_not_be_read(data: str) -> None:
     assert "Error: blank.png: the picture is blank" in refused("predict", "blank.png", "--model", "m")
     assert refused("predict", "words.png", "--model", "m").count("words.png") == 1
     assert "Missing argument" in refused("predict")
+    save(NETWORKS["dense"]((2, 28, 28), 10, 0), "planes")
+    assert "samples of shape (2, 28, 28)" in refused("predict", "blank.png", "--model", "planes")
     save(NETWORKS["dense"]((3, 28, 28), 10, 0), "colours")
-    assert "samples of shape (3, 28, 28)" in refused("predict", "blank.png", "--model", "colours")
+    assert "for characters (1, n, n) is wanted" in refused(
+        "predict", "blank.png", "--model", "colours", "--prepare", "character"
+    )
+
+
+def test_a_picture_that_can_not_be_read_does_not_keep_the_others_from_an_answer(data: str) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    save(NETWORKS["dense"]((1, 28, 28), 10, 0), "m")
+    pillow.fromarray(np.eye(20, dtype=np.uint8) * 255).save("line.png")
+    Path("words.png").write_text("hello", encoding="utf-8")
+    result = run("predict", "words.png", "line.png", "none.png", "line.png", "--model", "m")
+    assert result.exit_code == 2
+    assert result.stdout.count("line.png: ") == 2
+    assert len(result.stdout.splitlines()) == 22
+    first, second = result.stderr.splitlines()
+    assert first.startswith("Error: words.png: not a picture that Pillow knows, wanted ")
+    assert second == "Error: none.png: No such file or directory"
 
 
 def test_a_package_that_is_missing_is_named(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import load
+from purecnn import ImageFolder, load
 from purecnn.commands import purecnn
 from purecnn.data_path import read_data
 from purecnn.errors import FileFormatError
@@ -129,6 +129,12 @@ def test_train_and_evaluate_on_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     accuracy = result.output.split("test accuracy ")[1].split(" %")[0]
     assert f"accuracy {accuracy} % on 15 images" in found.output
     assert "middle" in found.output
+    # a new picture is prepared as those in the folder were
+    folder = ImageFolder("pictures", size=20, on_error="raise", classes=("left", "middle", "right"))
+    path, shares = folder.paths[40], network.predict(folder.batch([40]))[0]
+    lines = run("predict", path, "--model", model).output.splitlines()
+    assert lines[0] == f"{path}: {('left', 'middle', 'right')[shares.argmax()]}"
+    assert [line.split()[1] for line in lines[1:]] == [f"{100 * share:.2f}" for share in shares]
 
 
 def test_a_name_that_is_not_here_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

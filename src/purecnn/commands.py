@@ -14,7 +14,7 @@ from purecnn import datasets
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.conversion import convert
 from purecnn.data_path import read_data
-from purecnn.errors import PureCNNError
+from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
 from purecnn.network import Network
 from purecnn.options import (
@@ -25,7 +25,7 @@ from purecnn.options import (
     noted,
     skip_option,
 )
-from purecnn.picture import prepare_digit, read_picture
+from purecnn.preparation import WAYS, prepared
 from purecnn.report_commands import report
 from purecnn.samples import answers
 from purecnn.train_commands import reproduce, train
@@ -111,20 +111,33 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
 @purecnn.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", metavar="FILE", default=str(DEFAULT_MODEL), help="A trained network.")
-def predict(images: tuple[str, ...], model: str) -> None:
-    """Say which digit a picture shows.
+@click.option(
+    "--prepare",
+    type=click.Choice(WAYS),
+    help="How to prepare an IMAGE: a character is inverted if need be, fitted and centred by mass, as MNIST's"
+    " were; a picture is cut and scaled, as in a folder.  [default: character where the network takes square "
+    "grey images of classes called by one character or not at all, else picture]",
+)
+@click.pass_context
+def predict(context: click.Context, images: tuple[str, ...], model: str, prepare: str | None) -> None:
+    """Say what a picture shows.
 
-    Each IMAGE is prepared as MNIST's were: fitted into 20 x 20 pixels and centred by mass.
+    Each IMAGE is prepared as those were that the network learnt from. One that can't be read is named, and
+    the others are answered.
     """
     network = trained(model)
-    size = digit_size(network)
+    damaged = False
     for name in images:
         try:
-            digit = prepare_digit(read_picture(name), size, max(1, size * 5 // 7))
-        except ValueError as error:
-            # what is wrong with the picture's content does not name its file
-            raise ValueError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
-        outputs = network.predict(digit[np.newaxis, np.newaxis])
+            image = prepared(network, name, prepare)
+        except (FileFormatError, OSError) as error:
+            told = (
+                f"{name}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+            )
+            click.echo(f"Error: {told}", err=True)
+            damaged = True
+            continue
+        outputs = network.predict(image[np.newaxis])
         click.echo(f"{name}: {class_name(network, int(answers(outputs)[0]))}")
         shares = isinstance(network[-1], Softmax | Sigmoid)
         room = max(3, *(len(class_name(network, label)) for label in range(outputs.shape[1])))
@@ -132,16 +145,8 @@ def predict(images: tuple[str, ...], model: str) -> None:
             bar = "#" * round(40 * float(value)) if shares else ""
             shown = f"{100 * value:6.2f} %" if shares else f"{value:9.4f}"
             click.echo(f"  {class_name(network, label):>{room}} {shown}  {bar}".rstrip())
-
-
-def digit_size(network: Network) -> int:
-    """Return the side of the square grey pictures that a network takes."""
-    shape = network.input_shape or ()
-    if len(shape) != 3 or shape[0] != 1 or shape[1] != shape[2]:
-        raise ValueError(
-            f"this network takes samples of shape {shape}; for pictures of digits (1, n, n) is wanted"
-        )
-    return shape[1]
+    if damaged:
+        context.exit(Refusal.exit_code)
 
 
 def class_name(network: Network, label: int) -> str:

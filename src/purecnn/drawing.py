@@ -18,7 +18,8 @@ from purecnn.familiarity import Familiarity
 from purecnn.labels import as_scores
 from purecnn.layer import Layer
 from purecnn.network import Network
-from purecnn.picture import prepare_digit, resample
+from purecnn.picture import resample
+from purecnn.preparation import character, image_shape, knows_characters
 from purecnn.samples import answers
 from purecnn.scratch import Array
 from purecnn.traces import LayerTrace, trace
@@ -118,13 +119,9 @@ class Reader:
             raise ValueError("this network has no input shape yet: one that was trained or loaded is wanted")
         self.network, self.familiarity = network, familiarity
         self.shape = network.input_shape
-        side = round(self.shape[0] ** 0.5) if len(self.shape) == 1 else 0
         #: Channels, height and width of what is drawn; None for a vector that is no square image.
-        self.image: tuple[int, int, int] | None = None
-        if len(self.shape) == 3:
-            self.image = (self.shape[0], self.shape[1], self.shape[2])
-        elif side >= 8 and side * side == self.shape[0]:
-            self.image = (1, side, side)
+        self.image = image_shape(network)
+        self.characters = knows_characters(network)
         self.outputs = int(np.prod(network.output_shape or ()))
 
     def describe(self) -> dict[str, Any]:
@@ -165,16 +162,16 @@ class Reader:
         Parameters
         ----------
         drawn : ndarray of uint8, shape (height, width)
-            Bright on black. Square grey images are prepared as MNIST's were; others are only shrunk.
+            Bright on black. Characters are prepared as MNIST's were; other pictures are only shrunk.
         """
         if self.image is None:
             raise ShapeError(f"this network takes {self.shape}, which is no image: numbers are wanted")
         channels, height, width = self.image
         if drawn.max(initial=0) < 32:
             return None
-        if channels == 1 and height == width:
+        if self.characters:
             try:
-                return prepare_digit(drawn, height, max(1, height * 5 // 7)).reshape(self.shape)
+                return character(drawn, height).reshape(self.shape)
             except ValueError:
                 return None
         small = np.rint(resample(drawn, height, width)).astype(np.uint8)

@@ -55,9 +55,9 @@ export const IN_MEMORY = {willReadFrequently: true};
 
 // Colours: from the paper to orange above zero, to blue below; darker where the page is dark.
 const darkness = matchMedia('(prefers-color-scheme: dark)');
-const redraws = new Set();
-darkness.addEventListener('change', () => redraws.forEach(redraw => redraw()));
-export const whenColoursChange = redraw => redraws.add(redraw);
+export const whenColoursChange = redraw => darkness.addEventListener('change', redraw);
+// asked of the page, so that canvases which have left it are forgotten
+whenColoursChange(() => document.querySelectorAll('canvas').forEach(canvas => canvas.maps?.draw()));
 
 const SCALES = {
   light: {zero: [243, 240, 233], plus: [[240, 172, 98], [201, 92, 12], [110, 40, 2]], minus: [[120, 170, 225], [38, 100, 178], [12, 44, 98]]},
@@ -105,7 +105,7 @@ export class Maps {
       canvas.addEventListener('keydown', event => this.key(event));
       canvas.addEventListener('focus', () => { if (!this.cell && this.data) { this.cell = [0, 0, 0]; this.draw(); } });
     }
-    whenColoursChange(() => this.draw());
+    canvas.maps = this;
   }
 
   show(told, limit = Math.max(Math.abs(told.low), Math.abs(told.high)) || 1) {

@@ -277,8 +277,9 @@ function sliders(count) {
   $('numbers').hidden = false;
   for (let i = 0; i < count; i++) {
     const input = element('input', {type: 'range', min: 0, max: 255, value: 0});
-    input.addEventListener('input', changed);
-    $('numbers').append(element('label', {}, `no. ${i}`, input));
+    const value = element('output', {}, '0');
+    input.addEventListener('input', () => { value.textContent = input.value; changed(); });
+    $('numbers').append(element('label', {}, `no. ${i}`, input, value));
   }
 }
 
