@@ -138,6 +138,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.no_cover  # thousands of runs through the same lines: counting them would double the time
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer(name: str, batch: int) -> None:
@@ -184,6 +185,7 @@ def lenet(last: Layer) -> list[Layer]:
     ]
 
 
+@pytest.mark.no_cover  # thousands of runs through the same lines: counting them would double the time
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     ("last", "loss"),
