@@ -100,6 +100,24 @@ def test_train_then_evaluate_then_predict(data: str) -> None:
     )
 
 
+def test_a_finished_run_is_written_over_when_asked_or_by_itself(data: str) -> None:
+    options = ("--data", data, "--network", "dense", "--epochs", 1, "--no-report")
+    model = Path("runs", "dense-0", "model.safetensors")
+    assert run("train", *options).exit_code == 0
+    first = model.read_bytes()
+    assert run("train", *options).exit_code == 0, "the same run gives the same model"
+    assert model.read_bytes() == first
+    told = refused("train", *options, "--epochs", 2, "--batch-size", 20)
+    assert f"Error: {model.parent}: holds a finished run of other settings (epochs was 1, is 2; " in told
+    assert "batch_size was 128, is 20): name another --output, or --overwrite it\n" in told
+    assert model.read_bytes() == first
+    assert run("train", *options, "--epochs", 2, "--overwrite").exit_code == 0
+    assert model.read_bytes() != first
+    Path(model.parent, "run.json").unlink()
+    assert "(no record tells which)" in refused("train", *options, "--epochs", 2)
+    assert "--overwrite has no place beside it" in refused("train", "--resume", "runs/dense-0", "--overwrite")
+
+
 def test_the_same_options_give_the_same_file(data: str) -> None:
     files = []
     for threads, output in ((1, "a"), (2, "b")):

@@ -102,6 +102,9 @@ def test_what_is_none_of_these(tmp_path: Path) -> None:
         FileFormatError, match=r"a\.csv: is neither a folder nor an \.npz file; one of these is"
     ):
         read_data(tmp_path / "a.csv")
+    np.savez(tmp_path / "two.npz", x=np.zeros((2, 4, 4), np.uint8), y=np.arange(2))
+    with pytest.raises(FileFormatError, match=r"two\.npz: holds 2 samples and no test set; at least 3 are"):
+        read_data(tmp_path / "two.npz")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileFormatError, match="empty: holds no folders"):
         read_data(tmp_path / "empty")
@@ -135,6 +138,14 @@ def test_train_and_evaluate_on_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     lines = run("predict", path, "--model", model).output.splitlines()
     assert lines[0] == f"{path}: {('left', 'middle', 'right')[shares.argmax()]}"
     assert [line.split()[1] for line in lines[1:]] == [f"{100 * share:.2f}" for share in shares]
+
+
+def test_one_class_is_too_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("same.npz", x=np.zeros((20, 4, 4), np.uint8), y=np.zeros(20, int))
+    result = run("train", "--data", "same.npz")
+    assert result.exit_code == 2
+    assert "Error: same.npz: holds one class; two or more are wanted\n" in result.output
 
 
 def test_a_name_that_is_not_here_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from purecnn.curves import history
 from purecnn.datasets import Sets
 from purecnn.metrics import calibration_error, recall
 from purecnn.pages import asset, page, plotly_script
-from purecnn.run_reports import Done, command_of, done, note_of, settings_of
+from purecnn.run_reports import Done, command_of, done, note_of
 from purecnn.runs import Run
 from purecnn.sections import Section, chart, document, image, numbers, table, text
 from purecnn.whole_files import write_whole
@@ -149,7 +149,7 @@ def settings(runs: Sequence[Done], names: Sequence[str]) -> Section:
         kept = {
             name: machine.get(name, "unknown") for name in ("purecnn", "python", "numpy", "blas", "processor")
         }
-        found = {**settings_of(one.run), "commit": one.record["commit"], **kept}
+        found = {**one.run.settings(), "commit": one.record["commit"], **kept}
         found |= {f"{name} data, SHA-256": digest[:16] for name, digest in one.record["data"].items()}
         given.append({name: str(value) for name, value in found.items()})
     every = list(dict.fromkeys(name for one in given for name in one))

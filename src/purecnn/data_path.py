@@ -122,6 +122,8 @@ def divided(
         raise FileFormatError(
             f"{path}: holds answers of shape {y.shape}; labels (n,) are wanted, or a test set"
         )
+    if len(y) < 3:
+        raise FileFormatError(f"{path}: holds {len(y)} samples and no test set; at least 3 are wanted")
     kept, aside = stratified_split(y, TEST_SHARE, TEST_SEED)
     note = f"{path} has no test set: {len(aside):,} of its {len(y):,} images are set aside for it"
     return Sets(

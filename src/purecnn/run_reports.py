@@ -198,7 +198,7 @@ def repeat(one: Done) -> Section:
     for number, machine in enumerate(record["machines"], 1):
         which = f"machine {number}: " if len(record["machines"]) > 1 else ""
         pairs += [(f"{which}{name}", value) for name, value in of_machine(dict(machine))]
-    settings = facts((name.replace("_", " "), value) for name, value in settings_of(one.run).items())
+    settings = facts((name.replace("_", " "), value) for name, value in one.run.settings().items())
     body = f"{commands}{facts(pairs)}<h3>Settings</h3>{settings}"
     if not one.is_of_its_data:
         body = (
@@ -206,14 +206,6 @@ def repeat(one: Done) -> Section:
             f"checksums differ.</p>{body}"
         )
     return Section("repeat", "How to do it again", lead, body)
-
-
-def settings_of(run: Run) -> dict[str, object]:
-    """Return all that a run was asked for, by name."""
-    asked = run.arguments()
-    recipe = asked.pop("recipe")
-    found = {**recipe, **{name: value for name, value in asked.items() if name != "name"}}
-    return {name: "none" if value is None else value for name, value in found.items()}
 
 
 def report_run(

@@ -78,6 +78,13 @@ class Run:
         data = self.data if self.data in NAMES else os.path.abspath(self.data)
         return {**asdict(self), "data": data}
 
+    def settings(self) -> dict[str, Any]:
+        """Return all that the run was asked for, by name, the recipe's own settings among them."""
+        asked = self.arguments()
+        recipe = asked.pop("recipe")
+        found = {**recipe, **{name: value for name, value in asked.items() if name != "name"}}
+        return {name: "none" if value is None else value for name, value in found.items()}
+
     def read(self) -> Sets:
         """Return the data to train on and to test on."""
         shape = None if self.image_size is None else (self.image_size, self.image_size)
@@ -101,6 +108,8 @@ class Run:
         """Return the network, its first parameters drawn."""
         (x, y), (_, y_test) = sets
         classes = len(sets.classes) or (y.shape[1] if y.ndim == 2 else int(max(y.max(), y_test.max())) + 1)
+        if classes < 2:
+            raise ValueError(f"{self.data}: holds one class; two or more are wanted")
         refuse_channels_last("x", x.shape)
         shape = x.shape[1:] if x.ndim == 4 else (1, *x.shape[1:])
         network = NETWORKS[self.recipe.network](shape, classes, as_seed(self.seed))

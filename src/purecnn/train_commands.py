@@ -15,7 +15,7 @@ from purecnn import report_commands
 from purecnn.arguments import positive, within
 from purecnn.datasets import Sets
 from purecnn.distributed import Ranks
-from purecnn.errors import CheckpointWarning
+from purecnn.errors import CheckpointWarning, FileFormatError
 from purecnn.jobs import assisting
 from purecnn.networks import NETWORKS
 from purecnn.options import (
@@ -62,6 +62,7 @@ OF_ANY_RUN = {"resume", "data", "threads", "device", "checkpoint_every", "report
     callback=not_empty,
     help="Where to save the model.  [default: runs/RECIPE-SEED]",
 )
+@click.option("--overwrite", is_flag=True, help="Also where --output holds a finished run of other settings.")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
 @click.option("--resume", metavar="FOLDER", help="Go on with the run in this folder, to the same bits.")
 @click.option("--report/--no-report", default=True, help="Write report.html, where plotly is installed.")
@@ -85,6 +86,7 @@ def train(
     threads: int | None,
     device: str,
     output: str | None,
+    overwrite: bool,
     checkpoint_every: int | None,
     resume: str | None,
     report: bool,
@@ -150,6 +152,7 @@ def train(
                 device,
                 checkpoint_every,
                 resume=resume is not None,
+                overwrite=overwrite,
                 report=report,
                 ranks=ranks,
             )
@@ -163,6 +166,7 @@ def train_run(
     every: int | None,
     *,
     resume: bool,
+    overwrite: bool,
     report: bool,
     ranks: Ranks | None,
 ) -> None:
@@ -170,13 +174,19 @@ def train_run(
     sets = noted(run.read() if ranks is None else run.read_together(ranks))
     check_options_of_pictures(run.data, run.image_size, run.skip_damaged)
     network, ((x, _), (x_test, _)), recipe = run.build(sets).to(device), sets, run.recipe
+
+    def prepare() -> None:
+        make_ready(folder, resume)
+        if not (resume or overwrite):
+            check_overwritten(folder, run)
+
     if ranks is not None:
-        ranks.first(lambda: make_ready(folder, resume))
+        ranks.first(prepare)
         if not ranks.is_first:
             run.train(folder, network, sets, threads=threads, resume=resume, ranks=ranks)
             return
     else:
-        make_ready(folder, resume)
+        prepare()
     click.echo(
         f"{run.name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
         f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"
@@ -205,6 +215,22 @@ def train_run(
     click.echo(f"saved to {folder / MODEL}")
     if report:
         report_commands.report_if_possible(folder, sets, network.to("cpu"), threads)
+
+
+def check_overwritten(folder: Path, run: Run) -> None:
+    """Refuse to write over a finished run of other settings; the same one again gives the same model."""
+    if not (folder / MODEL).exists():
+        return
+    try:
+        then = Run.recorded(folder).settings()
+        changes = [f"{k} was {then.get(k)}, is {v}" for k, v in run.settings().items() if then.get(k) != v]
+    except (FileFormatError, FileNotFoundError):
+        changes = ["no record tells which"]
+    if changes:
+        raise ValueError(
+            f"{folder}: holds a finished run of other settings ({'; '.join(changes)}): "
+            f"name another --output, or --overwrite it"
+        )
 
 
 @contextmanager
