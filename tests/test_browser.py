@@ -402,6 +402,18 @@ def test_maps_change_their_colours_with_the_page(page):
     page.wait_for_function(f"light => ({seen})() === light", arg=light)
 
 
+def test_who_pauses_between_two_answers_waits_for_none(page):
+    page.click("#tab-train")
+    page.click("#begin")
+    page.wait_for_selector("#run:not([disabled])")
+    page.evaluate("window.requestAnimationFrame = next => { window.held = next; }")  # when it would ask again
+    page.click("#run")
+    page.wait_for_function("window.held !== undefined", polling=50)
+    assert page.get_attribute("#figures", "aria-busy") == "true"
+    page.click("#run")
+    assert page.get_attribute("#figures", "aria-busy") == "false"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_narrow_window(chromium, address, scheme):
     how = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "color_scheme": scheme}

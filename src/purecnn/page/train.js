@@ -82,12 +82,13 @@ $('plan').addEventListener('submit', async event => {
 });
 
 // Steps.
+let underWay = 0;
 function stop() {
   running = null;
   $('run').textContent = 'Run';
+  $('figures').ariaBusy = underWay > 0;
 }
 
-let underWay = 0;
 // Returns how many steps were done, nothing if there are to be no more.
 async function advance(steps) {
   const mine = lesson;
