@@ -16,7 +16,7 @@ from waiting import slowness
 ROOT = Path(__file__).parents[1]
 
 #: Cases of each format; fewer where one takes long: a checkpoint's is a network trained.
-CASES = {"checkpoint": 150, "keras-h5": 150, "folder": 200, "report": 80, "request": 100}
+CASES = {"checkpoint": 150, "keras-h5": 150, "report": 80, "request": 100}
 
 
 @pytest.mark.no_cover  # each reader's own tests pass its lines: counting them again would take a third longer
@@ -33,7 +33,7 @@ def test_hostile_files_are_read_or_refused(name, tmp_path, monkeypatch):
     # a record's seed is of other data than the reader has, so that nothing is trained
     assert "accepted" in found or name == "record"
     refused = 0
-    for number in range(CASES.get(name, 300)):
+    for number in range(CASES.get(name, 200)):
         outcome = trial.run(name, number, tmp_path)
         assert not outcome.problems, f"{trial.again(name, number)}: {outcome}"
         refused += outcome.found != "accepted"
