@@ -77,7 +77,7 @@ dist: $(DEV_STAMP) ## build the source distribution, and from it the wheel, into
 	$(VENV)/bin/twine check --strict dist/*
 
 release-ready: ## check that TAG=v1.2.3 is the version, and that CHANGELOG.md tells of it
-	grep -qxF '__version__ = "$(TAG:v%=%)"' src/purecnn/__init__.py
+	grep -qxF '__version__ = "$(TAG:v%=%)"' src/purecnn/version.py
 	grep -qE '^## \[$(TAG:v%=%)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md
 
 format: $(DEV_STAMP) ## format the code, and mend what the linter can mend

@@ -70,6 +70,7 @@ from purecnn.reshape import Flatten, Reshape
 from purecnn.residual import Residual
 from purecnn.samples import Preprocessing
 from purecnn.splits import stratified_split
+from purecnn.version import __version__
 
 if TYPE_CHECKING:
     from purecnn import datasets, metrics, mnist, plots
@@ -93,8 +94,6 @@ if TYPE_CHECKING:
     from purecnn.torch_program import torch_code
     from purecnn.torch_weights import load_state_dict, save_state_dict
     from purecnn.traces import Trace, trace
-
-__version__ = "0.1.0"
 
 __all__ = [
     "__version__",

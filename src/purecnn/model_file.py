@@ -26,6 +26,7 @@ from purecnn.network import Network
 from purecnn.safetensors import SEAL, read_safetensors, write_safetensors
 from purecnn.samples import Preprocessing
 from purecnn.scratch import Array
+from purecnn.version import __version__
 
 FORMAT, VERSION = "purecnn", "1"
 #: The text that makes a model's file a checkpoint, and how the names of the arrays that belong to it begin.
@@ -79,8 +80,6 @@ def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> No
 
 def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
     """Return the arrays and the texts of a network's file; raises what `save` does."""
-    from purecnn import __version__  # here, since the package imports this module before it has a version
-
     if network.input_shape is None:
         raise ValueError(
             "this network has no input shape yet, so it has no parameters to save: "

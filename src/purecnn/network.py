@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -16,6 +17,7 @@ from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.dataset import Data, Dataset, Rows, Subset, labels_of
 from purecnn.device import Device, explained, to_host
 from purecnn.fitting import Fit
+from purecnn.fusion import fuse, unfused
 from purecnn.layer import Layer, Shape
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.losses import as_loss, check_targets, suitable_loss, to_measure
@@ -28,11 +30,11 @@ from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch,
 from purecnn.scratch import Array
 from purecnn.session import Session
 from purecnn.splits import check_fraction, strata, stratified_split
+from purecnn.summaries import Summary, summary
 from purecnn.weighting import sample_weights
 
 if TYPE_CHECKING:
     from purecnn.distributed import Ranks
-    from purecnn.summaries import Summary
 
 #: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads, and
 #: wide, so that these wait less for the interpreter's lock (LeNet on 2 cores: 118,000 images a second at 128,
@@ -90,17 +92,33 @@ class Network(FlatParameters):
         preprocessing: Preprocessing | None = None,
         device: str | Device = "cpu",
     ) -> None:
-        super().__init__(layers, seed=seed, dtype=dtype)
+        self._steps: list[Layer] | None = None
+        self._idle: deque[Session] = deque(maxlen=16)
+        super().__init__(layers, input_shape=input_shape, seed=seed, dtype=dtype)
         if not isinstance(preprocessing, Preprocessing | None):
             raise TypeError(f"preprocessing must be a Preprocessing, got {preprocessing!r}")
         self.preprocessing = preprocessing or Preprocessing()
         self.epochs = self.updates = 0
         self.optimizer: Optimizer | None = None
-        if input_shape is not None:
-            self.bind(input_shape)
-        elif self.layers[0].input_shape is not None:
-            self.bind(self.layers[0].input_shape)
         self.to(device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k not in ("_idle", "_steps")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_idle": deque(maxlen=16), "_steps": None})
+
+    def move(self, home: Array, values: Array | None = None) -> None:
+        """Keep the parameters in the flat array `home`; what was made for the old one is let go."""
+        super().move(home, values)
+        self._steps = None
+        self._idle.clear()
+
+    def steps(self) -> list[Layer]:
+        """Return the layers to run, some standing for several of this network's."""
+        if self._steps is None:
+            self._steps = fuse(self.layers) if self.device.is_host else unfused(self.layers)
+        return self._steps
 
     def session(self, layers: Sequence[Layer], training: bool) -> Session:
         """Return one worker's replicas of `layers`."""
@@ -150,8 +168,6 @@ class Network(FlatParameters):
         >>> Network([Dense(2, 3)]).summary().parameters
         9
         """
-        from purecnn.summaries import summary  # here, since that module imports this one
-
         return summary(self, input_shape)
 
     def __str__(self) -> str:

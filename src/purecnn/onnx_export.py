@@ -17,6 +17,7 @@ from purecnn.network import Network
 from purecnn.onnx_nodes import ELEMENT_TYPES, Nodes, described
 from purecnn.onnx_schema import SCHEMA
 from purecnn.protobuf import Message, encode
+from purecnn.version import __version__
 from purecnn.whole_files import write_whole
 
 #: Of 2021, so that the runtimes of today read it: operator set 15 came in version 8 of the format. Before 14
@@ -91,8 +92,6 @@ def export_onnx(
 
 def describe(network: Network, input: str, dtype: np.dtype[Any]) -> Message:
     """Return a network as a message ModelProto."""
-    from purecnn import __version__  # here, since the package knows its version last
-
     if input not in INPUTS:
         raise ValueError(f"input must be one of {', '.join(INPUTS)}, got {input!r}")
     if network.input_shape is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, overload
 
@@ -11,11 +10,9 @@ import numpy.typing as npt
 
 from purecnn.device import CPU, Device, as_device, explained, module_of, to_device, to_host
 from purecnn.errors import ShapeError
-from purecnn.fusion import fuse, unfused
 from purecnn.layer import Layer, Shape, as_dtype, sample_shape
 from purecnn.samples import as_array
 from purecnn.scratch import Array
-from purecnn.session import Session
 from purecnn.streams import PARAMETERS, as_seed, stream
 
 
@@ -47,6 +44,8 @@ class FlatParameters(Sequence[Layer]):
     ----------
     layers : iterable of Layer
         From input to output.
+    input_shape : tuple of int, optional
+        Shape of one sample; taken from the first layer if left out, where that one knows it.
     seed : int or None
         Decides the first parameters; None takes a new one and keeps it in `seed`.
     dtype : dtype, optional
@@ -54,7 +53,12 @@ class FlatParameters(Sequence[Layer]):
     """
 
     def __init__(
-        self, layers: Iterable[Layer], *, seed: int | None = 0, dtype: npt.DTypeLike | None = None
+        self,
+        layers: Iterable[Layer],
+        *,
+        input_shape: int | Sequence[int] | None = None,
+        seed: int | None = 0,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         self.layers = as_layers(layers)
         self.seed = as_seed(seed)
@@ -65,8 +69,10 @@ class FlatParameters(Sequence[Layer]):
         self.device = CPU
         self._parameters: Array = np.zeros(0, self.dtype)
         self._places: list[tuple[Layer, int, Shape | None, dict[str, Array]]] = []
-        self._steps: list[Layer] | None = None
-        self._idle: deque[Session] = deque(maxlen=16)
+        if input_shape is None:
+            input_shape = self.layers[0].input_shape
+        if input_shape is not None:
+            self.bind(input_shape)
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -85,7 +91,7 @@ class FlatParameters(Sequence[Layer]):
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}])"
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("_idle", "_steps", "_places", "device")  # copies and files lie on the host
+        left_out = ("_places", "device")  # copies and files lie on the host
         state = {k: v for k, v in self.__dict__.items() if k not in left_out}
         if not self.device.is_host:
             layers = [brought_home(layer) for layer in self.layers]
@@ -93,7 +99,7 @@ class FlatParameters(Sequence[Layer]):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _idle=deque(maxlen=16), _steps=None, _places=[], device=CPU)
+        self.__dict__.update(state, _places=[], device=CPU)
         # joblib may give arrays back that are a file's, which can't be written to: this network learns on.
         if not self._parameters.flags.writeable:
             self._parameters = self._parameters.copy()
@@ -181,8 +187,6 @@ class FlatParameters(Sequence[Layer]):
             for part in (part for part in (layer, *layer.parts()) if not part.inside()):
                 part.buffers.update({k: to_device(b, module_of(home)) for k, b in part.buffers.items()})
             self._places.append((layer, layer.position, layer.input_shape, views))
-        self._steps = None
-        self._idle.clear()
 
     def to(self, device: str | Device) -> Self:
         """Move to a device, where all computing is done from then on, or back to the "cpu"; return itself.
@@ -223,12 +227,6 @@ class FlatParameters(Sequence[Layer]):
                 start += size
             found.append(views)
         return found
-
-    def steps(self) -> list[Layer]:
-        """Return the layers to run, some standing for several of this network's."""
-        if self._steps is None:
-            self._steps = fuse(self.layers) if self.device.is_host else unfused(self.layers)
-        return self._steps
 
 
 def brought_home(layer: Layer) -> Layer:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from purecnn import blas
-from purecnn.dataset import Rows
 from purecnn.device import CPU, Device, to_host
 from purecnn.parallel import cores
-from purecnn.scratch import Array
+from purecnn.version import __version__
 
 #: What must be the same for two runs to have the same bits.
 DECIDES_BITS = ("numpy", "blas", "features", "device")
@@ -43,8 +42,6 @@ def machine(device: Device = CPU) -> dict[str, Any]:
     >>> machine()["numpy"] == np.__version__
     True
     """
-    from purecnn import __version__  # here, since the package may import this module before it has a version
-
     config: Any = np.show_config(mode="dicts") or {}
     simd, built = config.get("SIMD Extensions", {}), config.get("Build Dependencies", {}).get("blas", {})
     found = {
@@ -122,7 +119,7 @@ def commit() -> str | None:
 PIECE = 4096
 
 
-def digest(*arrays: Array | Rows) -> str:
+def digest(*arrays: Any) -> str:
     """Return the SHA-256 of arrays: of their dtypes, shapes and values, whatever their layout in memory.
 
     Examples

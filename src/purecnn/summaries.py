@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from purecnn.html_tables import html_table
 from purecnn.layer import Layer, Shape
-from purecnn.lists import as_network
-from purecnn.network import Network
+from purecnn.parameters import FlatParameters
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,9 @@ def written(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-def summary(network: Network | Sequence[Layer], input_shape: int | Sequence[int] | None = None) -> Summary:
+def summary(
+    network: FlatParameters | Sequence[Layer], input_shape: int | Sequence[int] | None = None
+) -> Summary:
     """Return output shape, parameters and multiply-adds of each layer, and their totals.
 
     Parameters
@@ -151,7 +152,8 @@ def summary(network: Network | Sequence[Layer], input_shape: int | Sequence[int]
     ----------------------------------------------
     total                        13              9
     """
-    network = as_network(network)
+    if not isinstance(network, FlatParameters):
+        network = FlatParameters(network)
     if input_shape is not None:
         network.bind(input_shape)
     else:
