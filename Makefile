@@ -33,7 +33,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-resume campaign-ranks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -120,6 +120,9 @@ bench-ranks: $(DEV_STAMP) ## measure a step against 1, 2 and 4 ranks and what la
 
 bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 	$(VENV)/bin/python -m benchmarks.run --quick
+
+campaign-bits: $(DEV_STAMP) ## train from fixed seeds: make campaign-bits WRITE=FILE before a change, COMPARE=FILE after it
+	$(VENV)/bin/python -m campaigns.same_bits $(if $(COMPARE),--compare $(COMPARE),--write $(or $(WRITE),build/bits.json))
 
 campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume them, compare all bits
 	$(VENV)/bin/python -m campaigns.resume --output campaigns/results
