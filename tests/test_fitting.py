@@ -230,16 +230,22 @@ def test_min_delta_is_what_an_improvement_must_exceed() -> None:
 
 
 def test_a_value_to_raise_and_a_nan_that_never_improves() -> None:
-    stopping = EarlyStopping("measured", patience=3)
-    assert (stopping.mode, EarlyStopping("loss").mode) == ("max", "min")
-
-    def measure(fit: object) -> None:
-        values = [math.nan, 1.0, 3.0, math.nan, 3.0, 2.0]
-        fit.history.measured = values[: fit.epoch]  # type: ignore[attr-defined]
-
-    history = train(measure, stopping, epochs=9)
+    stopping = EarlyStopping("measured", patience=3, mode="max")
+    values = iter([math.nan, 1.0, 3.0, math.nan, 3.0, 2.0])
+    history = train(stopping, epochs=9, metrics={"measured": lambda y_true, y_pred: next(values)})
     assert len(history.loss) == 6
     assert (stopping.best, stopping.best_epoch) == (3.0, 3)
+
+
+@pytest.mark.parametrize("monitor", ["validation_mean_absolute_error", "validation_r2"])
+def test_each_metric_knows_which_of_its_values_is_better(monitor: str) -> None:
+    network, _ = walk(EarlyStopping(monitor, patience=9), [3.0, 1.25, 2.0])
+    assert network.parameters.tolist() == [1.25, 0.0]
+
+
+def test_a_given_mode_decides() -> None:
+    network, _ = walk(EarlyStopping("validation_r2", patience=9, mode="min"), [3.0, 1.25, 2.0])
+    assert network.parameters.tolist() == [3.0, 0.0]
 
 
 def test_an_error_leaves_the_parameters_as_they_are() -> None:
@@ -300,7 +306,18 @@ def test_buffers_come_back_with_the_parameters() -> None:
         (
             lambda: train(EarlyStopping("accuracy")),
             ValueError,
-            "what was measured is loss, seconds; got 'accuracy'",
+            "to watch accuracy, fit wants it among its metrics, which are loss, seconds",
+        ),
+        (
+            lambda: train(EarlyStopping("validation_loss "), validation_data=(X, X)),
+            ValueError,
+            "among its metrics, which are loss, seconds, validation_loss, validation_mean_absolute_error, "
+            "validation_root_mean_squared_error, validation_r2$",
+        ),
+        (
+            lambda: train(EarlyStopping("mine"), metrics={"mine": lambda y_true, y_pred: 1.0}),
+            ValueError,
+            "to watch mine, EarlyStopping wants mode='min' or mode='max', .* got None",
         ),
         (lambda: History().values("loss"), ValueError, "what was measured is nothing yet; got 'loss'"),
     ],

@@ -190,7 +190,7 @@ def test_the_table_of_classes():
 def test_every_metric_by_its_name_gives_a_number_or_lists_of_them():
     rng = np.random.default_rng(1)
     y, p = rng.integers(0, 2, 40), rng.dirichlet(np.ones(2), 40)
-    found = measure(as_metrics([*METRICS, "top_1_accuracy"]), y, p)
+    found = measure(as_metrics([*METRICS["classification"], "top_1_accuracy"]), y, p)
     assert found.pop("confusion_matrix") == confusion_matrix(y, p).tolist()
     assert all(type(value) is float for value in found.values())
     assert found["top_1_accuracy"] == found["accuracy"] == accuracy(y, p)
@@ -263,7 +263,7 @@ def test_scores_become_probabilities_where_the_loss_takes_scores():
         (lambda: calibration_error([0], [[1.0, 0.0]], bins=0), ValueError, "bins must be an integer"),
         (lambda: class_table([0], [0], names=["a"], classes=2), ValueError, "each of 2 classes, got 1"),
         (lambda: as_metrics("accuracy"), TypeError, "a list of names and functions, got 'accuracy'"),
-        (lambda: as_metrics(["acuracy"]), ValueError, "metrics must be of accuracy, .*, got 'acuracy'"),
+        (lambda: as_metrics(["acuracy"]), ValueError, "must be of accuracy, .*, got 'acuracy'"),
         (lambda: as_metrics(["top_0_accuracy"]), ValueError, "got 'top_0_accuracy'"),
         (lambda: as_metrics([3]), ValueError, "3 has no name"),
         (lambda: as_metrics({"three": 3}), TypeError, "a name or a function .*, got 3"),

@@ -194,7 +194,7 @@ def test_what_a_file_holds(path: Path) -> None:
     }
     assert texts.keys() == {
         *("architecture", "dtype", "epochs", "format", "input_shape", "preprocessing", "purecnn", "seed"),
-        *("updates", "version"),
+        *("task", "updates", "version"),
     }
     assert (texts["format"], texts["version"]) == ("purecnn", "1")
     assert texts["purecnn"] == purecnn.__version__

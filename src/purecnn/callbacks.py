@@ -23,14 +23,17 @@ class History:
     ----------
     loss : list of float
         Mean training loss, each batch measured before its step.
-    validation_loss, validation_accuracy : list of float
+    validation_loss : list of float
         On the validation set after the epoch; empty if there is none.
+    validation_accuracy : list of float
+        The same of a classification; what other tasks measure lies in `validation_metrics`.
     seconds : list of float
         Time of the epoch's training, without validation.
     samples : int
         In the training set.
     metrics, validation_metrics : dict of str to list
-        What ``fit(metrics=...)`` asked for, on both sets after the epoch; a float each, or lists of them.
+        What ``fit(metrics=...)`` asked for, on both sets after the epoch; a float each, or lists of them. The
+        second also holds what `Network.evaluate` measures of several labels or values.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -117,7 +120,11 @@ class History:
 
 def spoken(metrics: dict[str, list[Any]]) -> list[str]:
     """Return the last value of each metric that is one number, in words."""
-    return [f"{name} {values[-1]:.4f}" for name, values in metrics.items() if isinstance(values[-1], float)]
+    return [
+        f"{name.replace('_', ' ')} {values[-1]:.4f}"
+        for name, values in metrics.items()
+        if isinstance(values[-1], float)
+    ]
 
 
 class Callback:
@@ -201,18 +208,20 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
 class EarlyStopping(Callback):
     """End a fit once a measured value has not improved for some epochs.
 
-    As in Keras and Lightning; there the mode has to be guessed or given too.
+    Of the package's metrics it knows which value is better; Keras guesses it from the name, and Lightning
+    wants to be told.
 
     Parameters
     ----------
     monitor : str
-        What to watch: a list of `History`, such as "validation_loss".
+        What to watch: "loss", the name of a metric that `fit` was asked for, or either on the validation set,
+        such as "validation_loss", "validation_accuracy" of classes or "validation_r2" of values.
     patience : int
         Epochs without an improvement after which training ends, at least 1.
     min_delta : float
         A smaller change is no improvement; at least 0.
     mode : {"min", "max"}, optional
-        What an improvement is; left out, "min" for a name that ends in "loss" or "error", else "max".
+        What an improvement is; wanted for a metric of one's own, whose direction nobody else knows.
     restore_best : bool
         Whether the network gets the parameters and buffers of its best epoch back in the end. The
         optimizer's state and the counts of epochs and updates stay those of the last.
@@ -229,7 +238,8 @@ class EarlyStopping(Callback):
     Raises
     ------
     TypeError, ValueError
-        For a wrong argument, and when `fit` begins, for a validation value without `validation_data`.
+        For a wrong argument, and when `fit` begins, for a name that it will not measure, or one without a
+        direction.
 
     Examples
     --------
@@ -256,13 +266,29 @@ class EarlyStopping(Callback):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
         self.monitor, self.patience = monitor, positive("patience", patience)
         self.min_delta = within("min_delta", min_delta, 0)
-        self.mode = mode or ("min" if monitor.endswith(("loss", "error")) else "max")
+        self.mode = mode
         self.restore_best = restore_best
 
     def begin(self, epochs: int, steps: int) -> None:
-        """Forget an earlier fit."""
-        if self.monitor.startswith("validation_") and self.fit.validation_data is None:
-            raise ValueError(f"to watch {self.monitor}, fit wants validation_data, got none")
+        """Forget an earlier fit, and see that this one measures what is watched."""
+        modes = self.fit.modes()
+        if self.monitor not in modes:
+            lacking = self.monitor.startswith("validation_") and self.fit.validation_data is None
+            raise ValueError(
+                f"to watch {self.monitor}, fit wants "
+                + (
+                    "validation_data, got none"
+                    if lacking
+                    else f"it among its metrics, which are {', '.join(modes)}"
+                )
+            )
+        better = self.mode or modes[self.monitor]
+        if better is None:
+            raise ValueError(
+                f"to watch {self.monitor}, EarlyStopping wants mode='min' or mode='max', for it can't "
+                f"know which values of it are better; got None"
+            )
+        self.sign = 1 if better == "max" else -1
         self.best, self.best_epoch, self.waited = math.nan, 0, 0
         self.kept: dict[str, Array] = {}
 
@@ -271,7 +297,7 @@ class EarlyStopping(Callback):
         value = history.values(self.monitor)[-1]
         if not is_number(value) and not isinstance(value, float):
             raise ValueError(f"to watch {self.monitor}, it must be one number an epoch, got {value!r:.100}")
-        change = self.best - value if self.mode == "min" else value - self.best
+        change = self.sign * (value - self.best)
         if change > self.min_delta or (math.isnan(self.best) and not math.isnan(value)):
             self.best, self.best_epoch, self.waited = value, epoch, 0
             if self.restore_best:

@@ -13,7 +13,7 @@ from purecnn.scratch import Array
 
 
 class Evaluations(Callback):
-    """Loss and accuracy on several sets after each epoch, on at most so many samples of each.
+    """Loss and metrics of the task on several sets after each epoch, on at most so many samples of each.
 
     Unlike ``fit(metrics=...)`` it need not pass over a whole training set; what it finds is part of a
     checkpoint.
@@ -32,7 +32,8 @@ class Evaluations(Callback):
     Attributes
     ----------
     found : dict
-        Name to ``{"loss": [...], "accuracy": [...]}``, one value an epoch.
+        Name to what `Network.evaluate` measures, such as ``{"loss": [...], "accuracy": [...]}``, one value an
+        epoch.
     samples : dict
         Name to how many samples are looked at.
 
@@ -60,14 +61,14 @@ class Evaluations(Callback):
 
     def begin(self, epochs: int, steps: int) -> None:
         """Forget an earlier fit."""
-        self.found = {name: {"loss": [], "accuracy": []} for name in self.sets}
+        self.found = {name: {} for name in self.sets}
 
     def epoch(self, epoch: int, history: History) -> None:
         """Measure each set."""
         for name, (x, y) in self.sets.items():
             measured = self.fit.network.evaluate(x, y, loss=self.loss, threads=self.threads)
-            for kind, values in self.found[name].items():
-                values.append(measured[kind])
+            for kind, value in measured.items():
+                self.found[name].setdefault(kind, []).append(value)
 
     def state(self) -> dict[str, Any]:
         """Return what was found."""
@@ -76,7 +77,7 @@ class Evaluations(Callback):
     def restore(self, state: dict[str, Any]) -> None:
         """Take it back."""
         self.found = {
-            name: {kind: list(map(float, state["found"][name][kind])) for kind in ("loss", "accuracy")}
+            name: {str(kind): list(map(float, values)) for kind, values in state["found"][name].items()}
             for name in self.sets
         }
 

@@ -19,6 +19,7 @@ from purecnn.measures import as_probabilities
 from purecnn.network import Network
 from purecnn.samples import answers
 from purecnn.scratch import Array
+from purecnn.tasks import Task, as_truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +33,12 @@ class Findings:
     rows : ndarray or Rows
         The raw samples ``(n, values)``.
     truth : ndarray
-        The true classes ``(n,)``, or the values wanted ``(n, outputs)`` where there are no classes.
+        The true classes ``(n,)``; of other tasks the labels or values wanted ``(n, outputs)``.
     outputs : ndarray
-        The answers: a score for each class ``(n, classes)``, of a lone output p ``(1 - p, p)``; else values
-        like `truth`.
-    are_classes : bool
-        Whether the answers are classes.
+        The answers: a score for each class ``(n, classes)``, of a lone output p ``(1 - p, p)``; else
+        probabilities or values like `truth`.
+    task : {"classification", "multilabel", "regression"}
+        The network's, or what the loss, the last layer and `truth` say while it has none.
     are_probabilities : bool
         Whether the scores are from 0 to 1 and sum to 1.
     names : tuple of str
@@ -48,12 +49,17 @@ class Findings:
     rows: Array | Rows
     truth: Array
     outputs: Array
-    are_classes: bool
+    task: Task
     are_probabilities: bool
     names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    @property
+    def are_classes(self) -> bool:
+        """Whether each sample has one class."""
+        return self.task == "classification"
 
     @property
     def shape(self) -> Shape:
@@ -115,8 +121,7 @@ def find(
     network : Network or list of Layer
         Whom.
     x, y : array_like
-        As `Network.fit` takes them. Labels, one-hot rows, and zeros and ones for a lone output are classes;
-        other values are values.
+        As `Network.fit` takes them.
     loss : str, Loss or callable
         As `Network.evaluate` takes it: it tells scores from probabilities.
     names : sequence of str
@@ -133,13 +138,11 @@ def find(
     rows, _ = network.receive(x)
     targets = network.targets(labels_of(x, y), len(rows))
     chosen = network.loss(to_measure(loss), None, targets)
+    task = network.task_for(chosen, targets.values)
     outputs = network.outputs(rows, threads)
     outputs = as_probabilities(outputs, chosen).reshape(len(outputs), -1)
-    truth, are_probabilities = targets.values, False
-    of_one_class = not targets.are_labels and bool(
-        np.isin(truth, (0, 1)).all() and (truth.shape[1] == 1 or (truth.sum(axis=1) == 1).all())
-    )
-    are_classes = targets.are_labels or of_one_class
+    truth, are_probabilities = as_truth(chosen, targets.values), False
+    are_classes = task == "classification"
     if are_classes:
         truth = truth if targets.are_labels else answers(truth)
         outputs = as_scores(outputs)
@@ -155,7 +158,7 @@ def find(
         rows,
         truth.astype(np.int64) if are_classes else truth.astype(np.float64),
         outputs,
-        are_classes,
+        task,
         are_probabilities,
         given or tuple(str(number) for number in range(outputs.shape[1])),
     )

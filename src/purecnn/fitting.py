@@ -16,13 +16,14 @@ from purecnn.dataset import Rows, Subset
 from purecnn.device_trainer import DeviceTrainer
 from purecnn.errors import DivergedError
 from purecnn.loss import Loss
-from purecnn.measures import Metric, as_probabilities, measure
+from purecnn.measures import Measure, as_probabilities, measure, usual
 from purecnn.optimizer import Optimizer
 from purecnn.parallel import shard_count
 from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.steps import Steps
 from purecnn.streams import ORDER, stream
+from purecnn.tasks import as_truth
 from purecnn.training import Trainer
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Fit:
         The share of all samples that they are, where they were set aside from them.
     augmentation : Augmentation or None
         How to change the images of each step.
-    metrics : dict of str to callable
+    metrics : dict of str to Measure
         What to measure then, on both sets.
     threads : int or None
         How many work; the bits do not depend on it.
@@ -103,7 +104,7 @@ class Fit:
         validation_data: tuple[Any, Any] | None,
         validation_split: float | None,
         augmentation: Augmentation | None,
-        metrics: Mapping[str, Metric],
+        metrics: Mapping[str, Measure],
         threads: int | None,
         callbacks: Sequence[Callback],
         saved: Saved | None = None,
@@ -176,6 +177,16 @@ class Fit:
     def largest_batch(self) -> int:
         """How many samples a step takes, but for the last one of an epoch."""
         return min(self.batch_size, len(self.kept))
+
+    def modes(self) -> dict[str, str | None]:
+        """Return what will be measured: which value of each is better, "min" or "max", None where none is."""
+        asked = {name: metric.mode for name, metric in self.metrics.items()}
+        found: dict[str, str | None] = {"loss": "min", "seconds": "min", **asked}
+        if self.validation_data is not None and self.network.task is not None:
+            of_task = {name: metric.mode for name, metric in usual(self.network.task).items()}
+            found["validation_loss"] = "min"
+            found |= {f"validation_{name}": mode for name, mode in (of_task | asked).items()}
+        return found
 
     def stop(self, reason: str) -> None:
         """Ask for the end: no step follows the one that runs. Callbacks call this."""
@@ -284,15 +295,17 @@ class Fit:
                     f"the outputs are no longer finite behind epoch {self.network.epochs}, step "
                     f"{self.network.updates}: try a smaller learning rate"
                 )
-            found = measure(self.metrics, answers, seen)
+            found = measure(self.metrics, as_truth(self.loss, answers), seen)
             for name, value in found.items():
                 history.metrics.setdefault(name, []).append(value)
         if self.validation_data is not None:
             found = self.network.evaluate(*self.validation_data, **options)
-            history.validation_loss.append(found["loss"])
-            history.validation_accuracy.append(found["accuracy"])
-            for name in self.metrics:
-                history.validation_metrics.setdefault(name, []).append(found[name])
+            history.validation_loss.append(found.pop("loss"))
+            if self.network.task == "classification":
+                history.validation_accuracy.append(found["accuracy"])
+                found = {name: found[name] for name in self.metrics}
+            for name, value in found.items():
+                history.validation_metrics.setdefault(name, []).append(value)
 
     def end(self) -> History:
         """Let the callbacks end, the last first, each whatever the others do; raise what ended the run."""

@@ -8,6 +8,7 @@ all weights are.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,6 +50,12 @@ class Loss:
     targets: str = "values"
     weighted: bool = False
     smoothing: float = 0.0
+
+
+def unwrapped(loss: Loss) -> LossFunction:
+    """Return a loss's function, of one that `losses.smoothed` made the function that it smooths."""
+    found: LossFunction = inspect.unwrap(loss.function)
+    return found
 
 
 def columns(y: Array, like: Array) -> Array:

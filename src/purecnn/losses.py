@@ -112,8 +112,17 @@ def check_targets(loss: Loss, y: Array, last: str, output_shape: tuple[int, ...]
             )
 
 
-def suitable_loss(activation: str, labels: bool) -> str:
+def suitable_loss(activation: str, labels: bool, several: bool = False) -> str:
     """Return the name of the loss that suits a network's last layer and the kind of its targets.
+
+    Parameters
+    ----------
+    activation : str
+        Class of the last layer.
+    labels : bool
+        Whether the targets are integer labels.
+    several : bool
+        Whether a sample may have several labels.
 
     Examples
     --------
@@ -123,6 +132,8 @@ def suitable_loss(activation: str, labels: bool) -> str:
     for name, loss in LOSSES.items():
         if loss.activation == activation:
             return name
+    if several:
+        return "sigmoid_binary_cross_entropy"
     return "softmax_cross_entropy" if labels else "mse"
 
 

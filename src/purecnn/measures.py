@@ -1,11 +1,13 @@
-"""Which metrics `fit` and `evaluate` were asked for, by name or as functions, and what they find."""
+"""Which metrics `fit` and `evaluate` were asked for, by name or as functions, and what they find.
+
+Each metric says which task it belongs to and which direction is better.
+"""
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -14,8 +16,9 @@ import numpy as np
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import is_integer
 from purecnn.callbacks import History
+from purecnn.distances import hinge
 from purecnn.entropies import sigmoid_binary_cross_entropy, softmax_cross_entropy
-from purecnn.loss import Loss
+from purecnn.loss import Loss, unwrapped
 from purecnn.metrics import (
     accuracy,
     calibration_error,
@@ -26,32 +29,120 @@ from purecnn.metrics import (
     recall,
     top_k_accuracy,
 )
+from purecnn.multilabel_metrics import (
+    label_accuracy,
+    multilabel_f1,
+    multilabel_precision,
+    multilabel_recall,
+    subset_accuracy,
+)
+from purecnn.regression_metrics import mean_absolute_error, mean_squared_error, r2, root_mean_squared_error
 from purecnn.scratch import Array
+from purecnn.tasks import Task
 
 Metric = Callable[[Any, Any], Any]
 
-#: Every metric by its name; "top_3_accuracy", with any number, is one too.
-METRICS: dict[str, Metric] = {
-    "accuracy": accuracy,
-    "calibration_error": calibration_error,
-    "confusion_matrix": confusion_matrix,
-    "log_loss": log_loss,
-    **{metric.__name__: metric for metric in (precision, recall, f1)},
-    **{
-        f"{metric.__name__}_{average}": partial(metric, average=average)
-        for metric in (precision, recall, f1)
-        for average in ("macro", "micro", "weighted", "binary")
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric as it is measured.
+
+    Parameters
+    ----------
+    function : callable
+        ``(y_true, y_pred)``, the samples first, to a number or an array of numbers.
+    mode : {"min", "max"}, optional
+        Which of its values is better; None where no one number is, or nobody has said.
+    """
+
+    function: Metric
+    mode: str | None = None
+
+    def __call__(self, y_true: Any, y_pred: Any, **weights: Any) -> Any:
+        """Return its value; `weights` is a `sample_weight`, which metrics of one's own need not take."""
+        return self.function(y_true, y_pred, **weights)
+
+
+#: Every metric by its task and its name; "top_3_accuracy", with any number, is one of classification too.
+METRICS: dict[Task, dict[str, Measure]] = {
+    "classification": {
+        "accuracy": Measure(accuracy, "max"),
+        "calibration_error": Measure(calibration_error, "min"),
+        "confusion_matrix": Measure(confusion_matrix),
+        "log_loss": Measure(log_loss, "min"),
+        **{metric.__name__: Measure(metric, "max") for metric in (precision, recall, f1)},
+        **{
+            f"{metric.__name__}_{average}": Measure(partial(metric, average=average), "max")
+            for metric in (precision, recall, f1)
+            for average in ("macro", "micro", "weighted", "binary")
+        },
     },
+    "multilabel": {
+        "subset_accuracy": Measure(subset_accuracy, "max"),
+        "label_accuracy": Measure(label_accuracy, "max"),
+        "accuracy_per_label": Measure(partial(label_accuracy, average=None)),
+        **{
+            name: Measure(metric, "max")
+            for name, metric in (
+                ("precision", multilabel_precision),
+                ("recall", multilabel_recall),
+                ("f1", multilabel_f1),
+            )
+        },
+        **{
+            f"{name}_{average or 'per_label'}": Measure(
+                partial(metric, average=average), "max" if average else None
+            )
+            for name, metric in (
+                ("precision", multilabel_precision),
+                ("recall", multilabel_recall),
+                ("f1", multilabel_f1),
+            )
+            for average in ("macro", "micro", "weighted", None)
+        },
+    },
+    "regression": {
+        "mean_absolute_error": Measure(mean_absolute_error, "min"),
+        "mean_squared_error": Measure(mean_squared_error, "min"),
+        "root_mean_squared_error": Measure(root_mean_squared_error, "min"),
+        "r2": Measure(r2, "max"),
+    },
+}
+#: What `evaluate` measures beside the loss, and `fit` on the validation set.
+USUAL: dict[Task, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "multilabel": ("subset_accuracy", "label_accuracy", "f1"),
+    "regression": ("mean_absolute_error", "root_mean_squared_error", "r2"),
 }
 
 
-def as_metrics(metrics: Sequence[str | Metric] | Mapping[str, str | Metric]) -> dict[str, Metric]:
-    """Return metrics by their names: those of `METRICS`, and functions ``(y_true, y_pred)`` of one's own.
+def usual(task: Task) -> dict[str, Measure]:
+    """Return what is measured of a task without being asked for.
 
     Examples
     --------
-    >>> list(as_metrics(["accuracy", "top_3_accuracy"]))
-    ['accuracy', 'top_3_accuracy']
+    >>> list(usual("regression"))
+    ['mean_absolute_error', 'root_mean_squared_error', 'r2']
+    """
+    return {name: METRICS[task][name] for name in USUAL[task]}
+
+
+def as_metrics(
+    metrics: Sequence[str | Metric] | Mapping[str, str | Metric], task: Task = "classification"
+) -> dict[str, Measure]:
+    """Return metrics by their names: those of a task, and functions ``(y_true, y_pred)`` of one's own.
+
+    Raises
+    ------
+    ValueError
+        If one is not of the task, or a name is not its own.
+    TypeError
+        If they are no list of names and functions.
+
+    Examples
+    --------
+    >>> list(as_metrics(["accuracy", "top_3_accuracy"])), as_metrics(["r2"], "regression")["r2"].mode
+    (['accuracy', 'top_3_accuracy'], 'max')
     """
     if isinstance(metrics, str) or not isinstance(metrics, Sequence | Mapping):
         raise TypeError(f"metrics must be a list of names and functions, got {metrics!r}")
@@ -60,32 +151,46 @@ def as_metrics(metrics: Sequence[str | Metric] | Mapping[str, str | Metric]) -> 
     else:
         pairs = [(m if isinstance(m, str) else getattr(m, "__name__", ""), m) for m in metrics]
     taken = {"epoch", "images_per_second", *(field.name for field in fields(History))}
-    found: dict[str, Metric] = {}
+    found: dict[str, Measure] = {}
     for name, metric in pairs:
         if not name or not isinstance(name, str):
             raise ValueError(f'{metric!r} has no name: wanted a dict, such as {{"name": function}}')
         if name in found or name in taken or name.startswith("validation_"):
             raise ValueError(f"a metric's name must be its own, got {name!r} twice or for something else")
-        found[name] = _as_metric(metric)
+        if name in USUAL[task] and metric != name:
+            raise ValueError(
+                f"a metric's name must be its own, and {name!r} is measured of {task} anyway; got {metric!r}"
+            )
+        found[name] = _as_measure(metric, task)
     return found
 
 
-def _as_metric(metric: Any) -> Metric:
+def _as_measure(metric: Any, task: Task) -> Measure:
     """Return one metric by its name, or the function given."""
     if isinstance(metric, str):
-        if (top := re.fullmatch(r"top_([1-9]\d{0,5})_accuracy", metric)) is not None:
-            return partial(top_k_accuracy, k=int(top[1]))
-        if metric not in METRICS:
-            raise ValueError(f"metrics must be of {', '.join(METRICS)}, top_3_accuracy, got {metric!r}")
-        return METRICS[metric]
+        top = re.fullmatch(r"top_([1-9]\d{0,5})_accuracy", metric)
+        if top is not None and task == "classification":
+            return Measure(partial(top_k_accuracy, k=int(top[1])), "max")
+        if metric not in METRICS[task]:
+            others = [other for other in METRICS if metric in METRICS[other]]
+            names = [*METRICS[task], *(["top_3_accuracy"] if task == "classification" else [])]
+            of = f", which is of {' and '.join(others or ['classification'])}" if others or top else ""
+            raise ValueError(f"metrics of {task} must be of {', '.join(names)}, got {metric!r}{of}")
+        return METRICS[task][metric]
     if not callable(metric):
         raise TypeError(f"a metric must be a name or a function (y_true, y_pred), got {metric!r}")
-    return metric  # type: ignore[no-any-return]
+    return metric if isinstance(metric, Measure) else Measure(metric)
 
 
 def as_probabilities(outputs: Array, loss: Loss) -> Array:
-    """Return sample-first outputs, as probabilities where `loss` says that they are scores."""
-    function = inspect.unwrap(loss.function)  # `smoothed` wraps the loss that it smooths
+    """Return sample-first outputs, as probabilities where `loss` says that they are scores.
+
+    Those of the hinge, which divides at 0, come out on a scale that divides at 0.5 as probabilities do.
+    """
+    function = unwrapped(loss)  # `smoothed` wraps the loss that it smooths
+    if function is hinge:
+        halved: Array = outputs * outputs.dtype.type(0.5) + outputs.dtype.type(0.5)
+        return halved
     if function not in (softmax_cross_entropy, sigmoid_binary_cross_entropy):
         return outputs
     behind = Softmax() if function is softmax_cross_entropy else Sigmoid()

@@ -30,7 +30,35 @@ from purecnn.labels import (
     tally,
     true_among,
 )
+from purecnn.multilabel_metrics import (
+    label_accuracy,
+    multilabel_f1,
+    multilabel_precision,
+    multilabel_recall,
+    subset_accuracy,
+)
+from purecnn.regression_metrics import mean_absolute_error, mean_squared_error, r2, root_mean_squared_error
 from purecnn.scratch import Array
+
+__all__ = [
+    "accuracy",
+    "calibration_error",
+    "confusion_matrix",
+    "f1",
+    "label_accuracy",
+    "log_loss",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "multilabel_f1",
+    "multilabel_precision",
+    "multilabel_recall",
+    "precision",
+    "r2",
+    "recall",
+    "root_mean_squared_error",
+    "subset_accuracy",
+    "top_k_accuracy",
+]
 
 Average = Literal["macro", "micro", "weighted", "binary"]
 #: How one number comes of a number for each class.

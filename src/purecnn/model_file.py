@@ -1,7 +1,7 @@
 """A trained network outlives the program that trained it: one safetensors file holds all it takes to go on.
 
 The arrays are the layers' parameters, under names such as ``layers.0.kernels``. The metadata are texts, most
-of them JSON: the layers and their arguments, the input shape, the preprocessing, the seed. A file can come
+of them JSON: the layers and their arguments, the input shape, the preprocessing, the task. A file can come
 from anywhere, so `load` believes nothing: it builds only layers that `layers.LAYERS` names, draws nothing,
 and takes no array whose shape it has not worked out by itself.
 """
@@ -13,6 +13,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from purecnn.network import Network
 from purecnn.safetensors import SEAL, read_safetensors, write_safetensors
 from purecnn.samples import Preprocessing
 from purecnn.scratch import Array
+from purecnn.tasks import as_task
 from purecnn.version import __version__
 
 FORMAT, VERSION = "purecnn", "1"
@@ -113,6 +115,7 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
         "preprocessing": written(network.preprocessing.configuration()),
         "purecnn": __version__,
         "seed": written(network.seed),
+        "task": written(network.task),
         "updates": written(network.updates),
         "version": VERSION,
     }
@@ -137,7 +140,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     Returns
     -------
     Network
-        Its parameters, preprocessing, seed and counts of epochs and updates as they were.
+        Its parameters, preprocessing, task, seed and counts of epochs and updates as they were.
 
     Raises
     ------
@@ -201,6 +204,7 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
         seed=decode(texts, "seed", int),
         dtype=dtype,
         preprocessing=build_preprocessing(decode(texts, "preprocessing", dict)),
+        task=as_task(decode(texts, "task", str, NoneType)),
     )
     network.epochs, network.updates = decode(texts, "epochs", int), decode(texts, "updates", int)
     for name, count in (("epochs", network.epochs), ("updates", network.updates)):
@@ -279,7 +283,7 @@ def check_texts(texts: dict[str, str]) -> None:
             given = f"is {texts[name]!r:.100}" if name in texts else "is missing"
             hint = "; weights alone go into a network by load_state_dict" if name == "format" else ""
             raise FileFormatError(f"its {name} {given}, wanted {' or '.join(map(repr, wanted))}{hint}")
-    for name in ("architecture", "epochs", "input_shape", "preprocessing", "seed", "updates"):
+    for name in ("architecture", "epochs", "input_shape", "preprocessing", "seed", "task", "updates"):
         if name not in texts:
             raise FileFormatError(f"its {name} is missing from the metadata")
         if len(texts[name]) > MAX_TEXT:
@@ -299,14 +303,15 @@ def described(layer: Layer) -> dict[str, Any]:
     return {"type": type(layer).__name__, **layer.configuration(), **frozen}
 
 
-def decode(texts: dict[str, str], name: str, kind: type) -> Any:
-    """Return one text's JSON value, of the type wanted."""
+def decode(texts: dict[str, str], name: str, *kinds: type) -> Any:
+    """Return one text's JSON value, of a type wanted."""
     try:
         value = json.loads(texts[name], parse_constant=refuse_constant)
     except (RecursionError, ValueError) as error:
         raise FileFormatError(f"its {name} is no JSON: {error}") from None
-    if type(value) is not kind:
-        wanted = {list: "a list", dict: "an object", int: "an integer"}[kind]
+    if type(value) not in kinds:
+        words = {list: "a list", dict: "an object", int: "an integer", str: "a string", NoneType: "null"}
+        wanted = " or ".join(words[kind] for kind in kinds)
         raise FileFormatError(f"its {name} is {value!r:.100}, wanted {wanted}")
     return value
 

@@ -21,7 +21,7 @@ from purecnn.fusion import fuse, unfused
 from purecnn.layer import Layer, Shape
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.losses import as_loss, check_targets, suitable_loss, to_measure
-from purecnn.measures import Metric, as_metrics, as_probabilities, measure
+from purecnn.measures import Metric, as_metrics, as_probabilities, measure, usual
 from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.parallel import Team, as_threads
@@ -31,6 +31,7 @@ from purecnn.scratch import Array
 from purecnn.session import Session
 from purecnn.splits import check_fraction, strata, stratified_split
 from purecnn.summaries import Summary, summary
+from purecnn.tasks import Task, as_task, as_truth, check_last, check_task, decide, form_for, form_of
 from purecnn.weighting import sample_weights
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class Network(FlatParameters):
     device : {"cpu", "cuda", "sycl"}
         Where the network lies and computes: NumPy; CuPy on an NVIDIA GPU; dpnp on an Intel one (see `to`).
         What goes in and comes out are NumPy's arrays everywhere.
+    task : {"classification", "multilabel", "regression"}, optional
+        What the outputs are: classes, several labels a sample, or values. Left out, the first `fit` decides
+        it from the loss, the last layer and the targets (`tasks.decide`).
 
     Attributes
     ----------
@@ -91,10 +95,12 @@ class Network(FlatParameters):
         dtype: npt.DTypeLike | None = None,
         preprocessing: Preprocessing | None = None,
         device: str | Device = "cpu",
+        task: Task | None = None,
     ) -> None:
         self._steps: list[Layer] | None = None
         self._idle: deque[Session] = deque(maxlen=16)
         super().__init__(layers, input_shape=input_shape, seed=seed, dtype=dtype)
+        self.task = task
         if not isinstance(preprocessing, Preprocessing | None):
             raise TypeError(f"preprocessing must be a Preprocessing, got {preprocessing!r}")
         self.preprocessing = preprocessing or Preprocessing()
@@ -125,6 +131,42 @@ class Network(FlatParameters):
         if self.input_shape is None:
             raise ValueError("this network has no input shape yet: bind it, or give it data")
         return Session(layers, self.input_shape, self.dtype, self.preprocessing, training, self.device.xp)
+
+    @property
+    def task(self) -> Task | None:
+        """The task: given, or decided by the first `fit`; None before. Set to None, the next `fit` decides.
+
+        It is saved with the network, and decides what `evaluate`, `fit`, reports and commands say of it.
+        """
+        return self._task
+
+    @task.setter
+    def task(self, task: Task | None) -> None:
+        given = as_task(task)
+        if given is not None:
+            check_last(given, self.layers[-1])
+        self._task, self._task_was_given = given, given is not None
+
+    def task_for(self, loss: Loss, y: Array) -> Task:
+        """Return the task of targets: the network's own, or the one that `tasks.decide` says.
+
+        Parameters
+        ----------
+        loss : Loss
+            As `loss` returns it.
+        y : ndarray
+            Labels ``(n,)``, or rows ``(n, outputs)``.
+
+        Raises
+        ------
+        ValueError
+            If they are none of the network's task.
+        """
+        last = self.layers[-1]
+        if self._task is None or not (self._task_was_given or self.updates):
+            return decide(loss, last, y)
+        check_task(self._task, loss, last, form_for(loss, y), known=True)
+        return self._task
 
     @property
     def output_shape(self) -> Shape | None:
@@ -223,7 +265,8 @@ class Network(FlatParameters):
         loss : str, Loss or callable
             One of `losses.LOSSES`, or a function ``(y_true, y_pred)`` with its derivative as `loss_prime`.
             Left out: the cross-entropy that belongs to a last Softmax or Sigmoid, else
-            "softmax_cross_entropy" for labels and "mse" for values.
+            "softmax_cross_entropy" for labels, "sigmoid_binary_cross_entropy" for several labels a sample and
+            "mse" for values.
         loss_prime : callable, optional
             The derivative of a loss of one's own.
         optimizer : str or Optimizer
@@ -239,8 +282,8 @@ class Network(FlatParameters):
             How to change the training images, anew in every step.
         metrics : sequence of str or callable, or dict of names to them
             What to measure after each epoch on the training set, in a forward pass of its own, and on the
-            validation set: names from `measures.METRICS`, such as "f1" or "top_3_accuracy", or functions
-            ``(y_true, y_pred)``, the samples first.
+            validation set: names of the task's in `measures.METRICS`, such as "f1" or "top_3_accuracy", or
+            functions ``(y_true, y_pred)``, the samples first.
         shuffle : bool
             Whether each epoch has an order of its own, drawn from the network's seed.
         threads : int, optional
@@ -303,9 +346,11 @@ class Network(FlatParameters):
         targets = self.targets(labels_of(x, y), len(rows), sample_weight, class_weight)
         watchers = as_callbacks([*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])])
         chosen = self.loss(loss, loss_prime, targets)
+        task = self.task_for(chosen, targets.values)
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
-            self.targets(y_validation, len(self.receive(x_validation, anew=False)[0]))
+            others = self.targets(y_validation, len(self.receive(x_validation, anew=False)[0]))
+            check_task(task, chosen, self.layers[-1], form_for(chosen, others.values), known=True)
         kept = np.arange(len(rows))
         if validation_split is not None:
             if validation_data is not None:
@@ -320,6 +365,9 @@ class Network(FlatParameters):
                 raise ValueError(
                     "the weights of the samples to train on must not all be 0: validation_split left none"
                 )
+        asked = as_metrics(metrics, task)
+        if self._task != task:
+            self._task, self._task_was_given = task, False
         return Fit(
             self,
             rows,
@@ -333,7 +381,7 @@ class Network(FlatParameters):
             validation_data=validation_data,
             validation_split=validation_split,
             augmentation=as_augmentation(augmentation, self.input_shape),
-            metrics=as_metrics(metrics),
+            metrics=asked,
             threads=threads,
             callbacks=watchers,
             saved=saved,
@@ -354,7 +402,12 @@ class Network(FlatParameters):
         if loss is None and prime is not None:
             raise ValueError("loss_prime wants the loss that it is the derivative of beside it, got none")
         last = type(self.layers[-1]).__name__
-        found = as_loss(suitable_loss(last, targets.are_labels) if loss is None else loss, prime)
+        if loss is None:
+            several = self._task == "multilabel" or (
+                self._task is None and form_of(targets.values) == "multi-hot"
+            )
+            loss = suitable_loss(last, targets.are_labels, several)
+        found = as_loss(loss, prime)
         check_targets(found, targets.values, last, self.output_shape or ())
         if targets.weights is not None and not found.weighted:
             raise ValueError(
@@ -457,7 +510,7 @@ class Network(FlatParameters):
         threads: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, Any]:
-        """Return the mean loss, the accuracy and other metrics on samples with known answers.
+        """Return the mean loss and the metrics of the network's task on samples with known answers.
 
         Parameters
         ----------
@@ -471,23 +524,42 @@ class Network(FlatParameters):
         threads : int, optional
             How many work.
         sample_weight : array_like, optional
-            How much each sample counts, ``(n,)``: both means are weighted.
+            How much each sample counts, ``(n,)``, in the loss and in the metrics of the task.
 
         Returns
         -------
         dict
-            ``{"loss": ..., "accuracy": ...}`` and each metric by its name; a lone output, or its sigmoid
-            where the loss takes scores, counts as class 1 above 0.5.
+            ``{"loss": ..., "accuracy": ...}`` of classes; of several labels a sample "subset_accuracy",
+            "label_accuracy" and "f1" beside the loss, of values "mean_absolute_error",
+            "root_mean_squared_error" and "r2"; and each metric asked for by its name. A lone output of
+            classes and each of several labels, or its sigmoid where the loss takes scores, counts as 1 above
+            0.5.
         """
-        asked = as_metrics(metrics)
         rows, _ = self.receive(x)
         targets = self.targets(labels_of(x, y), len(rows), sample_weight)
         chosen = self.loss(to_measure(loss), None, targets)
+        task = self.task_for(chosen, targets.values)
+        asked = as_metrics(metrics, task)
         found = self.outputs(rows, threads)
         inside, every = np.moveaxis(found, 0, -1), slice(None)
         wanted, seen = columns(targets.batch(every, found.dtype), inside), as_probabilities(found, chosen)
+        truth = as_truth(chosen, targets.values)
         return {
             "loss": float(chosen.function(wanted, inside, **targets.weighting(every))),
-            "accuracy": float(np.average(answers(seen) == targets.classes(), weights=targets.weights)),
-            **measure(asked, targets.values, seen),
+            **of_task(task, truth, seen, targets.weights),
+            **measure(asked, truth, seen),
+        }
+
+
+def of_task(task: Task, y_true: Array, y_pred: Array, weights: Array | None) -> dict[str, float]:
+    """Return the usual metrics of a task; NaN where outputs are no longer finite and have no error."""
+    if task == "classification":
+        right = answers(y_pred) == (y_true if y_true.ndim == 1 else answers(y_true))
+        return {"accuracy": float(np.average(right, weights=weights))}
+    if not np.isfinite(y_pred).all():
+        return dict.fromkeys(usual(task), float("nan"))
+    rows = y_pred.reshape(len(y_pred), -1)
+    with np.errstate(over="ignore"):
+        return {
+            name: float(metric(y_true, rows, sample_weight=weights)) for name, metric in usual(task).items()
         }

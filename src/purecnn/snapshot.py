@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Written into each file; another one is refused.
 VERSION = 1
 #: Of two networks that can go on from one another, these texts are the same.
-ARCHITECTURE = ("architecture", "input_shape", "dtype", "preprocessing")
+ARCHITECTURE = ("architecture", "input_shape", "dtype", "preprocessing", "task")
 #: What a history has of the metrics that `fit` was asked for: numbers, or arrays of them.
 METRICS = ("metrics", "validation_metrics")
 
