@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import tracemalloc
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_models import floats, graph, model, node, value
-from purecnn import FileFormatError, ShapeError
+from purecnn import FileFormatError, ShapeError, scratch
 from purecnn.graph import Graph
-from purecnn.onnx_file import as_model
+from purecnn.graph_work import Budget
+from purecnn.onnx_file import as_model, as_node
+from purecnn.onnx_schema import SCHEMA
+from purecnn.operators import OPERATORS, Call
+from purecnn.protobuf import decode
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
 
@@ -374,3 +381,104 @@ def test_every_dtype_and_form_of_storage():
         found = Graph(as_model(wanted.SerializeToString())).run({})
         for name in "yz":
             np.testing.assert_array_equal(found[name], array, strict=True)
+
+
+# What they take -----------------------------------------------------------------------------------------
+
+BIG = (4, 8, 64, 64)
+#: Inputs behind the first, which is of shape BIG, and attributes; a shape stands for floats.
+TAKES = {
+    "And": ([(1,)], {}),
+    "AveragePool": ([], {"kernel_shape": [9, 9], "pads": [4] * 4, "strides": [1, 1]}),
+    "BatchNormalization": ([(8,), (8,), (8,), (8,)], {}),
+    "Cast": ([], {"to": TensorProto.DOUBLE}),
+    "CastLike": ([np.zeros(1)], {}),
+    "Concat": ([BIG], {"axis": 1}),
+    "Conv": ([(5, 8, 3, 3)], {"pads": [1] * 4}),
+    "ConvTranspose": ([(8, 5, 3, 3)], {}),
+    "CumSum": ([np.array(1)], {"exclusive": 1, "reverse": 1}),
+    "DepthToSpace": ([], {"blocksize": 2}),
+    "EyeLike": ([], {}),
+    "Expand": ([np.array([1, 1, 1, 1])], {}),
+    "Gather": ([np.arange(8).repeat(2)], {"axis": 1}),
+    "GatherElements": ([np.zeros(BIG, np.int64)], {"axis": 3}),
+    "GroupNormalization": ([(8,), (8,)], {"num_groups": 2}),
+    "InstanceNormalization": ([(8,), (8,)], {}),
+    "LayerNormalization": ([(64,), (64,)], {}),
+    "LpPool": ([], {"kernel_shape": [3, 3]}),
+    "LRN": ([], {"size": 3}),
+    "MatMul": ([(64, 64)], {}),
+    "MaxPool": ([], {"kernel_shape": [3, 3], "pads": [1] * 4}),
+    "Pad": ([np.array([0, 0, 9, 9] * 2)], {}),
+    "PRelu": ([(8, 1, 1)], {}),
+    "Reshape": ([np.array([4, -1])], {}),
+    "Slice": ([np.array([0]), np.array([9]), np.array([3])], {}),
+    "SpaceToDepth": ([], {"blocksize": 2}),
+    "Split": ([], {"axis": 1, "outputs": 2}),
+    "Tile": ([np.array([1, 1, 2, 3])], {}),
+    "Transpose": ([], {"perm": [0, 2, 3, 1]}),
+    "Unsqueeze": ([np.array([0])], {}),
+}
+#: What makes its arrays of no input's size, and takes others.
+SMALL_INPUTS = {
+    "Constant": ([], {"value_int": 1}),
+    "ConstantOfShape": ([np.array([300, 1000])], {}),
+    "EyeLike": ([(300, 1000)], {}),
+    "Gemm": ([(300, 200), (200, 1000), (1000,)], {"alpha": 0.5, "beta": 0.5}),
+    "Range": ([np.array(0), np.array(300_000), np.array(1)], {}),
+    "Where": ([np.zeros(BIG, bool), BIG, BIG], {}),
+}
+INTEGERS = {"BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"}
+BOOLS = {"And", "Not", "Or", "Xor"}
+
+
+def first_of(name, dtype):
+    kind = np.int32 if name in INTEGERS else bool if name in BOOLS else dtype
+    return (np.abs(floats(*BIG)) + 1).astype(kind)
+
+
+def inputs_of(name, function, dtype):
+    given, attributes = SMALL_INPUTS.get(name, (None, None))
+    if given is None:
+        more, attributes = TAKES.get(name, ([], {}))
+        first = first_of(name, dtype)
+        kinds = list(inspect.signature(function).parameters.values())[1:]
+        least = sum(kind.default is kind.empty for kind in kinds)  # of any number at least one
+        given = [first, *(more or [first] * (least - 1))]
+    if name == "BitShift":
+        attributes = {"direction": "LEFT"}
+    kind = given[0].dtype if name in INTEGERS | BOOLS else dtype
+    return [np.ones(one, kind) if isinstance(one, tuple) else one for one in given], attributes
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+@pytest.mark.parametrize("name", sorted(OPERATORS))
+def test_no_operator_takes_more_than_it_claims_before_it_computes(name, dtype, monkeypatch):
+    monkeypatch.setattr(scratch, "LARGE", 2**60)  # so that all is seen
+    function = OPERATORS[name][-1][1]
+    arrays, attributes = inputs_of(name, function, dtype)
+    outputs = ["y", "z"][: attributes.pop("outputs", 2 if name == "MaxPool" else 1)]
+    proto = helper.make_node(name, [f"i{n}" for n in range(len(arrays))], outputs, **attributes)
+    call = Call(as_node(decode(proto.SerializeToString(), SCHEMA, "NodeProto"), 0, None), 21, 2**30)
+    budget = Budget.of(2**30)
+    with np.errstate(all="ignore"):
+        call(arrays)  # what is made once and kept is not the node's
+        tracemalloc.start()
+        try:
+            found = call(arrays, budget)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak <= budget.largest + 2**17, (peak, budget.largest)
+    assert budget.largest <= 24 * sum(array.nbytes for array in (*arrays, *found)) + 2**17
+    # and a run that has no room for it ends before
+    small = Budget(2**17, 2**40)
+    if budget.largest > 2**18:
+        tracemalloc.start()
+        try:
+            with np.errstate(all="ignore"), pytest.raises(ShapeError, match="max_bytes allows 131072"):
+                call(arrays, small)
+            assert tracemalloc.get_traced_memory()[1] < 2**18
+        finally:
+            tracemalloc.stop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from purecnn import (  # noqa: F401 - operators are known once they are imported
 )
 from purecnn.arguments import positive
 from purecnn.errors import PureCNNError, ShapeError
-from purecnn.graph_work import FREE, MAX_TIMES, work
+from purecnn.graph_work import Budget
 from purecnn.network import CHUNK, Network
 from purecnn.onnx_file import read_model
 from purecnn.onnx_model import Model, Value, in_order
@@ -36,10 +36,8 @@ from purecnn.scratch import Array
 
 #: Bytes that the arrays of a graph may take at a time, if not said otherwise.
 MAX_BYTES = 2**31
-#: Bytes of values that depend on no input, made when a graph is loaded, and bytes that are read for them.
-FOLDED, READ = 2**24, 2**27
-#: What is computed when a graph is run alone: a few bytes of a file can make a window go over much.
-SLOW = frozenset({"AveragePool", "Conv", "ConvTranspose", "LpPool", "MaxPool"})
+#: Bytes of values that depend on no input, made when a graph is loaded, and bytes gone over for them.
+FOLDED, FOLDING = 2**24, 2**30
 #: Shapes of samples whose layers are kept.
 KEPT = 4
 
@@ -52,9 +50,10 @@ def load_onnx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Gr
     path : str or path-like
         The file. Arrays that lie in files of their own are read from its folder.
     max_bytes : int
-        How much the arrays that the graph makes may take at a time: a small file can ask for any size. It
-        bounds the work of a run too, to going over a thousand times as many bytes, minutes for the default;
-        for files of strangers a small number is wise.
+        How much the arrays that the graph makes may take at a time, those on the way to a node's output too:
+        a small file can ask for any size. It bounds the work of a run as well, to going over a thousand times
+        as many bytes, minutes for the default; for files of strangers a small number is wise. What a node
+        takes is known from the shapes of its inputs, and refused before it runs.
 
     Returns
     -------
@@ -142,19 +141,15 @@ class Graph:
         """Compute what depends on the file's arrays alone, where it is small, and run it no more."""
         given = {value.name for value in self.model.inputs}  # may be given anew, although there is an array
         known = self.constants.keys() - given
-        rest, left, read = [], FOLDED, READ
+        rest, budget = [], Budget(min(self.max_bytes, FOLDED), FOLDING)
         for call in self.calls:
-            node = call.node
-            names = set(node.inputs) - {""}
-            if names <= known and left > 0 and read > 0 and node.operator not in SLOW:
-                small = Call(node, self.model.operator_set, min(self.max_bytes, left))
-                read -= sum(self.constants[name].nbytes for name in names)
+            if {*call.node.inputs} - {""} <= known:
                 try:
-                    found = self.compute(small, self.constants)
+                    found = self.compute(call, self.constants, budget)
                 except ShapeError:
                     found = None  # too large, or wrong: said when it is run
                 if found is not None:
-                    left -= sum(array.nbytes for array in found.values())
+                    budget.kept += sum(array.nbytes for array in found.values())
                     self.constants.update(found)
                     known |= found.keys()
                     continue
@@ -170,11 +165,11 @@ class Graph:
                 self._finished[place].append(name)
         self._owners = frozenset(id(owner(array)) for array in self.constants.values())
 
-    def compute(self, call: Call, values: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the outputs of one node by name; `values` has its inputs."""
+    def compute(self, call: Call, values: Mapping[str, Array], budget: Budget) -> dict[str, Array]:
+        """Return the outputs of one node by name; `values` has its inputs, `budget` what it may take."""
         node = call.node
         with np.errstate(all="ignore"):
-            found = call([values[name] if name else None for name in node.inputs])
+            found = call([values[name] if name else None for name in node.inputs], budget)
         return {name: array for name, array in zip(node.outputs, found, strict=False) if name}
 
     def __repr__(self) -> str:
@@ -221,55 +216,58 @@ class Graph:
             raise ShapeError(f"the graph has no input {min(unknown)!r}")
         wanted = set(names)
         found: dict[str, Array] = {name: values[name] for name in names if name in values}
+        budget = Budget.of(self.max_bytes)
         with blas.single_threaded():  # the convolutions' products are small
-            for made in self.walk(values):
+            for made in self.walk(values, budget):
                 found.update({name: array for name, array in made.items() if name in wanted})
         if missing := [name for name in names if name not in found]:
             raise ShapeError(f"the graph has no value {missing[0]!r}")
-        return {name: own(array, inputs.values()) for name, array in found.items()}
+        taken = {id(array) for array in inputs.values()}
+        for name, array in found.items():
+            if not alone(array, taken):
+                self._copy(name, array, budget)
+                found[name] = np.array(array)
+        return found
 
-    def walk(self, values: dict[str, Array]) -> Iterator[dict[str, Array]]:
+    def _copy(self, name: str, array: Array, budget: Budget) -> None:
+        """Claim the copy of an output, which is the caller's alone."""
+        try:
+            budget.making = 0
+            budget.claim(array.shape, array.dtype)
+            budget.kept += array.nbytes
+        except ShapeError as error:
+            raise ShapeError(f"the output {name!r}: {error}") from None
+
+    def walk(self, values: dict[str, Array], budget: Budget) -> Iterator[dict[str, Array]]:
         """Compute node after node; yield what each made, and let go of what no other needs.
 
         Parameters
         ----------
         values : dict of str to ndarray
             The constants and the inputs by name; what is made is put there, and taken out.
+        budget : Budget
+            What all nodes may take.
 
         Raises
         ------
         FileFormatError, ShapeError
-            If a node can't be computed, the values kept take more than `max_bytes`, or all nodes go over a
-            thousand times as many.
+            If a node can't be computed, or would take more than the budget has.
         """
         given = self._owners | {id(owner(array)) for array in values.values()}
         users: Counter[int] = Counter()  # how many values lie in each array that was made
-        taken = gone_over = 0
-        most = MAX_TIMES * max(self.max_bytes, FREE)
         for call, finished in zip(self.calls, self._finished, strict=True):
-            made = self.compute(call, values)
+            made = self.compute(call, values, budget)
             values.update(made)
             for array in map(owner, made.values()):
                 if id(array) not in given:
-                    taken += 0 if users[id(array)] else array.nbytes
+                    budget.kept += 0 if users[id(array)] else array.nbytes
                     users[id(array)] += 1
-            if taken > self.max_bytes:
-                raise ShapeError(
-                    f"{call.node}: with it, the values kept take {taken} bytes; "
-                    f"max_bytes allows {self.max_bytes}"
-                )
-            gone_over += work(call, (values.get(name) for name in call.node.inputs), made.values())
-            if gone_over > most:
-                raise ShapeError(
-                    f"{call.node}: with it, the run has gone over {gone_over} bytes; {most} are allowed, "
-                    f"{MAX_TIMES} times max_bytes"
-                )
             yield made
             for name in finished:
                 gone = owner(values.pop(name)) if name in values else None
                 if gone is not None and id(gone) in users:
                     users[id(gone)] -= 1
-                    taken -= 0 if users[id(gone)] else gone.nbytes
+                    budget.kept -= 0 if users[id(gone)] else gone.nbytes
 
     def predict(self, x: npt.ArrayLike, *, batch_size: int | None = None, threads: int | None = None) -> Any:
         """Return the graph's answers.
@@ -384,7 +382,6 @@ def owner(array: Array) -> Array:
     return array
 
 
-def own(array: Array, given: Iterable[Any]) -> Array:
-    """Return an array that is the caller's alone: no view of another, and none of those given."""
-    alone = array.flags.owndata and array.flags.writeable and not any(array is one for one in given)
-    return array if alone else np.array(array)
+def alone(array: Array, given: Container[int]) -> bool:
+    """Return whether an array is the caller's alone: no view of another, and none whose id is given."""
+    return array.flags.owndata and array.flags.writeable and id(array) not in given

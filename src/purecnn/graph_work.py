@@ -1,52 +1,136 @@
-"""A few bytes of a file can ask for hours of work: how much each node does, so that a run has an end."""
+"""What each node of a graph takes in memory and time, said from shapes before it runs.
+
+A few bytes of a file can ask for hours of work and for any memory: so a run has an end, and it is known.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from purecnn.operators import Call
-from purecnn.scratch import Array
+import numpy as np
+import numpy.typing as npt
 
-#: Bytes that all nodes of one run may go over, for each byte that the values kept may take.
+from purecnn.errors import ShapeError
+
+#: Bytes that all nodes of one run may go over, for each byte that they may take at a time.
 MAX_TIMES = 1024
-#: So many bytes the values kept may always be taken to have: less is no work to speak of.
+#: So many bytes may always be taken to be allowed, for the work alone: less is none to speak of.
 FREE = 1 << 20
-#: What a node costs at least, and each step of a window: as if it went over so many bytes.
-NODE, STEP = 1 << 16, 1 << 14
-#: Multiply-adds of a product that take as long as going over one byte.
-PRODUCTS = 8
+#: What costs as much as going over so many bytes: a node, each of its inputs and outputs, each step of a
+#: window, and each product of a stack of them.
+NODE, ENTRY, STEP, PRODUCT = 1 << 16, 1 << 12, 1 << 14, 1 << 8
+#: Multiply-adds of a product by BLAS that take as long as going over one byte; and bytes for one without.
+BLAS, PLAIN = 8, 16
+#: NumPy computes half floats one by one: each takes as long as going over so many bytes.
+HALF = 32
+#: The same for a value of functions that take long: an exponential; a power or a place looked up.
+EXPONENTIAL, POWER = 32, 128
 
 
-def work(call: Call, inputs: Iterable[Array | None], outputs: Iterable[Array]) -> int:
-    """Return about how many bytes a node went over: its arrays, for each cell of a window; and its products.
+@dataclass
+class Budget:
+    """What the nodes of a run may take, and what they took so far.
 
     Parameters
     ----------
-    call : Call
-        The node.
-    inputs, outputs : iterable of ndarray
-        What it got and made.
+    memory : int
+        Bytes that the values kept, and all that a node makes on its way, may take at a time.
+    work : int
+        Bytes that all nodes may go over.
+
+    Attributes
+    ----------
+    kept : int
+        Bytes of the values that later nodes need.
+    making : int
+        Bytes that the node at work takes.
+    done : int
+        Bytes that were gone over.
+    largest : int
+        The most that was taken at a time.
     """
-    given = [array for array in inputs if array is not None]
-    made = list(outputs)
-    found = NODE + sum(array.nbytes for array in (*given, *made))
-    operator, shapes = call.node.operator, [array.shape for array in given]
-    largest = max((array.nbytes for array in made), default=0)
-    if operator in ("MatMul", "Gemm"):
-        inner = shapes[0][0 if call.node.attributes.get("transA") and operator == "Gemm" else -1]
-        found += products(given[0], sum(array.size for array in made[:1]) * inner)
-    elif operator in ("Conv", "ConvTranspose"):
-        cells = math.prod(shapes[1][2:])
-        size = made[0].size if operator == "Conv" else given[0].size
-        found += products(given[0], size * math.prod(shapes[1][1:]))
-        found += cells * STEP + cells * largest
-    elif operator in ("AveragePool", "LpPool", "MaxPool"):
-        cells = math.prod(call.node.attributes.get("kernel_shape", ()))
-        found += cells * max(STEP, largest)
-    return found
 
+    memory: int
+    work: int
+    kept: int = 0
+    making: int = 0
+    done: int = 0
+    largest: int = 0
 
-def products(array: Array, count: int) -> int:
-    """Return what multiply-adds cost: BLAS does those of floats, others go one by one."""
-    return count // PRODUCTS if array.dtype.char in "fd" else 4 * count
+    @classmethod
+    def of(cls, max_bytes: int) -> Budget:
+        """Return a run's budget, its work in proportion to the bytes that it may take at a time."""
+        return cls(max_bytes, MAX_TIMES * max(max_bytes, FREE))
+
+    def begin(self, entries: int) -> None:
+        """Begin a node of so many inputs and outputs."""
+        self.making = 0
+        self.spend(NODE + ENTRY * entries)
+
+    def spend(self, work: int) -> None:
+        """Take some work.
+
+        Raises
+        ------
+        ShapeError
+            If it is too much.
+        """
+        if self.done + work > self.work:
+            raise ShapeError(
+                f"with it, the run goes over {self.done + work} bytes; {self.work} are allowed, "
+                f"{MAX_TIMES} times max_bytes"
+            )
+        self.done += work
+
+    def claim(
+        self,
+        shape: Sequence[int],
+        dtype: npt.DTypeLike,
+        copies: int = 1,
+        passes: int | None = None,
+        slow: int = 0,
+    ) -> tuple[int, ...]:
+        """Return a shape as integers, if so many arrays of it may be made, and gone over so often.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            As a file may say it.
+        dtype : dtype
+            Of the elements.
+        copies : int
+            How many arrays of that size the node makes; 0 for a view.
+        passes : int, optional
+            How often it goes over such an array; twice a copy, to read and to write, if left out.
+        slow : int
+            What computing one value costs besides, in bytes gone over.
+
+        Raises
+        ------
+        ShapeError
+            If a size is below 0, or it would be too much.
+        """
+        sizes, kind = tuple(int(size) for size in shape), np.dtype(dtype)
+        if min(sizes, default=0) < 0:
+            raise ShapeError(f"an array can't have the shape {sizes}")
+        values = math.prod(sizes)
+        size = values * kind.itemsize
+        if size > self.memory:
+            raise ShapeError(f"an array of shape {sizes} takes {size} bytes; max_bytes allows {self.memory}")
+        self.making += copies * size
+        if self.kept + self.making > self.memory:
+            raise ShapeError(
+                f"with it, the values kept take {self.kept + self.making} bytes; "
+                f"max_bytes allows {self.memory}"
+            )
+        self.largest = max(self.largest, self.kept + self.making)
+        each = max(kind.itemsize, HALF if kind == np.float16 else 0)
+        self.spend(values * ((2 * copies if passes is None else passes) * each + slow))
+        return sizes
+
+    def multiply(self, count: int, dtype: npt.DTypeLike, stack: int = 1) -> None:
+        """Take the multiply-adds of a stack of products: BLAS does those of floats, others go one by one."""
+        blas = np.dtype(dtype).char in "fd"
+        self.spend(stack * PRODUCT + (count // BLAS if blas else PLAIN * count))

@@ -19,6 +19,7 @@ from purecnn.activations import HardSigmoid, ReLU, Sigmoid, Softsign, Tanh
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.gates import GELU, HardSwish, Mish, SiLU
 from purecnn.graph import Graph
+from purecnn.graph_work import FREE, Budget
 from purecnn.layer import Layer, Shape
 from purecnn.operators import Call
 from purecnn.rectifiers import ELU, SELU, LeakyReLU, ReLU6, Softplus
@@ -101,7 +102,7 @@ class Finder:
             raise FileFormatError(f"a network is made of at most {MAX_NODES} nodes, got {len(graph.calls)}")
         self.graph, self.shape, self.input = graph, shape, graph.inputs[0]
         self.samples = self.input.batch or 3
-        self.trials = 0
+        self.trials, self.budget = 0, Budget.of(graph.max_bytes)
         self.shapes, kind = self.probe()
         if kind not in (np.float32, np.float64):
             raise FileFormatError(f"the output is {kind}, a network's is float32 or float64")
@@ -116,14 +117,12 @@ class Finder:
 
     def probe(self) -> tuple[dict[str, Shape], np.dtype[Any]]:
         """Return the shape of every value, for a batch of zeros, and the output's dtype."""
-        calls, name, output = self.graph.calls, self.input.name, self.graph.outputs[0].name
+        name, output = self.input.name, self.graph.outputs[0].name
         dtype = self.input.dtype or np.dtype(np.float32)
         sizes = (self.samples, *self.shape)
-        for call in calls:
-            call.largest = 0
-            sizes = call.claim(sizes, dtype)  # before it is made: the file may say anything
+        self.budget.claim(sizes, dtype)  # before it is made: the file may say anything
         shapes, kind = {name: sizes}, dtype
-        for made in self.graph.walk({**self.graph.constants, name: np.zeros(sizes, dtype)}):
+        for made in self.graph.walk({**self.graph.constants, name: np.zeros(sizes, dtype)}, self.budget):
             shapes.update({made_name: array.shape for made_name, array in made.items()})
             kind = made[output].dtype if output in made else kind
         if output not in shapes:
@@ -264,7 +263,7 @@ class Finder:
     def known(self, region: list[Call], first: str, last: str) -> Layer | None:
         """Return the activation that some nodes compute, None if it is none of this package's."""
         points = POINTS.astype(self.dtype)
-        values = {first: points}
+        values, budget = {first: points}, Budget.of(FREE)
         for call in sorted(region, key=lambda call: self.order[call.node.outputs[0]]):
             constants = {
                 name: self.graph.constants[name].reshape(())
@@ -272,7 +271,7 @@ class Finder:
                 if name not in self.data and name
             }
             try:
-                values.update(self.graph.compute(call, values | constants))
+                values.update(self.graph.compute(call, values | constants, budget))
             except (PureCNNError, KeyError):
                 return None
         found = values[last]

@@ -133,8 +133,9 @@ class Model:
                 raise FileFormatError(f"the value {name!r} is made twice, wanted a name for each")
         if not self.outputs:
             raise FileFormatError("the graph has no outputs")
+        known = {*given, *made, *self.arrays}
         for value in self.outputs:
-            if value.name not in {*given, *made, *self.arrays}:
+            if value.name not in known:
                 raise FileFormatError(f"the output {value.name!r} is made by no node")
 
 

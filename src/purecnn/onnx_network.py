@@ -78,8 +78,7 @@ def translated(finder: Finder) -> Layers:
         classes(graph, shape),
     )
     network = Network(layers, input_shape=finder.shape, dtype=finder.dtype, preprocessing=preprocessing)
-    largest = max((call.largest for call in graph.calls), default=0)
-    return Layers(network, shape, largest // finder.samples)
+    return Layers(network, shape, finder.budget.largest // finder.samples)
 
 
 def classes(graph: Graph, shape: Shape) -> tuple[str, ...]:

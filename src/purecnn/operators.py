@@ -6,6 +6,7 @@ batch may lie last, which NumPy's functions keep and the images' kernels want.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -15,10 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn.errors import FileFormatError, ShapeError
+from purecnn.graph_work import Budget
 from purecnn.onnx_model import Node
 from purecnn.scratch import Array
 
 Operator = Callable[..., Any]
+
+#: As many inputs does a sentence show.
+SHOWN = 8
 
 #: For each operator the versions of its function, each with the first operator set that has it.
 OPERATORS: dict[str, list[tuple[int, Operator]]] = {}
@@ -46,12 +51,12 @@ class Call:
     version : int
         The operator set that the graph wants.
     max_bytes : int
-        What no array that it makes may exceed.
+        Bytes that it may take at a time, where it runs by itself.
 
     Attributes
     ----------
-    largest : int
-        Bytes of the largest array that it asked for so far.
+    budget : Budget
+        What it may take, of the run that it is part of. An operator claims from it before it computes.
 
     Raises
     ------
@@ -61,7 +66,7 @@ class Call:
 
     def __init__(self, node: Node, version: int, max_bytes: int) -> None:
         self.node, self.version, self.max_bytes = node, version, max_bytes
-        self.largest = 0
+        self.budget = Budget.of(max_bytes)
         found = [] if node.domain else OPERATORS.get(node.operator, [])
         functions = [function for since, function in found if since <= version]
         if not functions:
@@ -76,24 +81,36 @@ class Call:
             wanted = f"{least}" if least == most else f"{least} to {most}" if most < math.inf else f"{least}"
             raise FileFormatError(f"{node} has {given} inputs, wanted {wanted}, named")
 
-    def __call__(self, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    def __call__(self, inputs: Sequence[Array | None], budget: Budget | None = None) -> tuple[Array, ...]:
         """Return the outputs.
+
+        Parameters
+        ----------
+        inputs : sequence of ndarray or None
+            None where one is left out.
+        budget : Budget, optional
+            What the run may take; one of `max_bytes` if left out.
 
         Raises
         ------
         FileFormatError, ShapeError
-            If the inputs are none that the operator can take; the sentence names the node.
+            If the inputs are none that the operator can take, or it would take more than the budget has; the
+            sentence names the node.
         """
+        call = copy.copy(self)  # since several threads may run a graph
+        call.budget = budget or Budget.of(self.max_bytes)
         try:
-            found = self.function(self, *inputs)
+            call.budget.begin(len(inputs) + len(self.node.outputs))
+            found = self.function(call, *inputs)
         except ShapeError as error:
             raise ShapeError(f"{self.node}: {error}") from None
         except FileFormatError as error:
             raise FileFormatError(f"{self.node}: {error}") from None
         except (ValueError, TypeError, IndexError, ArithmeticError, AttributeError, MemoryError) as error:
-            shapes = ", ".join(f"{i.dtype} {i.shape}" if i is not None else "none" for i in inputs)
+            shapes = [f"{i.dtype} {i.shape}" if i is not None else "none" for i in inputs[:SHOWN]]
+            shapes += ["..."] * (len(inputs) > SHOWN)
             raise ShapeError(
-                f"{self.node} can't be computed of inputs {shapes or 'none'}: {error}"
+                f"{self.node} can't be computed of inputs {', '.join(shapes) or 'none'}: {error!s:.500}"
             ) from error
         outputs = tuple(found) if isinstance(found, tuple | list) else (found,)
         if len(self.node.outputs) > len(outputs):
@@ -146,24 +163,20 @@ class Call:
 
     # Checks -----------------------------------------------------------------------------------------------
 
-    def claim(self, shape: Sequence[int], dtype: npt.DTypeLike) -> tuple[int, ...]:
-        """Return a shape as integers, if an array of it is not too large to be made.
+    def claim(
+        self,
+        shape: Sequence[int],
+        dtype: npt.DTypeLike,
+        copies: int = 1,
+        passes: int | None = None,
+        slow: int = 0,
+    ) -> tuple[int, ...]:
+        """Return a shape as integers, if so many arrays of it may be made: see `Budget.claim`."""
+        return self.budget.claim(shape, dtype, copies, passes, slow)
 
-        Raises
-        ------
-        ShapeError
-            If a size is below 0, or the array would take more than `max_bytes`.
-        """
-        sizes = tuple(int(size) for size in shape)
-        if min(sizes, default=0) < 0:
-            raise ShapeError(f"an array can't have the shape {sizes}")
-        size = math.prod(sizes) * np.dtype(dtype).itemsize
-        self.largest = max(self.largest, size)
-        if size > self.max_bytes:
-            raise ShapeError(
-                f"an array of shape {sizes} takes {size} bytes; max_bytes allows {self.max_bytes}"
-            )
-        return sizes
+    def like(self, x: Array, copies: int = 1, passes: int | None = None, slow: int = 0) -> None:
+        """Claim arrays like an input."""
+        self.budget.claim(x.shape, x.dtype, copies, passes, slow)
 
     def axis(self, value: int, axes: int, name: str = "axis") -> int:
         """Return an axis counted from the front, which may be given from the back."""
@@ -178,21 +191,26 @@ class Call:
             raise ShapeError(f"axes are {found}, wanted each once")
         return found
 
-    def same(self, *inputs: Array) -> None:
-        """Check that inputs have one dtype, and a shape together that is not too large."""
+    def same(self, *inputs: Array, copies: int = 1, passes: int | None = None, slow: int = 0) -> None:
+        """Check that inputs have one dtype, and claim arrays of the shape that they have together."""
         kinds = sorted({str(input.dtype) for input in inputs})
         if len(kinds) > 1:
             raise FileFormatError(f"its inputs are {' and '.join(kinds)}, wanted one dtype")
-        self.together(*inputs)
+        self.together(*inputs, copies=copies, passes=passes, slow=slow)
 
-    def together(self, *inputs: Array) -> tuple[int, ...]:
-        """Return the shape that inputs have when they are broadcast."""
-        shapes = [input.shape for input in inputs]
+    def together(
+        self, *inputs: Array, copies: int = 1, passes: int | None = None, slow: int = 0
+    ) -> tuple[int, ...]:
+        """Return the shape that inputs have when they are broadcast, and claim arrays of it."""
+        shapes = list(dict.fromkeys(input.shape for input in inputs))
         try:
             shape = np.broadcast_shapes(*shapes)
         except ValueError:
-            raise ShapeError(f"shapes {' and '.join(map(str, shapes))} can't be broadcast") from None
-        return self.claim(shape, max((input.dtype for input in inputs), key=lambda kind: kind.itemsize))
+            shown = [*map(str, shapes[:SHOWN]), *["..."] * (len(shapes) > SHOWN)]
+            raise ShapeError(f"shapes {' and '.join(shown)} can't be broadcast") from None
+        widest = max((input.dtype for input in inputs), key=lambda kind: kind.itemsize)
+        passes = len(inputs) + copies if passes is None else passes
+        return self.claim(shape, widest, copies, passes, slow)
 
 
 def integers(values: Array | None, what: str = "an input") -> list[int] | None:

@@ -5,6 +5,7 @@ Formulas are those of https://onnx.ai/onnx/operators.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,27 @@ import numpy as np
 from purecnn import grouped, kernels_cpu
 from purecnn.errors import ShapeError
 from purecnn.operators import Call, floating, operator
-from purecnn.operators_window import Window, claim_passes, first, last, padded, settings, window
+from purecnn.operators_window import (
+    Window,
+    claim_passes,
+    first,
+    last,
+    padded,
+    padded_sizes,
+    settings,
+    window,
+)
 from purecnn.scratch import Array, Scratch
 
 
 def every(*places: Any) -> tuple[Any, ...]:
     """Return an index: everything along two axes, then places."""
     return slice(None), slice(None), *places
+
+
+def by_cell(kernels: Array) -> Array:
+    """(G, M, C, ...) -> (..., G, M, C): the matrices of each cell as BLAS takes them."""
+    return np.ascontiguousarray(np.moveaxis(kernels, (0, 1, 2), (-3, -2, -1)))
 
 
 def convolvable(x: Array, w: Array, b: Array | None, groups: int, turned: bool = False) -> None:
@@ -45,6 +60,10 @@ def convolution(call: Call, x: Array, w: Array, b: Array | None = None) -> Array
         raise ShapeError(f"kernel_shape is {call.integers('kernel_shape')}, the kernels have {w.shape}")
     over = window(call, x.shape[2:], w.shape[2:])
     claim_passes(call, x, w.shape[0], over)
+    values = x.shape[0] * w.shape[0] * math.prod(over.sizes)
+    call.budget.multiply(
+        values * math.prod(w.shape[1:]), np.promote_types(x.dtype, np.float32), groups * over.sizes[0]
+    )
     biases = np.zeros(w.shape[0], x.dtype) if b is None else b
     if x.dtype == np.float16 or x.ndim > 4 or not x.shape[0]:
         return stepwise(call, x, w, biases, over, groups)
@@ -68,12 +87,13 @@ def flat(over: Window) -> Window:
 
 def planar(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
     """(N, C, H, W), (M, C / groups, KH, KW), (M,) -> (N, M, OH, OW), by this package's kernels."""
-    images, scratch = last(x), Scratch()
+    images, scratch = last(call, x), Scratch()
     stride: Any = over.strides
     padding: Any = over.pads
     dilation: Any = over.dilations
-    rows = x.shape[2] + sum(over.pads[0])
+    rows = x.shape[2] + sum(over.pads[0]) + over.dilations[0] - 1
     call.claim((rows, over.cells[1], x.shape[1], over.sizes[1] + over.strides[1], x.shape[0]), x.dtype)
+    call.like(w, copies=2)
     if groups == 1 and dilation == (1, 1):
         found = kernels_cpu.conv2d_forward(images, w, b, stride, padding, scratch)
     else:
@@ -93,15 +113,18 @@ def planar(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int) 
 def stepwise(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
     """(N, C, ...), (M, C / groups, ...), (M,) -> (N, M, ...): a product for each cell; float16 sums in 32."""
     kind = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    call.claim([*x.shape[:2], *padded_sizes(x, over)], kind, copies=2)
+    call.claim((w.shape[0], *over.sizes, x.shape[0]), kind, copies=2)
+    met = (w.shape[1] * groups, *over.sizes, x.shape[0])
+    call.claim(met, kind, passes=2 * math.prod(over.cells))
+    call.claim(w.shape, kind, copies=2)
     pixels = np.moveaxis(padded(call, x, over, 0).astype(kind, copy=False), 0, -1)
     pixels = pixels.reshape(groups, w.shape[1], *pixels.shape[1:])
-    kernels = w.astype(kind, copy=False).reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    kernels = by_cell(w.astype(kind, copy=False).reshape(groups, w.shape[0] // groups, *w.shape[1:]))
     found = np.zeros((w.shape[0], *over.sizes, x.shape[0]), kind)
     for cell, tap in over.taps():
         met = pixels[every(*tap)]
-        found += np.matmul(kernels[(*every(), slice(None), *cell)], met.reshape(*met.shape[:2], -1)).reshape(
-            found.shape
-        )
+        found += np.matmul(kernels[cell], met.reshape(*met.shape[:2], -1)).reshape(found.shape)
     found += b.astype(kind, copy=False).reshape(-1, *[1] * (found.ndim - 1))
     return first(found).astype(x.dtype, copy=False)
 
@@ -142,12 +165,17 @@ def transposed_convolution(call: Call, x: Array, w: Array, b: Array | None = Non
         raise ShapeError(f"the output would have shape {sizes}, wanted at least one place along each axis")
     over = Window(tuple(kernel), tuple(strides), tuple(dilations), (), x.shape[2:], ())
     claim_passes(call, x, outputs, over)
-    found = np.zeros(call.claim((outputs, *full, x.shape[0]), x.dtype), x.dtype)
+    whole_shape = call.claim((outputs, *full, x.shape[0]), x.dtype)
+    found = np.zeros(whole_shape, x.dtype)
+    pixels = math.prod(x.shape[2:]) * x.shape[0]
+    call.claim((outputs, pixels), x.dtype)
+    call.budget.multiply(w.size * pixels, x.dtype, math.prod(kernel) * groups)
     parts = found.reshape(groups, w.shape[1], *found.shape[1:])
-    images = last(x).reshape(groups, w.shape[0] // groups, -1)
-    kernels = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    images = last(call, x).reshape(groups, w.shape[0] // groups, -1)
+    kernels = by_cell(w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).swapaxes(1, 2))
+    call.like(w)
     for cell, tap in over.taps():
-        added = np.matmul(kernels[(*every(), slice(None), *cell)].swapaxes(1, 2), images)
+        added = np.matmul(kernels[cell], images)
         parts[every(*tap)] += added.reshape(parts[every(*tap)].shape)
     found = found[(slice(None), *(slice(a, a + size) for a, size in zip(starts, sizes, strict=True)))]
     if b is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.errors import FileFormatError
+from purecnn.graph_work import EXPONENTIAL, POWER
 from purecnn.onnx_arrays import as_dtype
 from purecnn.operators import Call, operator
 from purecnn.scratch import Array
@@ -30,7 +31,6 @@ UNARY: dict[str, Callable[[Array], Any]] = {
     "Cosh": np.cosh,
     "Exp": np.exp,
     "Floor": np.floor,
-    "Identity": np.asarray,
     "IsNaN": np.isnan,
     "Log": np.log,
     "Neg": np.negative,
@@ -64,7 +64,11 @@ BINARY: dict[str, Callable[[Array, Array], Any]] = {
 
 
 def _unary(function: Callable[[Array], Any]) -> Callable[[Call, Array], Any]:
-    return lambda call, x: function(x)
+    def run(call: Call, x: Array) -> Any:
+        call.like(x, copies=2, slow=EXPONENTIAL)  # of integers some make wider floats
+        return function(x)
+
+    return run
 
 
 def _binary(function: Callable[[Array, Array], Any]) -> Callable[[Call, Array, Array], Any]:
@@ -95,13 +99,20 @@ def placed(call: Call, a: Array, b: Array) -> Array:
     return b.reshape(b.shape + (1,) * behind)
 
 
+@operator("Identity")
+def identity(call: Call, x: Array) -> Array:
+    """The input."""
+    return x
+
+
 @operator("Div")
 def divide(call: Call, a: Array, b: Array) -> Any:
     """a / b; of integers, rounded towards zero."""
     b = placed(call, a, b)
-    call.same(a, b)
     if a.dtype.kind == "f":
+        call.same(a, b)
         return np.divide(a, b)
+    call.same(a, b, copies=7, slow=EXPONENTIAL)
     quotient: Array = a // b
     return quotient + ((a % b != 0) & ((a < 0) != (b < 0))).astype(a.dtype)
 
@@ -110,8 +121,10 @@ def divide(call: Call, a: Array, b: Array) -> Any:
 def power(call: Call, a: Array, b: Array) -> Array:
     """a ** b, of the dtype of a."""
     b = placed(call, a, b)
-    call.together(a, b)
+    call.together(a, b, copies=2, slow=2 * POWER)
     if a.dtype.kind != "f" and b.dtype.kind == "f":
+        call.claim(a.shape, np.float64)
+        call.claim(np.broadcast_shapes(a.shape, b.shape), np.float64)
         a, kind = a.astype(np.float64), a.dtype
     else:
         kind = a.dtype
@@ -121,7 +134,7 @@ def power(call: Call, a: Array, b: Array) -> Array:
 @operator("Mod")
 def modulo(call: Call, a: Array, b: Array) -> Array:
     """a mod b, the sign that of b, or with ``fmod=1`` that of a."""
-    call.same(a, b)
+    call.same(a, b, slow=EXPONENTIAL)
     return np.fmod(a, b) if call.integer("fmod", 0) else np.mod(a, b)
 
 
@@ -138,7 +151,7 @@ def prelu(call: Call, x: Array, slope: Array) -> Array:
     """X where x >= 0, else slope x."""
     if call.version < 7 and slope.ndim == 1 and x.ndim > 1:
         slope = slope.reshape(-1, *[1] * (x.ndim - 2))
-    call.same(x, slope)
+    call.same(x, slope, copies=3)
     return np.where(x < 0, slope * x, x)
 
 
@@ -163,7 +176,10 @@ def total(call: Call, *inputs: Array) -> Array:
 @operator("Mean")
 def mean(call: Call, *inputs: Array) -> Array:
     """The mean of all inputs."""
-    found: Array = together(call, np.add, inputs) / len(inputs)
+    found: Array = together(call, np.add, inputs)
+    call.claim(found.shape, np.float64 if found.dtype.kind != "f" else found.dtype)
+    found = found / len(inputs)
+    call.like(found)
     return found.astype(inputs[0].dtype, copy=False)
 
 
@@ -171,7 +187,7 @@ def together(call: Call, function: Any, inputs: tuple[Array, ...]) -> Array:
     """Return a function of two, of all inputs one after the other."""
     if not inputs or any(input is None for input in inputs):
         raise FileFormatError("has no inputs, wanted at least one, named")
-    call.same(*inputs)
+    call.same(*inputs, copies=min(2, len(inputs) - 1), passes=3 * len(inputs))
     found: Array = reduce(function, inputs)
     return found
 
@@ -181,7 +197,7 @@ def where(call: Call, condition: Array, x: Array, y: Array) -> Array:
     """X where the condition holds, else y."""
     if condition.dtype != np.bool_:
         raise FileFormatError(f"its condition is {condition.dtype}, wanted bool")
-    call.same(x, y)
+    call.same(x, y, copies=0)
     call.together(condition, x, y)
     return np.where(condition, x, y)
 
@@ -189,6 +205,7 @@ def where(call: Call, condition: Array, x: Array, y: Array) -> Array:
 @operator("IsInf")
 def is_inf(call: Call, x: Array) -> Array:
     """Whether x is infinite, on the sides asked for."""
+    call.claim(x.shape, np.bool_, copies=5)
     above, below = call.integer("detect_positive", 1), call.integer("detect_negative", 1)
     return (np.isposinf(x) & bool(above)) | (np.isneginf(x) & bool(below))
 
@@ -213,5 +230,5 @@ def cast_like(call: Call, x: Array, like: Array) -> Array:
 
 def converted(call: Call, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x as another dtype: any number but 0 is true."""
-    call.claim(x.shape, dtype)
+    call.claim(x.shape, dtype, slow=x.itemsize)
     return x != 0 if dtype == np.bool_ else x.astype(dtype, copy=False)

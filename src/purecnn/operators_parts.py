@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.errors import FileFormatError, ShapeError
+from purecnn.graph_work import POWER
 from purecnn.operators import Call, integers, operator, wanted
 from purecnn.scratch import Array
 
@@ -22,7 +23,9 @@ def concatenate(call: Call, *inputs: Array) -> Array:
     first = inputs[0]
     axis = call.axis(call.integer("axis", 1 if call.version < 4 else ...), first.ndim)
     if any(x.dtype != first.dtype for x in inputs):
-        raise FileFormatError(f"its inputs are {', '.join(str(x.dtype) for x in inputs)}, wanted one dtype")
+        raise FileFormatError(
+            f"its inputs are {', '.join(sorted({str(x.dtype) for x in inputs}))}, wanted one dtype"
+        )
     shape = list(first.shape)
     shape[axis] = sum(x.shape[axis] for x in inputs if x.ndim == first.ndim)
     call.claim(shape, first.dtype)
@@ -90,8 +93,9 @@ def sliced(call: Call, x: Array, starts: Any, ends: Any, axes: Any, steps: Any) 
     return x[tuple(index)]
 
 
-def places(indices: Array, size: int) -> Array:
+def places(call: Call, indices: Array, size: int) -> Array:
     """Return indices counted from the front, if each is one of `size`."""
+    call.claim(indices.shape, np.int64, copies=4, slow=POWER)
     if indices.dtype.kind not in "iu":
         raise FileFormatError(f"its indices are {indices.dtype}, wanted integers")
     if indices.size and not -size <= int(indices.min()) <= int(indices.max()) < size:
@@ -104,7 +108,7 @@ def gather(call: Call, x: Array, indices: Array) -> Array:
     """Slices of x, by their places along an axis."""
     axis = call.axis(call.integer("axis", 0), x.ndim)
     call.claim((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype)
-    return np.take(x, places(indices, x.shape[axis]), axis)
+    return np.take(x, places(call, indices, x.shape[axis]), axis)
 
 
 @operator("GatherElements")
@@ -115,7 +119,7 @@ def gather_elements(call: Call, x: Array, indices: Array) -> Array:
         raise ShapeError(f"shapes are {x.shape} and {indices.shape}, wanted as many axes")
     call.claim(indices.shape, x.dtype)
     within = tuple(slice(None) if place == axis else slice(size) for place, size in enumerate(indices.shape))
-    return np.take_along_axis(x[within], places(indices, x.shape[axis]), axis)
+    return np.take_along_axis(x[within], places(call, indices, x.shape[axis]), axis)
 
 
 @operator("Pad")
@@ -148,6 +152,11 @@ def pad(
     # np.pad goes by pieces of the input's own length, many times over for a long border: by places, at once.
     for axis, (before, behind) in enumerate(around):
         if before or behind:
+            call.claim((before + within.shape[axis] + behind,), np.int64, copies=6)
+            call.claim(
+                [*within.shape[:axis], before + within.shape[axis] + behind, *within.shape[axis + 1 :]],
+                x.dtype,
+            )
             within = np.take(within, border_places(mode, within.shape[axis], before, behind), axis)
     return within
 

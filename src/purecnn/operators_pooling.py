@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.errors import FileFormatError, ShapeError
+from purecnn.graph_work import POWER
 from purecnn.operators import Call, floating, operator
 from purecnn.operators_reduction import least
 from purecnn.operators_window import Window, claim_passes, padded, window
@@ -38,7 +39,7 @@ def max_pool(call: Call, x: Array) -> Any:
     """The largest value of each window, and where in the whole array it lies."""
     over = pooled_by(call, x)
     if call.outputs > 1:
-        call.claim((*x.shape[:2], *over.sizes), np.int64)
+        call.claim((*x.shape[:2], *over.sizes), np.int64, copies=6 + 2 * len(over.sizes), slow=POWER)
     whole = padded(call, x, over, least(x.dtype))
     found: Array | None = None
     winners: Array | None = None
@@ -89,13 +90,17 @@ def average_pool(call: Call, x: Array) -> Array:
     """The mean of each window; of what lies around the image, only if that is to count."""
     floating(x)
     over = pooled_by(call, x)
+    call.claim((*x.shape[:2], *over.sizes), x.dtype, copies=2)
     counts = np.ones((), x.dtype)
     for axis, size in enumerate(x.shape[2:]):
         before, behind = over.pads[axis]
         low, high = (-before, size + behind) if call.integer("count_include_pad", 0) else (0, size)
+        call.claim(over.sizes[axis : axis + 1], np.int64, copies=6)
         starts = np.arange(over.sizes[axis]) * over.strides[axis] - before
-        cells = starts[:, None] + np.arange(over.cells[axis]) * over.dilations[axis]
-        inside = ((cells >= low) & (cells < high)).sum(axis=1).astype(x.dtype)
+        # cells i with low <= starts + i apart < high
+        apart, most = over.dilations[axis], over.cells[axis]
+        first = np.clip(-((starts - low) // apart), 0, most)
+        inside = (np.clip(-((starts - high) // apart), 0, most) - first).astype(x.dtype)
         counts = counts[..., None] * inside
     return sums(call, x, over) / counts
 
@@ -104,8 +109,10 @@ def average_pool(call: Call, x: Array) -> Array:
 def lp_pool(call: Call, x: Array) -> Array:
     """The norm of each window."""
     floating(x)
-    order = power(call)
-    found: Array = sums(call, np.abs(x) ** order, pooled_by(call, x)) ** (1 / order)
+    order, over = power(call), pooled_by(call, x)
+    call.like(x, copies=2, slow=POWER)
+    call.claim((*x.shape[:2], *over.sizes), x.dtype, slow=POWER)
+    found: Array = sums(call, np.abs(x) ** order, over) ** (1 / order)
     return found
 
 
@@ -121,6 +128,8 @@ def power(call: Call) -> float:
 def global_average_pool(call: Call, x: Array) -> Array:
     """The mean of each map."""
     poolable(x)
+    call.like(x, copies=0, passes=1)
+    call.claim(x.shape[:2], x.dtype)
     found: Array = x.mean(axis=tuple(range(2, x.ndim)), keepdims=True, dtype=x.dtype)
     return found
 
@@ -129,6 +138,8 @@ def global_average_pool(call: Call, x: Array) -> Array:
 def global_max_pool(call: Call, x: Array) -> Array:
     """The largest value of each map."""
     poolable(x)
+    call.like(x, copies=0, passes=1)
+    call.claim(x.shape[:2], x.dtype)
     found: Array = x.max(axis=tuple(range(2, x.ndim)), keepdims=True)
     return found
 
@@ -139,5 +150,7 @@ def global_lp_pool(call: Call, x: Array) -> Array:
     poolable(x)
     floating(x)
     order = power(call)
+    call.like(x, copies=2, slow=POWER)
+    call.claim(x.shape[:2], x.dtype, copies=2)
     found: Array = (np.abs(x) ** order).sum(axis=tuple(range(2, x.ndim)), keepdims=True) ** (1 / order)
     return found

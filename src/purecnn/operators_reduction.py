@@ -5,12 +5,14 @@ Formulas are those of https://onnx.ai/onnx/operators.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from purecnn.errors import FileFormatError, ShapeError
+from purecnn.graph_work import EXPONENTIAL, POWER
 from purecnn.operators import Call, floating, integers, operator
 from purecnn.scratch import Array
 
@@ -62,12 +64,19 @@ REDUCTIONS: dict[str, Callable[[Array, Axes], Any]] = {
 }
 
 
+#: Those that make no array as large as the input.
+PLAIN = frozenset({"ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"})
+
+
 def _reduction(function: Callable[[Array, Axes], Any]) -> Callable[..., Array]:
     def run(call: Call, x: Array, axes: Array | None = None) -> Array:
         given = integers(axes, "the second input") if axes is not None else call.integers("axes", None)
         if not given and not call.integer("noop_with_empty_axes", 0):
             given = range(x.ndim)
         along = call.axes(given or (), x.ndim)
+        plain = call.node.operator in PLAIN
+        call.like(x, copies=0 if plain else 3, passes=1 if plain else 6, slow=0 if plain else EXPONENTIAL)
+        call.claim([size for axis, size in enumerate(x.shape) if axis not in along], x.dtype, copies=4)
         found: Array = function(x, along)
         return found if call.integer("keepdims", 1) else found.squeeze(along)
 
@@ -85,6 +94,8 @@ def arg_max(call: Call, x: Array) -> Array:
     choose = np.argmax if call.node.operator == "ArgMax" else np.argmin
     if not x.shape[axis]:
         raise ShapeError(f"axis {axis} of {x.shape} is empty, wanted at least one value")
+    call.like(x)
+    call.claim([*x.shape[:axis], *x.shape[axis + 1 :]], np.int64, copies=3)
     if call.integer("select_last_index", 0):
         found = x.shape[axis] - 1 - choose(np.flip(x, axis), axis=axis)
     else:
@@ -97,6 +108,7 @@ def arg_max(call: Call, x: Array) -> Array:
 def cumulative_sum(call: Call, x: Array, axis: Array) -> Array:
     """The sum of all values up to each, along an axis."""
     along = call.axis((integers(axis) or [0])[0], x.ndim)
+    call.like(x, copies=2)
     backwards = call.integer("reverse", 0)
     values = np.flip(x, along) if backwards else x
     found: Array = values.cumsum(axis=along, dtype=x.dtype)
@@ -113,8 +125,22 @@ def matrix_product(call: Call, a: Array, b: Array) -> Any:
     if a.dtype != b.dtype:
         raise FileFormatError(f"its inputs are {a.dtype} and {b.dtype}, wanted one dtype")
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    call.claim((*stack, *a.shape[-2:-1], *b.shape[-1:]), a.dtype)
-    return np.matmul(a, b)
+    outputs = (*stack, *a.shape[-2:-1], *(b.shape[-1:] if b.ndim > 1 else ()))
+    call.claim(outputs, a.dtype)
+    kind = np.dtype(np.float32) if a.dtype == np.float16 else a.dtype
+    call.budget.multiply(math.prod(outputs) * a.shape[-1], kind, math.prod(stack))
+    if kind != a.dtype:  # of half floats NumPy multiplies one by one, and sums in float32 as well
+        call.claim(outputs, kind)
+    found = np.matmul(for_blas(call, a, kind), for_blas(call, b, kind))
+    return found.astype(a.dtype, copy=False)
+
+
+def for_blas(call: Call, x: Array, dtype: np.dtype[Any]) -> Array:
+    """Return matrices as BLAS takes them: NumPy multiplies others one by one."""
+    if x.dtype == dtype and x.itemsize in x.strides[-2:] and min(x.strides[-2:]) > 0:
+        return x
+    call.claim(x.shape, dtype)
+    return np.ascontiguousarray(x, dtype)
 
 
 @operator("Gemm")
@@ -126,12 +152,14 @@ def general_product(call: Call, a: Array, b: Array, c: Array | None = None) -> A
     b = b.T if call.integer("transB", 0) else b
     alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
     found = matrix_product(call, a, b)
+    call.like(found, copies=3)
     if alpha != 1:
         found = (found * alpha).astype(found.dtype, copy=False)
     if c is None:
         return found
     if np.broadcast_shapes(c.shape, found.shape) != found.shape:
         raise ShapeError(f"c has shape {c.shape}, wanted one that can be added to {found.shape}")
+    call.like(c, copies=2)
     added: Array = found + (c if beta == 1 else (c * beta).astype(c.dtype, copy=False))
     return added.astype(found.dtype, copy=False)
 
@@ -158,6 +186,7 @@ def batch_normalization(
     if call.version < 7 and not call.integer("is_test", 0) and call.outputs > 1:
         training = 1
     running: tuple[Array, ...] = ()
+    call.like(x, copies=4 if training else 2)
     if training:
         axes = (0, *range(2, x.ndim))
         batch = x.mean(axis=axes), x.var(axis=axes)
@@ -173,8 +202,9 @@ def batch_normalization(
     return (found.astype(x.dtype, copy=False), *running)
 
 
-def standard(x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Array]:
+def standard(call: Call, x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Array]:
     """Return (x - mean) / sqrt(variance + epsilon), the mean, and what it was multiplied by."""
+    call.like(x, copies=5)
     mean = x.mean(axis=axes, keepdims=True)
     inverse = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + epsilon)
     return (x - mean) * inverse, mean, inverse
@@ -184,7 +214,7 @@ def standard(x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Array]
 def instance_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Array:
     """Each map of each sample with mean 0 and variance 1, scaled and shifted."""
     floating(x)
-    found, _, _ = standard(x, tuple(range(2, x.ndim)), call.number("epsilon", 1e-5))
+    found, _, _ = standard(call, x, tuple(range(2, x.ndim)), call.number("epsilon", 1e-5))
     return found * channels(scale, x) + channels(bias, x)
 
 
@@ -196,7 +226,7 @@ def group_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Arra
     if x.ndim < 2 or groups < 1 or x.shape[1] % groups:
         raise ShapeError(f"num_groups is {groups}, wanted a divisor of the channels of {x.shape}")
     parts = x.reshape(x.shape[0], groups, -1)
-    found, _, _ = standard(parts, (2,), call.number("epsilon", 1e-5))
+    found, _, _ = standard(call, parts, (2,), call.number("epsilon", 1e-5))
     if call.version < 21:  # one scale and bias for each group
         if scale.shape != (groups,) or bias.shape != (groups,):
             raise ShapeError(f"scale and bias have shape {scale.shape}, {bias.shape}, wanted ({groups},)")
@@ -209,12 +239,15 @@ def layer_normalization(call: Call, x: Array, scale: Array, bias: Array | None =
     """All values from an axis on with mean 0 and variance 1, scaled and shifted; the mean, and the factor."""
     floating(x)
     first = call.axis(call.integer("axis", -1), x.ndim)
+    kind = np.float64 if x.dtype == np.float64 else np.float32
+    call.claim(x.shape, kind)
     found, mean, inverse = standard(
-        x.astype(np.float64 if x.dtype == np.float64 else np.float32, copy=False),
+        call,
+        x.astype(kind, copy=False),
         tuple(range(first, x.ndim)),
         call.number("epsilon", 1e-5),
     )
-    call.together(x, scale)
+    call.together(x, scale, copies=3)
     found = found.astype(x.dtype, copy=False) * scale
     return (found if bias is None else found + bias), mean, inverse
 
@@ -224,6 +257,7 @@ def mean_variance_normalization(call: Call, x: Array) -> Array:
     """Mean 0 and variance 1 along axes."""
     floating(x)
     axes = call.axes(call.integers("axes", [0, 2, 3]), x.ndim)
+    call.like(x, copies=4)
     centred = x - x.mean(axis=axes, keepdims=True)
     found: Array = centred / (np.sqrt((centred * centred).mean(axis=axes, keepdims=True)) + 1e-9)
     return found.astype(x.dtype, copy=False)
@@ -236,6 +270,7 @@ def lp_normalization(call: Call, x: Array) -> Any:
     axis, order = call.axis(call.integer("axis", -1), x.ndim), call.integer("p", 2)
     if order not in (1, 2):
         raise FileFormatError(f"the attribute 'p' is {order}, wanted 1 or 2")
+    call.like(x, copies=4)
     size = np.abs(x) if order == 1 else x * x
     norm = size.sum(axis=axis, keepdims=True)
     norm = norm if order == 1 else np.sqrt(norm)
@@ -249,6 +284,7 @@ def local_response_normalization(call: Call, x: Array) -> Array:
     size = call.integer("size")
     if x.ndim < 2 or size < 1:
         raise ShapeError(f"size is {size} and the input's shape {x.shape}, wanted at least 1 and channels")
+    call.claim((x.shape[0], x.shape[1] + 1, *x.shape[2:]), np.float64, copies=8, slow=POWER)
     before = (size - 1) // 2
     sums = np.zeros((x.shape[0], x.shape[1] + 1, *x.shape[2:]))
     np.cumsum(x * x, axis=1, out=sums[:, 1:], dtype=np.float64)

@@ -60,7 +60,7 @@ def arithmetic_range(call: Call, start: Array, limit: Array, delta: Array) -> Ar
     call.same(start, limit, delta)
     first, last, step = (value.reshape(())[()] for value in (start, limit, delta))
     count = max(0, math.ceil((float(last) - float(first)) / float(step)))
-    call.claim((count,), start.dtype)
+    call.claim((count,), start.dtype, copies=3)
     found: Array = first + np.arange(count, dtype=start.dtype) * step
     return found.astype(start.dtype, copy=False)
 
@@ -82,7 +82,10 @@ def dropout(call: Call, x: Array, ratio: Array | None = None, training: Array | 
     rate = call.number("ratio", 0.5) if ratio is None else float(ratio.reshape(-1)[0])
     if training is not None and bool(training.any()) and rate:
         raise FileFormatError("is in training, where it draws random numbers; wanted inference")
-    return x, np.ones(x.shape, np.bool_ if call.version >= 10 else x.dtype)
+    if call.outputs < 2:
+        return x
+    kind = np.dtype(np.bool_) if call.version >= 10 else x.dtype
+    return x, np.ones(call.claim(x.shape, kind), kind)
 
 
 # Shapes -------------------------------------------------------------------------------------------------
@@ -95,7 +98,7 @@ def flatten(call: Call, x: Array) -> Array:
     if not -x.ndim <= axis <= x.ndim:
         raise ShapeError(f"axis is {axis}, wanted from {-x.ndim} to {x.ndim}")
     axis = axis + x.ndim if axis < 0 else axis
-    return reshaped(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
+    return reshaped(call, x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
 @operator("Reshape")
@@ -117,13 +120,17 @@ def reshape(call: Call, x: Array, shape: Array | None = None) -> Array:
         sizes[sizes.index(-1)] = x.size // rest
     if math.prod(sizes) != x.size:
         raise ShapeError(f"{x.size} values of shape {x.shape} don't fill a shape {sizes}")
-    return reshaped(x, tuple(sizes))
+    return reshaped(call, x, tuple(sizes))
 
 
-def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+def reshaped(call: Call, x: Array, shape: tuple[int, ...]) -> Array:
     """Return x in another shape; where the batch lies last in memory and stays an axis, nothing is copied."""
     if x.ndim and shape and x.shape[0] == shape[0] > 1 and not x.flags.c_contiguous:
-        return np.moveaxis(np.moveaxis(x, 0, -1).reshape(*shape[1:], shape[0]), -1, 0)
+        if not (turned := np.moveaxis(x, 0, -1)).flags.c_contiguous:
+            call.like(x)
+        return np.moveaxis(turned.reshape(*shape[1:], shape[0]), -1, 0)
+    if not x.flags.c_contiguous:
+        call.like(x)
     return x.reshape(shape)
 
 
@@ -161,9 +168,9 @@ def transpose(call: Call, x: Array) -> Array:
 def expand(call: Call, x: Array, shape: Array) -> Array:
     """The input repeated along axes of length one."""
     sizes = integers(shape, "shape") or []
-    call.claim(sizes, x.dtype)
+    call.claim(sizes, x.dtype, copies=0)
     whole = np.broadcast_shapes(x.shape, tuple(sizes))
-    return np.broadcast_to(x, call.claim(whole, x.dtype))
+    return np.broadcast_to(x, call.claim(whole, x.dtype, copies=0))
 
 
 @operator("Tile")
@@ -175,7 +182,7 @@ def tile(call: Call, x: Array, repeats: Array, axis: Array | None = None) -> Arr
         counts = [counts[0] if place == along else 1 for place in range(x.ndim)]
     if len(counts) != x.ndim:
         raise ShapeError(f"repeats are {counts}, wanted one for each axis of {x.shape}")
-    call.claim([size * count for size, count in zip(x.shape, counts, strict=True)], x.dtype)
+    call.claim([size * count for size, count in zip(x.shape, counts, strict=True)], x.dtype, copies=2)
     return np.tile(x, counts)
 
 
@@ -185,6 +192,7 @@ def depth_to_space(call: Call, x: Array) -> Array:
     block = call.integer("blocksize")
     if x.ndim != 4 or block < 1 or x.shape[1] % block**2:
         raise ShapeError(f"shape is {x.shape}, wanted images with channels a multiple of {block} squared")
+    call.like(x)
     n, c, h, w = x.shape
     deep = c // block**2
     if call.choice("mode", "DCR", "DCR", "CRD") == "DCR":
@@ -200,6 +208,7 @@ def space_to_depth(call: Call, x: Array) -> Array:
     block = call.integer("blocksize")
     if x.ndim != 4 or block < 1 or x.shape[2] % block or x.shape[3] % block:
         raise ShapeError(f"shape is {x.shape}, wanted images that blocks of {block} tile")
+    call.like(x)
     n, c, h, w = x.shape
     parts = x.reshape(n, c, h // block, block, w // block, block)
     order = (0, 3, 5, 1, 2, 4) if call.node.attributes.get("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from purecnn.errors import ShapeError
+from purecnn.graph_work import STEP
 from purecnn.operators import Call
 from purecnn.scratch import Array
 
 #: Cells of a window, each of which is a pass over the output.
 MAX_CELLS = 1 << 16
-#: Bytes that all these passes may go over, for each byte that an array may take.
-MAX_PASSES = 64
 
 
 @dataclass(frozen=True)
@@ -102,19 +101,18 @@ def window(call: Call, shape: tuple[int, ...], cells: Any = ..., ceil: bool = Fa
 
 
 def claim_passes(call: Call, x: Array, maps: int, over: Window) -> None:
-    """Check how large the output is, of that many maps, and how often each of its values is gone over."""
-    shape = call.claim((x.shape[0], maps, *over.sizes), x.dtype)
-    work = math.prod(shape) * x.itemsize * math.prod(over.cells)
-    if work > MAX_PASSES * call.max_bytes:
-        raise ShapeError(
-            f"a window of {over.cells} over an output of {shape} goes over {work} bytes; "
-            f"{MAX_PASSES} times max_bytes allows {MAX_PASSES * call.max_bytes}"
-        )
+    """Claim an output of that many maps, and a pass over it for each cell of the window."""
+    cells = math.prod(over.cells)
+    call.claim((x.shape[0], maps, *over.sizes), x.dtype, passes=1 + 2 * cells)
+    call.budget.spend(cells * STEP)
 
 
-def last(x: Array) -> Array:
+def last(call: Call, x: Array) -> Array:
     """Return images with the batch last, copied only where it does not lie so in memory."""
-    return np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    turned = np.moveaxis(x, 0, -1)
+    if not turned.flags.c_contiguous:
+        call.like(x)
+    return np.ascontiguousarray(turned)
 
 
 def first(x: Array) -> Array:
@@ -122,13 +120,17 @@ def first(x: Array) -> Array:
     return np.moveaxis(x, -1, 0)
 
 
+def padded_sizes(x: Array, over: Window) -> list[int]:
+    """Return the sizes of an image with all that lies around it."""
+    return [size + a + b + c for size, (a, b), c in zip(x.shape[2:], over.pads, over.beyond, strict=True)]
+
+
 def padded(call: Call, x: Array, over: Window, value: Any) -> Array:
     """Return images (N, C, ...) with a value around them, the batch last in memory."""
-    around = [(a, b + c) for (a, b), c in zip(over.pads, over.beyond, strict=True)]
-    sizes = [size + a + b for size, (a, b) in zip(x.shape[2:], around, strict=True)]
-    if not any(a or b for a, b in around):
+    sizes = padded_sizes(x, over)
+    if sizes == list(x.shape[2:]):
         return x
     whole = np.full(call.claim((x.shape[1], *sizes, x.shape[0]), x.dtype), value, x.dtype)
-    inside = tuple(slice(a, a + size) for size, (a, _) in zip(x.shape[2:], around, strict=True))
+    inside = tuple(slice(a, a + size) for size, (a, _) in zip(x.shape[2:], over.pads, strict=True))
     whole[(slice(None), *inside)] = np.moveaxis(x, 0, -1)
     return first(whole)

@@ -78,7 +78,7 @@ class Unrolled(RowConvolution):
         pool: Pair = (1, 1),
     ) -> None:
         super().__init__(x, kernels_shape, stride, padding, scratch, pool)
-        height, width = self.window
+        width = self.window[1]
         self.depth = width * self.channels
         # The input, unrolled: (padded H, KW, C, P, OW / P, N), its borders zero and never written.
         full = self.phases * self.line
@@ -88,8 +88,12 @@ class Unrolled(RowConvolution):
         if padding != ((0, 0), (0, 0)):
             self.unrolled.fill(0)
         self.blocks = [self.block(number) for number in range(len(self.row_blocks))]
-        shape = (self.phases, self.most, height * self.depth, self.maps)
-        self.products = scratch.array("products", shape, x.dtype)
+
+    @functools.cached_property
+    def products(self) -> Array:
+        """Memory of `kernels_product`, which inference does without."""
+        shape = (self.phases, self.most, self.window[0] * self.depth, self.maps)
+        return self.scratch.array("products", shape, self.x.dtype)
 
     def row_values(self) -> int:
         """Return an output row's values and those of its unrolled input."""
