@@ -126,7 +126,7 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
     watch.on(Trainer, "step", lambda _: "step")
     (x, y), _ = mnist.load_data()
     network = lenet()
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     optimizer = Adam()
     rng = np.random.default_rng(0)
     with Trainer(

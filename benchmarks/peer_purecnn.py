@@ -89,7 +89,7 @@ class PureCNN:
     @cached_property
     def trainer(self) -> Trainer:
         """What `fit` trains with; made when training is first asked for, since it sets BLAS's threads."""
-        rows, _ = self.network.receive(self.x)
+        rows = self.network.receive(self.x)
         return Trainer(
             self.network,
             loss=as_loss(self.bench.loss),
@@ -113,9 +113,7 @@ class PureCNN:
 
     def predict(self, start: int, count: int) -> np.ndarray:
         output: np.ndarray = self.network.predict(self.x[start : start + count], threads=self.threads)
-        return output.reshape(
-            count, -1
-        )  # one image with its one channel is a lone sample: a column comes back
+        return output
 
     def describe(self) -> dict[str, Any]:
         return describe()

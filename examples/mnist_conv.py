@@ -55,7 +55,7 @@ for x, y in zip(x_test, y_test):  # noqa: B905
 # ---------------------------------------------------------------------------------------------------------
 # fmt: on
 
-accuracy = np.mean(predict(network, x_test).argmax(axis=1) == y_test[:, :, 0].argmax(axis=1))
+accuracy = np.mean([predict(network, x).argmax() == y.argmax() for x, y in zip(x_test, y_test, strict=True)])
 print(f"accuracy: {accuracy:.1%} of {len(x_test)} test images")
 if accuracy < 0.985:
     sys.exit(f"the accuracy is {accuracy:.1%}; at least 98.5% is wanted")

@@ -18,7 +18,8 @@ one_hot = np.eye(10)[y_train[:1000]][:, :, np.newaxis]
 network = [Dense(28 * 28, 40), Tanh(), Dense(40, 10), Tanh()]
 train(network, mse, mse_prime, columns, one_hot, epochs=arguments.epochs, learning_rate=0.1)
 
-outputs = predict(network, np.divide(x_test.reshape(-1, 784), 255, dtype=np.float32))
-for output, y in zip(outputs[:20], y_test[:20], strict=True):
-    print(f"pred: {np.argmax(output)}, true: {y}")
-print(f"accuracy: {np.mean(outputs.argmax(axis=1) == y_test):.1%} of {len(y_test)} test images")
+test = np.divide(x_test.reshape(-1, 784, 1), 255, dtype=np.float32)
+answers = np.array([np.argmax(predict(network, x)) for x in test])
+for answer, y in zip(answers[:20], y_test[:20], strict=True):
+    print(f"pred: {answer}, true: {y}")
+print(f"accuracy: {np.mean(answers == y_test):.1%} of {len(y_test)} test images")

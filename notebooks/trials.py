@@ -152,8 +152,9 @@ one_hot = np.eye(10)[y_train[:1000]][:, :, np.newaxis]
 network = [Dense(28 * 28, 40), Tanh(), Dense(40, 10), Tanh()]
 train(network, mse, mse_prime, columns, one_hot, epochs=3 if FEW else 30, learning_rate=0.1, verbose=False)
 
-outputs = predict(network, np.divide(x_test.reshape(-1, 784), 255, dtype=np.float32))
-print(f"{np.mean(outputs.argmax(axis=1) == y_test):.1%} of 10,000 test images are read rightly")
+others = np.divide(x_test.reshape(-1, 784), 255, dtype=np.float32)
+right = [predict(network, image).argmax() == y for image, y in zip(others, y_test, strict=True)]
+print(f"{np.mean(right):.1%} of 10,000 test images are read rightly")
 
 # %% [markdown]
 # Each row of the first layer's weights is as large as an image, and can be looked at as one. They look like

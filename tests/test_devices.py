@@ -98,7 +98,7 @@ def one_step(name, batch, dtype, device):
     y = rng.standard_normal((batch, *network.output_shape))
     network.to(device)
     kind = Trainer if network.device.is_host else DeviceTrainer
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     # With a momentum the first step is the gradient, and what is left of it too.
     with kind(network, as_loss("mse"), SGD(1.0, 0.5), rows, Targets(y), batch, 1) as trainer:
         loss = trainer.step(np.arange(batch))

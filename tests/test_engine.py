@@ -61,7 +61,7 @@ def trainer():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (256, 28, 28)).astype(np.uint8), rng.integers(0, 10, 256)
     network = lenet()
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     with Trainer(
         network, as_loss("categorical_cross_entropy"), Adam(), rows, network.targets(y, 256), 128, 1
     ) as made:
@@ -98,7 +98,7 @@ def test_a_step_of_lenet_allocates_little(trainer):
 def test_a_lone_samples_step_never_writes_the_dense_layers_gradient():
     rng = np.random.default_rng(0)
     network = original(classes=2)
-    rows, _ = network.receive(rng.random((4, 1, 28, 28)))
+    rows = network.receive(rng.random((4, 1, 28, 28)))
     targets = network.targets(np.eye(2)[[0, 1, 0, 1]], 4)
     with Trainer(network, as_loss("binary_cross_entropy"), SGD(0.1), rows, targets, 1, 1) as trainer:
         before = network.parameters.copy()

@@ -157,7 +157,7 @@ def test_a_list_of_layers_is_saved_as_its_network(path: Path) -> None:
     plain = [Dense(2, 3), Tanh(), Dense(3, 1)]
     expected = purecnn.predict(plain, [[0.5], [1]])
     save(plain, str(path))
-    np.testing.assert_array_equal(load(str(path)).predict([[0.5], [1]]), expected)
+    np.testing.assert_array_equal(load(str(path)).predict([[0.5, 1]]).T, expected)
 
 
 def test_a_parameter_put_in_by_hand_is_saved(path: Path) -> None:

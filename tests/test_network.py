@@ -29,6 +29,7 @@ from purecnn import (
     train,
 )
 from purecnn.fusion import PooledConvolutional, fuse
+from purecnn.traces import trace
 
 
 def images(samples=5, channels=1, size=8, seed=0):
@@ -45,11 +46,59 @@ def network(**options):
 # What predict takes and gives back -------------------------------------------------------------------------
 
 
-def test_predict_takes_a_lone_sample_and_gives_the_originals_column():
-    assert network().predict(images(1)[0]).shape == (3, 1)
+def test_predict_on_a_list_takes_one_sample_and_gives_the_originals_column():
+    assert predict(list(network()), images(1)[0]).shape == (3, 1)
     assert predict([Dense(2, 3)], np.zeros((2, 1))).shape == (3, 1)
     assert predict([Dense(2, 3)], [[0], [1]]).shape == (3, 1)
     assert predict([Dense(2, 3)], [0.0, 1.0]).shape == (3, 1)
+    assert predict([Dense(output_size=3)], [[0], [1]]).shape == (3, 1)
+    kept = [Convolutional(kernel_size=3, depth=2)]
+    assert predict(kept, np.zeros((1, 8, 8))).shape == (2, 6, 6)
+    with pytest.raises(
+        ShapeError, match=r"one sample of shape \(1, 8, 8\), got \(5, 1, 8, 8\): Network.predict"
+    ):
+        predict(kept, images(5))
+
+
+def test_the_first_axis_counts_the_samples_whatever_its_length():
+    layers = [Flatten(), Dense(output_size=4)]
+    net = Network(layers, input_shape=(1, 1, 6))
+    x = np.random.default_rng(0).random((6, 6)).astype(np.float32)
+    assert net.predict(x[:1]).shape == (1, 4)
+    assert net.predict(x[np.newaxis, :1]).shape == (1, 4)
+    pictures = images(7)[:, 0]
+    net = network()
+    for batch in (pictures[:1], pictures[:5], pictures[:1, np.newaxis], pictures[:1].reshape(1, -1)):
+        np.testing.assert_allclose(net.predict(batch)[0], net.predict(pictures)[0], rtol=1e-5)
+    truth = (net.predict(pictures[:1])[0].argmax() + 1) % 3
+    assert net.evaluate(pictures[:1], [truth])["accuracy"] == 0
+    grey = Network([Dense(1, 2)])
+    assert grey.predict([[1.0], [2.0], [3.0]]).shape == (3, 2)
+    assert grey.predict([[1.0]]).shape == (1, 2)
+    for lone, of in ((np.zeros(6), Network([Dense(6, 2)])), (np.zeros((6, 1)), Network([Dense(6, 2)]))):
+        with pytest.raises(ShapeError, match=r"the samples first, got .*: a lone sample is a batch of one"):
+            of.predict(lone)
+    with pytest.raises(ShapeError, match=r"x\[np.newaxis\]"):
+        Network([Flatten(), Dense(output_size=2)], input_shape=(3, 4, 5)).predict(np.zeros((3, 4, 5)))
+
+
+def test_a_network_on_one_picture_learns_and_answers_one_row():
+    x = images(1)[:, 0]
+    net = network()
+    net.fit(x, [2], validation_data=(x, [2]))
+    assert net.predict(x).shape == (1, 3)
+    assert trace(net, x).output.shape == (1, 3)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 1)])
+def test_answers_are_sample_first_too(shape):
+    net = Network([Dense(2, 3)])
+    net.fit(np.ones((4, 2)), np.ones(shape), loss="mse")
+    lone = Network([Dense(2, 1)])
+    for form in [(4,), (4, 1), (4, 1, 1)]:
+        lone.fit(np.ones((4, 2)), np.ones(form), loss="mse")
+    with pytest.raises(ShapeError, match=r"or values of shape \(4, 1\), got .* \(4, 2\)"):
+        lone.fit(np.ones((4, 2)), np.ones((4, 2)), loss="mse")
 
 
 @pytest.mark.parametrize("shape", [(5, 1, 8, 8), (5, 8, 8), (5, 64)])
@@ -57,7 +106,7 @@ def test_predict_takes_batches_in_every_form_a_user_has(shape):
     net, x = network(), images()
     found = net.predict(x.reshape(shape))
     assert found.shape == (5, 3)
-    np.testing.assert_allclose(found[2], net.predict(x[2])[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(found[2], net.predict(x[2:3])[0], rtol=1e-5)
 
 
 def test_columns_and_rows_are_batches_of_vectors():
@@ -94,7 +143,7 @@ def test_a_wrong_shape_is_one_sentence_with_both_shapes(shape):
     with pytest.raises(ShapeError) as error:
         network().predict(np.zeros(shape))
     assert str(error.value) == (
-        f"x must have shape (1, 8, 8), (8, 8), (n, 1, 8, 8), (n, 8, 8) or (n, 64), got {shape}"
+        f"x must have shape (n, 1, 8, 8), (n, 8, 8) or (n, 64), the samples first, got {shape}"
     )
 
 

@@ -56,7 +56,6 @@ def test_it_predicts_columns():
     layers, (x, _) = made(), samples()
     for sample, wanted in zip(x, load("original")["outputs"].T, strict=True):
         close(predict(layers, sample), wanted[:, None])
-    close(predict(layers, x), load("original")["outputs"].T)
 
 
 @pytest.mark.parametrize("steps", [1, 5])

@@ -224,7 +224,7 @@ def test_two_fits_at_once_give_the_bits_of_two_fits_in_turn():
 def test_predict_from_eight_threads_at_once():
     network, x, _ = xor()
     wanted = network.predict(x, threads=1)
-    lone = [network.predict(sample) for sample in x[:20]]
+    lone = [network.predict(sample[np.newaxis]) for sample in x[:20]]
     failures = []
 
     def ask():
@@ -232,7 +232,7 @@ def test_predict_from_eight_threads_at_once():
             if not np.array_equal(network.predict(x, threads=2), wanted):
                 failures.append("batch")
             for sample, answer in zip(x[:20], lone, strict=True):
-                if not np.array_equal(network.predict(sample), answer):
+                if not np.array_equal(network.predict(sample[np.newaxis]), answer):
                     failures.append("lone")
 
     threads = [threading.Thread(target=ask) for _ in range(8)]

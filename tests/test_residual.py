@@ -108,7 +108,7 @@ def test_five_steps_of_training_are_pytorchs(dtype, tolerance, threads):
         for key, array in arrays(layer).items():
             array[...] = initial[f"{name}.{key}"].reshape(array.shape)
     x = np.moveaxis(data["input"], -1, 0).astype(dtype)
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     optimizer = SGD(settings["learning_rate"], settings["momentum"])
     batch, losses = settings["batch"], []
     with Trainer(
@@ -462,7 +462,7 @@ class Mine(Layer):
 def test_a_layer_of_ones_own_inside_is_trained_in_threads_and_not_saved(tmp_path):
     network = Network([Dense(3, 3), Residual([Mine(), Dense(3, 3)]), Softmax()])
     rng = np.random.default_rng(0)
-    rows, _ = network.receive(rng.standard_normal((64, 3)))
+    rows = network.receive(rng.standard_normal((64, 3)))
     targets = network.targets(rng.integers(0, 3, 64), 64)
     with Trainer(network, as_loss("mse"), SGD(), rows, targets, 64, 2) as trainer:
         assert not trainer.forks

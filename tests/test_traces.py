@@ -172,7 +172,7 @@ def test_a_network_that_was_never_used_stays_so_and_is_traced_as_it_will_be():
 
 def test_a_list_of_layers_is_traced_as_the_network_it_is():
     layers = [Dense(2, 3), Tanh(), Dense(3, 1)]
-    assert trace(layers, [[0], [1]]).output.shape == (1, 1)
+    assert trace(layers, [[0, 1]]).output.shape == (1, 1)
     x = np.ones((2, 2))
     close(trace(layers, x).output, Network(layers).predict(x), rtol=1e-6)
 

@@ -85,7 +85,7 @@ def decision_boundary(
     plotly = graph_objects("drawing a decision boundary")
     if (x is None) != (y is None):
         raise ValueError("x and y must be given together: the samples and their answers; got one of them")
-    samples = None if x is None else as_batch(as_array("x", x), (2,))[0]
+    samples = None if x is None else as_batch(as_array("x", x), (2,))
     if not isinstance(network, Stages):
         stages = Stages(network, limits=limits or around(samples), resolution=resolution or 41)
         stages.take()

@@ -87,7 +87,7 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
             f"{model} knows the classes {', '.join(known)}; {data or 'mnist'} has {', '.join(sets.classes)}: "
             f"name data of the same classes with --data"
         )
-    y = network.targets(y, len(network.receive(x)[0])).classes()
+    y = network.targets(y, len(network.receive(x))).classes()
     found = network.evaluate(x, y, threads=threads)
     said = answers(network.predict(x, threads=threads))
     table = Table("class", "images", "right", "accuracy", "most often mistaken for")

@@ -41,7 +41,7 @@ def penultimate(network: Network | Sequence[Layer], x: Any, layer: int | None = 
         If there is no such layer.
     """
     network = as_network(network)
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     if layer is None:
         layer = next((p for p in range(len(network) - 1, -1, -1) if network[p].parameters), len(network) - 1)
     elif not is_integer(layer) or not -len(network) <= layer < len(network):
@@ -222,7 +222,7 @@ def embedding(
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     network = as_network(network)
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     classes = network.targets(labels_of(x, y), len(rows)).classes()
     values = penultimate(network, rows, layer)
     if method == "tsne":

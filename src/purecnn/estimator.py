@@ -25,7 +25,7 @@ from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.parallel import cores
 from purecnn.plans import Plan, planned
-from purecnn.samples import refuse_channels_last
+from purecnn.samples import as_batch, refuse_channels_last
 from purecnn.schedules import LearningRate, Schedule
 from purecnn.scratch import Array
 from purecnn.splits import check_fraction
@@ -104,13 +104,7 @@ class Estimator(Joining):
         if not anew:
             self.check_features(X, array)
         shape = self.wanted_shape(array.shape) if anew else self.network_.input_shape or ()
-        forms: list[Shape] = [shape, (int(np.prod(shape)),)]
-        if len(shape) == 3 and shape[0] == 1:
-            forms += [shape[1:], (*shape[1:], 1)]
-        if array.shape[1:] not in forms:
-            wanted = [f"({', '.join(('n', *map(str, form)))})" for form in dict.fromkeys(forms)]
-            raise ShapeError(f"X must have shape {' or '.join(wanted)}, got {array.shape}")
-        return array.reshape(len(array), -1), shape
+        return as_batch(array, shape, "X"), shape
 
     def check_features(self, X: Any, array: Array, reset: bool = False) -> None:
         """Hold `X` to the features that were learnt, by number and name; `reset`, learn them."""
@@ -267,7 +261,7 @@ class Estimator(Joining):
         sklearn("utils.validation").check_is_fitted(self)
         rows, _ = self.receive(X)
         found = self.network_.predict(rows, threads=own_threads(self.threads))
-        return found.reshape(len(rows), -1)  # of a lone sample it is a column
+        return found.reshape(len(rows), -1)
 
 
 def own_threads(threads: int | None) -> int | None:

@@ -135,7 +135,7 @@ def find(
         As `Network.evaluate` raises them, or if there are not as many names as classes.
     """
     network = as_network(network)
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     targets = network.targets(labels_of(x, y), len(rows))
     chosen = network.loss(to_measure(loss), None, targets)
     task = network.task_for(chosen, targets.values)

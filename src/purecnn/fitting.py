@@ -157,7 +157,7 @@ class Fit:
             "l1": self.l1,
             "l2": self.l2,
             "validation_data": validation
-            and digest(self.network.receive(validation[0])[0], np.asarray(validation[1])),
+            and digest(self.network.receive(validation[0]), np.asarray(validation[1])),
             "validation_split": self.validation_split,
             "augmentation": self.augmentation and self.augmentation.configuration(),
             "metrics": list(self.metrics),

@@ -12,11 +12,13 @@ import numpy.typing as npt
 from purecnn.arguments import within
 from purecnn.callbacks import History, PrintEpochs
 from purecnn.dataset import Data
-from purecnn.layer import Layer
+from purecnn.errors import ShapeError
+from purecnn.layer import Layer, sample_shape
 from purecnn.loss import LossFunction, LossPrime
 from purecnn.network import Network
 from purecnn.optimizers import SGD
 from purecnn.parameters import as_layers
+from purecnn.samples import as_array
 from purecnn.scratch import Array
 
 Options = ParamSpec("Options")
@@ -131,8 +133,27 @@ def fit(
     return as_network(network).fit(x, y, **options)
 
 
-def predict(network: Network | Sequence[Layer], x: Data, *, threads: int | None = None) -> Array:
-    """Return the outputs of a network or a list of layers: see `Network.predict`.
+def predict(network: Network | Sequence[Layer], x: npt.ArrayLike) -> Array:
+    """Return the output for one sample, as the original program does.
+
+    For a batch there is `Network.predict`, the samples first.
+
+    Parameters
+    ----------
+    network : Network or list of Layer
+        What to ask.
+    x : array_like
+        One sample of exactly the network's input shape; a vector also as a column ``(n, 1)``.
+
+    Returns
+    -------
+    ndarray
+        A vector as a column, ``(outputs, 1)``; maps in the network's output shape.
+
+    Raises
+    ------
+    ShapeError
+        If `x` has another shape.
 
     Examples
     --------
@@ -140,4 +161,15 @@ def predict(network: Network | Sequence[Layer], x: Data, *, threads: int | None 
     >>> predict([Dense(2, 3)], [[0], [1]]).shape
     (3, 1)
     """
-    return as_network(network).predict(x, threads=threads)
+    network, sample = as_network(network), as_array("x", x)
+    if network.input_shape is None:
+        network.bind(sample_shape(sample.shape))
+    shape = network.input_shape or ()
+    if sample.shape not in (shape, (*shape, 1) if len(shape) == 1 else shape):
+        wanted = f"{shape} or {(*shape, 1)}" if len(shape) == 1 else f"{shape}"
+        raise ShapeError(
+            f"predict takes one sample of shape {wanted}, got {sample.shape}: "
+            f"Network.predict takes many, the samples first"
+        )
+    output: Array = network.predict(sample.reshape(1, *shape), threads=1)[0]
+    return output.reshape(-1, 1) if output.ndim == 1 else output

@@ -80,8 +80,6 @@ class Network(FlatParameters):
     --------
     >>> from purecnn import Dense, Tanh
     >>> network = Network([Dense(2, 3), Tanh(), Dense(3, 1), Tanh()])
-    >>> network.predict([[0], [1]]).shape
-    (1, 1)
     >>> network.predict([[0, 0], [0, 1], [1, 0]]).shape
     (3, 1)
     """
@@ -173,15 +171,15 @@ class Network(FlatParameters):
         """Shape of one output sample, None before the network is bound."""
         return self.layers[-1].output_shape if self.input_shape else None
 
-    def receive(self, x: Any, anew: bool = True) -> tuple[Array | Rows, bool]:
-        """Check raw samples and bind to them at first sight; return rows ``(n, values)`` and whether lone.
+    def receive(self, x: Any, anew: bool = True) -> Array | Rows:
+        """Check raw samples and bind to them at first sight; return rows ``(n, values)``.
 
         `anew` lets the first data of training take the place of those that the network was only asked about.
         """
         if not isinstance(x, np.ndarray) and isinstance(x, Dataset):
             rows = Rows(x)
             self.receive(rows.first, anew)
-            return rows, False
+            return rows
         array = as_array("x", x)
         if array.dtype.kind == "f" and array.dtype.itemsize > self.dtype.itemsize:
             least, most = float(array.min()), float(array.max())
@@ -342,14 +340,14 @@ class Network(FlatParameters):
 
             saved = Saved(resume) if ranks is None else ranks.first(lambda: Saved(resume))
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
-        rows, _ = self.receive(x)
+        rows = self.receive(x)
         targets = self.targets(labels_of(x, y), len(rows), sample_weight, class_weight)
         watchers = as_callbacks([*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])])
         chosen = self.loss(loss, loss_prime, targets)
         task = self.task_for(chosen, targets.values)
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
-            others = self.targets(y_validation, len(self.receive(x_validation, anew=False)[0]))
+            others = self.targets(y_validation, len(self.receive(x_validation, anew=False)))
             check_task(task, chosen, self.layers[-1], form_for(chosen, others.values), known=True)
         kept = np.arange(len(rows))
         if validation_split is not None:
@@ -435,18 +433,20 @@ class Network(FlatParameters):
         Parameters
         ----------
         x : array_like
-            One sample of exactly the input shape, or a batch, the samples first (see `samples.as_batch`).
+            Samples first, as `fit` takes them; a lone one is a batch of one, ``x[np.newaxis]``.
         threads : int, optional
             How many work; the processors this process may use if left out.
 
         Returns
         -------
         ndarray
-            For a lone sample the original program's column, ``(outputs, 1)``; for a batch ``(n, outputs)``.
+            The outputs of each sample, ``(n, outputs)``, or ``(n, *output_shape)`` where they are maps.
+
+        See Also
+        --------
+        lists.predict : one sample of a plain list of layers, as the original program has it.
         """
-        rows, lone = self.receive(x)
-        found = self.outputs(rows, threads)
-        return found.reshape(*found.shape[1:], 1) if lone else found
+        return self.outputs(self.receive(x), threads)
 
     def outputs(self, rows: Array | Rows, threads: int | None = None) -> Array:
         """Return the outputs ``(n, outputs)`` of checked rows, a fixed number of samples at a time."""
@@ -535,7 +535,7 @@ class Network(FlatParameters):
             classes and each of several labels, or its sigmoid where the loss takes scores, counts as 1 above
             0.5.
         """
-        rows, _ = self.receive(x)
+        rows = self.receive(x)
         targets = self.targets(labels_of(x, y), len(rows), sample_weight)
         chosen = self.loss(to_measure(loss), None, targets)
         task = self.task_for(chosen, targets.values)

@@ -132,7 +132,7 @@ def explained(
     against its class, which is class 0.
     """
     network = as_network(network)
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     shape = network.input_shape or ()
     if len(shape) != 3:
         raise ShapeError(f"pictures, samples of (channels, height, width), are wanted; got {shape}")

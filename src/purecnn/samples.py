@@ -142,16 +142,19 @@ def check_finite(name: str, array: Array) -> None:
             raise ValueError(f"{name} must be finite, got {piece[place]} at {(start + place[0], *place[1:])}")
 
 
-def as_batch(x: Array, shape: Shape) -> tuple[Array, bool]:
-    """Return samples as rows ``(n, values)``, and whether they were one lone sample.
+def as_batch(x: Array, shape: Shape, name: str = "x") -> Array:
+    """Return samples as rows ``(n, values)``: the first axis counts them, whatever its length.
 
-    ======================================================================  ============================
-    `x`                                                                     taken as
-    ======================================================================  ============================
-    exactly `shape`, or a column ``(n, 1)`` where `shape` is ``(n,)``       a lone sample
-    one more axis in front; images without their channel axis; flat rows    a batch, the samples first
-    one image without its channel axis, where that is no batch of rows      a lone sample
-    ======================================================================  ============================
+    ==============================  =============================================================
+    samples of shape                come as
+    ==============================  =============================================================
+    ``(features,)``                 ``(n, features)``, or columns ``(n, features, 1)``
+    ``(1, height, width)``          ``(n, 1, height, width)``, ``(n, height, width)``, or flat
+    any other, of two axes or more  ``(n, *shape)``, or flat
+    ==============================  =============================================================
+
+    Flat rows are ``(n, values)``. The number of axes says which it is. A lone sample is a batch of one:
+    ``x[np.newaxis]``.
 
     Raises
     ------
@@ -159,21 +162,19 @@ def as_batch(x: Array, shape: Shape) -> tuple[Array, bool]:
         If `x` is none of these.
     """
     values = int(np.prod(shape))
-    column = (*shape, 1) if len(shape) == 1 else None
-    if x.shape == shape or x.shape == column:
-        return x.reshape(1, values), True
-    without_channel = shape[1:] if len(shape) == 3 and shape[0] == 1 else None
-    if x.ndim >= 1 and x.shape[1:] in (shape, column, without_channel, (values,)):
-        return x.reshape(len(x), values), False
-    if x.shape == without_channel:
-        return x.reshape(1, values), True
-    forms = [str(shape), f"(n, {', '.join(map(str, shape))})"]
-    if without_channel:
-        forms.insert(1, str(without_channel))
-        forms.append(f"(n, {', '.join(map(str, without_channel))})")
-    if len(shape) > 1:
-        forms.append(f"(n, {values})")
-    raise ShapeError(f"x must have shape {', '.join(forms[:-1])} or {forms[-1]}, got {x.shape}")
+    forms = [shape, (values,)] if len(shape) > 1 else [shape, (*shape, 1)]
+    if len(shape) == 3 and shape[0] == 1:
+        forms.insert(1, shape[1:])
+    if x.ndim and x.shape[1:] in forms:
+        return x.reshape(len(x), values)
+    wanted = [f"({', '.join(('n', *map(str, form)))})" for form in dict.fromkeys(forms)]
+    hint = ""
+    if x.shape in forms:
+        hint = f": a lone sample is a batch of one, {name}[np.newaxis]"
+    elif len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0]):
+        hint = f": its channels are last, {name}.transpose(0, 3, 1, 2) moves them"
+    listed = f"{', '.join(wanted[:-1])} or {wanted[-1]}" if wanted[1:] else wanted[0]
+    raise ShapeError(f"{name} must have shape {listed}, the samples first, got {x.shape}{hint}")
 
 
 def refuse_channels_last(name: str, shape: Shape) -> None:
@@ -224,7 +225,7 @@ class Targets:
     Parameters
     ----------
     values : ndarray
-        One of the two.
+        One of the two; labels as `numpy.intp`.
     weights : ndarray, optional
         How much each sample counts, ``(n,)`` float64; all alike if left out.
     """
@@ -234,14 +235,17 @@ class Targets:
 
     @classmethod
     def check(cls, y: Any, samples: int, outputs: int) -> Targets:
-        """Return the targets of `samples` samples for a network with `outputs` outputs.
+        """Return the targets of `samples` samples, first axis, for a network with `outputs` outputs.
+
+        With one output they are ``(n,)`` or ``(n, 1)``; with more, integer labels ``(n,)`` or values
+        ``(n, outputs)``. The values of a sample may have any shape: a column, or an image.
 
         Raises
         ------
         ValueError
             If their number differs from that of the samples, or a label lies outside the outputs.
         ShapeError
-            If they are neither labels nor rows or columns of `outputs` values.
+            If they are neither labels nor `outputs` values a sample.
         """
         array = as_array("y", y)
         if array.ndim == 0 or len(array) != samples:
@@ -255,7 +259,7 @@ class Targets:
                     f"labels must be from 0 to {outputs - 1}, one less than the network's {outputs} outputs; "
                     f"got {low if low < 0 else high}"
                 )
-            return cls(array)
+            return cls(array.astype(np.intp, copy=False))  # what NumPy counts and indexes by
         if array.size != samples * outputs:
             raise ShapeError(
                 f"y must be integer labels of shape ({samples},) or values of shape ({samples}, {outputs}), "

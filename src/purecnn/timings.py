@@ -64,7 +64,7 @@ def time_layers(
     ['Dense', 'ReLU']
     """
     network, least = as_network(network), positive("least", least)
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     session = network.session(network.steps(), training=True)
     for layer in session.layers:
         if layer.draws:
@@ -134,7 +134,7 @@ def layer_times(network: Network | Sequence[Layer], x: Any, *, title: str = "") 
     """
     graph_objects("drawing times")
     network = as_network(network)
-    return times_figure(time_layers(network, x), len(network.receive(x)[0]), title)
+    return times_figure(time_layers(network, x), len(network.receive(x)), title)
 
 
 def times_figure(times: Sequence[LayerTime], samples: int, title: str = "") -> Figure:

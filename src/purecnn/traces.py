@@ -285,7 +285,7 @@ def trace(
     network.gather()
     # The optimizer's state may be twice as large as all that is wanted of it here, which is nothing.
     network = copy.deepcopy(network, {id(network.optimizer): None})
-    rows, _ = network.receive(x)
+    rows = network.receive(x)
     targets = None if y is None else network.targets(y, len(rows))
     chosen = None if targets is None else network.loss(loss, loss_prime, targets)
     named = None if outputs is None else check_outputs(outputs, len(rows), network.output_shape or ())
