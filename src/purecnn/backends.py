@@ -12,6 +12,7 @@ from typing import Any
 
 from purecnn.device import Device
 from purecnn.errors import DeviceError, require_extra
+from purecnn.installation import install_command
 
 #: Where dpnp's OpenCL finds the drivers of its devices.
 DRIVERS = "OCL_ICD_FILENAMES"
@@ -26,7 +27,7 @@ def load(module: str, extra: str) -> Any:
     except Exception as error:
         raise DeviceError(
             f"device={extra!r}: {module} is installed and can't be loaded ({first_line(error)}): install it "
-            f"anew with pip install --force-reinstall 'purecnn[{extra}]'"
+            f"anew with {install_command(extra, module, '--force-reinstall')}"
         ) from error
 
 
@@ -114,7 +115,7 @@ def explain_cuda(error: BaseException) -> str:
     ):
         return (
             f"device='cuda': a part of CUDA that CuPy needs is missing ({first_line(error)}): "
-            f"pip install 'purecnn[cuda]' brings all of them"
+            f"{install_command('cuda', 'cupy')} brings all of them"
         )
     return ""
 

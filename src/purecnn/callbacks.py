@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from purecnn.arguments import is_number, positive, within
 from purecnn.device import module_of, to_device
+from purecnn.escapes import visible
 from purecnn.scratch import Array
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ class History:
             words.append(f"validation accuracy {100 * self.validation_accuracy[-1]:.2f} %")
         others = {name: values for name, values in self.validation_metrics.items() if name != "accuracy"}
         words += [f"validation {word}" for word in spoken(others)]
-        return ", ".join([*words, f"{self.seconds[-1]:.1f} s", f"{self.images_per_second[-1]:,.0f} images/s"])
+        speed = f"{self.images_per_second[-1]:,.0f} images/s"
+        return visible(", ".join([*words, f"{self.seconds[-1]:.1f} s", speed]))
 
 
 def spoken(metrics: dict[str, list[Any]]) -> list[str]:

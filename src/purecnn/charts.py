@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from purecnn.errors import require_extra
+from purecnn.escapes import visible
 from purecnn.scratch import Array
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def plain(text: object) -> str:
     >>> plain("<b>")
     '&lt;b&gt;'
     """
-    return html.escape(str(text))
+    return html.escape(visible(str(text), lines=True))
 
 
 def short(texts: Sequence[object], most: int = 20) -> list[str]:

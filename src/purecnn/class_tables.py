@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from purecnn.escapes import visible
 from purecnn.labels import as_known, tally
 from purecnn.metrics import accuracy, f1, precision, recall
 from purecnn.scratch import Array
@@ -44,7 +45,9 @@ class ClassTable:
         total = format(self.support.sum(), count)
         of_classes = zip(self.names, self.precision, self.recall, self.f1, self.support, strict=True)
         lines = [("class", "precision", "recall", "f1", "samples")]
-        lines += [(a, f"{b:.4f}", f"{c:.4f}", f"{d:.4f}", format(e, count)) for a, b, c, d, e in of_classes]
+        lines += [
+            (visible(a), f"{b:.4f}", f"{c:.4f}", f"{d:.4f}", format(e, count)) for a, b, c, d, e in of_classes
+        ]
         lines.append(("accuracy", "", "", f"{self.accuracy:.4f}", total))
         for name, (b, c, d) in self.averages.items():
             lines.append((name, f"{b:.4f}", f"{c:.4f}", f"{d:.4f}", total))

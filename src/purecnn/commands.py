@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 import purecnn as package
@@ -15,6 +16,7 @@ from purecnn.activations import Sigmoid, Softmax
 from purecnn.conversion import convert
 from purecnn.data_path import read_data
 from purecnn.errors import FileFormatError, PureCNNError
+from purecnn.escapes import visible
 from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
 from purecnn.network import Network
 from purecnn.options import (
@@ -28,6 +30,7 @@ from purecnn.options import (
 from purecnn.preparation import WAYS, prepared
 from purecnn.report_commands import report
 from purecnn.samples import answers
+from purecnn.terminal import Terminal, echo, warnings_as_sentences
 from purecnn.train_commands import reproduce, train
 
 
@@ -36,14 +39,28 @@ class Refusal(click.ClickException):
 
     exit_code = 2
 
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
+
 
 class Commands(click.Group):
     """Commands whose errors are sentences, not tracebacks."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read what was typed in front of a command's name."""
+        with usage_errors():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; turn what it raises into a sentence and an exit status."""
+        with usage_errors():
+            return self.run(ctx)
+
+    def run(self, ctx: click.Context) -> Any:
+        """Run a command whose own errors become sentences."""
         try:
-            return super().invoke(ctx)
+            with warnings_as_sentences():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise  # the reader of our output has gone: click ends quietly
         except OSError as error:
@@ -54,8 +71,19 @@ class Commands(click.Group):
         except (PureCNNError, TypeError, ValueError) as error:
             raise Refusal("; ".join([str(error), *getattr(error, "__notes__", [])])) from error
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            echo("Interrupted.", err=True)
             ctx.exit(130)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Make visible what click quotes: a shell may have taken it from a folder's names."""
+    try:
+        yield
+    except getattr(click.exceptions, "NoArgsIsHelpError", ()):
+        raise  # no error, but the help
+    except click.UsageError as error:
+        raise click.UsageError(visible(error.format_message()), error.ctx) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -104,8 +132,8 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
             f"{100 * right / len(here):.2f} %",
             f"{class_name(network, int(mistaken))} ({np.sum(wrong == mistaken)})" if len(wrong) else "",
         )
-    Console(highlight=False, markup=False).print(table)
-    click.echo(f"accuracy {100 * found['accuracy']:.2f} % on {len(x):,} images, loss {found['loss']:.4f}")
+    Terminal().print(table)
+    echo(f"accuracy {100 * found['accuracy']:.2f} % on {len(x):,} images, loss {found['loss']:.4f}")
 
 
 @purecnn.command()
@@ -134,17 +162,17 @@ def predict(context: click.Context, images: tuple[str, ...], model: str, prepare
             told = (
                 f"{name}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
             )
-            click.echo(f"Error: {told}", err=True)
+            echo(f"Error: {visible(told)}", err=True)
             damaged = True
             continue
         outputs = network.predict(image[np.newaxis])
-        click.echo(f"{name}: {class_name(network, int(answers(outputs)[0]))}")
+        echo(f"{visible(name)}: {class_name(network, int(answers(outputs)[0]))}")
         shares = isinstance(network[-1], Softmax | Sigmoid)
         room = max(3, *(len(class_name(network, label)) for label in range(outputs.shape[1])))
         for label, value in enumerate(outputs[0]):
             bar = "#" * round(40 * float(value)) if shares else ""
             shown = f"{100 * value:6.2f} %" if shares else f"{value:9.4f}"
-            click.echo(f"  {class_name(network, label):>{room}} {shown}  {bar}".rstrip())
+            echo(f"  {class_name(network, label):>{room}} {shown}  {bar}".rstrip())
     if damaged:
         context.exit(Refusal.exit_code)
 
@@ -152,7 +180,7 @@ def predict(context: click.Context, images: tuple[str, ...], model: str, prepare
 def class_name(network: Network, label: int) -> str:
     """Return the name of a class, or its number."""
     names = network.preprocessing.classes
-    return names[label] if label < len(names) else str(label)
+    return visible(names[label]) if label < len(names) else str(label)
 
 
 @purecnn.command()
@@ -165,7 +193,7 @@ def download(name: str, folder: str | None) -> None:
 
     The only command that uses the network. What is there already is not fetched again.
     """
-    click.echo(f"{name}: {datasets.fetch(name, folder)}")
+    echo(f"{name}: {datasets.fetch(name, folder)}")
 
 
 for command in (convert, export, playground, report, reproduce, show, train):

@@ -8,6 +8,7 @@ import click
 
 from purecnn.keras_model import load_keras
 from purecnn.model_file import load, save
+from purecnn.terminal import echo
 from purecnn.torch_weights import save_state_dict
 
 
@@ -28,7 +29,7 @@ def convert(model: str, output: str) -> None:
     if Path(model).suffix.lower() in (".keras", ".h5", ".hdf5"):
         network = load_keras(model)
         save(network, output)
-        click.echo(network.summary())
-        click.echo(f"saved to {output}")
+        echo(network.summary())
+        echo(f"saved to {output}")
     else:
-        click.echo(save_state_dict(load(model), output), nl=False)
+        echo(save_state_dict(load(model), output), nl=False)

@@ -69,7 +69,7 @@ class Ranks:
     Raises
     ------
     MissingExtraError
-        Without mpi4py and an MPI library: ``pip install 'purecnn[mpi]'``.
+        Without mpi4py and an MPI library, which the extra ``mpi`` brings.
 
     Notes
     -----

@@ -3,6 +3,8 @@
 from importlib import import_module
 from types import ModuleType
 
+from purecnn.escapes import visible
+
 __all__ = [
     "CheckpointError",
     "CheckpointWarning",
@@ -34,6 +36,10 @@ class PureCNNError(Exception):
     >>> issubclass(ShapeError, PureCNNError), issubclass(ShapeError, ValueError)
     (True, True)
     """
+
+    def __str__(self) -> str:
+        """Return the sentence, which may quote a stranger's file: made visible."""
+        return visible(super().__str__(), lines=True)
 
 
 class ShapeError(PureCNNError, ValueError):
@@ -163,10 +169,10 @@ class MissingExtraError(PureCNNError, ImportError):
 
     Examples
     --------
-    >>> raise MissingExtraError("drawing charts needs plotly: pip install 'purecnn[report]'")
+    >>> raise MissingExtraError("drawing charts needs plotly: python -m pip install plotly")
     Traceback (most recent call last):
         ...
-    purecnn.errors.MissingExtraError: drawing charts needs plotly: pip install 'purecnn[report]'
+    purecnn.errors.MissingExtraError: drawing charts needs plotly: python -m pip install plotly
     """
 
 
@@ -196,16 +202,18 @@ def require_extra(module: str, extra: str, purpose: str) -> ModuleType:
     --------
     >>> require_extra("math", "cli", "rounding").floor(2.5)
     2
-    >>> require_extra("no_such_module", "cli", "reading pictures")
+    >>> require_extra("no_such_module", "report", "reading pictures")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    purecnn.errors.MissingExtraError: reading pictures needs no_such_module: pip install 'purecnn[cli]'
+    purecnn.errors.MissingExtraError: reading pictures needs no_such_module: ... install "plotly>=5.24"
     """
     try:
         return import_module(module)
     except ImportError as error:
+        from purecnn.installation import install_command  # here, since it is for those few who meet this
+
         root = module.partition(".")[0]
         package = _INSTALLED_AS.get(root, root)
         raise MissingExtraError(
-            f"{purpose} needs {package}: pip install 'purecnn[{extra}]'", name=module
+            f"{purpose} needs {package}: {install_command(extra, package)}", name=module
         ) from error

@@ -27,6 +27,7 @@ from purecnn import (  # noqa: F401 - operators are known once they are imported
 )
 from purecnn.arguments import positive
 from purecnn.errors import PureCNNError, ShapeError
+from purecnn.escapes import visible
 from purecnn.graph_work import Budget
 from purecnn.network import CHUNK, Network
 from purecnn.onnx_file import read_model
@@ -175,7 +176,7 @@ class Graph:
     def __repr__(self) -> str:
         kinds = Counter(node.operator for node in self.nodes)
         told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        return f"Graph({', '.join(v.name for v in self.inputs)} -> {told} -> {self.outputs[0].name})"
+        return visible(f"Graph({', '.join(v.name for v in self.inputs)} -> {told} -> {self.outputs[0].name})")
 
     # Running ----------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from purecnn.escapes import visible
+
 
 def html_table(
     head: Sequence[object],
@@ -40,7 +42,7 @@ def html_table(
         for place, cell in enumerate(cells):
             side = "left" if place < left else "right"
             # spaces in front tell of what is inside another; a table would swallow them
-            text = html.escape(str(cell)).replace("  ", "&nbsp;&nbsp;")
+            text = html.escape(visible(str(cell), lines=True)).replace("  ", "&nbsp;&nbsp;")
             found.append(
                 f'<td style="text-align:{side}">{text}</td>'
                 if place
@@ -50,14 +52,14 @@ def html_table(
 
     sides = ["left" if place < left else "right" for place in range(len(head))]
     heads = "".join(
-        f'<th scope="col" style="text-align:{side}">{html.escape(str(cell))}</th>'
+        f'<th scope="col" style="text-align:{side}">{html.escape(visible(str(cell), lines=True))}</th>'
         for side, cell in zip(sides, head, strict=True)
     )
     body, foot = list(rows[: len(rows) - totals]), list(rows[len(rows) - totals :])
     return "\n".join(
         [
             "<table>",
-            *([f"<caption>{html.escape(caption)}</caption>"] if caption else []),
+            *([f"<caption>{html.escape(visible(caption))}</caption>"] if caption else []),
             f"<thead><tr>{heads}</tr></thead>",
             *["<tbody>", *map(line, body), "</tbody>"],
             *(["<tfoot>", *map(line, foot), "</tfoot>"] if foot else []),

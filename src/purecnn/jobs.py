@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from purecnn import errors
 from purecnn.errors import RankError
+from purecnn.escapes import visible
 from purecnn.watch import end_all
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def assisting(ranks: Ranks | None) -> Iterator[None]:
             if not hasattr(error, "is_retold"):
                 time.sleep(GRACE)  # rank 0 may have met the same, say so and end the job
                 words = f"Error: rank {ranks.rank} on {ranks.host}: {type(error).__name__}: {error}"
-                print(words, file=speak, flush=True)
+                print(visible(words), file=speak, flush=True)
                 end_job(1)
 
 

@@ -91,7 +91,7 @@ class Built:
 def load_keras(path: Path) -> Network:
     """Build a network from a model that Keras saved, with its weights; it gives the same outputs.
 
-    Needs h5py: ``pip install 'purecnn[keras]'``; Keras itself is not needed.
+    Needs h5py, which the extra ``keras`` brings; Keras itself is not needed.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def load_keras_weights(
 ) -> None:
     """Put weights that Keras saved into a network of the same layers, all of them or none.
 
-    Needs h5py: ``pip install 'purecnn[keras]'``.
+    Needs h5py, which the extra ``keras`` brings.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.onnx_export import INPUTS, OPSET, export_onnx
 from purecnn.summaries import summary
+from purecnn.terminal import echo
 
 DEFAULT_MODEL = Path("runs", "lenet-0", "model.safetensors")
 
@@ -55,7 +56,7 @@ def export(model: str, output: str, input: str, dtype: str | None) -> None:
     shapes = [
         ", ".join(map(str, ("N", *(shape or ())))) for shape in (network.input_shape, network.output_shape)
     ]
-    click.echo(
+    echo(
         f"{output}: {size:,} bytes, operator set {OPSET}, "
         f"input ({shapes[0]}) {given}, output ({shapes[1]}) {kind}"
     )
@@ -71,7 +72,7 @@ def show(model: str) -> None:
     """
     if model not in NETWORKS and not Path(model).exists():
         raise FileNotFoundError(f"{model}: there is no such file, and the networks are {', '.join(NETWORKS)}")
-    click.echo(summary(NETWORKS[model]((1, 28, 28), 10, 0) if model in NETWORKS else trained(model)))
+    echo(summary(NETWORKS[model]((1, 28, 28), 10, 0) if model in NETWORKS else trained(model)))
 
 
 @click.command()
@@ -88,7 +89,7 @@ def playground(model: str | None, port: int, no_browser: bool) -> None:
     from purecnn.playground import serve  # here, since few commands need a server
 
     def ready(address: str) -> None:
-        click.echo(f"{address} (Ctrl-C ends it)")
+        echo(f"{address} (Ctrl-C ends it)")
         if not no_browser:
             webbrowser.open(address)
 

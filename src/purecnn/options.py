@@ -6,6 +6,8 @@ import click
 
 from purecnn.data_path import holds_pictures
 from purecnn.datasets import Sets
+from purecnn.escapes import visible
+from purecnn.terminal import echo
 
 
 def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -43,5 +45,5 @@ def check_options_of_pictures(data: str, image_size: int | None, skip_damaged: b
 def noted(sets: Sets) -> Sets:
     """Say what was decided while data were read."""
     for note in sets.notes:
-        click.echo(note, err=True)
+        echo(visible(note), err=True)
     return sets

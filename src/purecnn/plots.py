@@ -1,7 +1,7 @@
 """Pictures of a network and its training for a notebook: each function returns a Plotly figure.
 
-All of them show what `trace`, `metrics` and `History` hold. Their package is the extra `report`:
-``pip install 'purecnn[report]'``.
+All of them show what `trace`, `metrics` and `History` hold. Their package, Plotly,
+is the extra `report`.
 """
 
 from purecnn.boundary import decision_boundary

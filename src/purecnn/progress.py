@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -21,6 +20,7 @@ from rich.progress import (
 )
 
 from purecnn.callbacks import Callback, History
+from purecnn.terminal import Terminal
 
 
 class ProgressBar(Callback):
@@ -38,7 +38,7 @@ class ProgressBar(Callback):
 
     def __init__(self, samples: int, batch_size: int) -> None:
         self.samples, self.batch_size = samples, batch_size
-        self.console = Console(highlight=False, markup=False)
+        self.console = Terminal()
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(),
@@ -88,7 +88,7 @@ def transfer_bar(name: str, size: int) -> Iterator[Callable[[int, int], None]]:
 
     It is drawn beside a program's output, on the standard error stream, and only where that is a terminal.
     """
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = Terminal(stderr=True)
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -9,9 +9,11 @@ import click
 from purecnn.comparison import compare_runs
 from purecnn.datasets import Sets
 from purecnn.errors import MissingExtraError, PureCNNError
+from purecnn.escapes import visible
 from purecnn.network import Network
 from purecnn.options import not_empty
 from purecnn.run_reports import report_run
+from purecnn.terminal import echo
 
 COMPARISON = "comparison.html"
 
@@ -42,7 +44,7 @@ def report(folders: tuple[str, ...], output: str | None, data: str | None, threa
         found = report_run(runs[0], where, data=data, threads=threads)
     else:
         found = compare_runs(runs, where or Path(COMPARISON), data=data, threads=threads)
-    click.echo(f"the report is {found}")
+    echo(f"the report is {found}")
 
 
 def report_if_possible(folder: Path, sets: Sets, network: Network, threads: int | None) -> None:
@@ -52,6 +54,6 @@ def report_if_possible(folder: Path, sets: Sets, network: Network, threads: int 
     except MissingExtraError:
         return
     except (OSError, MemoryError, PureCNNError) as error:
-        click.echo(f"Warning: no report: {error}", err=True)
+        echo(f"Warning: no report: {visible(str(error))}", err=True)
         return
-    click.echo(f"the report is {found}")
+    echo(f"the report is {found}")

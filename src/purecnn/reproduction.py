@@ -11,6 +11,7 @@ from typing import Any
 from purecnn import provenance
 from purecnn.callbacks import Callback
 from purecnn.errors import FileFormatError
+from purecnn.escapes import visible
 from purecnn.records import RECORD, digests, read_record
 from purecnn.runs import Run
 
@@ -68,7 +69,7 @@ class Reproduction:
             verdict = "not reproduced: other bits, though processor features, NumPy and BLAS are the same"
         else:
             verdict = f"{'reproduced' if self.within else 'not reproduced'}: other bits; wanted: {bounds}"
-        return "\n".join([*lines, verdict])
+        return "\n".join(map(visible, [*lines, verdict]))
 
 
 def reproduce(

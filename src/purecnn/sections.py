@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from purecnn.escapes import visible
 from purecnn.html_tables import html_table
 from purecnn.pages import figure_block
 from purecnn.png import address, colored
@@ -51,7 +52,7 @@ class Section:
 
 def text(words: object) -> str:
     """Return plain text as HTML, harmless whatever it is."""
-    return html.escape(str(words))
+    return html.escape(visible(str(words), lines=True))
 
 
 def chart(figure: Figure, name: str, label: str, kind: str = "") -> str:

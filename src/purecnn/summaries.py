@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from purecnn.escapes import visible
 from purecnn.html_tables import html_table
 from purecnn.layer import Layer, Shape
 from purecnn.parameters import FlatParameters
@@ -94,7 +95,7 @@ class Summary:
             for a, b, c, d in cells
         ]
         rule = "-" * (sum(widths) + 6)
-        return "\n".join([rows[0], rule, *rows[1:bottom], rule, *rows[bottom:]])
+        return "\n".join(map(visible, [rows[0], rule, *rows[1:bottom], rule, *rows[bottom:]]))
 
     __repr__ = __str__
 

@@ -31,6 +31,7 @@ from purecnn.recipes import RECIPES
 from purecnn.records import read_record
 from purecnn.runs import CHECKPOINT, MODEL, Run, make_ready
 from purecnn.summaries import summary
+from purecnn.terminal import echo, warnings_as_sentences
 
 #: Options of `train` that say nothing about the run, which goes on as it was begun.
 OF_ANY_RUN = {"resume", "data", "threads", "device", "checkpoint_every", "report", "allow_differences"}
@@ -125,7 +126,7 @@ def train(
             folder = Path(resume)
             run = Run.recorded(folder)
             if read_record(folder)["result"] and not (folder / CHECKPOINT).exists():
-                click.echo(f"{folder}: this run is complete")
+                echo(f"{folder}: this run is complete")
                 return None
             return replace(run, data=run.data if data is None else data), folder
         given = {
@@ -187,7 +188,7 @@ def train_run(
             return
     else:
         prepare()
-    click.echo(
+    echo(
         f"{run.name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
         f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"
     )
@@ -204,15 +205,15 @@ def train_run(
                 ranks=ranks,
             )
     except KeyboardInterrupt:
-        click.echo(f"Interrupted: `purecnn train --resume {folder}` goes on with it.", err=True)
+        echo(f"Interrupted: `purecnn train --resume {folder}` goes on with it.", err=True)
         raise SystemExit(130) from None
     seconds = sum(result["seconds"])
-    click.echo(f"trained in {seconds:.1f} s, {recipe.epochs * len(x) / seconds:,.0f} images a second")
-    click.echo(
+    echo(f"trained in {seconds:.1f} s, {recipe.epochs * len(x) / seconds:,.0f} images a second")
+    echo(
         f"test accuracy {100 * result['test_accuracy']:.2f} % on {len(x_test):,} images, "
         f"loss {result['test_loss']:.4f}"
     )
-    click.echo(f"saved to {folder / MODEL}")
+    echo(f"saved to {folder / MODEL}")
     if report:
         report_commands.report_if_possible(folder, sets, network.to("cpu"), threads)
 
@@ -236,9 +237,8 @@ def check_overwritten(folder: Path, run: Run) -> None:
 @contextmanager
 def progress(run: Run, sets: Sets) -> Iterator[ProgressBar]:
     """Show how far a run is, and its warnings as sentences."""
-    with ProgressBar(len(sets.train[0]), run.recipe.batch_size) as bar, warnings.catch_warnings():
+    with ProgressBar(len(sets.train[0]), run.recipe.batch_size) as bar, warnings_as_sentences():
         warnings.simplefilter("always", CheckpointWarning)
-        warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
         yield bar
 
 
@@ -259,5 +259,5 @@ def reproduce(folder: str, data: str | None, threads: int | None) -> None:
             threads=threads,
             callbacks=lambda run, sets: [stack.enter_context(progress(run, sets))],
         )
-    click.echo(found)
+    echo(found)
     raise SystemExit(0 if found.succeeded else 1)
