@@ -226,5 +226,5 @@ def test_tensorboard_gets_every_number(tmp_path):
 
 def test_tensorboard_missing_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(MissingExtraError, match=r'needs tensorboardX: .*pip install "tensorboardX>='):
+    with pytest.raises(MissingExtraError, match=r'needs tensorboardX: .*pip install "tensorboard[xX]>='):
         TensorBoard(tmp_path)

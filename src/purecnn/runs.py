@@ -267,23 +267,31 @@ class Run:
         return cls(**{**given, "recipe": recipe})
 
 
-def make_ready(folder: Path, resume: bool) -> None:
+def make_folder(folder: Path) -> None:
     """Make a run's folder, if need be: better to fail before the training than behind it.
 
     Raises
     ------
     OSError
         If it can't be written to.
-    ValueError
-        If a new run would be written over one that was interrupted.
     """
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder}: there is a file of this name; a folder is wanted")
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{folder}: a folder that can be written to is wanted")
+
+
+def check_interrupted(folder: Path) -> None:
+    """Refuse to write a new run over one that was interrupted.
+
+    Raises
+    ------
+    ValueError
+        If something could go on from its checkpoint.
+    """
     kept = folder / CHECKPOINT
-    if resume or not kept.exists():
+    if not kept.exists():
         return
     try:
         updates = load(kept).updates

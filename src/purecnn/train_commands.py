@@ -17,6 +17,8 @@ from purecnn.datasets import Sets
 from purecnn.distributed import Ranks
 from purecnn.errors import CheckpointWarning, FileFormatError
 from purecnn.jobs import assisting
+from purecnn.locks import folder_lock
+from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.options import (
     check_options_of_pictures,
@@ -29,7 +31,7 @@ from purecnn.options import (
 from purecnn.progress import ProgressBar
 from purecnn.recipes import RECIPES
 from purecnn.records import read_record
-from purecnn.runs import CHECKPOINT, MODEL, Run, make_ready
+from purecnn.runs import CHECKPOINT, MODEL, Run, check_interrupted, make_folder
 from purecnn.summaries import summary
 from purecnn.terminal import echo, warnings_as_sentences
 
@@ -174,20 +176,41 @@ def train_run(
     """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
     sets = noted(run.read() if ranks is None else run.read_together(ranks))
     check_options_of_pictures(run.data, run.image_size, run.skip_damaged)
-    network, ((x, _), (x_test, _)), recipe = run.build(sets).to(device), sets, run.recipe
+    network = run.build(sets).to(device)
 
     def prepare() -> None:
-        make_ready(folder, resume)
-        if not (resume or overwrite):
-            check_overwritten(folder, run)
+        make_folder(folder)
+        stack.enter_context(folder_lock(folder))
+        if not resume:
+            check_interrupted(folder)
+            if not overwrite:
+                check_overwritten(folder, run)
 
-    if ranks is not None:
-        ranks.first(prepare)
-        if not ranks.is_first:
-            run.train(folder, network, sets, threads=threads, resume=resume, ranks=ranks)
-            return
-    else:
-        prepare()
+    with ExitStack() as stack:
+        if ranks is None:
+            prepare()
+        else:
+            ranks.first(prepare)
+            if not ranks.is_first:
+                run.train(folder, network, sets, threads=threads, resume=resume, ranks=ranks)
+                return
+        perform(run, folder, network, sets, threads, every, resume=resume, report=report, ranks=ranks)
+
+
+def perform(
+    run: Run,
+    folder: Path,
+    network: Network,
+    sets: Sets,
+    threads: int | None,
+    every: int | None,
+    *,
+    resume: bool,
+    report: bool,
+    ranks: Ranks | None,
+) -> None:
+    """Train in a folder that is ready for it, and say what comes of it."""
+    (x, _), (x_test, _), recipe = *sets, run.recipe
     echo(
         f"{run.name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
         f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"

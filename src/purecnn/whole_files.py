@@ -9,7 +9,10 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import IO
+
+from purecnn.locks import acquire
 
 try:
     import fcntl
@@ -59,22 +62,36 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     if os.path.exists(target) and not os.path.isfile(target):
         raise ValueError(f"{os.fspath(path)}: not a regular file, wanted the name of a file to write")
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{_short(name)}.{secrets.token_hex(8)}.tmp")
+    temporary = ""
     try:
-        with open(temporary, "xb") as file:
+        temporary, file = _temporary(folder, name)
+        with file:
             for part in parts:
                 file.write(part)
             to_disk(file)
-        if os.path.exists(target) and not WINDOWS:  # there the mode is one bit, against being replaced
-            shutil.copymode(target, temporary)
-        take_name(temporary, target)
+            if not WINDOWS:  # there an open file can't be renamed, and the mode is one bit, against just that
+                if os.path.exists(target):
+                    shutil.copymode(target, temporary)
+                take_name(temporary, target)
+        if WINDOWS:
+            take_name(temporary, target)
         _sync(folder)
     except BaseException as error:
-        if os.path.exists(temporary):
+        if temporary and os.path.exists(temporary):
             os.unlink(temporary)
         if isinstance(error, OSError):  # the temporary name, or none, says nothing to whoever chose this one
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
+
+
+def _temporary(folder: str, name: str) -> tuple[str, IO[bytes]]:
+    """Make a temporary file, locked as long as it is open: so `remove_leftovers` knows that it is in use."""
+    while True:
+        path = os.path.join(folder, f".{_short(name)}.{secrets.token_hex(8)}.tmp")
+        file = open(path, "xb")  # noqa: SIM115 - the caller closes it
+        if acquire(file) and os.path.exists(path):
+            return path, file
+        file.close()  # taken for a leftover before it was locked
 
 
 def to_disk(file: IO[bytes]) -> None:
@@ -103,13 +120,19 @@ def take_name(temporary: Path, path: Path) -> None:
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files of `write_whole` that a killed process left beside `path`.
 
-    Only for a file that no other process writes at this moment.
+    One that a living process writes at this moment is locked, and stays.
     """
     folder, name = os.path.split(os.path.realpath(path))
     wanted = re.compile(rf"\.{re.escape(_short(name))}\.[0-9a-f]{{16}}\.tmp")
     for found in os.listdir(folder):
         if wanted.fullmatch(found):
-            os.unlink(os.path.join(folder, found))
+            with suppress(FileNotFoundError, PermissionError):  # another was faster, or Windows has it open
+                with open(os.path.join(folder, found), "r+b") as file:
+                    unused = acquire(file)
+                    if unused and not WINDOWS:
+                        os.unlink(file.name)
+                if unused and WINDOWS:
+                    os.unlink(file.name)
 
 
 def _short(name: str) -> str:
