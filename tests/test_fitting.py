@@ -301,7 +301,7 @@ def test_buffers_come_back_with_the_parameters() -> None:
         (lambda: EarlyStopping(3), TypeError, "monitor must be the name of a measured value, got 3"),
         (lambda: EarlyStopping(patience=0), ValueError, "patience must be an integer of at least 1, got 0"),
         (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta must be a number at least 0, got -1"),
-        (lambda: EarlyStopping(mode="best"), ValueError, "mode must be 'min' or 'max', got 'best'"),
+        (lambda: EarlyStopping(mode="best"), ValueError, "mode must be one of min, max, got 'best'"),
         (lambda: train(EarlyStopping()), ValueError, "to watch validation_loss, fit wants validation_data"),
         (
             lambda: train(EarlyStopping("accuracy")),

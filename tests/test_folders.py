@@ -228,7 +228,7 @@ def test_another_folder_decides_the_classes(folder: Path) -> None:
 def test_arguments(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"^channels must be 1 for grey or 3 for colour, got 2$"):
         ImageFolder(folder, channels=2)
-    with pytest.raises(ValueError, match=r"^on_error must be 'raise' or 'skip', got 'ignore'$"):
+    with pytest.raises(ValueError, match=r"^on_error must be one of raise, skip, got 'ignore'$"):
         ImageFolder(folder, on_error="ignore")
     with pytest.raises(ValueError, match=r"^size must be at least 1, got 0$"):
         ImageFolder(folder, 0)

@@ -49,10 +49,10 @@ def classifier(**options):
         (
             {"callbacks": [3]},
             TypeError,
-            r"callbacks must be a list of Callback objects and functions, got \[3\]",
+            r"callbacks must be a Callback, a function or a list of them, got \[3\]",
         ),
-        ({"callbacks": [Callback]}, TypeError, "callbacks must be a list of Callback objects and functions"),
-        ({"callbacks": print}, TypeError, "callbacks must be a list of Callback objects and functions, got"),
+        ({"callbacks": [Callback]}, TypeError, "callbacks must be a Callback, a function or a list"),
+        ({"callbacks": 3}, TypeError, "callbacks must be a Callback, a function or a list of them, got 3"),
         ({"validation_data": X}, TypeError, r"validation_data must be a pair \(x, y\), got ndarray"),
         ({"validation_data": (X, Y, Y)}, TypeError, r"must be a pair \(x, y\), got tuple of 3"),
         ({"validation_data": (X, Y[:3])}, ValueError, "as many samples"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from purecnn.activation import Activation
@@ -261,7 +262,13 @@ def __getattr__(name: str) -> Any:
             module = importlib.import_module(f"purecnn.{place}")
             found = globals()[name] = module if name == place else getattr(module, name)
             return found
-    raise AttributeError(f"module 'purecnn' has no attribute {name!r}")
+    from purecnn.near_names import is_import, missing_name  # here: for what is missing alone
+
+    reason = missing_name("purecnn", name, __all__)
+    if is_import(sys._getframe(1)):
+        advice = reason.partition(": ")[2]
+        raise ImportError(f"cannot import name {name!r} from 'purecnn'{f': {advice}' if advice else ''}")
+    raise AttributeError(reason)
 
 
 def __dir__() -> list[str]:

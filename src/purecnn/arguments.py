@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,41 @@ def flag(name: str, value: bool) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return value
+
+
+def choice(name: str, value: object, known: Collection[str], also: str = "") -> str:
+    """Return the one of `known` that `value` is, in any case; `also` says what else there is.
+
+    Examples
+    --------
+    >>> choice("mode", "MIN", ("min", "max"))
+    'min'
+    >>> choice("mode", "minimum", ("min", "max"))
+    Traceback (most recent call last):
+    ValueError: mode must be one of min, max, got 'minimum'
+    """
+    if isinstance(value, str):
+        lowered = value.lower()
+        for one in known:
+            if one.lower() == lowered:
+                return one
+    raise ValueError(
+        f"{name} must be one of {', '.join(known)}{also}, got {value!r:.100}{suggestion(value, known)}"
+    )
+
+
+def suggestion(value: object, known: Collection[str]) -> str:
+    """Return what a word that is not known stands for here, as the end of a sentence; empty if nothing does.
+
+    Examples
+    --------
+    >>> suggestion("mean_squared_error", ["mse", "huber"])
+    ': it is called mse here'
+    """
+    from purecnn.near_names import LOSSES, METRICS, hint  # here: for what is not known alone
+
+    found = hint(value, known, (*LOSSES, *METRICS)) if isinstance(value, str) else ""
+    return f": {found}" if found else ""
 
 
 def as_pair(name: str, value: Any) -> tuple[Any, Any]:

@@ -12,12 +12,14 @@ from purecnn.arguments import is_integer, is_number
 from purecnn.errors import ShapeError
 from purecnn.layer import Shape
 from purecnn.scratch import Array, Scratch
+from purecnn.signatures import explained_class
 from purecnn.streams import AUGMENTATION, uniforms
 
 #: Which of a sample's numbers decides what: fixed, so that one setting does not change the draws of another.
 DOWN, RIGHT, ANGLE, SCALE, SHEAR, FLIP, ERASE_DOWN, ERASE_RIGHT, DRAWS = range(9)
 
 
+@explained_class
 @dataclass(frozen=True)
 class Augmentation:
     """How much training images may be changed, at random and anew in every step.

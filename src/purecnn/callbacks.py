@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from purecnn.arguments import is_number, positive, within
+from purecnn.arguments import choice, is_number, positive, within
 from purecnn.device import module_of, to_device
 from purecnn.escapes import visible
 from purecnn.scratch import Array
+from purecnn.signatures import explain_constructor
 
 if TYPE_CHECKING:
     from purecnn.fitting import Fit
@@ -44,6 +45,13 @@ class History:
     samples: int = 0
     metrics: dict[str, list[Any]] = field(default_factory=dict)
     validation_metrics: dict[str, list[Any]] = field(default_factory=dict)
+
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            from purecnn.near_names import HISTORIES, missing_attribute  # here: for what is missing alone
+
+            raise AttributeError(missing_attribute(type(self).__name__, name, HISTORIES))
 
     @property
     def images_per_second(self) -> list[float]:
@@ -156,6 +164,10 @@ class Callback:
     #: Whether it is called after all others, and ended before them, because it keeps what they hold.
     last = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        explain_constructor(cls)
+
     def begin(self, epochs: int, steps: int) -> None:
         """`fit` begins: so many epochs of so many steps."""
 
@@ -195,15 +207,21 @@ class FunctionCallback(Callback):
 
 
 def as_callbacks(callbacks: Any) -> list[Callback]:
-    """Return `callbacks` as a list, if `fit` can call all of them, in the order in which it calls them."""
+    """Return `callbacks`, one or a list of them, as a list in the order in which `fit` calls them.
+
+    Examples
+    --------
+    >>> len(as_callbacks(EarlyStopping()))
+    1
+    """
     found: list[Callback] = []
-    for one in callbacks if isinstance(callbacks, Iterable) else [None]:
+    for one in callbacks if isinstance(callbacks, Iterable) else [callbacks]:
         if isinstance(one, Callback):
             found.append(one)
         elif callable(one) and not isinstance(one, type):
             found.append(FunctionCallback(one))
         else:
-            raise TypeError(f"callbacks must be a list of Callback objects and functions, got {callbacks!r}")
+            raise TypeError(f"callbacks must be a Callback, a function or a list of them, got {callbacks!r}")
     return sorted(found, key=lambda one: one.last)
 
 
@@ -264,8 +282,7 @@ class EarlyStopping(Callback):
     ) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be the name of a measured value, got {monitor!r}")
-        if mode not in ("min", "max", None):
-            raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
+        mode = None if mode is None else choice("mode", mode, ("min", "max"))
         self.monitor, self.patience = monitor, positive("patience", patience)
         self.min_delta = within("min_delta", min_delta, 0)
         self.mode = mode

@@ -12,6 +12,7 @@ from purecnn.escapes import visible
 from purecnn.labels import as_known, tally
 from purecnn.metrics import accuracy, f1, precision, recall
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,6 +65,7 @@ class ClassTable:
     __repr__ = __str__
 
 
+@explained
 def class_table(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,

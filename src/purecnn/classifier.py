@@ -21,8 +21,10 @@ from purecnn.optimizer import Optimizer
 from purecnn.plans import Plan
 from purecnn.schedules import Schedule
 from purecnn.scratch import Array
+from purecnn.signatures import explained_class
 
 
+@explained_class
 class CNNClassifier(Estimator):
     """A convolutional network as a scikit-learn classifier.
 

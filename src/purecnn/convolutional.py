@@ -16,6 +16,24 @@ from purecnn.layer import Layer, Shape, sample_shape
 from purecnn.scratch import Array
 
 
+def ambiguous_sizes(kind: str, *given: Any) -> str:
+    """Return the sentence on numbers whose places say too little of what they mean.
+
+    Examples
+    --------
+    >>> ambiguous_sizes("Convolutional", 32, 3, None)
+    'Convolutional(32, 3) does not say which number is which: name them, as in \
+Convolutional(kernel_size=3, depth=32), and leave input_shape, (channels, height, width), to the network'
+    """
+    last = max((place for place, value in enumerate(given) if value is not None), default=-1)
+    numbers = ", ".join(repr(value) for value in given[: last + 1])
+    depth = "" if kind.startswith("Depthwise") else ", depth=32"
+    return (
+        f"{kind}({numbers}) does not say which number is which: name them, as in "
+        f"{kind}(kernel_size=3{depth}), and leave input_shape, (channels, height, width), to the network"
+    )
+
+
 class Convolutional(Layer):
     """Map images ``(C, H, W, N)`` to feature maps ``(depth, OH, OW, N)`` by cross-correlation.
 
@@ -83,6 +101,8 @@ class Convolutional(Layer):
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
         super().__init__()
+        if isinstance(input_shape, int):
+            raise TypeError(ambiguous_sizes("Convolutional", input_shape, kernel_size, depth))
         if kernel_size is None or depth is None:
             raise TypeError(
                 f"Convolutional needs kernel_size and depth; got kernel_size={kernel_size}, depth={depth}"
@@ -93,9 +113,12 @@ class Convolutional(Layer):
         self.stride = pair("stride", stride)
         self.padding: str | tuple[int, int]
         if isinstance(padding, str):
-            if padding != "same":
-                raise ValueError(f'padding must be an integer, a pair of them or "same", got {padding!r}')
-            self.padding = padding
+            if padding.lower() != "same":
+                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
+                raise ValueError(
+                    f'padding must be an integer, a pair of them or "same", got {padding!r}{valid}'
+                )
+            self.padding = "same"
         else:
             self.padding = pair("padding", padding, least=0)
         self.dilation = pair("dilation", dilation)
@@ -277,6 +300,8 @@ class DepthwiseConvolutional(Convolutional):
         rng: np.random.Generator | int | None = None,
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
+        if isinstance(input_shape, int):
+            raise TypeError(ambiguous_sizes("DepthwiseConvolutional", input_shape, kernel_size))
         if kernel_size is None:
             raise TypeError("DepthwiseConvolutional needs kernel_size; got none")
         self.depth_multiplier = positive("depth_multiplier", depth_multiplier)

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from purecnn import mnist
+from purecnn.arguments import choice
 from purecnn.errors import FileFormatError
 from purecnn.idx import Images, load_folder
+from purecnn.signatures import explained
 from purecnn.sources import SOURCES, Source
 
 __all__ = ["NAMES", "Sets", "cache_folder", "fetch", "load"]
@@ -46,6 +48,7 @@ class Sets:
 NAMES = tuple(SOURCES)
 
 
+@explained
 def load(name: str, folder: str | os.PathLike[str] | None = None, *, download: bool = False) -> Sets:
     """Load a data set by its name.
 
@@ -108,9 +111,7 @@ def load(name: str, folder: str | os.PathLike[str] | None = None, *, download: b
 
 def known(name: str) -> Source:
     """Return the source of this name."""
-    if name not in SOURCES:
-        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
-    return SOURCES[name]
+    return SOURCES[choice("name", name, SOURCES)]
 
 
 def cache_folder() -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,26 @@ from purecnn.initialization import check_scheme
 from purecnn.layer import Layer, Shape
 from purecnn.scratch import Array
 
+Constructor = TypeVar("Constructor", bound=Callable[..., None])
+
+
+def lone_output_size(constructor: Constructor) -> Constructor:
+    """Return a constructor that takes a single number, given by its place, for the output's size."""
+
+    @wraps(constructor)
+    def made(layer: Any, *sizes: Any, **named: Any) -> None:
+        if len(sizes) == 1 and "output_size" not in named:
+            (named["output_size"],) = sizes
+            sizes = ()
+        constructor(layer, *sizes, **named)
+
+    return made  # type: ignore[return-value]
+
 
 class Dense(Layer):
     """Map ``(inputs, N)`` to ``(outputs, N)`` by ``y = weights @ x + biases``.
+
+    ``Dense(10)`` has 10 outputs, ``Dense(784, 10)`` also says how many inputs.
 
     Parameters
     ----------
@@ -45,6 +64,7 @@ class Dense(Layer):
     sample_axes = 1
     output_is_free = True
 
+    @lone_output_size
     def __init__(
         self,
         input_size: int | None = None,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.arguments import choice
 from purecnn.scratch import Array
 
 
@@ -128,9 +129,8 @@ def as_device(device: str | Device) -> Device:
         return _opened[device]
     from purecnn.backends import BACKENDS  # here, since most programs stay on the host
 
-    if not isinstance(device, str) or device not in BACKENDS:
-        raise ValueError(f"device must be one of {', '.join(['cpu', *BACKENDS])}, got {device!r}")
-    return register(BACKENDS[device]())
+    name = choice("device", device, ("cpu", *BACKENDS))
+    return _opened[name] if name in _opened else register(BACKENDS[name]())
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from purecnn.fingerprints import difference, facts
 from purecnn.jobs import GRACE, end_job, retold, told
 from purecnn.parallel import cores
 from purecnn.scratch import Array
+from purecnn.signatures import explained_class
 from purecnn.watch import watch
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")
 END, STEP = range(2)
 
 
+@explained_class
 class Ranks:
     """The processes of an MPI job, which train one network together: ``network.fit(x, y, ranks=Ranks())``.
 

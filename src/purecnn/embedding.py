@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from purecnn.arguments import is_integer, within
+from purecnn.arguments import choice, is_integer, within
 from purecnn.charts import give_room, graph_objects, new_figure, short, style
 from purecnn.dataset import labels_of
 from purecnn.layer import Layer
@@ -219,8 +219,7 @@ def embedding(
     ['0', '1']
     """
     graph_objects("drawing an embedding")
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    method = choice("method", method, METHODS)
     network = as_network(network)
     rows = network.receive(x)
     classes = network.targets(labels_of(x, y), len(rows)).classes()

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from purecnn.arguments import pair
+from purecnn.arguments import choice, pair
 from purecnn.errors import FileFormatError
 from purecnn.picture import read_picture, resample
 from purecnn.scratch import Array
+from purecnn.signatures import explained_class
 
 __all__ = ["ImageFolder"]
 
@@ -24,6 +25,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 NAMED = 5
 
 
+@explained_class
 class ImageFolder:
     """A folder that holds one folder of pictures for each class: a `Dataset` that is read batch by batch.
 
@@ -95,8 +97,7 @@ class ImageFolder:
     ) -> None:
         if channels not in (None, 1, 3):
             raise ValueError(f"channels must be 1 for grey or 3 for colour, got {channels!r}")
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+        on_error = choice("on_error", on_error, ("raise", "skip"))
         self.folder, self.crop, self.on_error = Path(folder), crop, on_error
         self.skipped: list[str] = []
         wanted = None if size is None else pair("size", size)

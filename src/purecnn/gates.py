@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.activations import ElementWise, sigmoid
+from purecnn.arguments import choice
 from purecnn.erf import erf
 from purecnn.scratch import Array
 
@@ -57,9 +58,7 @@ class GELU(ElementWise):
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f'approximate must be "none" or "tanh", got {approximate!r}')
-        self.approximate = approximate
+        self.approximate = choice("approximate", approximate, ("none", "tanh"))
 
     def forward(self, input: Array) -> Array:
         """Return x P(x)."""

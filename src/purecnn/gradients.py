@@ -17,6 +17,7 @@ from purecnn.loss import Loss, LossFunction, LossPrime
 from purecnn.losses import LOSSES, as_loss
 from purecnn.network import Network
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 from purecnn.streams import DROPOUT, PARAMETERS, as_seed, stream
 
 #: The whole Jacobian is compared where it has at most so many elements, and columns, for each of which the
@@ -271,6 +272,7 @@ def _as_layers(target: Sequence[Layer], input_shape: Shape, seed: int) -> list[L
     return layers
 
 
+@explained
 def check_gradients(
     target: Layer | Sequence[Layer] | str | Loss | LossFunction | Pair,
     input_shape: int | Sequence[int] | None = None,

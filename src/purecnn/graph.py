@@ -34,6 +34,7 @@ from purecnn.onnx_file import read_model
 from purecnn.onnx_model import Model, Value, in_order
 from purecnn.operators import Call
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 
 #: Bytes that the arrays of a graph may take at a time, if not said otherwise.
 MAX_BYTES = 2**31
@@ -43,6 +44,7 @@ FOLDED, FOLDING = 2**24, 2**30
 KEPT = 4
 
 
+@explained
 def load_onnx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Graph:
     """Read an ONNX file as a graph that computes.
 

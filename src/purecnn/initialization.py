@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from purecnn.arguments import choice
 from purecnn.scratch import Array
 
 SCHEMES = ("auto", "he", "glorot", "normal")
@@ -12,9 +13,7 @@ SCHEMES = ("auto", "he", "glorot", "normal")
 
 def check_scheme(scheme: str) -> str:
     """Return `scheme` if it is one of `SCHEMES`."""
-    if scheme not in SCHEMES:
-        raise ValueError(f"initialization must be one of {', '.join(SCHEMES)}, got {scheme!r}")
-    return scheme
+    return choice("initialization", scheme, SCHEMES)
 
 
 def draw(

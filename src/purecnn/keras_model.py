@@ -34,6 +34,7 @@ from purecnn.matching import short
 from purecnn.model_file import MAX_LAYERS, check_shape
 from purecnn.network import Network
 from purecnn.samples import Preprocessing
+from purecnn.signatures import explained
 
 #: Characters of a config.
 MAX_CONFIG = 10_000_000
@@ -88,6 +89,7 @@ class Built:
     sources: list[tuple[Entry, Translated]] = field(default_factory=list)
 
 
+@explained
 def load_keras(path: Path) -> Network:
     """Build a network from a model that Keras saved, with its weights; it gives the same outputs.
 

@@ -23,6 +23,7 @@ from purecnn.lists import as_network
 from purecnn.matching import Place, match, short
 from purecnn.network import Network
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 
 Path = str | os.PathLike[str]
 #: The weights' name in a ``.keras`` file, and the config's.
@@ -44,6 +45,7 @@ MOVING = ["moving_mean", "moving_variance"]
 Variables = dict[str, Variable]
 
 
+@explained
 def load_keras_weights(
     network: Network | Sequence[Layer], path: Path, *, layers: Sequence[str] | None = None
 ) -> None:

@@ -19,6 +19,7 @@ from purecnn.arguments import is_integer
 from purecnn.device import module_of
 from purecnn.errors import ShapeError
 from purecnn.scratch import Array, Scratch
+from purecnn.signatures import explain_constructor, explained
 from purecnn.streams import Drawn, as_seed
 
 Shape = tuple[int, ...]
@@ -103,6 +104,11 @@ class Layer(ABC):
     #: Scale that it wants for the parameters in front of it, "he" or "glorot"; "" leaves it to the next one.
     gain = ""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        explain_constructor(cls)
+
+    @explained
     def __init__(self) -> None:
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None

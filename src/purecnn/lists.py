@@ -20,6 +20,7 @@ from purecnn.optimizers import SGD
 from purecnn.parameters import as_layers
 from purecnn.samples import as_array
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 
 Options = ParamSpec("Options")
 Found = TypeVar("Found")
@@ -59,6 +60,7 @@ def on_host(network: Network) -> Iterator[None]:
         network.to(device)
 
 
+@explained
 def train(
     network: Network | Sequence[Layer],
     loss: LossFunction,
@@ -133,6 +135,7 @@ def fit(
     return as_network(network).fit(x, y, **options)
 
 
+@explained
 def predict(network: Network | Sequence[Layer], x: npt.ArrayLike) -> Array:
     """Return the output for one sample, as the original program does.
 

@@ -17,11 +17,13 @@ import numpy as np
 from purecnn.device import module_of, to_host
 from purecnn.errors import ShapeError
 from purecnn.scratch import Array
+from purecnn.signatures import explained_class
 
 LossFunction = Callable[..., float]
 LossPrime = Callable[..., Array]
 
 
+@explained_class
 @dataclass(frozen=True)
 class Loss:
     """A loss, its derivative, and the stable form that joins it with the activation it belongs to.

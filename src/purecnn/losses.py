@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from purecnn.arguments import within
+from purecnn.arguments import choice, within
 from purecnn.distances import (
     hinge,
     hinge_prime,
@@ -37,6 +37,7 @@ from purecnn.entropies import (
 from purecnn.errors import ShapeError
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 
 #: Every loss by its name.
 LOSSES = {
@@ -156,9 +157,7 @@ categorical_cross_entropy, kl_divergence, softmax_cross_entropy, sigmoid_binary_
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
-        return LOSSES[loss]
+        return LOSSES[choice("loss", loss, LOSSES)]
     for known in LOSSES.values():
         if known.function is loss and prime in (None, known.prime):
             return known
@@ -169,6 +168,7 @@ categorical_cross_entropy, kl_divergence, softmax_cross_entropy, sigmoid_binary_
     return Loss(loss, prime)
 
 
+@explained
 def smoothed(loss: str | Loss | LossFunction, amount: float) -> Loss:
     """Return a cross-entropy whose targets are mixed with a uniform distribution over the K classes.
 

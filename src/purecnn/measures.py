@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.activations import Sigmoid, Softmax
-from purecnn.arguments import is_integer
+from purecnn.arguments import is_integer, suggestion
 from purecnn.callbacks import History
 from purecnn.distances import hinge
 from purecnn.entropies import sigmoid_binary_cross_entropy, softmax_cross_entropy
@@ -128,9 +128,11 @@ def usual(task: Task) -> dict[str, Measure]:
 
 
 def as_metrics(
-    metrics: Sequence[str | Metric] | Mapping[str, str | Metric], task: Task = "classification"
+    metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric], task: Task = "classification"
 ) -> dict[str, Measure]:
     """Return metrics by their names: those of a task, and functions ``(y_true, y_pred)`` of one's own.
+
+    One alone needs no list, and a name may have any case.
 
     Raises
     ------
@@ -141,15 +143,17 @@ def as_metrics(
 
     Examples
     --------
-    >>> list(as_metrics(["accuracy", "top_3_accuracy"])), as_metrics(["r2"], "regression")["r2"].mode
+    >>> list(as_metrics(["accuracy", "top_3_accuracy"])), as_metrics("R2", "regression")["r2"].mode
     (['accuracy', 'top_3_accuracy'], 'max')
     """
-    if isinstance(metrics, str) or not isinstance(metrics, Sequence | Mapping):
-        raise TypeError(f"metrics must be a list of names and functions, got {metrics!r}")
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = [metrics]
+    if not isinstance(metrics, Sequence | Mapping):
+        raise TypeError(f"metrics must be a name, a function or a list of them, got {metrics!r}")
     if isinstance(metrics, Mapping):
         pairs = list(metrics.items())
     else:
-        pairs = [(m if isinstance(m, str) else getattr(m, "__name__", ""), m) for m in metrics]
+        pairs = [(m.lower() if isinstance(m, str) else getattr(m, "__name__", ""), m) for m in metrics]
     taken = {"epoch", "images_per_second", *(field.name for field in fields(History))}
     found: dict[str, Measure] = {}
     for name, metric in pairs:
@@ -168,15 +172,17 @@ def as_metrics(
 def _as_measure(metric: Any, task: Task) -> Measure:
     """Return one metric by its name, or the function given."""
     if isinstance(metric, str):
-        top = re.fullmatch(r"top_([1-9]\d{0,5})_accuracy", metric)
+        word = metric.lower()
+        top = re.fullmatch(r"top_([1-9]\d{0,5})_accuracy", word)
         if top is not None and task == "classification":
             return Measure(partial(top_k_accuracy, k=int(top[1])), "max")
-        if metric not in METRICS[task]:
-            others = [other for other in METRICS if metric in METRICS[other]]
-            names = [*METRICS[task], *(["top_3_accuracy"] if task == "classification" else [])]
+        if word not in METRICS[task]:
+            others = [other for other in METRICS if word in METRICS[other]]
+            names = [*METRICS[task], *(["top_5_accuracy"] if task == "classification" else [])]
             of = f", which is of {' and '.join(others or ['classification'])}" if others or top else ""
+            of = of or suggestion(word, names)
             raise ValueError(f"metrics of {task} must be of {', '.join(names)}, got {metric!r}{of}")
-        return METRICS[task][metric]
+        return METRICS[task][word]
     if not callable(metric):
         raise TypeError(f"a metric must be a name or a function (y_true, y_pred), got {metric!r}")
     return metric if isinstance(metric, Measure) else Measure(metric)

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar, get_args, overload
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.arguments import positive
+from purecnn.arguments import choice, positive
 from purecnn.labels import (
     as_known,
     as_rows,
@@ -184,8 +184,8 @@ def _of_classes(
     zero_division: float,
 ) -> Any:
     """Return precision, recall or f1 of each class, or their average."""
-    if average not in AVERAGES:
-        raise ValueError(f"average must be one of {', '.join(map(str, AVERAGES))}, got {average!r}")
+    if average is not None:
+        average = choice("average", average, [name for name in AVERAGES if name], also=", None")
     if not isinstance(zero_division, int | float) or not (zero_division in (0, 1) or np.isnan(zero_division)):
         raise ValueError(f"zero_division must be 0, 1 or nan, got {zero_division!r}")
     t, p, count, weights = as_known(y_true, y_pred, classes, sample_weight)

@@ -27,6 +27,7 @@ from purecnn.network import Network
 from purecnn.safetensors import SEAL, read_safetensors, write_safetensors
 from purecnn.samples import Preprocessing
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 from purecnn.tasks import as_task
 from purecnn.version import __version__
 
@@ -45,6 +46,7 @@ MAX_DEPTH, MAX_LAYERS = 8, 2000
 NOT_SAVED = {"self", "rng", "dtype"}
 
 
+@explained
 def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> None:
     """Write a network to one file, all of it or nothing; an older file of that name is replaced.
 
@@ -129,6 +131,7 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
     return tensors, texts
 
 
+@explained
 def load(path: str | os.PathLike[str]) -> Network:
     """Read a network that `save` or a `Checkpoint` wrote; it predicts the same bits and can go on training.
 

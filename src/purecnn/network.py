@@ -29,6 +29,7 @@ from purecnn.parameters import FlatParameters
 from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
 from purecnn.scratch import Array
 from purecnn.session import Session
+from purecnn.signatures import explained as explained_call
 from purecnn.splits import check_fraction, strata, stratified_split
 from purecnn.summaries import Summary, summary
 from purecnn.tasks import Task, as_task, as_truth, check_last, check_task, decide, form_for, form_of
@@ -84,6 +85,7 @@ class Network(FlatParameters):
     (3, 1)
     """
 
+    @explained_call
     def __init__(
         self,
         layers: Iterable[Layer],
@@ -199,6 +201,13 @@ class Network(FlatParameters):
         self.preprocessing.check(array)
         return batch
 
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            from purecnn.near_names import METHODS, missing_attribute  # here: for what is missing alone
+
+            raise AttributeError(missing_attribute(type(self).__name__, name, METHODS))
+
     def summary(self, input_shape: int | Sequence[int] | None = None) -> Summary:
         """Return output shape, parameters and multiply-adds of each layer: see `summaries.summary`.
 
@@ -223,6 +232,7 @@ class Network(FlatParameters):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @explained_call
     def fit(
         self,
         x: Data,
@@ -237,10 +247,10 @@ class Network(FlatParameters):
         validation_data: tuple[Data, npt.ArrayLike] | None = None,
         validation_split: float | None = None,
         augmentation: Augmentation | None = None,
-        metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
+        metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         shuffle: bool = True,
         threads: int | None = None,
-        callbacks: Sequence[Callback | Callable[[Fit], Any]] = (),
+        callbacks: Callback | Callable[[Fit], Any] | Sequence[Callback | Callable[[Fit], Any]] = (),
         verbose: bool = False,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
@@ -268,7 +278,7 @@ class Network(FlatParameters):
         loss_prime : callable, optional
             The derivative of a loss of one's own.
         optimizer : str or Optimizer
-            "adam", "sgd", or an object.
+            "adam", "sgd" or another name, in any case, or an object.
         learning_rate : float, optional
             For an optimizer given by name.
         validation_data : (array_like, array_like), optional
@@ -278,7 +288,7 @@ class Network(FlatParameters):
             are not trained on, whatever the number of calls.
         augmentation : Augmentation, optional
             How to change the training images, anew in every step.
-        metrics : sequence of str or callable, or dict of names to them
+        metrics : str, callable, sequence of them, or dict of names to them
             What to measure after each epoch on the training set, in a forward pass of its own, and on the
             validation set: names of the task's in `measures.METRICS`, such as "f1" or "top_3_accuracy", or
             functions ``(y_true, y_pred)``, the samples first.
@@ -286,7 +296,7 @@ class Network(FlatParameters):
             Whether each epoch has an order of its own, drawn from the network's seed.
         threads : int, optional
             How many work; the processors this process may use if left out. The bits do not depend on it.
-        callbacks : sequence of Callback and functions
+        callbacks : Callback, function, or sequence of them
             Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool
             Whether to print a line an epoch.
@@ -427,6 +437,7 @@ class Network(FlatParameters):
 
     # Use --------------------------------------------------------------------------------------------------
 
+    @explained_call
     def predict(self, x: Data, *, threads: int | None = None) -> Array:
         """Return the network's outputs.
 
@@ -495,18 +506,19 @@ class Network(FlatParameters):
         y: npt.ArrayLike | None = None,
         *,
         loss: str | Loss | LossFunction | None = None,
-        metrics: Sequence[str | Metric] | Mapping[str, str | Metric],
+        metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric],
         threads: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, Any]: ...
 
+    @explained_call
     def evaluate(
         self,
         x: Data,
         y: npt.ArrayLike | None = None,
         *,
         loss: str | Loss | LossFunction | None = None,
-        metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
+        metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         threads: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, Any]:
@@ -518,7 +530,7 @@ class Network(FlatParameters):
             As `fit` takes them.
         loss : str, Loss or callable
             As `fit` takes it.
-        metrics : sequence of str or callable, or dict of names to them
+        metrics : str, callable, sequence of them, or dict of names to them
             As `fit` takes them. They see probabilities, also where the network gives the scores that
             "softmax_cross_entropy" and "sigmoid_binary_cross_entropy" take.
         threads : int, optional

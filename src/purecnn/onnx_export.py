@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn import onnx_activations  # noqa: F401 - which adds the rules of the activations
+from purecnn.arguments import choice
 from purecnn.layer import Layer, as_dtype
 from purecnn.lists import at_home
 from purecnn.model_file import check_classes, check_finite, written
@@ -17,6 +18,7 @@ from purecnn.network import Network
 from purecnn.onnx_nodes import ELEMENT_TYPES, Nodes, described
 from purecnn.onnx_schema import SCHEMA
 from purecnn.protobuf import Message, encode
+from purecnn.signatures import explained
 from purecnn.version import __version__
 from purecnn.whole_files import write_whole
 
@@ -29,6 +31,7 @@ INPUTS = ("raw", "floats", "scaled")
 MAX_BYTES = 2**31
 
 
+@explained
 def export_onnx(
     network: Network | Sequence[Layer],
     path: str | os.PathLike[str],
@@ -92,8 +95,7 @@ def export_onnx(
 
 def describe(network: Network, input: str, dtype: np.dtype[Any]) -> Message:
     """Return a network as a message ModelProto."""
-    if input not in INPUTS:
-        raise ValueError(f"input must be one of {', '.join(INPUTS)}, got {input!r}")
+    input = choice("input", input, INPUTS)
     if network.input_shape is None:
         raise ValueError(
             "this network has no input shape yet, so it has no parameters to export: "

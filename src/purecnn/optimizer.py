@@ -15,6 +15,7 @@ import numpy as np
 from purecnn.arguments import flag, is_number, within
 from purecnn.device import module_of, to_device, to_host
 from purecnn.scratch import Array
+from purecnn.signatures import explain_constructor, explained
 
 #: Values updated at a time: few enough that all of an update's arrays stay in a core's cache.
 BLOCK = 1 << 14
@@ -57,6 +58,11 @@ class Optimizer(ABC):
     #: Names of the state's arrays, which a checkpoint carries.
     states: tuple[str, ...] = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        explain_constructor(cls)
+
+    @explained
     def __init__(
         self,
         learning_rate: float,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from purecnn.adaptive import Adagrad, Adam, AdamW, RMSprop
-from purecnn.arguments import flag, within
+from purecnn.arguments import choice, flag, within
 from purecnn.device import module_of
 from purecnn.optimizer import Optimizer, Options
 from purecnn.scratch import Array
@@ -111,8 +111,5 @@ def as_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None)
         if learning_rate is not None:
             raise ValueError(f"learning_rate belongs to {optimizer!r}: give it there, not beside it")
         return optimizer
-    if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
-        names = ", ".join(OPTIMIZERS)
-        raise ValueError(f"optimizer must be one of {names} or an object such as Adam(), got {optimizer!r}")
-    made = OPTIMIZERS[optimizer]
+    made = OPTIMIZERS[choice("optimizer", optimizer, OPTIMIZERS, also=" or an object such as Adam()")]
     return made() if learning_rate is None else made(learning_rate)

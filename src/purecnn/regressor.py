@@ -13,8 +13,10 @@ from purecnn.layer import Layer
 from purecnn.loss import Loss
 from purecnn.network import Network
 from purecnn.scratch import Array
+from purecnn.signatures import explained_class
 
 
+@explained_class
 class CNNRegressor(Estimator):
     """A convolutional network as a scikit-learn regressor.
 

@@ -16,11 +16,13 @@ from purecnn.metrics import calibration_error
 from purecnn.network import Network
 from purecnn.pages import asset, page, plotly_script
 from purecnn.sections import Section, document, facts, numbers, text
+from purecnn.signatures import explained
 from purecnn.whole_files import write_whole
 
 __all__ = ["write_report"]
 
 
+@explained
 def write_report(
     network: Network | Sequence[Layer],
     x: Any,

@@ -14,6 +14,7 @@ from purecnn.errors import FileFormatError
 from purecnn.escapes import visible
 from purecnn.records import RECORD, digests, read_record
 from purecnn.runs import Run
+from purecnn.signatures import explained
 
 #: Where processor, NumPy or BLAS differ, rounding does, and training goes another way of the same quality.
 ACCURACY = 0.005
@@ -72,6 +73,7 @@ class Reproduction:
         return "\n".join(map(visible, [*lines, verdict]))
 
 
+@explained
 def reproduce(
     folder: str | Path,
     *,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import array as stored
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.arguments import is_number
+from purecnn.arguments import choice, is_number
 from purecnn.errors import ShapeError
 from purecnn.layer import Shape
 from purecnn.scratch import Array
+from purecnn.signatures import explained_class
 
 #: What raw values a network was made for: not known yet, bytes from 0 to 255, or numbers as they are.
 KINDS = ("any", "bytes", "numbers")
@@ -19,6 +22,7 @@ KINDS = ("any", "bytes", "numbers")
 PIECE = 1 << 24
 
 
+@explained_class
 @dataclass
 class Preprocessing:
     """What happens to each raw value before the first layer: ``value * scale + shift``. Saved with the model.
@@ -50,8 +54,7 @@ class Preprocessing:
                 f"scale must be a finite number other than 0 and shift a finite number, "
                 f"got scale={self.scale!r}, shift={self.shift!r}"
             )
-        if self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        self.kind = choice("kind", self.kind, KINDS)
         self.classes = tuple(str(name) for name in self.classes)
         self._learnt: tuple[str, float] | None = None  # kind and scale before they were learnt
 
@@ -103,6 +106,29 @@ class Preprocessing:
         return asdict(self)
 
 
+def unchecked_array(name: str, values: Any) -> Array:
+    """Return `values` as an array of whatever they hold, if they are one and no source of batches.
+
+    Raises
+    ------
+    TypeError
+        If they have to be asked for one by one, as a generator or a loader of batches.
+    ValueError
+        If they are ragged.
+    """
+    is_array = isinstance(values, Sequence | memoryview | stored.array) or hasattr(values, "__array__")
+    is_iterable = hasattr(values, "__iter__") or hasattr(values, "__getitem__")
+    if is_iterable and not is_array and not hasattr(values, "__array_interface__"):
+        raise TypeError(
+            f"{name} must be an array, or a Dataset: an object with labels, __len__ and batch(rows); "
+            f"got a {type(values).__name__}"
+        )
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must hold samples of one shape; got a ragged list") from None
+
+
 def as_array(name: str, values: Any) -> Array:
     """Return `values` as an array of real, finite numbers.
 
@@ -113,10 +139,14 @@ def as_array(name: str, values: Any) -> Array:
     ValueError
         If there are none, if they are ragged, or if one is NaN or infinite.
     """
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name} must hold samples of one shape; got a ragged list") from None
+    array = unchecked_array(name, values)
+    text = array.flat[0] if array.dtype.kind in "USO" and array.size else None
+    if name.startswith("y") and isinstance(text, str | bytes):
+        raise TypeError(
+            f"{name} must hold real numbers, got text such as {str(text)!r:.40}: names, y = np.unique(y, "
+            "return_inverse=True) numbers the classes, Preprocessing(classes=names) keeps their names, and "
+            "CNNClassifier does both"
+        )
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if array.size == 0:

@@ -14,6 +14,7 @@ from typing import Any
 from purecnn.arguments import within
 from purecnn.callbacks import Callback
 from purecnn.optimizer import Optimizer
+from purecnn.signatures import explained_class
 
 Schedule = Callable[[float], float]
 
@@ -29,6 +30,7 @@ def ease(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@explained_class
 @dataclass(frozen=True)
 class Constant:
     """The same rate all the time.
@@ -54,6 +56,7 @@ class Constant:
         return self.rate
 
 
+@explained_class
 @dataclass(frozen=True)
 class Cosine:
     """Fall along half a cosine wave: ``rate(p) = end + (peak - end) (1 + cos(pi p)) / 2``.
@@ -85,6 +88,7 @@ class Cosine:
         return ease(self.peak, self.end, progress)
 
 
+@explained_class
 @dataclass(frozen=True)
 class OneCycle:
     """Rise from `start` to `peak`, then fall to `end`, both along half a cosine wave.
@@ -129,6 +133,7 @@ class OneCycle:
         return ease(self.peak, self.end, (progress - self.rise) / (1 - self.rise))
 
 
+@explained_class
 @dataclass(frozen=True)
 class Step:
     """Fall at once, by the same factor at each of some moments: ``peak factor^(moments passed)``.
@@ -168,6 +173,7 @@ class Step:
         return float(self.peak * self.factor**passed)
 
 
+@explained_class
 @dataclass(frozen=True)
 class Exponential:
     """Fall by the same factor at every step: ``rate(p) = peak (end / peak)^p``.
@@ -199,6 +205,7 @@ class Exponential:
         return float(self.peak * (self.end / self.peak) ** progress)
 
 
+@explained_class
 @dataclass(frozen=True)
 class WarmUp:
     """Rise in a straight line to another schedule's first rate, then follow that schedule to the end.

@@ -12,9 +12,11 @@ from purecnn.arguments import is_number
 from purecnn.errors import ShapeError
 from purecnn.samples import Targets
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 from purecnn.streams import SPLIT, as_seed, stream
 
 
+@explained
 def stratified_split(y: npt.ArrayLike, fraction: float, seed: int = 0) -> tuple[Array, Array]:
     """Part samples in two, so that each class has its share in both.
 

@@ -9,6 +9,7 @@ from purecnn.escapes import visible
 from purecnn.html_tables import html_table
 from purecnn.layer import Layer, Shape
 from purecnn.parameters import FlatParameters
+from purecnn.signatures import explained
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def written(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
+@explained
 def summary(
     network: FlatParameters | Sequence[Layer], input_shape: int | Sequence[int] | None = None
 ) -> Summary:

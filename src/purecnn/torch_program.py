@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from purecnn.layer import Layer
 from purecnn.lists import as_network
 from purecnn.network import Network
+from purecnn.signatures import explained
 from purecnn.torch_modules import Module, modules, named
 
 #: The modules that PyTorch lacks, each written into a program that uses it.
@@ -48,6 +49,7 @@ class Residual(nn.Module):
 }
 
 
+@explained
 def torch_code(
     network: Network | Sequence[Layer], weights: str | os.PathLike[str] | None = None, *, name: str = "model"
 ) -> str:

@@ -17,6 +17,7 @@ from purecnn.model_file import check_finite
 from purecnn.network import Network
 from purecnn.safetensors import read_safetensors, write_safetensors
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 from purecnn.torch_modules import modules, named, tensor
 from purecnn.torch_program import torch_code
 
@@ -62,6 +63,7 @@ def state_dict(network: Network | Sequence[Layer]) -> dict[str, Array]:
     return found
 
 
+@explained
 def save_state_dict(network: Network | Sequence[Layer], path: Path) -> str:
     """Write a network's weights as a PyTorch ``state_dict``, in a safetensors file; return its code.
 
@@ -101,6 +103,7 @@ def save_state_dict(network: Network | Sequence[Layer], path: Path) -> str:
     return code
 
 
+@explained
 def load_state_dict(
     network: Network | Sequence[Layer],
     source: Path | Mapping[str, Any],

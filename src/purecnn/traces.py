@@ -20,6 +20,7 @@ from purecnn.network import Network
 from purecnn.residual import Residual
 from purecnn.samples import Targets
 from purecnn.scratch import Array
+from purecnn.signatures import explained
 from purecnn.streams import DROPOUT, stream
 
 
@@ -211,6 +212,7 @@ class Recorder:
         )
 
 
+@explained
 def trace(
     network: Network | Sequence[Layer],
     x: Any,

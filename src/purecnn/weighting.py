@@ -58,7 +58,7 @@ def sample_weights(
     if class_weight is not None:
         classes = max(outputs, 2)
         labels = check_classes(targets)
-        if isinstance(class_weight, str) and class_weight == "balanced":
+        if isinstance(class_weight, str) and class_weight.lower() == "balanced":
             each = balanced(labels, weights, classes)
         else:
             each = of_classes(class_weight, classes)

@@ -1,0 +1,30 @@
+"""The tables of other-libraries.md, made of `purecnn.near_names`: run it after a change there."""
+
+from pathlib import Path
+
+from purecnn import near_names
+
+PAGE = Path(__file__).parent / "other-libraries.md"
+TABLES = {
+    "layers": near_names.LAYERS,
+    "arguments": near_names.ARGUMENTS,
+    "losses": near_names.LOSSES,
+    "metrics": near_names.METRICS,
+    "parts": near_names.PARTS,
+    "attributes": (*near_names.METHODS, *near_names.HISTORIES),
+    "without": near_names.WITHOUT,
+}
+
+
+def filled(text: str) -> str:
+    """Return the page with each table between its marks made anew."""
+    for name, rows in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = before + begin + near_names.table(rows) + end + after
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

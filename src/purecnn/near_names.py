@@ -1,0 +1,471 @@
+"""A table of near names: what Keras, PyTorch and scikit-learn call a thing, and what it is called here.
+
+One table answers an import, an argument, an attribute or an option that has another word here, and makes
+the tables of the guide for whoever comes from those libraries.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from types import FrameType
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One thing by its names.
+
+    Parameters
+    ----------
+    here : str
+        Its name in this package; empty where it has none.
+    keras, torch : str
+        Its names there, with spaces between; the first is the usual one. scikit-learn's stand among Keras's.
+    note : str
+        What to write, or what differs: the end of a sentence.
+    """
+
+    here: str
+    keras: str = ""
+    torch: str = ""
+    note: str = ""
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """All names that are not the one here."""
+        return [name for name in f"{self.keras} {self.torch}".split() if name != self.here]
+
+
+#: Layers and the network.
+LAYERS = (
+    Row(
+        "Convolutional", "Conv2D Convolution2D", "Conv2d LazyConv2d", "Convolutional(kernel_size=3, depth=32)"
+    ),
+    Row("DepthwiseConvolutional", "DepthwiseConv2D", "", "DepthwiseConvolutional(kernel_size=3)"),
+    Row("Dense", "Dense", "Linear LazyLinear", "Dense(10), the number of outputs"),
+    Row("MaxPooling", "MaxPooling2D MaxPool2D", "MaxPool2d", "MaxPooling(2)"),
+    Row("AveragePooling", "AveragePooling2D AvgPool2D", "AvgPool2d", "AveragePooling(2)"),
+    Row(
+        "GlobalAveragePooling",
+        "GlobalAveragePooling2D GlobalAvgPool2D",
+        "AdaptiveAvgPool2d",
+        "it gives vectors",
+    ),
+    Row(
+        "BatchNormalization",
+        "BatchNormalization",
+        "BatchNorm2d BatchNorm1d",
+        "its momentum is the share of the new, as PyTorch's: 0.1 where Keras says 0.9",
+    ),
+    Row("Dropout", "Dropout", "Dropout"),
+    Row("SpatialDropout", "SpatialDropout2D", "Dropout2d"),
+    Row("ZeroPadding", "ZeroPadding2D", "ZeroPad2d"),
+    Row("Flatten", "Flatten", "Flatten"),
+    Row("Reshape", "Reshape", "Unflatten", "Reshape(input_shape, output_shape)"),
+    Row("Residual", "Add", "", "Residual([layers]) adds its input to what its layers make of it"),
+    Row("ReLU", "ReLU", "ReLU"),
+    Row("LeakyReLU", "LeakyReLU", "LeakyReLU"),
+    Row("PReLU", "PReLU", "PReLU"),
+    Row("SiLU", "Swish", "SiLU"),
+    Row("HardSwish", "HardSilu", "Hardswish"),
+    Row("HardSigmoid", "HardSigmoid", "Hardsigmoid"),
+    Row("Softmax", "Softmax", "Softmax LogSoftmax Softmax2d"),
+    Row(
+        "Network",
+        "Sequential Model Functional",
+        "Sequential Module ModuleList",
+        "Network([layer, layer, ...])",
+    ),
+)
+#: Losses, as `fit` takes them by name.
+LOSSES = (
+    Row("mse", "mean_squared_error MeanSquaredError", "MSELoss mse_loss"),
+    Row("mean_absolute_error", "mae MeanAbsoluteError", "L1Loss l1_loss"),
+    Row("huber", "Huber huber_loss", "HuberLoss SmoothL1Loss smooth_l1_loss"),
+    Row("log_cosh", "LogCosh logcosh", ""),
+    Row("hinge", "Hinge", ""),
+    Row("binary_cross_entropy", "binary_crossentropy BinaryCrossentropy", "BCELoss bce", "behind a Sigmoid"),
+    Row(
+        "categorical_cross_entropy",
+        "sparse_categorical_crossentropy categorical_crossentropy SparseCategoricalCrossentropy "
+        "CategoricalCrossentropy log_loss",
+        "NLLLoss nll_loss",
+        "behind a Softmax, for labels and one-hot rows alike",
+    ),
+    Row(
+        "softmax_cross_entropy",
+        "softmax_cross_entropy_with_logits",
+        "CrossEntropyLoss cross_entropy crossentropy",
+        "behind a last Dense, with no Softmax",
+    ),
+    Row(
+        "sigmoid_binary_cross_entropy",
+        "sigmoid_cross_entropy_with_logits",
+        "BCEWithLogitsLoss binary_cross_entropy_with_logits",
+        "behind a last Dense, with no Sigmoid",
+    ),
+    Row("kl_divergence", "KLDivergence kld kullback_leibler_divergence", "KLDivLoss kl_div"),
+)
+#: Metrics, as `fit` and `evaluate` take them by name.
+METRICS = (
+    Row("accuracy", "acc categorical_accuracy sparse_categorical_accuracy binary_accuracy", ""),
+    Row("top_5_accuracy", "top_k_categorical_accuracy TopKCategoricalAccuracy top_k_accuracy top5", ""),
+    Row("f1", "F1Score f1_score", "", 'metrics="f1"'),
+    Row("precision", "Precision precision_score", "", 'metrics="precision"'),
+    Row("recall", "Recall recall_score", "", 'metrics="recall"'),
+    Row("mean_squared_error", "mse"),
+    Row("root_mean_squared_error", "rmse RootMeanSquaredError"),
+    Row("r2", "R2Score r2_score"),
+    Row("subset_accuracy", "exact_match"),
+    Row("confusion_matrix", "ConfusionMatrix", ""),
+)
+#: What the rest of a program is made of.
+PARTS = (
+    Row("EarlyStopping", "EarlyStopping", "", "EarlyStopping(patience=5) among the callbacks of fit"),
+    Row("Checkpoint", "ModelCheckpoint BackupAndRestore", "", "Checkpoint(path) among the callbacks of fit"),
+    Row("CSVLog", "CSVLogger", "", "CSVLog(path) among the callbacks of fit"),
+    Row("TensorBoard", "TensorBoard", "SummaryWriter", "TensorBoard(folder) among the callbacks of fit"),
+    Row(
+        "LearningRate",
+        "LearningRateScheduler ReduceLROnPlateau",
+        "LambdaLR LRScheduler",
+        "LearningRate(optimizer, Cosine(0.01)) among the callbacks of fit",
+    ),
+    Row("Cosine", "CosineDecay", "CosineAnnealingLR"),
+    Row("Exponential", "ExponentialDecay", "ExponentialLR"),
+    Row("Step", "PiecewiseConstantDecay", "StepLR MultiStepLR"),
+    Row("OneCycle", "", "OneCycleLR"),
+    Row("WarmUp", "", "LinearLR"),
+    Row("Constant", "", "ConstantLR"),
+    Row("Optimizer", "Optimizer", "Optimizer"),
+    Row(
+        "Augmentation",
+        "ImageDataGenerator RandomFlip RandomRotation RandomTranslation RandomZoom",
+        "RandomHorizontalFlip RandomAffine RandomRotation RandomErasing Compose",
+        "fit(..., augmentation=Augmentation(shift=0.1, flip=True))",
+    ),
+    Row(
+        "Preprocessing",
+        "Rescaling Normalization StandardScaler",
+        "Normalize ToTensor",
+        "bytes need none",
+    ),
+    Row(
+        "Dataset",
+        "Sequence PyDataset",
+        "DataLoader TensorDataset",
+        "a class of your own with labels, __len__ and batch(rows); arrays need none",
+    ),
+    Row("ImageFolder", "image_dataset_from_directory flow_from_directory", "ImageFolder"),
+    Row("CNNClassifier", "MLPClassifier KerasClassifier", "NeuralNetClassifier"),
+    Row("CNNRegressor", "MLPRegressor KerasRegressor", "NeuralNetRegressor"),
+    Row("stratified_split", "train_test_split", "random_split"),
+    Row("load", "load_model", ""),
+    Row("save", "save_model", ""),
+    Row("load_keras_weights", "load_weights", ""),
+)
+#: What there is no name for here, and what to write in its place.
+WITHOUT = (
+    Row(
+        "",
+        "Input InputLayer",
+        "",
+        "Network finds the shape in the data, or takes input_shape=",
+    ),
+    Row("", "to_categorical", "one_hot", "integer labels are taken as they are"),
+    Row(
+        "",
+        "layers models optimizers losses metrics callbacks",
+        "nn optim utils functional",
+        "all are in purecnn",
+    ),
+    Row("", "Conv1D Conv3D", "Conv1d Conv3d", "convolutions are those of images, two axes wide"),
+    Row(
+        "",
+        "Conv2DTranspose UpSampling2D",
+        "ConvTranspose2d Upsample",
+        "write a Layer of your own",
+    ),
+    Row("", "LSTM GRU SimpleRNN Embedding", "LSTM GRU RNN Embedding", "there are no recurrent layers"),
+    Row(
+        "",
+        "LayerNormalization GroupNormalization",
+        "LayerNorm GroupNorm InstanceNorm2d",
+        "use BatchNormalization",
+    ),
+    Row(
+        "",
+        "Nadam Adamax Adadelta Lion",
+        "NAdam Adamax Adadelta RAdam LBFGS",
+        "use Adam or AdamW",
+    ),
+)
+#: Arguments.
+ARGUMENTS = (
+    Row("depth", "filters", "out_channels"),
+    Row("kernel_size", "kernel_size pool_size", "kernel_size"),
+    Row("pool_size", "pool_size", "kernel_size"),
+    Row("stride", "strides", "stride"),
+    Row("dilation", "dilation_rate", "dilation"),
+    Row("output_size", "units", "out_features"),
+    Row("input_size", "input_dim", "in_features"),
+    Row("rate", "rate", "p prob"),
+    Row("slope", "negative_slope alpha", "negative_slope"),
+    Row("epsilon", "epsilon", "eps"),
+    Row("affine", "center scale", "affine"),
+    Row("initialization", "kernel_initializer initializer", "init"),
+    Row("rng", "random_state generator", "generator"),
+    Row("input_shape", "batch_input_shape input_size shape", ""),
+    Row("output_shape", "target_shape", "unflattened_size"),
+    Row("learning_rate", "learning_rate learning_rate_init eta", "lr"),
+    Row("beta1", "beta_1"),
+    Row("beta2", "beta_2"),
+    Row("", "", "betas", "beta1 and beta2 are numbers of their own"),
+    Row("alpha", "rho", "alpha"),
+    Row("weight_decay", "weight_decay decay", "weight_decay"),
+    Row("clip_norm", "global_clipnorm clipnorm", "max_norm grad_clip"),
+    Row("epochs", "epochs max_iter nb_epoch", "max_epochs num_epochs n_epochs epoch"),
+    Row("batch_size", "batch_size", "batch_size batchsize"),
+    Row("loss", "loss", "criterion loss_fn loss_function"),
+    Row("loss_prime", "", "loss_derivative"),
+    Row("optimizer", "optimizer solver", "optim"),
+    Row("metrics", "metrics metric weighted_metrics", ""),
+    Row("callbacks", "callbacks callback", "callbacks"),
+    Row("validation_data", "validation_data", "val_data eval_set validation_set"),
+    Row("validation_split", "validation_split", "val_split"),
+    Row("validation_fraction", "validation_fraction validation_split", ""),
+    Row("augmentation", "augment data_augmentation", "transform transforms"),
+    Row("sample_weight", "sample_weight sample_weights", ""),
+    Row("class_weight", "class_weight class_weights", "weight"),
+    Row("l2", "alpha kernel_regularizer regularizer", "weight_decay"),
+    Row("threads", "workers n_jobs", "num_workers num_threads"),
+    Row("resume", "initial_epoch", "ckpt_path resume_from"),
+    Row("seed", "seed random_state", "seed manual_seed random_seed"),
+    Row("random_state", "seed random_seed", ""),
+    Row("device", "", "device accelerator"),
+    Row("restore_best", "restore_best_weights", ""),
+    Row("min_delta", "min_delta", "threshold"),
+    Row("monitor", "monitor metric", "monitor"),
+    Row("path", "filepath filename", "f dirpath"),
+    Row("folder", "log_dir directory", "log_dir root"),
+    Row("every", "save_freq", "every_n_train_steps"),
+    Row("size", "target_size image_size", ""),
+    Row("channels", "color_mode", ""),
+    Row("shift", "width_shift_range height_shift_range translate", "translate"),
+    Row("rotate", "rotation_range rotation degrees", "degrees"),
+    Row("scale", "zoom_range rescale zoom", "scale"),
+    Row("shear", "shear_range", "shear"),
+    Row("flip", "horizontal_flip", ""),
+    Row("classes", "class_names labels", "classes"),
+    Row(
+        "",
+        "activation",
+        "nonlinearity",
+        "put an activation behind it as a layer of its own, such as ReLU()",
+    ),
+    Row("", "use_bias", "bias", "a bias is always there"),
+    Row("", "", "in_channels num_features num_parameters", "the input tells how many: leave it out"),
+    Row("", "data_format axis", "dim padding_mode", "images are (n, channels, height, width)"),
+    Row(
+        "",
+        "kernel_regularizer bias_regularizer activity_regularizer",
+        "",
+        "fit takes l1 and l2",
+    ),
+    Row("", "bias_initializer kernel_constraint bias_constraint", "", "biases begin at zero"),
+    Row("", "name", "", "layers have no names"),
+    Row("", "trainable", "requires_grad", "set layer.trainable = False"),
+    Row("", "", "inplace", "the engine itself decides what is computed in place"),
+    Row(
+        "",
+        "amsgrad use_ema clipvalue",
+        "amsgrad foreach fused maximize dampening params",
+        "leave it out",
+    ),
+    Row("", "batch_size verbose steps", "", "how many samples run at a time is fixed"),
+    Row("", "validation_freq", "check_val_every_n_epoch", "the validation set is measured after each epoch"),
+    Row(
+        "",
+        "steps_per_epoch validation_steps",
+        "limit_train_batches",
+        "an epoch goes over all samples",
+    ),
+    Row("", "initial_epoch", "", "a second fit goes on where the first ended"),
+    Row("", "save_best_only save_weights_only", "", "EarlyStopping gives the best epoch back"),
+    Row("", "validation_batch_size max_queue_size use_multiprocessing", "pin_memory", "leave it out"),
+    Row("", "early_stopping", "patience", "fit(..., callbacks=EarlyStopping(patience=5))"),
+)
+#: Attributes of a network.
+METHODS = (
+    Row("", "compile", "", "its arguments belong to fit: network.fit(x, y, loss=..., optimizer=...)"),
+    Row("", "add", "add_module append", "Network([layer, layer, ...]) takes all layers at once"),
+    Row("predict", "predict_proba predict_on_batch call", "forward"),
+    Row("", "predict_classes", "", "network.predict(x).argmax(axis=1)"),
+    Row("evaluate", "score test_on_batch", "test"),
+    Row("fit", "fit_generator train_on_batch partial_fit", "train"),
+    Row("", "", "eval no_grad", "predict and evaluate never train: leave it out"),
+    Row("", "", "backward zero_grad step", "network.fit takes the steps"),
+    Row("", "save", "", "purecnn.save(network, path)"),
+    Row("", "save_weights", "state_dict", "purecnn.save_state_dict(network, path)"),
+    Row(
+        "",
+        "load_weights",
+        "load_state_dict",
+        "purecnn.load_state_dict(network, path)",
+    ),
+    Row(
+        "",
+        "get_weights set_weights weights trainable_weights",
+        "named_parameters",
+        "network.parameters, one array",
+    ),
+    Row("", "get_layer", "modules children", "network.layers, or network[0]"),
+    Row("to", "", "cuda cpu", 'network.to("cuda")'),
+    Row("output_shape", "output_size", ""),
+    Row("", "history", "", "fit returns it"),
+)
+#: Attributes of what `fit` returns.
+HISTORIES = (
+    Row("validation_loss", "val_loss", ""),
+    Row("validation_accuracy", "val_accuracy val_acc", ""),
+    Row("", "history", "", "each list is an attribute, such as history.loss and history.validation_loss"),
+    Row("", "accuracy acc", "", 'fit(..., metrics="accuracy") measures it, for history.metrics["accuracy"]'),
+)
+#: The rows of public names.
+IMPORTS = (*LAYERS, *LOSSES, *METRICS, *PARTS, *WITHOUT)
+#: What to write where a call's arguments are too many by position, or too few.
+ADVICE = {
+    "Activation": "the usual activations are layers of their own, such as ReLU()",
+    "Reshape": "Flatten() needs no shapes",
+    "Network": "put the layers into one list, Network([layer, layer, ...])",
+    "fit": "name the others, such as epochs=10",
+    "evaluate": "name the others, such as metrics=...",
+    "BatchNormalization": "the channels are those of the input",
+    "PReLU": "the channels are those of the input",
+}
+
+
+def row_of(rows: Iterable[Row], name: str, known: Collection[str] | None = None) -> Row | None:
+    """Return the row in which `name` is a name elsewhere, in any case, if its name here is a known one.
+
+    A row without a name here comes last.
+
+    Examples
+    --------
+    >>> row_of(LAYERS, "conv2d").here
+    'Convolutional'
+    """
+    lowered = name.lower()
+    fitting = [row for row in rows if lowered in map(str.lower, row.elsewhere)]
+    ours = [row for row in fitting if row.here and (known is None or row.here in known)]
+    return next(iter([*ours, *(row for row in fitting if not row.here)]), None)
+
+
+def sentence(name: str, row: Row) -> str:
+    """Return what a name elsewhere is here, as the end of a sentence.
+
+    Examples
+    --------
+    >>> sentence("lr", row_of(ARGUMENTS, "lr"))
+    'it is called learning_rate here'
+    """
+    if not row.here:
+        return row.note
+    return f"it is called {row.here} here" + (f", {row.note}" if row.note else "")
+
+
+def close(name: str, known: Iterable[str]) -> str:
+    """Return the one of `known` that is spelled much like `name`, in any case; empty if there is none.
+
+    Examples
+    --------
+    >>> close("epoch", ["epochs", "loss"]), close("Dence", ["Dense"])
+    ('epochs', 'Dense')
+    """
+    names = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.75)
+    return names[found[0]] if found else ""
+
+
+def hint(name: str, known: Collection[str], rows: Iterable[Row] = ARGUMENTS) -> str:
+    """Return what was probably meant, as the end of a sentence; empty where nothing comes near.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    known : collection of str
+        What could have been.
+    rows : iterable of Row
+        The names elsewhere.
+
+    Examples
+    --------
+    >>> hint("lr", ["learning_rate", "epochs"])
+    'it is called learning_rate here'
+    >>> hint("epcohs", ["learning_rate", "epochs"])
+    "did you mean 'epochs'?"
+    """
+    if (row := row_of(rows, name, known)) is not None:
+        return sentence(name, row)
+    return f"did you mean {found!r}?" if (found := close(name, known)) else ""
+
+
+def option(typed: str, known: Collection[str]) -> str:
+    """Return the option of a command that is called so here, such as ``--learning-rate``; empty if none is.
+
+    Examples
+    --------
+    >>> option("--lr", ["--learning-rate", "--epochs"])
+    '--learning-rate'
+    """
+    words = {one.lstrip("-").replace("-", "_"): one for one in known if one.startswith("--")}
+    row = row_of(ARGUMENTS, typed.lstrip("-").replace("-", "_"), words)
+    return words.get(row.here, "") if row is not None else ""
+
+
+def missing_name(module: str, name: str, known: Collection[str]) -> str:
+    """Return the sentence about a public name that a module does not have.
+
+    Examples
+    --------
+    >>> missing_name("purecnn", "Linear", ["Dense"])
+    "module 'purecnn' has no attribute 'Linear': it is called Dense here, Dense(10), the number of outputs"
+    """
+    row = row_of(IMPORTS, name)
+    found = sentence(name, row) if row else hint(name, known, ())
+    return f"module {module!r} has no attribute {name!r}" + (f": {found}" if found else "")
+
+
+def is_import(frame: FrameType) -> bool:
+    """Return whether a frame is executing ``from module import name``, which must end in an ImportError."""
+    import dis  # here: for a name that is missing alone
+
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"
+
+
+def missing_attribute(owner: str, name: str, rows: Iterable[Row]) -> str:
+    """Return the sentence about an attribute that an object does not have."""
+    row = row_of(rows, name)
+    return f"{owner!r} object has no attribute {name!r}" + (f": {sentence(name, row)}" if row else "")
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return rows as a table of Markdown: what a thing is called here, in Keras and in PyTorch.
+
+    Examples
+    --------
+    >>> print(table([Row("depth", "filters", "out_channels")]))
+    | here | Keras, scikit-learn | PyTorch | |
+    |---|---|---|---|
+    | `depth` | `filters` | `out_channels` | |
+    """
+
+    def code(names: str) -> str:
+        return ", ".join(f"`{name}`" for name in names.split())
+
+    lines = ["| here | Keras, scikit-learn | PyTorch | |", "|---|---|---|---|"]
+    for row in rows:
+        cells = [code(row.here), code(row.keras), code(row.torch), row.note]
+        lines.append("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|")
+    return "\n".join(lines)
