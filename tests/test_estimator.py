@@ -514,6 +514,22 @@ def builder(shape, outputs, seed):
     ]
 
 
+def test_a_last_batch_of_one_is_left_out_where_a_layer_needs_several():
+    x, y = np.random.default_rng(0).random((25, 4)), np.arange(25) % 2
+    layers = [Dense(4, 6), BatchNormalization(), ReLU(), Dense(6, 2), Softmax()]
+    options = {"network": layers, "batch_size": 4, "epochs": 2, "tol": None, "random_state": 0}
+    scores = cross_val_score(
+        CNNClassifier(**options), x, y, cv=[(np.arange(n), np.arange(5)) for n in (21, 22)]
+    )
+    assert np.isfinite(scores).all()
+    aside = CNNClassifier(**options, early_stopping=True, validation_fraction=0.16).fit(x, y)  # 21 are left
+    assert aside.history_.samples == 20
+    whole = CNNClassifier(**options | {"network": layers[:1] + layers[2:]}).fit(x, y)
+    assert whole.history_.samples == 25  # no other network leaves any out
+    with pytest.raises(ValueError, match="wants more than one value a channel"):
+        CNNRegressor(**options | {"network": layers[:-1]}).fit(x[:1], [[1.0, 2.0]])
+
+
 @pytest.mark.parametrize(
     "network",
     ["dense", "original", networks.dense, builder, builder((1, 8, 8), 10, 0), builder((1, 8, 8), 10, 0)[:-1]],

@@ -1,11 +1,25 @@
 """The training loop as callbacks see it: its place, its end, early stopping, times."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from purecnn import Callback, Dense, DivergedError, EarlyStopping, History, LearningRate, Network, Optimizer
+from purecnn import (
+    SGD,
+    BatchNormalization,
+    Callback,
+    Checkpoint,
+    CheckpointError,
+    Dense,
+    DivergedError,
+    EarlyStopping,
+    History,
+    LearningRate,
+    Network,
+    Optimizer,
+)
 from purecnn.callbacks import PrintEpochs
 from purecnn.scratch import Array
 
@@ -334,3 +348,91 @@ def test_a_network_that_diverges_at_the_last_step_says_so_when_it_is_measured():
         network.fit(
             [[1e3], [2e3]], [0, 1], loss="softmax_cross_entropy", learning_rate=1e38, metrics=["accuracy"]
         )
+
+
+class Interrupt(Callback):
+    """Press Ctrl-C in the middle of an epoch."""
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        if (epoch, step) == (3, 2):
+            raise KeyboardInterrupt
+
+
+def test_the_history_of_an_interrupted_run_stays_on_the_network() -> None:
+    network, options = Network([Dense(1, 1)]), {"loss": "mse", "batch_size": 4, "validation_data": (X, X)}
+    assert network.history is None
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(X, X, epochs=9, **options, callbacks=[Interrupt()])
+    kept = network.history
+    assert kept is not None
+    assert len(kept.loss) == len(kept.validation_loss) == len(kept.seconds) == 2
+    assert kept.loss == Network([Dense(1, 1)]).fit(X, X, epochs=2, **options).loss
+    with pytest.raises(ValueError, match="batch_size"):
+        network.fit(X, X, batch_size=0)
+    assert network.history is kept  # nothing began
+    assert network.fit(X, X, loss="mse") is network.history is not kept
+
+
+def test_an_epoch_that_could_not_be_measured_is_not_in_the_history() -> None:
+    def fails(y_true: object, y_pred: object) -> float:
+        if len(network.history.loss) > 1:
+            raise OSError("a disk is full")
+        return 1.0
+
+    network = Network([Dense(1, 1)])
+    with pytest.raises(OSError, match="a disk is full"):
+        network.fit(X, X, epochs=3, loss="mse", metrics=[fails], validation_data=(X, X))
+    assert (len(network.history.loss), network.history.metrics) == (1, {"fails": [1.0]})
+    diverged = Network([Dense(1, 1)])
+    with np.errstate(over="ignore"), pytest.raises(DivergedError):
+        diverged.fit(X, X, epochs=500, loss="mse", optimizer=SGD(5.0))
+    assert 0 < len(diverged.history.loss) < 500
+
+
+def test_a_running_fit_is_seen_on_the_network() -> None:
+    network, seen = Network([Dense(1, 1)]), []
+    network.fit(X, X, epochs=2, loss="mse", callbacks=[lambda fit: seen.append(len(network.history.loss))])
+    assert seen == [1, 2]
+
+
+# The last batch --------------------------------------------------------------------------------------------
+
+
+def normalized() -> Network:
+    return Network([Dense(1, 4), BatchNormalization(), Dense(4, 1)])
+
+
+def test_a_short_last_batch_may_be_left_out() -> None:
+    log: list[object] = []
+    network, data = Network([Dense(1, 1)]), np.arange(9.0)[:, np.newaxis]
+    history = network.fit(data, data, loss="mse", batch_size=4, drop_last=True, callbacks=[Note(log=log)])
+    assert (network.updates, history.samples) == (2, 8)
+    same = Network([Dense(1, 1)])
+    same.fit(data[:8], data[:8], loss="mse", batch_size=4, shuffle=False)
+    network = Network([Dense(1, 1)])
+    network.fit(data, data, loss="mse", batch_size=4, shuffle=False, drop_last=True)
+    assert np.array_equal(network.parameters, same.parameters)
+    with pytest.raises(ValueError, match=r"no batch .*batch_size must be at most 9, .*, got 10"):
+        network.fit(data, data, loss="mse", batch_size=10, drop_last=True)
+    with pytest.raises(TypeError, match="drop_last must be True or False, got 'yes'"):
+        network.fit(data, data, loss="mse", drop_last="yes")
+
+
+def test_a_batch_of_one_may_be_dropped_where_a_layer_needs_several() -> None:
+    data = np.arange(9.0)[:, np.newaxis]
+    with pytest.raises(ValueError, match="or drop_last=True"):
+        normalized().fit(data, data, loss="mse", batch_size=4)
+    history = normalized().fit(data, data, loss="mse", batch_size=4, epochs=3, drop_last=True)
+    assert np.isfinite(history.loss).all()
+
+
+def test_what_is_dropped_belongs_to_the_run(tmp_path: Path) -> None:
+    options = {"loss": "mse", "batch_size": 4, "epochs": 3}
+    network = Network([Dense(1, 1)])
+    network.fit(X, X, **options | {"epochs": 1}, drop_last=True, callbacks=[Checkpoint(tmp_path / "run")])
+    with pytest.raises(CheckpointError, match="its run's drop_last was True, this one's is False"):
+        Network([Dense(1, 1)]).fit(X, X, **options, resume=tmp_path / "run")
+    resumed, whole = Network([Dense(1, 1)]), Network([Dense(1, 1)])
+    resumed.fit(X, X, **options, drop_last=True, resume=tmp_path / "run")
+    whole.fit(X, X, **options, drop_last=True)
+    assert np.array_equal(resumed.parameters, whole.parameters)

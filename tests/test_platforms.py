@@ -10,7 +10,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from purecnn import Dense, Network, ReLU, Softmax, Subset, blas, crew, save, training, whole_files
+from purecnn import (
+    Checkpoint,
+    Dense,
+    Network,
+    ReLU,
+    Softmax,
+    Subset,
+    blas,
+    crew,
+    metrics,
+    plots,
+    save,
+    training,
+    whole_files,
+)
+from purecnn.class_tables import class_table
 from purecnn.dataset import Rows
 from purecnn.parallel import BUFFER, Team, cores
 from purecnn.prefetch import Prefetcher
@@ -365,3 +380,31 @@ def test_the_library_is_found_where_numpys_wheels_have_it(tmp_path, monkeypatch,
     monkeypatch.setattr(blas.ctypes, "CDLL", lambda path: opened.append(path) or path)
     assert list(blas._libraries()) == opened
     assert opened[1:] == [str(tmp_path / folder / name)]
+
+
+def test_labels_are_counted_where_indices_have_32_bits(monkeypatch):
+    count = np.bincount
+
+    def safe(labels, weights=None, minlength=0):
+        assert np.can_cast(labels.dtype, np.intp, "safe"), f"Cannot cast array data from {labels.dtype}"
+        return count(labels, weights, minlength)
+
+    monkeypatch.setattr(np, "intp", np.int32)  # as a 32-bit build has it
+    monkeypatch.setattr(np, "bincount", safe)
+    y = np.tile(np.arange(3, dtype=np.int64), 10)
+    x = np.eye(3)[y]
+    network = Network([Dense(3, 3), Softmax()])
+    network.fit(
+        x, y, epochs=2, class_weight="balanced", validation_split=0.2, metrics=["f1", "confusion_matrix"]
+    )
+    assert network.evaluate(x, y, metrics=["calibration_error"])["loss"] > 0
+    assert metrics.confusion_matrix(y, y).tolist() == (10 * np.eye(3)).tolist()
+    assert class_table(y, y).support.tolist() == [10, 10, 10]
+    assert plots.calibration(y, network.predict(x)).data
+
+
+def test_a_checkpoint_fits_on_where_indices_have_32_bits(monkeypatch, tmp_path):
+    x, y = np.eye(3)[[0, 1, 2]], np.array([0, 1, 2], np.int64)
+    Network([Dense(3, 3), Softmax()]).fit(x, y, callbacks=[Checkpoint(tmp_path / "run")])
+    monkeypatch.setattr(np, "intp", np.int32)
+    assert len(Network([Dense(3, 3), Softmax()]).fit(x, y, epochs=2, resume=tmp_path / "run").loss) == 2

@@ -59,9 +59,9 @@ def flag(name: str, value: bool) -> bool:
     Traceback (most recent call last):
     TypeError: nesterov must be True or False, got 1
     """
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")
-    return value
+    return bool(value)
 
 
 def choice(name: str, value: object, known: Collection[str], also: str = "") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from purecnn.layer import Layer
@@ -58,6 +58,14 @@ class Barrier(Layer):
     def check_batch(self, samples: int) -> None:
         """Refuse a batch of training that has too few samples."""
 
+    def takes_batch(self, samples: int) -> bool:
+        """Return whether `check_batch` lets so many samples pass."""
+        try:
+            self.check_batch(samples)
+        except ValueError:
+            return False
+        return True
+
     @abstractmethod
     def place(self, shards: int, zeros: Zeros) -> Meeting:
         """Return a place to meet for the replicas of so many shards."""
@@ -81,6 +89,21 @@ class Barrier(Layer):
 def is_barrier(layer: Layer) -> TypeGuard[Barrier]:
     """Return whether shards meet at `layer` in training: a frozen one needs its running statistics alone."""
     return isinstance(layer, Barrier) and layer.trainable
+
+
+def drops_last(layers: Iterable[Layer], samples: int, batch_size: int) -> bool:
+    """Return whether an epoch should end before its last batch: where that is too short for a layer.
+
+    Examples
+    --------
+    >>> from purecnn import BatchNormalization, Network
+    >>> network = Network([BatchNormalization()], input_shape=3)
+    >>> drops_last(network, 9, 4), drops_last(network, 10, 4)
+    (True, False)
+    """
+    last = samples % batch_size
+    parts = (part for layer in layers for part in (layer, *layer.parts()))
+    return 0 < last < samples and not all(part.takes_batch(last) for part in parts if is_barrier(part))
 
 
 def trains(layer: Layer) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """What `fit` measured, one value an epoch.
+    """What `fit` measured, one value an epoch; of a run that was interrupted, of the epochs that it finished.
 
     Attributes
     ----------
@@ -93,6 +93,20 @@ class History:
         found = {name: values for name, values in vars(self).items() if isinstance(values, list) and values}
         found |= self.metrics
         return found | {f"validation_{name}": values for name, values in self.validation_metrics.items()}
+
+    def cut(self, epochs: int) -> None:
+        """Keep so many epochs of what was measured, where there are more.
+
+        Examples
+        --------
+        >>> history = History(loss=[0.5, 0.25], seconds=[1.0])
+        >>> history.cut(1)
+        >>> history.loss, history.seconds
+        ([0.5], [1.0])
+        """
+        for values in (*vars(self).values(), *self.metrics.values(), *self.validation_metrics.values()):
+            if isinstance(values, list):
+                del values[epochs:]
 
     def _repr_html_(self) -> str:
         """Return a table of the epochs, the first and the last ones of many, as Jupyter shows it."""

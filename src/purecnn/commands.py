@@ -17,6 +17,7 @@ from purecnn.conversion import convert
 from purecnn.data_path import read_data
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.escapes import visible
+from purecnn.labels import tally
 from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
 from purecnn.network import Network
 from purecnn.options import (
@@ -124,7 +125,7 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
     for label in np.unique(y):
         here = said[y == label]
         right, wrong = int(np.sum(here == label)), here[here != label]
-        mistaken = np.bincount(wrong).argmax() if len(wrong) else -1
+        mistaken = tally(wrong).argmax() if len(wrong) else -1
         table.add_row(
             class_name(network, int(label)),
             f"{len(here):,}",

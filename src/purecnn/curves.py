@@ -12,7 +12,7 @@ from purecnn.arguments import positive
 from purecnn.callbacks import History
 from purecnn.charts import COLORS, MIDDLE, give_room, graph_objects, new_figure, plain, style
 from purecnn.errors import require_extra
-from purecnn.labels import checked_probabilities, true_among
+from purecnn.labels import checked_probabilities, tally, true_among
 from purecnn.metrics import calibration_error
 
 if TYPE_CHECKING:
@@ -157,11 +157,10 @@ def calibration(
     p = checked_probabilities(y_pred).astype(np.float64)
     right, confidence = p.argmax(axis=1) == true_among(y_true, p), p.max(axis=1)
     place = np.searchsorted(np.arange(1, count) / count, confidence, side="left")
-    samples = np.bincount(place, minlength=count)
+    samples = tally(place, count)
     used = np.flatnonzero(samples)
     sure, hits = (
-        np.bincount(place, values, count)[used] / samples[used]
-        for values in (confidence, right.astype(float))
+        tally(place, count, values)[used] / samples[used] for values in (confidence, right.astype(float))
     )
     error = calibration_error(y_true, y_pred, bins=count)
     figure = new_figure(title or f"expected calibration error {100 * error:.2f} %")

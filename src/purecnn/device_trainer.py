@@ -64,8 +64,6 @@ class DeviceTrainer(Steps):
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
-        if y.are_labels:  # which are indices there, and not of every kind of integer
-            y = Targets(y.values.astype(np.int64), y.weights)
         super().__init__(network, optimizer, y, batch_size)
         x = self.at_hand(x, batch_size, np.zeros)
         with explained(network.device):

@@ -14,6 +14,7 @@ import numpy as np
 
 from purecnn.arguments import flag, positive, within
 from purecnn.augmentation import Augmentation
+from purecnn.barrier import drops_last
 from purecnn.callbacks import Callback, EarlyStopping, History
 from purecnn.errors import ShapeError
 from purecnn.joining import Joining, sklearn
@@ -28,7 +29,7 @@ from purecnn.plans import Plan, planned
 from purecnn.samples import as_batch, refuse_channels_last
 from purecnn.schedules import LearningRate, Schedule
 from purecnn.scratch import Array
-from purecnn.splits import check_fraction
+from purecnn.splits import check_fraction, share_of
 
 #: Left out, `epochs` is as many as take about so many steps, within these bounds.
 STEPS, FEWEST, MOST = 2000, 10, 200
@@ -202,6 +203,7 @@ class Estimator(Joining):
             usual = min(MOST, max(FEWEST, STEPS // -(-len(rows) // batch_size)))
             epochs = usual if self.epochs is None else self.epochs
             callbacks += self.stopping()
+        aside = share_of(len(rows), self.validation_fraction) if self.early_stopping else 0
         history = network.to(self.device).fit(
             rows,
             targets,
@@ -212,6 +214,7 @@ class Estimator(Joining):
             validation_split=self.validation_fraction if self.early_stopping else None,
             augmentation=self.augmentation,
             shuffle=self.shuffle,
+            drop_last=drops_last(network, len(rows) - aside, batch_size),
             threads=own_threads(self.threads),
             callbacks=callbacks,
             verbose=bool(self.verbose),

@@ -56,6 +56,8 @@ class Fit:
         How often to go over them, and how many a step takes.
     shuffle : bool
         Whether each epoch has an order of its own.
+    drop_last : bool
+        Whether an epoch ends before a last batch that is short.
     validation_data : (array_like, array_like) or None
         Samples and answers to measure after each epoch.
     validation_split : float or None
@@ -101,6 +103,7 @@ class Fit:
         epochs: int,
         batch_size: int,
         shuffle: bool,
+        drop_last: bool,
         validation_data: tuple[Any, Any] | None,
         validation_split: float | None,
         augmentation: Augmentation | None,
@@ -118,8 +121,16 @@ class Fit:
         self.validation_split, self.augmentation = validation_split, augmentation
         self.validation_data, self.threads, self.callbacks = validation_data, threads, callbacks
         self.metrics, self.l1, self.l2 = metrics, l1, l2
-        self.starts = range(0, len(kept), batch_size)
-        self.history = History(samples=len(kept))
+        self.drop_last = drop_last
+        #: How many samples an epoch goes over.
+        self.taken = len(kept) - (len(kept) % batch_size if drop_last else 0)
+        if not self.taken:
+            raise ValueError(
+                f"drop_last leaves no batch at all: batch_size must be at most {len(kept)}, the number of "
+                f"samples to train on, got {batch_size}"
+            )
+        self.starts = range(0, self.taken, batch_size)
+        self.history = History(samples=self.taken)
         self.epoch = self.step = 0
         self.losses: list[float] = []
         self.spent = 0.0  # seconds, on the running epoch
@@ -146,13 +157,14 @@ class Fit:
             "batch_size": self.batch_size,
             "shards": shard_count(self.largest_batch),
             "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
             "loss": [
                 *(f"{part.__module__}.{part.__qualname__}" for part in (self.loss.function, self.loss.prime)),
                 self.loss.smoothing,
             ],
             "optimizer": self.asked,
             "samples": len(self.kept),
-            "data": digest(self.rows, self.targets.values),
+            "data": digest(self.rows, whole_numbers(self.targets.values)),
             "weights": None if self.targets.weights is None else digest(self.targets.weights),
             "l1": self.l1,
             "l2": self.l2,
@@ -176,7 +188,7 @@ class Fit:
     @property
     def largest_batch(self) -> int:
         """How many samples a step takes, but for the last one of an epoch."""
-        return min(self.batch_size, len(self.kept))
+        return min(self.batch_size, self.taken)
 
     def modes(self) -> dict[str, str | None]:
         """Return what will be measured: which value of each is better, "min" or "max", None where none is."""
@@ -193,19 +205,24 @@ class Fit:
         self.stopped = reason
 
     def run(self) -> History:
-        """Train until all epochs are done or a callback asks for the end; return what was measured."""
+        """Train until all epochs are done or a callback asks for the end; return what was measured.
+
+        The network has the history too, from the start, so that it is there however the run ends.
+        """
+        self.network.history = self.history
         if self.ranks is not None:
             self.ranks.begin(self)
             if not self.ranks.is_first:
                 return self.assist(self.ranks)
         try:
             with overflow_told_once(), self.trainer() as trainer:
-                trainer.check_batch(len(self.kept) % self.batch_size or self.batch_size)
+                trainer.check_batch(self.taken % self.batch_size or self.batch_size)
                 self.begin()
                 while self.epoch < self.epochs and not self.stopped:
                     self.run_epoch(trainer)
         except BaseException as error:
             self.error = error
+            self.history.cut(self.epoch)  # what was measured of an epoch that did not come to its end
         return self.end()
 
     def trainer(self) -> Steps:
@@ -324,11 +341,16 @@ class Fit:
             self.error = None  # it holds this frame, and so all the arrays of the run
 
     def order(self) -> Array:
-        """Return the order of the samples in the epoch that runs: a function of the seed and the epoch."""
+        """Return the samples of the epoch that runs, in order: a function of the seed and the epoch."""
         if not self.shuffle:
-            return self.kept
+            return self.kept[: self.taken]
         moved: Array = stream(self.network.seed, ORDER, self.network.epochs).permutation(len(self.kept))
-        return self.kept[moved]
+        return self.kept[moved[: self.taken]]
+
+
+def whole_numbers(values: Array) -> Array:
+    """Return labels as int64, so that their digest is the same on every system; values as they are."""
+    return values.astype(np.int64, copy=False) if values.dtype.kind in "iu" else values
 
 
 def overflow_told_once() -> np.errstate:

@@ -20,9 +20,9 @@ def as_rows(name: str, values: npt.ArrayLike) -> Array:
         worst = array.min() if array.min() < 0 else array.max()
         raise ValueError(f"{name} of shape (n,) must be integer labels or floats from 0 to 1, got {worst:g}")
     if array.dtype.kind in "iub" and array[0].size == 1:
-        array = array.reshape(-1).astype(np.int64)
         if array.min() < 0:
             raise ValueError(f"{name} must hold labels of at least 0, got {array.min()}")
+        array = array.reshape(-1).astype(np.intp)
     return array
 
 
@@ -100,7 +100,16 @@ def true_among(y_true: npt.ArrayLike, p: Array) -> Array:
     return t
 
 
-def tally(labels: Array, count: int, weights: Array) -> Array:
-    """Return the sum of the weights at each label; integers where the weights are."""
-    sums: Array = np.bincount(labels, weights if weights.dtype.kind == "f" else None, count)
+def tally(labels: Array, count: int = 0, weights: Array | None = None) -> Array:
+    """Return how often each label occurs, or the sum of its weights; integers where the weights are.
+
+    NumPy counts by `numpy.intp` alone, which on 32-bit systems holds less than int64.
+
+    Examples
+    --------
+    >>> tally(np.array([2, 0, 2]), 4)
+    array([1, 0, 2, 0])
+    """
+    kept = weights if weights is not None and weights.dtype.kind == "f" else None
+    sums: Array = np.bincount(labels.astype(np.intp, copy=False), kept, count)
     return sums

@@ -391,5 +391,5 @@ def calibration_error(
     weights = as_weights(sample_weight, len(t)).astype(np.float64)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == t
     place = np.searchsorted(np.arange(1, count) / count, confidence, side="left")
-    gaps = np.bincount(place, weights * (right - confidence), count)
+    gaps = tally(place, count, weights * (right - confidence))
     return float(np.abs(gaps).sum() / weights.sum())

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn import blas
-from purecnn.arguments import as_pair, positive
+from purecnn.arguments import as_pair, flag, positive
 from purecnn.augmentation import Augmentation, as_augmentation
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.dataset import Data, Dataset, Rows, Subset, labels_of
@@ -76,6 +76,8 @@ class Network(FlatParameters):
         device, which `to_host` brings back.
     epochs, updates : int
         How many epochs and steps it was trained.
+    history : History or None
+        What the last `fit` measured, also while it runs and however it ended.
 
     Examples
     --------
@@ -105,6 +107,7 @@ class Network(FlatParameters):
             raise TypeError(f"preprocessing must be a Preprocessing, got {preprocessing!r}")
         self.preprocessing = preprocessing or Preprocessing()
         self.epochs = self.updates = 0
+        self.history: History | None = None
         self.optimizer: Optimizer | None = None
         self.to(device)
 
@@ -249,6 +252,7 @@ class Network(FlatParameters):
         augmentation: Augmentation | None = None,
         metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         shuffle: bool = True,
+        drop_last: bool = False,
         threads: int | None = None,
         callbacks: Callback | Callable[[Fit], Any] | Sequence[Callback | Callable[[Fit], Any]] = (),
         verbose: bool = False,
@@ -294,6 +298,9 @@ class Network(FlatParameters):
             functions ``(y_true, y_pred)``, the samples first.
         shuffle : bool
             Whether each epoch has an order of its own, drawn from the network's seed.
+        drop_last : bool
+            Whether an epoch ends before a last batch that is short: other samples each time, if they are
+            shuffled. `BatchNormalization` can't learn from a batch of one sample.
         threads : int, optional
             How many work; the processors this process may use if left out. The bits do not depend on it.
         callbacks : Callback, function, or sequence of them
@@ -320,7 +327,8 @@ class Network(FlatParameters):
         Returns
         -------
         History
-            Loss, validation and time of each epoch.
+            Loss, validation and time of each epoch; also in `history`, which a run that was interrupted or
+            diverged leaves behind.
 
         Raises
         ------
@@ -385,7 +393,8 @@ class Network(FlatParameters):
             kept=kept,
             epochs=epochs,
             batch_size=batch_size,
-            shuffle=shuffle,
+            shuffle=flag("shuffle", shuffle),
+            drop_last=flag("drop_last", drop_last),
             validation_data=validation_data,
             validation_split=validation_split,
             augmentation=as_augmentation(augmentation, self.input_shape),

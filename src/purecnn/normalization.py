@@ -77,7 +77,7 @@ def too_few(layer: Layer, values: float) -> str:
     """Return why a batch of one value a channel can't be trained on."""
     return (
         f"{layer} wants more than one value a channel in each batch of training, for their variance; "
-        f"got {values:g}: choose a batch_size that leaves no batch of one sample"
+        f"got {values:g}: choose a batch_size that leaves no batch of one sample, or drop_last=True"
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from purecnn import provenance
 from purecnn.arguments import flag, positive
-from purecnn.callbacks import Callback
+from purecnn.barrier import drops_last
+from purecnn.callbacks import Callback, History
 from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import check_alike, read_data
 from purecnn.datasets import NAMES, Sets
@@ -177,11 +178,12 @@ class Run:
         optimizer = recipe.optimizer()
         schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
         try:
-            history = network.fit(
+            network.fit(
                 x,
                 y,
                 epochs=recipe.epochs,
                 batch_size=recipe.batch_size,
+                drop_last=drops_last(network, len(x), recipe.batch_size),
                 loss=recipe.loss(),
                 optimizer=optimizer,
                 augmentation=recipe.augmentation,
@@ -193,7 +195,7 @@ class Run:
         except CheckpointError:
             if network.epochs < recipe.epochs:
                 raise
-            history = schedule.fit.history
+        history = network.history or History()
         if ranks is not None and not ranks.is_first:
             return {}
         with np.errstate(all="ignore"):  # what overflows is told of in a sentence

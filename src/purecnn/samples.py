@@ -263,6 +263,10 @@ class Targets:
     values: Array
     weights: Array | None = None
 
+    def __post_init__(self) -> None:
+        if self.are_labels:  # which are indices, on a device too, and not of every kind of integer
+            self.values = self.values.astype(np.intp, copy=False)
+
     @classmethod
     def check(cls, y: Any, samples: int, outputs: int) -> Targets:
         """Return the targets of `samples` samples, first axis, for a network with `outputs` outputs.
@@ -289,7 +293,7 @@ class Targets:
                     f"labels must be from 0 to {outputs - 1}, one less than the network's {outputs} outputs; "
                     f"got {low if low < 0 else high}"
                 )
-            return cls(array.astype(np.intp, copy=False))  # what NumPy counts and indexes by
+            return cls(array)
         if array.size != samples * outputs:
             raise ShapeError(
                 f"y must be integer labels of shape ({samples},) or values of shape ({samples}, {outputs}), "
@@ -325,4 +329,4 @@ class Targets:
 def answers(outputs: Array) -> Array:
     """Return the class that each row of outputs names: the largest, or for a lone output, above 0.5."""
     outputs = outputs.reshape(len(outputs), -1)
-    return (outputs[:, 0] > 0.5).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+    return (outputs[:, 0] > 0.5).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from purecnn.arguments import is_number
 from purecnn.errors import ShapeError
+from purecnn.labels import tally
 from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.signatures import explained
@@ -59,14 +60,14 @@ def stratified_split(y: npt.ArrayLike, fraction: float, seed: int = 0) -> tuple[
     if labels.ndim != 1:
         raise ShapeError(f"y must have shape (n,), one label for each sample, got {labels.shape}")
     check_fraction("fraction", fraction)
-    total = math.floor(len(labels) * fraction + 0.5)
+    total = share_of(len(labels), fraction)
     if not 0 < total < len(labels):
         raise ValueError(
             f"fraction must leave samples on both sides, got {fraction:g} of {len(labels)}: {total} set aside"
         )
     seed = as_seed(seed)
     _, members = np.unique(labels, return_inverse=True)
-    shares = np.bincount(members) * float(fraction)
+    shares = tally(members) * float(fraction)
     counts = np.floor(shares).astype(np.int64)
     remainders = np.round(shares - counts, 9)  # a hair of binary rounding must not decide a rank
     counts[np.argsort(-remainders, kind="stable")[: total - counts.sum()]] += 1
@@ -75,6 +76,11 @@ def stratified_split(y: npt.ArrayLike, fraction: float, seed: int = 0) -> tuple[
         own = np.flatnonzero(members == label)
         aside[stream(seed, SPLIT, label).permutation(own)[:count]] = True
     return np.flatnonzero(~aside), np.flatnonzero(aside)
+
+
+def share_of(samples: int, fraction: float) -> int:
+    """Return how many of so many samples are set aside."""
+    return math.floor(samples * fraction + 0.5)
 
 
 def check_fraction(name: str, value: Any) -> None:
@@ -87,4 +93,4 @@ def strata(targets: Targets) -> Array:
     """Return the class of each target: labels, or columns of zeros and ones; one class if they are values."""
     if targets.are_labels or np.isin(targets.values, (0, 1)).all():
         return targets.classes()
-    return np.zeros(len(targets.values), np.int64)
+    return np.zeros(len(targets.values), np.intp)

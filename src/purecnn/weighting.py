@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.arguments import is_integer, is_number
+from purecnn.labels import tally
 from purecnn.samples import Targets, as_array
 from purecnn.scratch import Array
 
@@ -83,7 +84,7 @@ def check_classes(targets: Targets) -> Array:
 
 def balanced(labels: Array, weights: Array, classes: int) -> Array:
     """Return a weight for each class with which all that occur count alike."""
-    counts = np.bincount(labels, weights, classes)
+    counts = tally(labels, classes, weights)
     occurring = counts > 0
     each = np.ones(classes)
     each[occurring] = weights.sum() / (np.count_nonzero(occurring) * counts[occurring])
