@@ -113,7 +113,7 @@ FORMATS = {
         times=DEFLATE,
     ),
     "safetensors": Format(model_files.safetensors_seeds, read_safetensors, model_files.lying_safetensors),
-    "model": Format(model_files.model_seeds, p.load, model_files.lying_model),
+    "model": Format(model_files.model_seeds, model_files.asked, model_files.lying_model),
     "checkpoint": Format(
         model_files.checkpoint_seeds,
         model_files.resumed,

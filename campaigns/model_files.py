@@ -20,6 +20,8 @@ from campaigns.fence import remove
 from campaigns.mutations import TEXTS, as_json, blind, twisted
 from purecnn.safetensors import write_safetensors
 
+#: Bytes that a sample may take on its way through the network of a hostile file.
+ROOM = 1 << 21
 WEIGHTS = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "weights"
 
 
@@ -132,6 +134,13 @@ class Plain(Random):
 
     def randrange(self, *_: Any) -> int:
         return 11
+
+
+def asked(path: Path) -> None:
+    """Load a model and let it answer."""
+    network = p.load(path, max_bytes=ROOM)
+    shape = network.input_shape or ()
+    network.predict(np.ones((1, *shape), np.uint8 if network.preprocessing.kind == "bytes" else np.float32))
 
 
 def resumed(path: Path) -> None:

@@ -29,7 +29,7 @@ from purecnn.arguments import positive
 from purecnn.errors import PureCNNError, ShapeError
 from purecnn.escapes import visible
 from purecnn.graph_work import Budget
-from purecnn.network import CHUNK, Network
+from purecnn.network import Network
 from purecnn.onnx_file import read_model
 from purecnn.onnx_model import Model, Value, in_order
 from purecnn.operators import Call
@@ -92,13 +92,10 @@ class Layers:
         That computes the same.
     output_shape : tuple of int
         Shape of one sample of the output, as the graph has it.
-    sample_bytes : int
-        Bytes of the largest array that one sample needs.
     """
 
     network: Network
     output_shape: tuple[int, ...]
-    sample_bytes: int
 
 
 class Graph:
@@ -319,7 +316,7 @@ class Graph:
             value = Value(value.name, value.dtype, ("N", *value.shape[1:]))
         array = value.receive(array)
         layers = self._as_layers(array.shape[1:]) if array.size else None
-        if layers is not None and layers.sample_bytes * min(len(array), CHUNK) <= self.max_bytes:
+        if layers is not None:
             network, shape = layers.network, layers.output_shape
             with np.errstate(all="ignore"):  # as `run` has it: what overflows is infinite
                 found = network.outputs(array.reshape(len(array), -1), threads)

@@ -20,6 +20,8 @@ import numpy as np
 
 from purecnn.device import to_host
 from purecnn.errors import FileFormatError
+from purecnn.footprint import MAX_BYTES, footprint
+from purecnn.graph_work import FREE, MAX_TIMES
 from purecnn.layer import Layer, Shape, sample_shape
 from purecnn.layers import LAYERS
 from purecnn.lists import as_network
@@ -132,13 +134,17 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 @explained
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: str | os.PathLike[str], *, max_bytes: int | None = MAX_BYTES) -> Network:
     """Read a network that `save` or a `Checkpoint` wrote; it predicts the same bits and can go on training.
 
     Parameters
     ----------
     path : str or path-like
         The file.
+    max_bytes : int or None
+        How much one sample may take on its way through the layers, which a file of a few bytes can make
+        any size; the time it takes is bounded in proportion. It is the network's `max_bytes` from then on,
+        within which `predict` takes as many samples at a time as fit. None: no bound, for files of your own.
 
     Returns
     -------
@@ -154,12 +160,15 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Notes
     -----
-    Nothing in a file is ever run, and no array takes more memory than the file itself.
+    Nothing in a file is ever run, and no array takes more memory than the file itself. What the layers make
+    of a sample is known from their shapes, and refused where it is more than `max_bytes`.
     """
-    return load_with_state(path)[0]
+    return load_with_state(path, max_bytes)[0]
 
 
-def load_with_state(path: str | os.PathLike[str]) -> tuple[Network, str, dict[str, Array]]:
+def load_with_state(
+    path: str | os.PathLike[str], max_bytes: int | None = MAX_BYTES
+) -> tuple[Network, str, dict[str, Array]]:
     """Read a network, and what a checkpoint holds beside it: a text, "" in a model, and its arrays."""
     tensors, texts = read_safetensors(path)
     try:
@@ -168,7 +177,9 @@ def load_with_state(path: str | os.PathLike[str]) -> tuple[Network, str, dict[st
             raise FileFormatError(
                 "the file is damaged: a checkpoint, yet its state or its SHA-256 is missing"
             )
-        return build(tensors, texts), texts.get(CHECKPOINT, ""), state
+        network = build(tensors, texts)
+        check_footprint(network, max_bytes)
+        return network, texts.get(CHECKPOINT, ""), state
     except FileFormatError as error:
         raise FileFormatError(f"{os.fspath(path)}: {error}") from None
     # What layers say about their arguments comes in these.
@@ -215,6 +226,20 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
             raise FileFormatError(f"its {name} are {count}, wanted from 0 to below {MAX_COUNT}")
     check_classes(network)
     return network
+
+
+def check_footprint(network: Network, max_bytes: int | None) -> None:
+    """Refuse a network that takes too much memory or time for one sample, and have it remember the bound."""
+    network.max_bytes = max_bytes
+    if max_bytes is None:
+        return
+    size, found = network.dtype.itemsize, footprint(network, network.input_shape or ())
+    for taken, allowed, what in (
+        (found.memory(size), max_bytes, "takes {} bytes on its way through the layers, wanted at most {}"),
+        (found.cost(size), MAX_TIMES * max(max_bytes, FREE), "goes over {} bytes, wanted at most {}"),
+    ):
+        if taken > allowed:
+            raise FileFormatError(f"one sample {what.format(taken, allowed)}: max_bytes of load raises it")
 
 
 def depth(layer: Layer) -> int:

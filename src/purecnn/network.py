@@ -16,7 +16,9 @@ from purecnn.augmentation import Augmentation, as_augmentation
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.dataset import Data, Dataset, Rows, Subset, labels_of
 from purecnn.device import Device, explained, to_host
+from purecnn.errors import ShapeError
 from purecnn.fitting import Fit
+from purecnn.footprint import footprint
 from purecnn.fusion import fuse, unfused
 from purecnn.layer import Layer, Shape
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 CHUNK = 256
 #: On a device, which works on many at once.
 DEVICE_CHUNK = 1024
+#: Bytes that a chunk on its way may take; of large samples fewer are run at a time.
+CHUNK_BYTES = 2**30
 
 
 class Network(FlatParameters):
@@ -78,6 +82,9 @@ class Network(FlatParameters):
         How many epochs and steps it was trained.
     history : History or None
         What the last `fit` measured, also while it runs and however it ended.
+    max_bytes : int or None
+        How much the samples that one worker predicts at a time may take on their way through the layers; None
+        where it is not bounded. A network of a file has the bound that `load` was given.
 
     Examples
     --------
@@ -101,6 +108,7 @@ class Network(FlatParameters):
     ) -> None:
         self._steps: list[Layer] | None = None
         self._idle: deque[Session] = deque(maxlen=16)
+        self._sample_bytes: int | None = None
         super().__init__(layers, input_shape=input_shape, seed=seed, dtype=dtype)
         self.task = task
         if not isinstance(preprocessing, Preprocessing | None):
@@ -108,6 +116,7 @@ class Network(FlatParameters):
         self.preprocessing = preprocessing or Preprocessing()
         self.epochs = self.updates = 0
         self.history: History | None = None
+        self.max_bytes: int | None = None
         self.optimizer: Optimizer | None = None
         self.to(device)
 
@@ -120,7 +129,7 @@ class Network(FlatParameters):
     def move(self, home: Array, values: Array | None = None) -> None:
         """Keep the parameters in the flat array `home`; what was made for the old one is let go."""
         super().move(home, values)
-        self._steps = None
+        self._steps = self._sample_bytes = None
         self._idle.clear()
 
     def steps(self) -> list[Layer]:
@@ -468,9 +477,30 @@ class Network(FlatParameters):
         """
         return self.outputs(self.receive(x), threads)
 
+    def chunk(self) -> int:
+        """Return how many samples inference runs at a time: fewer where they are large.
+
+        Raises
+        ------
+        ShapeError
+            If one alone takes more than `max_bytes`.
+        """
+        if self._sample_bytes is None:
+            found = footprint(self.layers, self.input_shape or ())
+            self._sample_bytes = found.memory(self.dtype.itemsize)
+        if self.max_bytes is not None and self._sample_bytes > self.max_bytes:
+            raise ShapeError(
+                f"one sample takes {self._sample_bytes} bytes on its way through the layers; max_bytes "
+                f"allows {self.max_bytes}"
+            )
+        size, room = CHUNK, CHUNK_BYTES if self.max_bytes is None else self.max_bytes
+        while size > 1 and size * self._sample_bytes > room:
+            size //= 2
+        return size
+
     def outputs(self, rows: Array | Rows, threads: int | None = None) -> Array:
         """Return the outputs ``(n, outputs)`` of checked rows, a fixed number of samples at a time."""
-        size = CHUNK if self.device.is_host else DEVICE_CHUNK
+        size = self.chunk() if self.device.is_host else DEVICE_CHUNK
         starts = range(0, len(rows), size)
         found = np.empty((len(rows), *(self.output_shape or ())), self.dtype)
 
@@ -482,7 +512,8 @@ class Network(FlatParameters):
                 session = self._idle.pop()
             except IndexError:
                 session = self.session(self.steps(), training=False)
-            outputs = session.forward(session.take(rows, slice(first, first + size)))
+            with np.errstate(all="ignore"):  # what overflows is infinite, as it is in a graph
+                outputs = session.forward(session.take(rows, slice(first, first + size)))
             found[own] = np.moveaxis(to_host(outputs)[..., own.start - first :], -1, 0)
             self._idle.append(session)
 

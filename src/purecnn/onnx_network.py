@@ -78,7 +78,9 @@ def translated(finder: Finder) -> Layers:
         classes(graph, shape),
     )
     network = Network(layers, input_shape=finder.shape, dtype=finder.dtype, preprocessing=preprocessing)
-    return Layers(network, shape, finder.budget.largest // finder.samples)
+    network.max_bytes = graph.max_bytes
+    network.chunk()  # raises where one sample alone takes more
+    return Layers(network, shape)
 
 
 def classes(graph: Graph, shape: Shape) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class Saved:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self.network, text, arrays = model_file.load_with_state(path)
+        self.network, text, arrays = model_file.load_with_state(path, None)
         if not text:
             raise FileFormatError(f"{self.path}: a model, not a checkpoint: wanted what `Checkpoint` wrote")
         try:

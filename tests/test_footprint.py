@@ -1,0 +1,142 @@
+"""What a sample takes on its way is known before: no more is taken, and files that ask for more refused."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from purecnn import (
+    ELU,
+    GELU,
+    AveragePooling,
+    BatchNormalization,
+    Convolutional,
+    Dense,
+    DepthwiseConvolutional,
+    FileFormatError,
+    Flatten,
+    GlobalAveragePooling,
+    MaxPooling,
+    Network,
+    ReLU,
+    Reshape,
+    Residual,
+    ShapeError,
+    Softmax,
+    ZeroPadding,
+    load,
+    network,
+    save,
+    scratch,
+)
+from purecnn.footprint import footprint
+from purecnn.layers import LAYERS
+
+IMAGES = (4, 33, 47)
+PLAIN = ("HardSwish", "Identity", "LeakyReLU", "Mish", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Tanh")
+
+
+def one(depth):
+    return Convolutional(kernel_size=1, depth=depth)
+
+
+MANY = {
+    "plain": [Convolutional(kernel_size=3, depth=8), ReLU(), MaxPooling(2)],
+    "strided": [Convolutional(kernel_size=(5, 2), depth=8, stride=(3, 1), padding="same"), ELU()],
+    "holes": [Convolutional(kernel_size=3, depth=8, dilation=(9, 4), padding=(9, 4))],
+    "groups": [DepthwiseConvolutional(kernel_size=3, depth_multiplier=3)],
+    "tall": [Convolutional(kernel_size=(20, 1), depth=1)],
+    "pooled": [MaxPooling(7, 1)],
+    "averaged": [AveragePooling(3, 1), GlobalAveragePooling(), Softmax()],
+    "normal": [BatchNormalization(), GELU()],
+    "padded": [ZeroPadding(5), Flatten()],
+    "residual": [
+        Residual([Convolutional(kernel_size=3, depth=4, padding=1), BatchNormalization(), GELU()]),
+        Residual([ReLU(), Residual([one(6)], [one(6)])], [one(6)]),
+    ],
+    "dense": [Flatten(), Dense(output_size=5)],
+    **{name: [LAYERS[name]()] for name in PLAIN},
+}  # fmt: skip
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("samples", [1, 20])
+@pytest.mark.parametrize("name", MANY)
+def test_a_prediction_takes_no_more_than_is_said_before(name, samples, dtype, monkeypatch):
+    monkeypatch.setattr(scratch, "LARGE", 2**60)  # so that all is seen
+    asked = Network(MANY[name], input_shape=IMAGES, dtype=dtype)
+    x = np.ones((samples, *IMAGES), dtype)
+    asked.predict(x, threads=1)
+    asked._idle.clear()
+    tracemalloc.start()
+    try:
+        answers = asked.predict(x, threads=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    said = samples * footprint(asked, IMAGES).memory(asked.dtype.itemsize)
+    assert peak <= said + answers.nbytes + 2**18
+    assert said <= 10 * peak + 2**18
+
+
+#: Files of some hundred bytes, and what one sample would take.
+HUGE = {
+    "border": ([ZeroPadding(7000), GlobalAveragePooling()], (1, 4, 4)),
+    "borders": ([ZeroPadding(1500)] * 3 + [GlobalAveragePooling()], (8, 4, 4)),
+    "winners": ([MaxPooling(120, 1), GlobalAveragePooling()], (4, 300, 300)),
+    "windows": (
+        [Convolutional(kernel_size=(1, 400), depth=1, padding=(0, 200)), GlobalAveragePooling()],
+        (1, 1000, 1000),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_small_file_that_asks_for_much_memory_is_refused(name, tmp_path):
+    kinds, shape = HUGE[name]
+    layers = [type(layer)(**layer.configuration()) for layer in kinds]
+    path = tmp_path / "model.safetensors"
+    save(Network(layers, input_shape=shape), path)
+    assert path.stat().st_size < 4000
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match=r"one sample takes \d+ bytes .*: max_bytes of load"):
+            load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**21
+    finally:
+        tracemalloc.stop()
+    assert load(path, max_bytes=None).max_bytes is None
+    assert load(path, max_bytes=2**40).max_bytes == 2**40
+
+
+def test_a_small_file_that_asks_for_much_time_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save(Network([AveragePooling(200, 1), GlobalAveragePooling()], input_shape=(1, 400, 400)), path)
+    with pytest.raises(FileFormatError, match=r"one sample goes over \d+ bytes, wanted at most 4294967296"):
+        load(path, max_bytes=2**22)
+
+
+def test_the_bound_of_a_file_is_its_networks_from_then_on(tmp_path):
+    made = Network([Convolutional(kernel_size=3, depth=2), ReLU(), Flatten()], input_shape=(1, 30, 30))
+    each = footprint(made, (1, 30, 30)).memory(4)
+    path = tmp_path / "model.safetensors"
+    save(made, path)
+    found = load(path, max_bytes=20 * each)
+    x = np.random.default_rng(0).normal(size=(70, 1, 30, 30)).astype(np.float32)
+    assert (made.chunk(), found.chunk()) == (network.CHUNK, 16)
+    np.testing.assert_allclose(found.predict(x), made.predict(x), rtol=1e-5, atol=1e-6)
+    found.max_bytes = each - 1
+    with pytest.raises(ShapeError, match=rf"one sample takes {each} bytes .*; max_bytes allows {each - 1}"):
+        found.predict(x)
+
+
+def test_as_many_large_samples_are_predicted_at_a_time_as_fit(monkeypatch):
+    made = Network([Reshape((1, 30, 30), (900,))], input_shape=(1, 30, 30))
+    each = footprint(made, (1, 30, 30)).memory(4)
+    monkeypatch.setattr(network, "CHUNK_BYTES", 100 * each)
+    assert made.chunk() == 64
+    monkeypatch.setattr(network, "CHUNK_BYTES", 1)
+    assert made.chunk() == 1  # the user's own network is asked, whatever it takes
