@@ -33,7 +33,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -129,6 +129,9 @@ campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume
 
 campaign-ranks: $(DEV_STAMP) ## kill a rank of 20 MPI jobs, resume them with other numbers of ranks, compare all bits
 	$(VENV)/bin/python -m campaigns.ranks --output campaigns/results
+
+campaign-forks: $(DEV_STAMP) ## fit 1,000 times beside each of several companies of threads that multiply
+	$(VENV)/bin/python -m campaigns.forks --output campaigns/results
 
 campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many pass into docs/onnx.md
 	$(VENV)/bin/python -m campaigns.onnx_conformance --write

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from campaigns import forks
 from purecnn import (
     SGD,
     Activation,
@@ -92,8 +93,8 @@ def data(samples=200):
 def test_processes_give_the_bits_of_threads(monkeypatch, make, width):
     x, y = data()
     found = []
-    for forks, workers in ((True, 2), (True, 4), (False, 2), (False, 1)):
-        monkeypatch.setattr(training, "can_fork", lambda forks=forks: forks)
+    for forked, workers in ((True, 2), (True, 4), (False, 2), (False, 1)):
+        monkeypatch.setattr(training, "can_fork", lambda forked=forked: forked)
         net = network(width)
         net.fit(x, y, epochs=2, batch_size=128, optimizer=make(), threads=workers)
         assert (net.parameters.size > LONG) == (width == 1500)
@@ -111,7 +112,8 @@ class Look(Callback):
         self.seen.add(len(children()))
 
 
-def test_processes_work_during_a_fit_and_none_is_left_after():
+def test_processes_work_during_a_fit_and_none_is_left_after(monkeypatch):
+    monkeypatch.setattr(blas, "SETTLE", PATIENCE)  # the runner of the tests may have threads of its own
     x, y = data()
     look = Look()
     network().fit(x, y, batch_size=128, threads=2, callbacks=[look])
@@ -127,6 +129,115 @@ def test_no_process_is_forked_while_others_compute():
         beside.fit(x, y, batch_size=128, threads=2, callbacks=[look])
     assert look.seen == {0}
     np.testing.assert_array_equal(beside.parameters, alone.parameters)
+
+
+def beside(work, look):
+    """Return a network that was fitted beside a thread that works until then."""
+    ended, began = threading.Event(), threading.Event()
+
+    def run():
+        began.set()
+        while not ended.is_set():
+            work(ended)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    began.wait()
+    made, (x, y) = network(), data()
+    try:
+        made.fit(x, y, batch_size=128, threads=2, callbacks=[look])
+    finally:
+        ended.set()
+        thread.join()
+    return made
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda ended: ended.wait(),
+        pytest.param(
+            lambda ended: time.sleep(0.5),
+            marks=pytest.mark.skipif(
+                not Path("/proc/self/syscall").exists(), reason="the system says of no thread what it does"
+            ),
+        ),
+    ],
+    ids=["event", "sleep"],
+)
+def test_a_thread_that_waits_costs_no_process(monkeypatch, wait):
+    monkeypatch.setattr(blas, "SETTLE", PATIENCE)
+    look = Look()
+    beside(wait, look)
+    assert look.seen == {1}
+
+
+def test_no_process_is_forked_while_another_thread_multiplies():
+    matrix, look, alone = np.ones((300, 300)), Look(), network()
+    alone.fit(*data(), batch_size=128, threads=2)
+    made = beside(lambda ended: matrix @ matrix, look)
+    assert look.seen == {0}
+    np.testing.assert_array_equal(made.parameters, alone.parameters)
+
+
+@pytest.mark.parametrize(
+    ("company", "fits"),
+    [("a thread that multiplies", 5), ("a thread that multiplies and sleeps", 20), ("threads that wait", 3)],
+)
+def test_fits_beside_other_threads_end(company, fits):
+    line, is_good = forks.beside(company, fits, PATIENCE)
+    assert is_good, line
+    assert f"{fits} fits beside {company}: none hung" in line
+    if company == "threads that wait":
+        assert f" {fits} with a worker process" in line
+
+
+def test_an_interrupt_ends_a_fit_beside_a_thread_that_multiplies():
+    assert forks.interrupted("a thread that multiplies", 0.1, PATIENCE)
+
+
+def test_every_openblas_of_the_process_has_one_thread_as_a_process_is_forked_beside_a_thread(monkeypatch):
+    pytest.importorskip("scipy.linalg", reason="SciPy brings an OpenBLAS of its own")
+    copies = list(blas._copies())
+    assert len(copies) > 1
+    counts, before = [], [copy.get() for copy in copies]
+    monkeypatch.setattr(blas, "SETTLE", PATIENCE)
+    fork = os.fork
+
+    def note():
+        counts.extend(copy.get() for copy in copies)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", note)
+    try:
+        for copy in copies:
+            copy.put(3)
+        beside(lambda ended: ended.wait(), Look())
+        assert counts == [1] * len(copies)
+        assert [copy.get() for copy in copies] == [3] * len(copies)
+    finally:
+        for copy, count in zip(copies, before, strict=True):
+            copy.put(count)
+
+
+def test_an_openblas_that_can_not_be_told_costs_the_process_beside_a_thread(monkeypatch):
+    monkeypatch.setattr(blas, "_copies", lambda: iter([None]))
+    look = Look()
+    beside(lambda ended: ended.wait(), look)
+    assert look.seen == {0}
+
+
+def test_a_worker_that_can_not_multiply_is_replaced_by_a_thread(monkeypatch):
+    here = os.getpid()
+    monkeypatch.setattr(crews, "READY", 0.1)
+    monkeypatch.setattr(crews, "multiply", lambda: os.getpid() == here or time.sleep(PATIENCE))
+    look, made, alone = Look(), network(), network()
+    made.fit(*data(), batch_size=128, threads=2, callbacks=[look])
+    assert look.seen == {0}
+    assert children() == []
+    monkeypatch.undo()
+    alone.fit(*data(), batch_size=128, threads=2)
+    np.testing.assert_array_equal(made.parameters, alone.parameters)
 
 
 def test_networks_train_side_by_side():

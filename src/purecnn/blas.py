@@ -19,6 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from purecnn.other_threads import all_wait, others
+
+#: Seconds in which other threads may end what they are about before a process is forked.
+SETTLE = 0.02
+
 # OpenBLAS in NumPy's own wheels, with 64-bit and 32-bit integers; then as distributions build it; then MKL.
 NAMES = (
     ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
@@ -79,9 +84,8 @@ def _libraries() -> Iterator[ctypes.CDLL]:
 def _find() -> Control | None:
     """Return how to ask and tell BLAS its thread count, None if this BLAS can't be told."""
     for library in _libraries():
-        for get, put in NAMES:
-            if hasattr(library, get) and hasattr(library, put):
-                return Control(getattr(library, get), getattr(library, put))
+        if control := _told_by_name(library):
+            return control
         if hasattr(library, "BLASSetThreading") and (control := _accelerate(library)):
             return control
     if importlib.util.find_spec("threadpoolctl") is not None:
@@ -90,6 +94,14 @@ def _find() -> Control | None:
         if pools:
             pool = pools[0]
             return Control(pool.get_num_threads, pool.set_num_threads)
+    return None
+
+
+def _told_by_name(library: Any) -> Control | None:
+    """Return how to ask and tell a library its thread count by one of `NAMES`."""
+    for get, put in NAMES:
+        if hasattr(library, get) and hasattr(library, put):
+            return Control(getattr(library, get), getattr(library, put))
     return None
 
 
@@ -166,12 +178,47 @@ def alone() -> None:
 
 @contextmanager
 def forking() -> Iterator[bool]:
-    """Let nobody begin a `single_threaded` block meanwhile; yields whether the caller's is the only one.
+    """Let nobody begin a `single_threaded` block meanwhile; yields whether a process may be forked.
 
-    A process forked while another thread computes has that thread's locks, held for ever, but not the thread.
+    It may where the caller's block is the only one and every other thread waits (`other_threads`), seen once
+    each OpenBLAS in this process has been told one thread. So a product that begins later, in a thread that
+    wakes up meanwhile, uses no threads of OpenBLAS's, which end before a fork.
     """
     with _lock:
-        yield _everywhere.users == 1
+        if _everywhere.users != 1:
+            yield False
+        elif not others():
+            yield True
+        else:
+            with _copies_single_threaded() as told:
+                yield told and all_wait(SETTLE)
+
+
+@contextmanager
+def _copies_single_threaded() -> Iterator[bool]:
+    """Keep each OpenBLAS in this process, SciPy's say, to one thread; yields whether all could be told."""
+    copies = list(_copies())
+    before = [(copy, copy.get()) for copy in copies if copy is not None]
+    for copy, _ in before:
+        copy.put(1)
+    try:
+        yield None not in copies
+    finally:
+        for copy, count in before:
+            if count != 1:
+                copy.put(count)
+
+
+def _copies() -> Iterator[Control | None]:
+    """Yield each OpenBLAS that this process has loaded; None for one that can't be told."""
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+        places = (line.rstrip("\n").split(maxsplit=5)[5:] for line in file)
+        paths = {place[0] for place in places if place and "openblas" in place[0].lower()}
+    for path in sorted(paths):
+        try:
+            yield _told_by_name(ctypes.CDLL(path))
+        except OSError:
+            yield None
 
 
 def configuration() -> str:

@@ -28,6 +28,8 @@ from purecnn.scratch import Array
 SPIN = 100e-6
 #: Seconds between looks at whether the others are still alive.
 ALIVE = 1.0
+#: Seconds in which a worker must have multiplied two small matrices once it is forked.
+READY = 10.0
 
 
 def can_fork() -> bool:
@@ -61,6 +63,12 @@ class Crew:
         How many work, the caller included.
     job : callable
         ``job(worker, number)``.
+
+    Raises
+    ------
+    OSError
+        If there are no processes to be had, or if one of them can't multiply: it was forked while another
+        thread had a lock of BLAS's.
     """
 
     def __init__(self, size: int, job: Job) -> None:
@@ -86,12 +94,26 @@ class Crew:
             if child == 0:
                 self._serve(worker, parent)
             self._children.append(child)
+        self._await()
+
+    def _await(self) -> None:
+        """Wait until all workers have multiplied; end those that don't."""
+        until = time.monotonic() + READY
+        try:
+            for _ in self._go:
+                if not self._done.acquire(True, max(0.0, until - time.monotonic())):
+                    raise TimeoutError(f"a worker process is not ready {READY:g} s after its fork")
+        except BaseException:
+            self.kill()
+            raise
 
     def _serve(self, worker: int, parent: int) -> None:
         """Work until told to end or until the parent is gone; never return."""
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
             np.setbufsize(BUFFER)
+            multiply()
+            self._done.release()
             while wait(self._go[worker - 1], lambda: os.getppid() == parent) and self._count[0]:
                 self._work(worker)
                 self._done.release()
@@ -155,6 +177,13 @@ class Crew:
             )
         return True
 
+    def kill(self) -> None:
+        """End the workers at once, whatever they are about."""
+        for child in self._children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        self.close()
+
     def close(self) -> None:
         """Let the workers go, and wait until they have gone."""
         self._count[0] = 0
@@ -165,6 +194,12 @@ class Crew:
                 os.waitpid(child, 0)
         self._children, self._go = [], []
         self._job = idle
+
+
+def multiply() -> None:
+    """Multiply matrices large enough for BLAS to take memory of its own for, and so the lock on that."""
+    one = np.zeros((128, 128), np.float32)
+    one @ one
 
 
 def wait(semaphore: Any, alive: Callable[[], bool]) -> bool:
