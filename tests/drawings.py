@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from purecnn.picture import resample
+from purecnn.resampling import resample
 
 SIDE = 140
 

@@ -133,7 +133,7 @@ def test_train_and_evaluate_on_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     assert f"accuracy {accuracy} % on 15 images" in found.output
     assert "middle" in found.output
     # a new picture is prepared as those in the folder were
-    folder = ImageFolder("pictures", size=20, on_error="raise", classes=("left", "middle", "right"))
+    folder = ImageFolder("pictures", size=20, channels=3, classes=("left", "middle", "right"))
     path, shares = folder.paths[40], network.predict(folder.batch([40]))[0]
     lines = run("predict", path, "--model", model).output.splitlines()
     assert lines[0] == f"{path}: {('left', 'middle', 'right')[shares.argmax()]}"

@@ -134,7 +134,7 @@ def test_sizes(size: object, shape: tuple[int, ...], folder: Path) -> None:
 
 def test_a_damaged_picture_is_named_by_whatever_reads_it(folder: Path) -> None:
     broken = folder / "zebra" / "1.png"
-    broken.write_bytes(broken.read_bytes()[:40])
+    broken.write_bytes(broken.read_bytes()[:-25])
     held = ImageFolder(folder)
     with pytest.raises(FileFormatError) as caught:
         held.load()

@@ -214,7 +214,13 @@ def test_what_a_file_holds(path: Path) -> None:
         {"type": "Flatten"},
     ]
     assert json.loads(texts["input_shape"]) == [1, 3, 3]
-    assert json.loads(texts["preprocessing"]) == {"scale": 1.0, "shift": 0.0, "kind": "any", "classes": []}
+    assert json.loads(texts["preprocessing"]) == {
+        "scale": 1.0,
+        "shift": 0.0,
+        "kind": "any",
+        "classes": [],
+        "preparation": "unknown",
+    }
 
 
 class Scaling(Layer):
@@ -355,26 +361,26 @@ def edited(path: Path, change: Callable[[dict[str, Any], Texts], object]) -> str
         (
             "preprocessing",
             '{"scale": 1}',
-            "its preprocessing has ['scale'], wanted scale, shift, kind, classes",
+            "its preprocessing has ['scale'], wanted scale, shift, kind, classes, preparation",
         ),
         (
             "preprocessing",
-            '{"scale": 0, "shift": 0, "kind": "any", "classes": []}',
+            '{"scale": 0, "shift": 0, "kind": "any", "classes": [], "preparation": "unknown"}',
             "scale must be a finite number other than 0",
         ),
         (
             "preprocessing",
-            '{"scale": 1, "shift": 0, "kind": "words", "classes": []}',
+            '{"scale": 1, "shift": 0, "kind": "words", "classes": [], "preparation": "unknown"}',
             "kind must be one of any, bytes, numbers",
         ),
         (
             "preprocessing",
-            '{"scale": 1, "shift": 0, "kind": "any", "classes": "ab"}',
+            '{"scale": 1, "shift": 0, "kind": "any", "classes": "ab", "preparation": "unknown"}',
             "its classes are 'ab', wanted a list of strings",
         ),
         (
             "preprocessing",
-            '{"scale": 1, "shift": 0, "kind": "any", "classes": ["a"]}',
+            '{"scale": 1, "shift": 0, "kind": "any", "classes": ["a"], "preparation": "unknown"}',
             "1 names of classes, wanted none or one for each of 2 outputs",
         ),
     ],

@@ -12,7 +12,8 @@ import pytest
 
 from purecnn import picture as module
 from purecnn.errors import FileFormatError, MissingExtraError, ShapeError
-from purecnn.picture import prepare_digit, read_picture
+from purecnn.framing import prepare_digit
+from purecnn.picture import read_picture
 
 
 def some_digits(count=40):
@@ -107,7 +108,21 @@ def test_a_digit_whose_mass_is_at_one_end_stays_in_the_frame():
 def test_tiny_and_narrow_pictures(shape):
     picture = np.zeros(shape, np.uint8)
     picture[0, 0] = 9
-    assert prepare_digit(picture).max() == 255
+    assert prepare_digit(picture, box=3).max() == 255
+    with pytest.raises(ValueError, match="shows a dot of 1 x 1 pixels, wanted a digit of at least 7"):
+        prepare_digit(picture)
+
+
+def test_what_would_fill_the_box_is_no_digit():
+    """A dot or a disc, fitted into the box, would look like a bold zero; a wide stroke is still one."""
+    row, column = np.mgrid[:140, :140] - 70
+    for radius in (3, 5, 10, 30, 60):
+        picture = np.uint8(255) * (row**2 + column**2 <= radius**2).astype(np.uint8)
+        with pytest.raises(ValueError, match="a dot or a filled shape, wanted the strokes of a digit"):
+            prepare_digit(picture)
+    bar = np.zeros((140, 140), np.uint8)
+    bar[20:120, 50:90] = 255
+    assert np.count_nonzero(prepare_digit(bar).any(axis=0)) == 8
 
 
 def test_other_sizes():
@@ -144,7 +159,7 @@ def test_any_noise_gives_a_digit_or_a_sentence():
         try:
             assert prepare_digit(picture, box=box).max() == 255
         except ValueError as error:
-            assert "blank" in str(error)  # noqa: PT017 - most of them are no digits
+            assert re.search("blank|shows a dot", str(error))  # noqa: PT017 - most of them are no digits
 
 
 def test_wrong_arrays_are_refused():

@@ -28,9 +28,9 @@ from purecnn.options import (
     noted,
     skip_option,
 )
-from purecnn.preparation import WAYS, prepared
+from purecnn.preparation import prepared
 from purecnn.report_commands import report
-from purecnn.samples import answers
+from purecnn.samples import PREPARATIONS, answers
 from purecnn.terminal import Terminal, echo, warnings_as_sentences
 from purecnn.train_commands import reproduce, train
 
@@ -142,10 +142,10 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
 @click.option("--model", metavar="FILE", default=str(DEFAULT_MODEL), help="A trained network.")
 @click.option(
     "--prepare",
-    type=click.Choice(WAYS),
+    type=click.Choice(PREPARATIONS[1:]),
     help="How to prepare an IMAGE: a character is inverted if need be, fitted and centred by mass, as MNIST's"
-    " were; a picture is cut and scaled, as in a folder.  [default: character where the network takes square "
-    "grey images of classes called by one character or not at all, else picture]",
+    " were; an object likewise, in the middle, as Fashion-MNIST's; or cut, or stretched, to the network's "
+    "proportions and scaled, as in a folder.  [default: as when the network was trained]",
 )
 @click.pass_context
 def predict(context: click.Context, images: tuple[str, ...], model: str, prepare: str | None) -> None:
@@ -156,6 +156,12 @@ def predict(context: click.Context, images: tuple[str, ...], model: str, prepare
     """
     network = trained(model)
     damaged = False
+    if prepare is None and network.preprocessing.preparation == "unknown":
+        click.echo(
+            f"{model}: arrays do not tell how their pictures were prepared: each IMAGE is cut and scaled; "
+            f"--prepare names another way",
+            err=True,
+        )
     for name in images:
         try:
             image = prepared(network, name, prepare)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from purecnn import datasets
 from purecnn.datasets import Sets
 from purecnn.errors import FileFormatError
-from purecnn.folders import ImageFolder
+from purecnn.folders import ImageFolder, train_and_test
 from purecnn.idx import Samples, load_folder
 from purecnn.layer import Shape
 from purecnn.npz import read_npz
@@ -34,7 +35,7 @@ def read_data(source: str | os.PathLike[str], *, shape: Shape | None = None, on_
     a name of `datasets.NAMES`                      `datasets.load`
     a folder with IDX files                         `idx.load_folder`
     a folder of class folders                       `folders.ImageFolder`
-    a folder of two such folders, train and test    the same, each for itself
+    a folder of two such folders, train and test    the same, each for itself; also validation, or val
     an ``.npz`` file                                `npz.read_npz`
     ==============================================  =====================================================
 
@@ -45,8 +46,8 @@ def read_data(source: str | os.PathLike[str], *, shape: Shape | None = None, on_
     source : str or os.PathLike
         A name, or a path; ``./mnist`` is a path.
     shape : (int, int) or (int, int, int), optional
-        ``(height, width)`` or ``(channels, height, width)`` to bring pictures to; as the first one is if left
-        out.
+        ``(height, width)`` or ``(channels, height, width)`` to bring pictures to; the medians of the training
+        set's if left out.
     on_error : {"raise", "skip"}
         What to do about damaged pictures, as `ImageFolder` takes it.
 
@@ -95,26 +96,32 @@ def read_pictures(path: Path, shape: Shape | None, on_error: str) -> Sets:
     """Read folders of class folders: one, or a training and a test set beside each other."""
     size = None if shape is None else (shape[-2], shape[-1])
     channels = None if shape is None or len(shape) == 2 else shape[0]
-    apart = (path / "train").is_dir() and (path / "test").is_dir()
+    apart = train_and_test(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what was skipped stands in the notes
-        first = ImageFolder(path / "train" if apart else path, size, channels, on_error=on_error)
-        if not apart:
-            return divided(path, first.load(), first.classes, first.skipped)
-        channels, *size_found = first.shape
-        second = ImageFolder(
-            path / "test",
-            (size_found[0], size_found[1]),
-            channels,
-            on_error=on_error,
-            classes=first.classes,
+        first = ImageFolder(apart[0] if apart else path, size, channels, on_error=on_error)
+        sets = [first]
+        if apart:
+            sets.append(ImageFolder(apart[1], size, channels, on_error=on_error, classes=first.classes))
+    for one in sets:  # as the training set is, and in colour if either is
+        one.shape = (max(each.shape[0] for each in sets), *first.shape[1:])
+    notes = [f"skipped {words}" for one in sets for words in one.skipped]
+    if size is None and max(one.sizes for one in sets) > 1:
+        height, width = first.shape[1:]
+        notes.append(
+            f"{path} holds pictures of several sizes: all are brought to {height} x {width}, their median"
         )
-    notes = (f"skipped {words}" for words in (*first.skipped, *second.skipped))
-    return Sets(first.load(), second.load(), first.classes, tuple(notes))
+    if not apart:
+        return divided(path, first.load(), first.classes, notes, first.preparation)
+    return Sets(sets[0].load(), sets[1].load(), first.classes, tuple(notes), first.preparation)
 
 
 def divided(
-    path: Path, all_of_it: Samples, classes: tuple[str, ...] = (), skipped: list[str] | None = None
+    path: Path,
+    all_of_it: Samples,
+    classes: tuple[str, ...] = (),
+    notes: Iterable[str] = (),
+    preparation: str = "unknown",
 ) -> Sets:
     """Set a share aside for a test set that is missing."""
     x, y = all_of_it
@@ -126,9 +133,7 @@ def divided(
         raise FileFormatError(f"{path}: holds {len(y)} samples and no test set; at least 3 are wanted")
     kept, aside = stratified_split(y, TEST_SHARE, TEST_SEED)
     note = f"{path} has no test set: {len(aside):,} of its {len(y):,} images are set aside for it"
-    return Sets(
-        (x[kept], y[kept]), (x[aside], y[aside]), classes, (*(f"skipped {s}" for s in skipped or ()), note)
-    )
+    return Sets((x[kept], y[kept]), (x[aside], y[aside]), classes, (*notes, note), preparation)
 
 
 def check_alike(data: str, sets: Sets) -> None:

@@ -17,6 +17,9 @@ from purecnn.scratch import Array
 class Dataset(Protocol):
     """What `fit`, `evaluate` and `predict` take in place of arrays: anything with these three members.
 
+    One that reads pictures may say by an attribute `preparation` how it makes them samples, as
+    `Preprocessing` names it: what is trained on it then takes other pictures alike.
+
     An array on disk needs none of this: ``np.load(path, mmap_mode="r")`` and ``np.memmap`` are arrays.
 
     Examples

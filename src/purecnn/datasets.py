@@ -33,12 +33,15 @@ class Sets:
         The name of each label from 0 on; empty if they have none.
     notes : tuple of str
         What was decided on the way, such as what was skipped.
+    preparation : str
+        How pictures were made these images, as `Preprocessing` names it.
     """
 
     train: Images
     test: Images
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    preparation: str = "unknown"
 
     def __iter__(self) -> Iterator[Images]:
         return iter((self.train, self.test))
@@ -90,7 +93,7 @@ def load(name: str, folder: str | os.PathLike[str] | None = None, *, download: b
     """
     source = known(name)
     if folder is None and not source.files:
-        return Sets(*mnist.load_data(), source.classes)
+        return Sets(*mnist.load_data(), source.classes, preparation=source.preparation)
     place = Path(folder) if folder is not None else cache_folder() / source.folder
     if download:
         fetch(name, place)
@@ -106,7 +109,7 @@ def load(name: str, folder: str | os.PathLike[str] | None = None, *, download: b
                 f"{place}: its {part} labels go from {y.min()} to {y.max()}; "
                 f"{name} has {len(source.classes)} classes"
             )
-    return Sets(train, test, source.classes)
+    return Sets(train, test, source.classes, preparation=source.preparation)
 
 
 def known(name: str) -> Source:

@@ -18,14 +18,18 @@ from purecnn.familiarity import Familiarity
 from purecnn.labels import as_scores
 from purecnn.layer import Layer
 from purecnn.network import Network
-from purecnn.picture import resample
-from purecnn.preparation import character, image_shape, knows_characters
+from purecnn.preparation import image_shape, prepared
 from purecnn.samples import answers
 from purecnn.scratch import Array
+from purecnn.sources import SOURCES
 from purecnn.traces import LayerTrace, trace
 
 #: Arguments of layers that a page shows as their shapes.
 SHAPES = {"input_shape", "output_shape", "input_size", "output_size", "depth", "initialization"}
+#: The classes of the sets whose pictures a page has words for.
+DIGITS, CLOTHING = SOURCES["mnist"].classes, SOURCES["fashion-mnist"].classes
+#: A value that is ink on a pad; what is fainter is the edge of a stroke.
+LEAST_INK = 32
 #: A digit is believed from this probability on.
 SURE = 0.7
 #: Numbers of one cell's window that are told; of more, those with the largest products.
@@ -50,8 +54,8 @@ def encoded(array: Array) -> dict[str, Any]:
     return {**told, "bytes": base64.b64encode(steps.tobytes()).decode()}
 
 
-def decoded(text: Any, size: int) -> Array:
-    """Return the bytes that a page sent, `size` of them.
+def decoded(text: Any, size: int | None = None, name: str = "pixels") -> Array:
+    """Return the bytes that a page sent, `size` of them, or as many as there are.
 
     Raises
     ------
@@ -59,13 +63,13 @@ def decoded(text: Any, size: int) -> Array:
         If they are no base64, or another number.
     """
     if not isinstance(text, str):
-        raise ValueError(f"pixels must be text in base64, got {type(text).__name__}")
+        raise ValueError(f"{name} must be text in base64, got {type(text).__name__}")
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
-        raise ValueError("pixels must be text in base64, got other characters") from None
-    if len(raw) != size:
-        raise ValueError(f"pixels must be {size} bytes, got {len(raw)}")
+        raise ValueError(f"{name} must be text in base64, got other characters") from None
+    if size is not None and len(raw) != size:
+        raise ValueError(f"{name} must be {size} bytes, got {len(raw)}")
     return np.frombuffer(raw, np.uint8)
 
 
@@ -121,7 +125,6 @@ class Reader:
         self.shape = network.input_shape
         #: Channels, height and width of what is drawn; None for a vector that is no square image.
         self.image = image_shape(network)
-        self.characters = knows_characters(network)
         self.outputs = int(np.prod(network.output_shape or ()))
 
     def describe(self) -> dict[str, Any]:
@@ -134,10 +137,33 @@ class Reader:
         return {
             "shape": list(self.shape),
             "image": self.image and list(self.image),
+            **self.words(),
             "classes": [self.class_name(label) for label in range(max(2, self.outputs))],
             "parameters": int(self.network.parameters.size),
             "layers": layers,
         }
+
+    def words(self) -> dict[str, Any]:
+        """Return what a page asks for, whether it can be drawn, and what the network sees of it."""
+        if self.image is None:
+            return {"title": "Set the inputs", "drawable": False, "seen": ""}
+        channels, height, width = self.image
+        preparation, names = self.network.preprocessing.preparation, self.network.preprocessing.classes
+        size = f"{height} × {width} pixels"
+        if preparation == "character":
+            title = "Draw a digit" if names == DIGITS else "Draw a character"
+            box = f"{height * 5 // 7} × {width * 5 // 7} pixels"
+            seen = f"fitted into {box} and centred by mass, as MNIST’s digits were"
+        elif preparation == "object":
+            title = "Draw a piece of clothing" if names == CLOTHING else "Draw an object"
+            seen = f"bright on black, fitted into {size}, as Fashion-MNIST’s pictures were"
+        elif channels != 1:
+            title, seen = "Open a picture", f"{size}, in colour"
+        else:
+            title, seen = "Draw something", size
+        if preparation in ("crop", "stretch"):
+            seen += ", cut to their proportions" if preparation == "crop" else ", stretched to them"
+        return {"title": title, "drawable": channels == 1, "seen": f"What the network sees: {seen}."}
 
     def kernels(self, layer: LayerTrace) -> dict[str, Any] | None:
         """Return a convolution's kernels to draw, None of other layers."""
@@ -157,25 +183,27 @@ class Reader:
         return trace(self.network, values[np.newaxis])
 
     def prepare(self, drawn: Array) -> Array | None:
-        """Return what the network sees of a drawing, as bytes; None of a blank one.
+        """Return what the network sees of a drawing, prepared as pictures are; None of a blank one.
 
         Parameters
         ----------
         drawn : ndarray of uint8, shape (height, width)
-            Bright on black. Characters are prepared as MNIST's were; other pictures are only shrunk.
+            Bright on black, `LEAST_INK` or more where there is ink. A network of pictures sees it as it looks
+            on a page, dark on white.
+
+        Raises
+        ------
+        FileFormatError
+            If it shows nothing that the network was made for, such as a dot.
+        ShapeError
+            If the network takes no images.
         """
         if self.image is None:
             raise ShapeError(f"this network takes {self.shape}, which is no image: numbers are wanted")
-        channels, height, width = self.image
-        if drawn.max(initial=0) < 32:
+        if drawn.max(initial=0) < LEAST_INK:
             return None
-        if self.characters:
-            try:
-                return character(drawn, height).reshape(self.shape)
-            except ValueError:
-                return None
-        small = np.rint(resample(drawn, height, width)).astype(np.uint8)
-        return np.broadcast_to(small, (channels, height, width)).reshape(self.shape)
+        on_paper = self.network.preprocessing.preparation in ("crop", "stretch")
+        return prepared(self.network, 255 - drawn if on_paper else drawn)
 
     def look(self, raw: Array) -> dict[str, Any]:
         """Return the answer to a raw sample, and what every layer gave."""

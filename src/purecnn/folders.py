@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from purecnn.arguments import choice, pair
 from purecnn.errors import FileFormatError
-from purecnn.picture import read_picture, resample
+from purecnn.picture import picture_shape, read_picture
+from purecnn.resampling import resample
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
 
@@ -21,25 +23,32 @@ __all__ = ["ImageFolder"]
 
 #: What a picture's name ends in.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+#: What systems and programs leave in folders; so do names that begin with a dot.
+LEFTOVERS = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin", "lost+found"}
+)
+#: What folders of a training and a test set are called; of several test sets the first is taken.
+TRAINING, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 #: So many skipped files are named in the warning.
 NAMED = 5
 
 
 @explained_class
 class ImageFolder:
-    """A folder that holds one folder of pictures for each class: a `Dataset` that is read batch by batch.
+    r"""A folder that holds one folder of pictures for each class: a `Dataset` that is read batch by batch.
 
-    Classes and pictures are in the order of their names. Names that begin with a dot are passed over, and so
-    are files beside the class folders.
+    Classes and pictures are in the order of their names. Passed over are names that begin with a dot, what
+    systems leave in folders (``Thumbs.db``, ``desktop.ini``, ``__MACOSX``), and files beside class folders.
 
     Parameters
     ----------
     folder : str or os.PathLike
         The folder.
     size : int or (int, int), optional
-        Height and width of every image; the first picture's if left out.
+        Height and width of every image; the medians of all pictures' if left out.
     channels : {1, 3}, optional
-        1 for grey, 3 for red, green and blue; as the first picture is if left out.
+        1 for grey, 3 for red, green and blue; 3 if left out and any picture has colours. The headers of all
+        files tell both.
     crop : bool
         Whether a picture of other proportions loses what is too much on both sides; else it is stretched.
     on_error : {"raise", "skip"}
@@ -51,7 +60,12 @@ class ImageFolder:
     Attributes
     ----------
     classes : tuple of str
-        The names of the class folders.
+        The names of the class folders: composed, as Unicode's form NFC has them, and bytes that are no UTF-8
+        written as ``\xe9``.
+    preparation : {"crop", "stretch"}
+        How pictures are brought to size: what a network that learns from them is told.
+    sizes : int
+        How many sizes the pictures had, where these were read.
     paths : list of pathlib.Path
         The pictures.
     labels : ndarray of int64
@@ -99,22 +113,29 @@ class ImageFolder:
             raise ValueError(f"channels must be 1 for grey or 3 for colour, got {channels!r}")
         on_error = choice("on_error", on_error, ("raise", "skip"))
         self.folder, self.crop, self.on_error = Path(folder), crop, on_error
+        self.preparation = "crop" if crop else "stretch"
         self.skipped: list[str] = []
         wanted = None if size is None else pair("size", size)
+        folders = class_folders(self.folder)
         self.classes = class_names(self.folder, classes)
-        found = [(path, label) for label, name in enumerate(self.classes) for path in self._pictures(name)]
-        first: NDArray[np.uint8] | None = None
+        found = [
+            (path, label)
+            for label, name in enumerate(self.classes)
+            for place in folders.get(name, [])
+            for path in self._pictures(place)
+        ]
+        shapes: list[tuple[int, int, int]] = []
         self.paths, labels = [], []
         for path, label in found:
-            if on_error == "skip" or first is None:
+            if on_error == "skip":
                 try:
                     pixels = read_picture(path, channels)
                 except FileFormatError as error:
-                    if on_error == "raise":
-                        raise
                     self.skipped.append(str(error))
                     continue
-                first = pixels if first is None else first
+                shapes.append((3 if pixels.ndim == 3 else 1, *pixels.shape[:2]))
+            elif not shapes or wanted is None or channels is None:
+                shapes.append(picture_shape(path))
             self.paths.append(path)
             labels.append(label)
         self.labels = np.array(labels, np.int64)
@@ -123,7 +144,7 @@ class ImageFolder:
                 raise FileFormatError(
                     f"{self.folder / name}: holds no picture; each class wants at least one"
                 )
-        if first is None:
+        if not shapes:
             raise FileFormatError(f"{self.folder}: holds no picture that can be read")
         if self.skipped:
             more = f" and {len(self.skipped) - NAMED} more" if len(self.skipped) > NAMED else ""
@@ -132,16 +153,15 @@ class ImageFolder:
                 f"{'; '.join(self.skipped[:NAMED])}{more}",
                 stacklevel=2,
             )
-        self.shape = (channels or (3 if first.ndim == 3 else 1), *(wanted or first.shape[:2]))
+        self.sizes = len({shape[1:] for shape in shapes})
+        height, width = wanted or (int(np.median(sides)) for sides in list(zip(*shapes, strict=True))[1:])
+        self.shape = (channels or max(shape[0] for shape in shapes), height, width)
 
-    def _pictures(self, name: str) -> list[Path]:
-        """Return the pictures of one class, in the order of their names."""
+    def _pictures(self, place: Path) -> list[Path]:
+        """Return the pictures in one folder of a class, in the order of their names."""
         found: list[Path] = []
-        place = self.folder / name
-        if not place.is_dir():
-            return found
         for path in sorted(place.iterdir()):
-            if path.name.startswith("."):
+            if is_leftover(path.name):
                 continue
             words = f"{path}: is no picture by its name; one that ends in {', '.join(SUFFIXES)} is wanted"
             if path.is_symlink() and not path.exists():
@@ -188,23 +208,87 @@ class ImageFolder:
         return self.batch(np.arange(len(self))), self.labels
 
 
-def class_names(folder: Path, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Return the names of the folders in a folder, in their order, or `wanted` if there are no others."""
+def is_leftover(name: str) -> bool:
+    """Return whether a name is one that systems and programs leave in folders, or hides a file.
+
+    Examples
+    --------
+    >>> is_leftover("Thumbs.db"), is_leftover("._cat.png"), is_leftover("cat.png")
+    (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in LEFTOVERS
+
+
+def class_name(name: str) -> str:
+    r"""Return a folder's name as a class's: in Unicode's form NFC, what is no text escaped.
+
+    Examples
+    --------
+    >>> class_name("cafe\u0301") == "caf\xe9", class_name(b"caf\xe9".decode(errors="surrogateescape"))
+    (True, 'caf\\xe9')
+    """
+    whole = unicodedata.normalize("NFC", name)
+    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def class_folders(folder: Path) -> dict[str, list[Path]]:
+    """Return the folders in a folder by the classes that they are called, in their order.
+
+    Names that differ in the form of their Unicode alone are those of one class.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    FileFormatError
+        If it holds no folders, or a training and a test set.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder}: there is no such folder; one that holds a folder a class is wanted"
         )
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-    if not names:
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not is_leftover(path.name):
+            found.setdefault(class_name(path.name), []).append(path)
+    if not found:
         raise FileFormatError(f"{folder}: holds no folders; one folder of pictures for each class is wanted")
+    if sets := train_and_test(folder):
+        train, test = sets
+        raise FileFormatError(
+            f"{folder}: holds a training and a test set; ImageFolder({str(train)!r}) is wanted, and "
+            f"ImageFolder({str(test)!r}, classes=...) with the classes of the first"
+        )
+    return dict(sorted(found.items()))
+
+
+def holds_folders(folder: Path) -> bool:
+    """Return whether there are folders in a folder, beside what systems leave there."""
+    return any(path.is_dir() and not is_leftover(path.name) for path in folder.iterdir())
+
+
+def train_and_test(folder: Path) -> tuple[Path, Path] | None:
+    """Return the folders in a folder that are a training and a test set by their names, if there are such.
+
+    Either holds folders, or they would be classes of these names.
+    """
+    names = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
+    train, test = (next((names[name] for name in kind if name in names), None) for kind in (TRAINING, TEST))
+    return (train, test) if train and test and (holds_folders(train) or holds_folders(test)) else None
+
+
+def class_names(folder: Path, wanted: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Return the classes that the folders in a folder are called, or `wanted` if there are no others."""
+    names = tuple(class_folders(folder))
     if wanted is None:
-        return tuple(names)
+        return names
+    classes = tuple(map(class_name, wanted))
     for name in names:
-        if name not in wanted:
+        if name not in classes:
             raise FileFormatError(
-                f"{folder / name}: is no class that is known; one of {', '.join(wanted)} is wanted"
+                f"{folder / name}: is no class that is known; one of {', '.join(classes)} is wanted"
             )
-    return tuple(wanted)
+    return classes
 
 
 def fitted(pixels: NDArray[np.uint8], height: int, width: int, crop: bool) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -60,6 +60,8 @@ class Guard:
         Requests a second that are answered over some time, and at once.
     seconds : float
         Time that a body may take to arrive.
+    most : dict of int by str
+        Bytes of a body, for paths that may get more than `MOST_BYTES`.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class Guard:
         rate: float = RATE,
         burst: float = BURST,
         seconds: float = MOST_SECONDS,
+        most: Mapping[str, int] | None = None,
     ) -> None:
         self.application, self.hosts = application, frozenset(hosts)
-        self.rate, self.burst, self.seconds = rate, burst, seconds
+        self.rate, self.burst, self.seconds, self.most = rate, burst, seconds, most or {}
         self.credit, self.seen = burst, time.monotonic()
         self.waiting = 0
 
@@ -138,7 +141,7 @@ class Guard:
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body; raise `Refused` if it is too large or takes too long."""
-        body = bytearray()
+        body, most = bytearray(), self.most.get(scope["path"], MOST_BYTES)
         end = asyncio.get_running_loop().time() + self.seconds
         while True:
             left = end - asyncio.get_running_loop().time()
@@ -149,8 +152,8 @@ class Guard:
             if message["type"] != "http.request":
                 raise Refused(400, "the caller left")
             body += message.get("body", b"")
-            if len(body) > MOST_BYTES:
-                raise Refused(413, f"a body has at most {MOST_BYTES:,} bytes")
+            if len(body) > most:
+                raise Refused(413, f"a body has at most {most:,} bytes")
             if not message.get("more_body", False):
                 return bytes(body)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn import blas
-from purecnn.arguments import as_pair, flag, positive
+from purecnn.arguments import as_pair, choice, flag, positive
 from purecnn.augmentation import Augmentation, as_augmentation
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.dataset import Data, Dataset, Rows, Subset, labels_of
@@ -28,7 +28,15 @@ from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.parallel import Team, as_threads
 from purecnn.parameters import FlatParameters
-from purecnn.samples import Preprocessing, Targets, answers, as_array, as_batch, infer_shape
+from purecnn.samples import (
+    PREPARATIONS,
+    Preprocessing,
+    Targets,
+    answers,
+    as_array,
+    as_batch,
+    infer_shape,
+)
 from purecnn.scratch import Array
 from purecnn.session import Session
 from purecnn.signatures import explained as explained_call
@@ -368,6 +376,10 @@ class Network(FlatParameters):
             saved = Saved(resume) if ranks is None else ranks.first(lambda: Saved(resume))
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
         rows = self.receive(x)
+        if isinstance(x, Dataset) and self.preprocessing.preparation == "unknown":
+            self.preprocessing.preparation = choice(
+                "preparation", getattr(x, "preparation", "unknown"), PREPARATIONS
+            )
         targets = self.targets(labels_of(x, y), len(rows), sample_weight, class_weight)
         watchers = as_callbacks([*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])])
         chosen = self.loss(loss, loss_prime, targets)

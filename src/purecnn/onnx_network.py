@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from purecnn.activations import Identity
+from purecnn.arguments import choice
 from purecnn.convolutional import Convolutional
 from purecnn.errors import FileFormatError, PureCNNError, ShapeError
 from purecnn.graph import Graph, Layers
@@ -18,7 +19,7 @@ from purecnn.onnx_layers import MAKERS, FileArrays
 from purecnn.operators import Call
 from purecnn.reshape import Flatten, Reshape
 from purecnn.residual import Residual
-from purecnn.samples import Preprocessing
+from purecnn.samples import PREPARATIONS, Preprocessing
 
 #: What only names axes anew, or does nothing in inference.
 RENAMING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
@@ -76,6 +77,7 @@ def translated(finder: Finder) -> Layers:
         builder.shift,
         "bytes" if finder.input.dtype == np.uint8 else "numbers",
         classes(graph, shape),
+        preparation(graph),
     )
     network = Network(layers, input_shape=finder.shape, dtype=finder.dtype, preprocessing=preprocessing)
     network.max_bytes = graph.max_bytes
@@ -91,6 +93,15 @@ def classes(graph: Graph, shape: Shape) -> tuple[str, ...]:
         return ()
     named = isinstance(found, list) and all(isinstance(name, str) for name in found)
     return tuple(found) if named and len(found) == int(np.prod(shape)) else ()
+
+
+def preparation(graph: Graph) -> str:
+    """Return how the pictures were prepared, if the file has it as purecnn writes it."""
+    try:
+        given = json.loads(graph.metadata.get("preprocessing", "{}"))["preparation"]
+        return choice("preparation", given, PREPARATIONS)
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return "unknown"
 
 
 class Builder:

@@ -45,31 +45,35 @@ class Parts:
         What the file says of the picture in EXIF's way, as in a TIFF file; empty where nothing is said.
     scans : int
         Of a JPEG file: passes over the pixels.
+    clear : tuple of int
+        Of a PNG file: the grey value, or the red, green and blue, that are transparent, as Pillow gives its
+        pixels; empty where none are so.
     """
 
     file: IO[bytes]
     exif: bytes = b""
     scans: int = 1
+    clear: tuple[int, ...] = ()
 
 
-def parts_of(file: IO[bytes]) -> Parts:
-    """Return what matters of a picture's file."""
+def parts_of(file: IO[bytes], most: int | None = None) -> Parts:
+    """Return what matters of a picture's file; of one that is read at once, within its first `most` bytes."""
     size = file.seek(0, 2)
     file.seek(0)
     start = file.read(8)
     file.seek(0)
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
-        return png_parts(whole(file))
+        return png_parts(whole(file, most))
     if start.startswith(b"\xff\xd8\xff"):
-        return jpeg_parts(whole(file))
+        return jpeg_parts(whole(file, most))
     if start[:2] in (b"II", b"MM"):
         check_tiff(file)
         file.seek(0)
     return Parts(cast(IO[bytes], Metered(file, FREE + TIMES * size)))
 
 
-def whole(file: IO[bytes]) -> bytes:
-    """Return all of a file.
+def whole(file: IO[bytes], most: int | None = None) -> bytes:
+    """Return all of a file, or its first bytes.
 
     Raises
     ------
@@ -80,21 +84,52 @@ def whole(file: IO[bytes]) -> bytes:
     if size > MAX_WHOLE:
         raise ValueError(f"it has {size} bytes, at most {MAX_WHOLE} are wanted")
     file.seek(0)
-    return file.read()
+    return file.read(-1 if most is None else most)
 
 
 def png_parts(data: bytes) -> Parts:
     """Return the chunks of a PNG file that make its pixels."""
     kept, exif, at = [data[:8]], b"", 8
+    clear: tuple[int, ...] = ()
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
-        if kind in PNG_CHUNKS:
+        if kind == b"tRNS" and (key := png_clear(data[8:33], data[at + 8 : at + 8 + length])):
+            clear = key
+        elif kind in PNG_CHUNKS:
             kept.append(data[at:end])
         elif kind == b"eXIf" and not exif:
             exif = data[at + 8 : at + 8 + length]
         at = end
-    return Parts(io.BytesIO(b"".join(kept)), exif)
+    return Parts(io.BytesIO(b"".join(kept)), exif, clear=clear)
+
+
+def png_clear(header: bytes, body: bytes) -> tuple[int, ...]:
+    r"""Return the transparent colour of a PNG file without a palette, as Pillow gives its pixels.
+
+    The file has it in as many bits as its pixels: 1 to 16 of grey, 8 or 16 of each colour, of which Pillow
+    gives the upper 8.
+
+    Parameters
+    ----------
+    header : bytes
+        The chunk IHDR, from its length on.
+    body : bytes
+        Of the chunk tRNS.
+
+    Examples
+    --------
+    >>> png_clear(b"\0\0\0\x0dIHDR\0\0\0\1\0\0\0\1\2\0\0\0\0", b"\0\3")  # grey of 2 bits
+    (255,)
+    """
+    depth, kind = header[16:18] if len(header) >= 18 else (0, 3)
+    channels = {0: 1, 2: 3}.get(kind)
+    if channels is None or not 1 <= depth <= 16 or len(body) < 2 * channels:
+        return ()
+    values = [value & (1 << depth) - 1 for value in struct.unpack_from(f">{channels}H", body)]
+    if channels == 3:
+        return tuple(value >> depth - 8 if depth > 8 else value for value in values)
+    return tuple(value * 255 // ((1 << depth) - 1) if depth < 16 else value for value in values)
 
 
 def jpeg_parts(data: bytes) -> Parts:

@@ -23,8 +23,9 @@ import numpy as np
 
 from purecnn import mnist
 from purecnn.arguments import within
+from purecnn.drawing import DIGITS as DIGIT_CLASSES
 from purecnn.drawing import Reader, decoded
-from purecnn.errors import PureCNNError, require_extra
+from purecnn.errors import FileFormatError, PureCNNError, require_extra
 from purecnn.familiarity import Familiarity
 from purecnn.guard import Application, Guard
 from purecnn.lesson import DATA, LAYERS, OPTIMIZERS
@@ -32,6 +33,8 @@ from purecnn.lessons import LessonError, Lessons
 from purecnn.model_file import load
 from purecnn.network import Network
 from purecnn.parallel import cores
+from purecnn.picture import read_picture
+from purecnn.preparation import prepared
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,6 +54,8 @@ PAGE = {
 }
 #: Pixels on a side of what a page sends as a drawing.
 MOST_SIDE = 200
+#: Bytes of a request that holds a picture's file, in base64; the page shrinks what is larger.
+MOST_FILE = 1_000_000
 #: Numbers that say where a cell is: its map, row and column, or less.
 MOST_AXES = 3
 #: Connections at once; more are told to come back.
@@ -65,12 +70,11 @@ Answer = Callable[[Mapping[str, Any]], Any]
 
 
 def knows_digits(network: Network) -> bool:
-    """Return whether a network was made for MNIST's digits, as far as it says so."""
-    names = network.preprocessing.classes
+    """Return whether a network was made for digits as MNIST prepared them: it says so."""
     return (
         network.input_shape in ((1, 28, 28), (784,))
-        and network.output_shape == (10,)
-        and (not names or list(names) == [str(digit) for digit in range(10)])
+        and network.preprocessing.preparation == "character"
+        and network.preprocessing.classes == DIGIT_CLASSES
     )
 
 
@@ -132,8 +136,24 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
         side = asked.get("side")
         if isinstance(side, bool) or not isinstance(side, int) or not 8 <= side <= MOST_SIDE:
             raise ValueError(f"side must be an integer from 8 to {MOST_SIDE}, got {side!r:.40}")
-        raw = reader.prepare(decoded(asked.get("pixels"), side * side).reshape(side, side))
-        return {"blank": True} if raw is None else {"blank": False, **reader.look(raw)}
+        pixels = decoded(asked.get("pixels"), side * side).reshape(side, side)
+        return looked(lambda: reader.prepare(pixels))
+
+    def picture(asked: Mapping[str, Any]) -> Any:
+        """A file of one's own."""
+        pixels = read_picture(
+            decoded(asked.get("file"), name="file").tobytes(),
+            3 if reader.image and reader.image[0] == 3 else 1,
+        )
+        return looked(lambda: prepared(network, pixels))
+
+    def looked(prepare: Callable[[], Any]) -> Any:
+        """The answer to what is prepared, or why there is none: of a dot, say."""
+        try:
+            raw = prepare()
+        except FileFormatError as error:
+            return {"blank": True, "why": str(error)}
+        return {"blank": True, "why": ""} if raw is None else {"blank": False, **reader.look(raw)}
 
     def example(asked: Mapping[str, Any]) -> Any:
         """A test digit, for who has no pointer to draw with."""
@@ -165,6 +185,7 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
     answers: dict[str, Answer] = {
         "network": describe,
         "draw": draw,
+        "picture": picture,
         "example": example,
         "cell": cell,
         "lessons/begin": lessons.begin,
@@ -192,7 +213,9 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
         sweeping.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
 
-    return Guard(applications.Starlette(routes=routes, lifespan=lifespan), hosts)
+    return Guard(
+        applications.Starlette(routes=routes, lifespan=lifespan), hosts, most={"/api/picture": MOST_FILE}
+    )
 
 
 async def show(file: str, kind: str, _request: Request) -> Response:

@@ -7,13 +7,13 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from purecnn.arguments import choice
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.folders import fitted
+from purecnn.framing import prepare_digit, prepare_object
 from purecnn.network import Network
-from purecnn.picture import prepare_digit, read_picture
-
-#: Ways to prepare a picture.
-WAYS = ("character", "picture")
+from purecnn.picture import read_picture
+from purecnn.samples import PREPARATIONS
 
 
 def image_shape(network: Network) -> tuple[int, int, int] | None:
@@ -34,42 +34,31 @@ def image_shape(network: Network) -> tuple[int, int, int] | None:
     return (1, side, side) if side >= 8 and side * side == shape[0] else None
 
 
-def knows_characters(network: Network) -> bool:
-    """Return whether a network was made for handwritten characters, as MNIST prepared them, by what it says.
+def prepared(
+    network: Network,
+    source: str | os.PathLike[str] | bytes | NDArray[np.uint8],
+    preparation: str | None = None,
+) -> NDArray[np.uint8]:
+    """Make of a picture what a network takes, as the pictures were prepared that it learnt from.
 
-    Its images are square and grey, and its classes have no names, or each is called by one character.
-
-    Examples
-    --------
-    >>> from purecnn import Dense
-    >>> network = Network([Dense(784, 2)])
-    >>> knows_characters(network)
-    True
-    >>> network.preprocessing.classes = ("cat", "dog")
-    >>> knows_characters(network)
-    False
-    """
-    channels, height, width = image_shape(network) or (0, 0, 0)
-    return channels == 1 and height == width and all(len(name) == 1 for name in network.preprocessing.classes)
-
-
-def character(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return a picture as MNIST's were prepared, at another size in the same proportions: 20 of 28 pixels."""
-    return prepare_digit(pixels, size, max(1, size * 5 // 7))
-
-
-def prepared(network: Network, path: str | os.PathLike[str], way: str | None = None) -> NDArray[np.uint8]:
-    """Read a picture from a file and make it what a network takes.
+    ===========================  =========================================================================
+    `preparation`                what is done
+    ===========================  =========================================================================
+    "character"                  bright on black, fitted and centred by mass: see `prepare_digit`
+    "object"                     bright on black, fitted, in the middle: see `prepare_object`
+    "crop", "unknown"            cut to the network's proportions and scaled, as `ImageFolder` reads it
+    "stretch"                    scaled, as ``ImageFolder(crop=False)`` reads it
+    ===========================  =========================================================================
 
     Parameters
     ----------
     network : Network
         Bound to images of one channel, grey, or of three, or to vectors: see `image_shape`.
-    path : str or path-like
-        See `read_picture`.
-    way : {"character", "picture"}, optional
-        "character": bright on black, fitted and centred by mass, see `prepare_digit`. "picture": cut to the
-        network's proportions and scaled, as `ImageFolder` reads it. As `knows_characters` says if left out.
+    source : str, path-like, bytes or ndarray of uint8
+        The name or the content of a file, see `read_picture`; or grey values ``(h, w)`` or colours
+        ``(h, w, 3)``.
+    preparation : str, optional
+        As the network's `Preprocessing` says if left out.
 
     Returns
     -------
@@ -79,9 +68,9 @@ def prepared(network: Network, path: str | os.PathLike[str], way: str | None = N
     Raises
     ------
     ShapeError
-        If the network takes no such images, or for "character" no square grey ones.
+        If the network takes no such images.
     FileFormatError
-        If the file is no picture, or shows no character. The sentence names it.
+        If it is no picture, or shows no character or object. The sentence names a file.
     MissingExtraError, OSError
         See `read_picture`.
     """
@@ -92,16 +81,25 @@ def prepared(network: Network, path: str | os.PathLike[str], way: str | None = N
             f"this network takes samples of shape {shape}; for pictures (1, height, width) or "
             f"(3, height, width) is wanted"
         )
-    if way is None:
-        way = "character" if knows_characters(network) else "picture"
-    if way == "picture":
-        pixels = np.atleast_3d(read_picture(path, channels))
-        return fitted(pixels, height, width, crop=True).reshape(shape)
-    if channels != 1 or height != width:
+    preparation = network.preprocessing.preparation if preparation is None else preparation
+    preparation = choice("preparation", preparation, PREPARATIONS)
+    if preparation in ("character", "object") and channels != 1:
+        raise ShapeError(
+            f"this network takes samples of shape {shape}; of one {preparation} (1, h, w) is wanted"
+        )
+    if preparation == "character" and height != width:
         raise ShapeError(f"this network takes samples of shape {shape}; for characters (1, n, n) is wanted")
-    pixels = read_picture(path)
+    if isinstance(source, np.ndarray):
+        pixels = source if channels == 1 or source.ndim == 3 else np.repeat(source[:, :, None], 3, axis=2)
+    else:
+        pixels = read_picture(source, channels)
     try:
-        return character(pixels, height).reshape(shape)
+        if preparation == "character":  # MNIST's take 20 of 28 pixels
+            return prepare_digit(pixels, height, max(1, height * 5 // 7)).reshape(shape)
+        if preparation == "object":
+            return prepare_object(pixels, height, width).reshape(shape)
     except ValueError as error:
         # what is wrong with the picture's content does not name its file
-        raise FileFormatError(f"{os.fspath(path)}: {error}") from None
+        where = "" if isinstance(source, bytes | np.ndarray) else f"{os.fspath(source)}: "
+        raise FileFormatError(f"{where}{error}") from None
+    return fitted(np.atleast_3d(pixels), height, width, crop=preparation != "stretch").reshape(shape)

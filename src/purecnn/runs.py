@@ -98,12 +98,12 @@ class Run:
 
         def read() -> list[Any]:
             sets = self.read()
-            words = json.dumps([sets.classes, sets.notes]).encode()
+            words = json.dumps([sets.classes, sets.notes, sets.preparation]).encode()
             return [*sets.train, *sets.test, np.frombuffer(words, np.uint8)]
 
         x, y, x_test, y_test, words = ranks.once_a_node(read)
-        classes, notes = map(tuple, json.loads(words.tobytes()))
-        return Sets((x, y), (x_test, y_test), classes, notes)
+        classes, notes, preparation = json.loads(words.tobytes())
+        return Sets((x, y), (x_test, y_test), tuple(classes), tuple(notes), preparation)
 
     def build(self, sets: Sets) -> Network:
         """Return the network, its first parameters drawn."""
@@ -115,6 +115,7 @@ class Run:
         shape = x.shape[1:] if x.ndim == 4 else (1, *x.shape[1:])
         network = NETWORKS[self.recipe.network](shape, classes, as_seed(self.seed))
         network.preprocessing.classes = sets.classes
+        network.preprocessing.preparation = sets.preparation
         return network
 
     def train(

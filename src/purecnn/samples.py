@@ -18,6 +18,8 @@ from purecnn.signatures import explained_class
 
 #: What raw values a network was made for: not known yet, bytes from 0 to 255, or numbers as they are.
 KINDS = ("any", "bytes", "numbers")
+#: How a picture was made one of the samples: not known; or one of four ways, see `preparation.prepared`.
+PREPARATIONS = ("unknown", "character", "object", "crop", "stretch")
 #: Arrays, which may lie on disk, are checked so many bytes at a time.
 PIECE = 1 << 24
 
@@ -36,6 +38,10 @@ class Preprocessing:
         a scale of 1/255 unless one was given; everything else is "numbers".
     classes : list of str
         Names of the outputs, in order; empty if they have none.
+    preparation : {"unknown", "character", "object", "crop", "stretch"}
+        How pictures were made samples, and so how another picture is made one: a handwritten character as
+        MNIST's were, an object as Fashion-MNIST's, or cut, or stretched, to the samples' proportions and
+        scaled, as `ImageFolder` does. Decided by the data set at training; arrays do not tell.
 
     Examples
     --------
@@ -47,6 +53,7 @@ class Preprocessing:
     shift: float = 0.0
     kind: str = "any"
     classes: tuple[str, ...] = ()
+    preparation: str = "unknown"
 
     def __post_init__(self) -> None:
         if not is_number(self.scale) or self.scale == 0 or not is_number(self.shift):
@@ -55,6 +62,7 @@ class Preprocessing:
                 f"got scale={self.scale!r}, shift={self.shift!r}"
             )
         self.kind = choice("kind", self.kind, KINDS)
+        self.preparation = choice("preparation", self.preparation, PREPARATIONS)
         self.classes = tuple(str(name) for name in self.classes)
         self._learnt: tuple[str, float] | None = None  # kind and scale before they were learnt
 

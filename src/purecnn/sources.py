@@ -33,6 +33,8 @@ class Source:
     url: str = ""
     files: tuple[Remote, ...] = field(default=(), repr=False)
     prefix: str = ""
+    #: How its authors prepared the pictures, as `Preprocessing` names it.
+    preparation: str = "character"
 
     def wanted(self) -> list[str]:
         """Return the names of the files that the set is read from."""
@@ -95,6 +97,7 @@ SOURCES = {
             t10k_images=(4422102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
             t10k_labels=(5148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
         ),
+        preparation="object",
     ),
     "kmnist": Source(
         "kmnist",
@@ -106,6 +109,7 @@ SOURCES = {
             t10k_images=(3041136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
             t10k_labels=(5120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
         ),
+        preparation="object",  # its characters fill the frame
     ),
     **{
         f"emnist-{split}": Source(
@@ -129,5 +133,6 @@ SOURCES = {
                 tuple(f"cifar-10-batches-bin/{name}" for name in _BATCHES),
             ),
         ),
+        preparation="crop",
     ),
 }

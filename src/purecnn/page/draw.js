@@ -6,10 +6,15 @@ import {close, inspect, whenClosed} from './inspect.js';
 const SIDE = 280, SENT = 140;
 const pad = $('pad'), paper = new OffscreenCanvas(SIDE, SIDE), small = new OffscreenCanvas(SENT, SENT);
 const drawn = paper.getContext('2d', IN_MEMORY);
-let about, maps = [], sample = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
+// Bytes of a picture's file that are sent as they are; a larger one is shrunk to so many pixels on a side.
+const MOST_FILE = 700_000, SHRUNK = 1024;
+let about, maps = [], sample = null, picture = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
 
 // The pad: what is drawn is kept white on nothing, and shown in the page's own ink, once for each frame.
-const wipe = () => drawn.clearRect(0, 0, SIDE, SIDE);
+function wipe() {
+  picture = null;
+  drawn.clearRect(0, 0, SIDE, SIDE);
+}
 
 let due = false;
 function show() {
@@ -21,6 +26,13 @@ function paintPad() {
   const paint = pad.getContext('2d', IN_MEMORY);
   due = false;
   paint.clearRect(0, 0, SIDE, SIDE);
+  if (picture) {
+    if (!picture.bitmap) return;
+    const scale = SIDE / Math.max(picture.bitmap.width, picture.bitmap.height);
+    const [width, height] = [picture.bitmap.width * scale, picture.bitmap.height * scale];
+    paint.drawImage(picture.bitmap, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
+    return;
+  }
   paint.drawImage(paper, 0, 0);
   paint.globalCompositeOperation = 'source-in';
   paint.fillStyle = style('--ink');
@@ -37,6 +49,7 @@ function paintPad() {
 }
 
 function stroke(x0, y0, x1, y1) {
+  if (picture) wipe();
   Object.assign(drawn, {strokeStyle: '#fff', lineWidth: +$('pen').value, lineCap: 'round', lineJoin: 'round'});
   drawn.beginPath();
   drawn.moveTo(x0, y0);
@@ -49,7 +62,7 @@ function stroke(x0, y0, x1, y1) {
 
 const at = event => [event.offsetX, event.offsetY].map(value => value * SIDE / pad.clientWidth);
 pad.addEventListener('pointerdown', event => {
-  if (event.button) return;
+  if (event.button || !about?.drawable) return;
   pad.setPointerCapture(event.pointerId);
   key.shown = false;
   pen = at(event);
@@ -66,6 +79,7 @@ pad.addEventListener('pointermove', event => {
 for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () => { pen = null; });
 pad.addEventListener('blur', () => { key.shown = key.down = false; show(); });
 pad.addEventListener('keydown', event => {
+  if (!about?.drawable) return;
   const moves = {ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8]};
   if (event.key === 'Delete' || event.key === 'Backspace') {
     key.down = false; // or the pen would leave a dot on the clean pad
@@ -104,8 +118,8 @@ async function send() {
     waiting = false;
     const mine = ++turn;
     try {
-      const told = await ask('draw', question());
-      if (mine === turn) told.blank ? blank() : answer(told);
+      const told = picture ? await ask('picture', {file: picture.file}) : await ask('draw', question());
+      if (mine === turn) told.blank ? blank(told.why) : answer(told);
       complain('');
     } catch (error) {
       complain(error.message);
@@ -134,11 +148,12 @@ function verdict(text, state, why) {
   $('why').textContent = why;
 }
 
-function blank() {
+function blank(why) {
   turn++;
   waiting = false;
   sample = null;
-  verdict('–', 'blank', about?.image ? 'Nothing is drawn yet.' : 'Nothing is set yet.');
+  if (why) verdict('unsure', 'unsure', `${why[0].toUpperCase()}${why.slice(1)}.`);
+  else verdict('–', 'blank', !about?.image ? 'Nothing is set yet.' : about.drawable ? 'Nothing is drawn yet.' : 'No picture is open yet.');
   bars(about ? about.classes.map(() => 0) : [], -1);
   $('seen').getContext('2d').clearRect(0, 0, 1000, 1000);
   for (const map of maps) map.show({shape: map.told, low: 0, high: 0, values: new Array(map.told.reduce((a, b) => a * b, 1)).fill(0)}, 1);
@@ -221,30 +236,27 @@ function build() {
 
 $('clear').addEventListener('click', clear);
 
-// A picture of one's own, dropped or chosen: fitted into the pad, bright on black.
+// A picture of one's own, dropped or chosen: its file is sent, to be prepared as those that the network learnt from.
 async function lay(file) {
-  if (!file) return;
-  let image;
-  try {
-    image = await createImageBitmap(file);
-  } catch {
-    complain(`${file.name} is no picture that this browser can read.`);
-    return;
+  if (!file || !about?.image) return;
+  const bitmap = await createImageBitmap(file).catch(() => null); // the server reads kinds that this browser does not
+  let sent = file;
+  if (file.size > MOST_FILE) {
+    if (!bitmap) {
+      complain(`${file.name} has ${file.size.toLocaleString('en')} bytes, and this browser can’t shrink it: at most ${MOST_FILE.toLocaleString('en')} are wanted.`);
+      return;
+    }
+    const scale = Math.min(1, SHRUNK / Math.max(bitmap.width, bitmap.height));
+    const [width, height] = [bitmap.width, bitmap.height].map(side => Math.max(1, Math.round(side * scale)));
+    const canvas = new OffscreenCanvas(width, height), paint = canvas.getContext('2d');
+    paint.imageSmoothingQuality = 'high';
+    paint.fillStyle = '#fff';
+    paint.fillRect(0, 0, width, height);
+    paint.drawImage(bitmap, 0, 0, width, height);
+    sent = await canvas.convertToBlob({type: 'image/jpeg', quality: .95});
   }
-  const scale = SIDE / Math.max(image.width, image.height), [width, height] = [image.width * scale, image.height * scale];
-  drawn.fillStyle = '#fff';
-  drawn.fillRect(0, 0, SIDE, SIDE);
-  drawn.drawImage(image, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
-  const pixels = drawn.getImageData(0, 0, SIDE, SIDE), grey = [];
-  for (let i = 0; i < pixels.data.length; i += 4) grey.push(.299 * pixels.data[i] + .587 * pixels.data[i + 1] + .114 * pixels.data[i + 2]);
-  const [x, y] = [(SIDE - width) / 2, (SIDE - height) / 2].map(Math.ceil), edge = grey[y * SIDE + x];
-  const bright = edge > 127;
-  grey.forEach((value, i) => {
-    const outside = i % SIDE < x || i % SIDE >= SIDE - x || i < y * SIDE || i >= (SIDE - y) * SIDE;
-    const ink = outside ? 0 : bright ? 255 - value : value;
-    pixels.data.set([255, 255, 255, ink], 4 * i);
-  });
-  drawn.putImageData(pixels, 0, 0);
+  wipe();
+  picture = {bitmap, file: toBase64(new Uint8Array(await sent.arrayBuffer()))};
   $('pad-hint').hidden = true;
   show();
   changed();
@@ -273,7 +285,6 @@ $('example').addEventListener('click', async () => {
 
 function sliders(count) {
   $('pad-box').hidden = $('choose-picture').hidden = $('clear').hidden = $('pen-box').hidden = $('seen-box').hidden = true;
-  $('draw-title').textContent = 'Set the inputs';
   $('numbers').hidden = false;
   for (let i = 0; i < count; i++) {
     const input = element('input', {type: 'range', min: 0, max: 255, value: 0});
@@ -297,10 +308,16 @@ try {
   about = await network();
   $('model').textContent = `${about.name} · ${about.parameters.toLocaleString('en')} parameters`;
   if (!about.image) sliders(about.shape[0]);
-  if (!about.digits) {
-    $('example').hidden = true;
-    $('draw-title').textContent = about.image ? 'Draw something' : 'Set the inputs';
-    if (about.image) $('seen-caption').textContent = `What the network sees: ${about.image[1]} × ${about.image[2]} pixels.`;
+  $('draw-title').textContent = about.title;
+  $('seen-caption').textContent = about.seen;
+  $('example').hidden = !about.digits;
+  if (about.image && !about.drawable) {
+    $('pen-box').hidden = true;
+    $('pad-hint').textContent = 'drop a picture here, or choose one';
+    pad.setAttribute('aria-label', 'The picture');
+    pad.removeAttribute('aria-describedby');
+    pad.tabIndex = -1;
+    pad.classList.add('still');
   }
   build();
   blank();
