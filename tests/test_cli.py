@@ -88,14 +88,17 @@ def test_train_then_evaluate_then_predict(data: str) -> None:
     pillow.fromarray(bar).save("bar.png")
     result = run("predict", "bar.png", "bar.png")
     assert result.exit_code == 0
-    lines = result.output.splitlines()
+    assert (
+        "arrays do not tell how their pictures were prepared: each IMAGE is cut and scaled" in result.stderr
+    )
+    lines = result.stdout.splitlines()
     assert len(lines) == 8
     assert lines[0] in {"bar.png: 0", "bar.png: 1", "bar.png: 2"}
     assert sum(float(line.split()[1]) for line in lines[1:4]) == pytest.approx(100, abs=0.1)
     named = load("runs/lenet-0/model.safetensors")
     named.preprocessing.classes = ("a", "upright", "across")
     save(named, "named.safetensors")
-    lines = run("predict", "bar.png", "--model", "named.safetensors").output.splitlines()[1:]
+    lines = run("predict", "bar.png", "--model", "named.safetensors").stdout.splitlines()[1:]
     assert [line.index(" %") for line in lines] == [lines[0].index(" %")] * 3, (
         "the shares stand below each other"
     )
@@ -192,7 +195,7 @@ def test_evaluate_says_what_is_mistaken_for_what(data: str) -> None:
 
     pillow = pytest.importorskip("PIL.Image")
     pillow.fromarray(np.eye(20, dtype=np.uint8) * 255).save("line.png")
-    lines = run("predict", "line.png", "--model", "always_middle.safetensors").output.splitlines()
+    lines = run("predict", "line.png", "--model", "always_middle.safetensors").stdout.splitlines()
     assert lines == ["line.png: middle", "    left    0.0000", "  middle    5.0000", "   right    1.0000"]
 
 
@@ -292,6 +295,12 @@ def test_a_folder_that_can_not_be_written_to_is_found_before_training(
     assert "a folder that can be written to is wanted" in refused("train", "--data", data)
 
 
+def save_for_digits(path: str) -> None:
+    network = NETWORKS["dense"]((1, 28, 28), 10, 0)
+    network.preprocessing.preparation = "character"
+    save(network, path)
+
+
 def test_models_that_can_not_be_read(data: str) -> None:
     default = Path("runs", "lenet-0", "model.safetensors")
     assert f"{default}: there is no such file; `purecnn train` makes a model" in refused("evaluate")
@@ -316,7 +325,7 @@ def test_models_that_can_not_be_read(data: str) -> None:
 
 def test_pictures_that_can_not_be_read(data: str) -> None:
     pillow = pytest.importorskip("PIL.Image")
-    save(NETWORKS["dense"]((1, 28, 28), 10, 0), "m")
+    save_for_digits("m")
     pillow.new("L", (30, 30), 200).save("blank.png")
     Path("words.png").write_text("hello", encoding="utf-8")
     assert "Error: none.png: No such file or directory\n" in refused("predict", "none.png", "--model", "m")
@@ -326,14 +335,14 @@ def test_pictures_that_can_not_be_read(data: str) -> None:
     save(NETWORKS["dense"]((2, 28, 28), 10, 0), "planes")
     assert "samples of shape (2, 28, 28)" in refused("predict", "blank.png", "--model", "planes")
     save(NETWORKS["dense"]((3, 28, 28), 10, 0), "colours")
-    assert "for characters (1, n, n) is wanted" in refused(
+    assert "of one character (1, h, w) is wanted" in refused(
         "predict", "blank.png", "--model", "colours", "--prepare", "character"
     )
 
 
 def test_a_picture_that_can_not_be_read_does_not_keep_the_others_from_an_answer(data: str) -> None:
     pillow = pytest.importorskip("PIL.Image")
-    save(NETWORKS["dense"]((1, 28, 28), 10, 0), "m")
+    save_for_digits("m")
     pillow.fromarray(np.eye(20, dtype=np.uint8) * 255).save("line.png")
     Path("words.png").write_text("hello", encoding="utf-8")
     result = run("predict", "words.png", "line.png", "none.png", "line.png", "--model", "m")

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 import purecnn
-from purecnn import Dense, Network, Softmax, mnist
-from purecnn.drawing import decoded
+from purecnn import Dense, Flatten, Network, Softmax, mnist
+from purecnn.drawing import Reader, decoded
 from purecnn.guard import HEADERS
 from purecnn.model_commands import playground
-from purecnn.playground import DIGITS, PAGE, listen, serve, server
+from purecnn.playground import DIGITS, PAGE, knows_digits, listen, serve, server
+from purecnn.preparation import prepared
+from purecnn.sources import SOURCES
 from waiting import PATIENCE
 
 pytest.importorskip("uvicorn")
@@ -125,7 +127,77 @@ def test_a_drawing_is_read(port):
         status, cell = ask(port, "cell", {"sample": told["sample"], "layer": 0, "place": [1, 12, 12]})
         assert status == 200
         assert cell["total"] == pytest.approx(cell["output"], abs=1e-5)
-    assert ask(port, "draw", drawing(np.zeros((28, 28), np.uint8))) == (200, {"blank": True})
+    assert ask(port, "draw", drawing(np.zeros((28, 28), np.uint8))) == (200, {"blank": True, "why": ""})
+
+
+def test_a_dot_is_no_digit_and_says_why(port):
+    digit = np.zeros((28, 28), np.uint8)
+    digit[10:13, 10:13] = 255
+    why = "the picture shows a dot or a filled shape, wanted the strokes of a digit"
+    assert ask(port, "draw", drawing(digit)) == (200, {"blank": True, "why": why})
+
+
+def shown(network, **preprocessing):
+    for name, value in preprocessing.items():
+        setattr(network.preprocessing, name, value)
+    return serving(network)
+
+
+def test_a_picture_is_prepared_as_for_predict(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    path = tmp_path / "colours.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3)).astype(np.uint8)
+    pillow.fromarray(pixels).save(path)
+    network = Network([Flatten(), Dense(output_size=3), Softmax()], input_shape=(3, 8, 8))
+    sent = {"file": base64.b64encode(path.read_bytes()).decode()}
+    with shown(network, preparation="crop", kind="bytes", scale=1 / 255) as port:
+        about = ask(port, "network")[1]
+        assert (about["title"], about["drawable"], about["digits"]) == ("Open a picture", False, False)
+        told = ask(port, "picture", sent)[1]
+        wanted = prepared(network, path)
+        assert decoded(told["sample"], 192).tolist() == wanted.reshape(-1).tolist()
+        np.testing.assert_allclose(told["probabilities"], network.predict(wanted[np.newaxis])[0], atol=1e-6)
+        refused = [{"file": 5}, {"file": "ä"}, {"file": base64.b64encode(b"no picture").decode()}]
+        words = [ask(port, "picture", one) for one in refused]
+        assert [status for status, _ in words] == [422] * 3
+        assert "this picture: not a picture that Pillow knows" in words[2][1]["error"]
+        assert ask(port, "picture", {"file": "A" * 200_000})[0] == 422
+        assert ask(port, "picture", {"file": "A" * 1_000_000})[0] == 413
+
+
+@pytest.mark.parametrize(
+    ("shape", "preparation", "classes", "title"),
+    [
+        ((1, 28, 28), "character", tuple("0123456789"), "Draw a digit"),
+        ((1, 28, 28), "character", tuple("abcdefghij"), "Draw a character"),
+        ((1, 28, 28), "object", SOURCES["fashion-mnist"].classes, "Draw a piece of clothing"),
+        ((1, 28, 28), "object", (), "Draw an object"),
+        ((1, 28, 28), "unknown", (), "Draw something"),
+        ((1, 28, 28), "crop", (), "Draw something"),
+        ((3, 28, 28), "crop", (), "Open a picture"),
+        ((5,), "unknown", (), "Set the inputs"),
+    ],
+)
+def test_a_page_asks_for_what_the_network_knows(shape, preparation, classes, title):
+    network = Network([Flatten(), Dense(output_size=10), Softmax()], input_shape=shape)
+    network.preprocessing.preparation, network.preprocessing.classes = preparation, classes
+    assert Reader(network).words()["title"] == title
+    assert knows_digits(network) is (title == "Draw a digit")
+
+
+def test_a_network_of_pictures_sees_a_drawing_dark_on_white():
+    network = Network([Flatten(), Dense(output_size=2), Softmax()], input_shape=(1, 4, 4))
+    pad = np.zeros((8, 8), np.uint8)
+    pad[2:6, 2:4] = 255
+    network.preprocessing.preparation = "crop"
+    assert Reader(network).prepare(pad)[0].tolist() == [
+        [255] * 4,
+        [255, 0, 255, 255],
+        [255, 0, 255, 255],
+        [255] * 4,
+    ]
+    network.preprocessing.preparation = "unknown"
+    assert Reader(network).prepare(pad)[0].tolist() == [[0] * 4, [0, 255, 0, 0], [0, 255, 0, 0], [0] * 4]
 
 
 def test_an_example_is_a_test_digit(port):

@@ -157,7 +157,7 @@ def predict(context: click.Context, images: tuple[str, ...], model: str, prepare
     network = trained(model)
     damaged = False
     if prepare is None and network.preprocessing.preparation == "unknown":
-        click.echo(
+        echo(
             f"{model}: arrays do not tell how their pictures were prepared: each IMAGE is cut and scaled; "
             f"--prepare names another way",
             err=True,
