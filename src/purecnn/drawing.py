@@ -162,7 +162,7 @@ class Reader:
         else:
             title, seen = "Draw something", size
         if preparation in ("crop", "stretch"):
-            seen += ", cut to their proportions" if preparation == "crop" else ", stretched to them"
+            seen += ", cut to these proportions" if preparation == "crop" else ", stretched to these"
         return {"title": title, "drawable": channels == 1, "seen": f"What the network sees: {seen}."}
 
     def kernels(self, layer: LayerTrace) -> dict[str, Any] | None:
