@@ -320,7 +320,7 @@ def test_models_that_can_not_be_read(data: str) -> None:
         hint = f"the model in it, {Path('folder', 'model.safetensors')}, is wanted"
         assert f"folder: this is a folder; {hint}" in refused(*command)
     save(NETWORKS["dense"]((1, 4, 4), 3, 0), "small.safetensors")
-    assert "x must have shape (1, 4, 4)" in refused("evaluate", "small.safetensors", "--data", data)
+    assert "x must have shape (n, 1, 4, 4)" in refused("evaluate", "small.safetensors", "--data", data)
 
 
 def test_pictures_that_can_not_be_read(data: str) -> None:
