@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -205,7 +208,7 @@ def test_what_may_not_be_asked_for_is_refused(change, words):
 
 def test_a_network_too_large_is_refused():
     layers = [{"kind": "Convolutional", "kernel_size": 5, "depth": 16}] * 2
-    with pytest.raises(ValueError, match=r"multiply-adds and has .* at most 1,500,000 and 100,000"):
+    with pytest.raises(ValueError, match=r"a sample, .*; at most 2,000,000, 60,000 and 100,000"):
         Lesson({**IMAGES, "layers": layers})
 
 
@@ -260,3 +263,55 @@ def test_there_is_room_for_so_many_lessons():
         lessons.begin(PLAN)
     lessons.end(token)
     lessons.begin(PLAN)
+
+
+# Bounds ----------------------------------------------------------------------------------------------------
+
+
+def wide(kind, layers=10):
+    """Return a plan with much to compute in layers that multiply nothing."""
+    many = [{"kind": "Convolutional", "kernel_size": 1, "depth": 16}, *[{"kind": kind}] * layers]
+    return {**IMAGES, "layers": [*many, {"kind": "MaxPooling", "pool_size": 2}], "batch_size": 128}
+
+
+@pytest.mark.parametrize("kind", ["GELU", "Tanh", "ReLU", "BatchNormalization"])
+def test_layers_that_multiply_nothing_cost_too(kind):
+    with pytest.raises(ValueError, match=r"gives 144,\d\d\d numbers .*; at most 2,000,000, 60,000"):
+        Lesson(wide(kind))
+
+
+def test_what_a_lesson_takes_and_keeps_is_bounded():
+    samples("digits")
+    lesson = Lesson(wide("ReLU", 3))  # near the bounds
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        lesson.advance(0)
+        lesson.advance(2)
+        lesson.backward(0)
+        gc.collect()
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept - before < 1 << 20
+    assert peak - before < 64 << 20
+
+
+def test_the_clock_is_looked_at_after_less_where_steps_cost_more():
+    assert (Lesson(PLAN).chunk, Lesson(wide("ReLU", 3)).chunk) == (CHUNK, 1)
+
+
+def test_a_diverged_lesson_tells_json_without_a_warning():
+    lesson = Lesson(IMAGES)
+    for layer in lesson.network:
+        for name, parameter in layer.parameters.items():
+            parameter[...] = -3e38 if name.startswith("bias") else 3e38
+    told = [lesson.advance(0), lesson.backward(0)]
+    assert json.loads(json.dumps(told, allow_nan=False))[1]["answer"].count(None) == 10
+
+
+def test_many_who_begin_at_once_get_no_more_lessons_than_there_may_be():
+    lessons = Lessons(most=3)
+    with ThreadPoolExecutor(8) as pool:
+        begun = [pool.submit(lessons.begin, PLAN) for _ in range(8)]
+    assert sum(one.exception() is None for one in begun) == len(lessons.kept) == 3

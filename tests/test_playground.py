@@ -8,8 +8,9 @@ import json
 import random
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -35,9 +36,11 @@ PLAN = {
 
 
 @contextmanager
-def serving(network):
-    """Serve a network in a thread; give the port."""
+def serving(network, buffer=None):
+    """Serve a network in a thread; give the port. The system holds `buffer` bytes of answers, if given."""
     with listen(0) as listener:
+        if buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         port = listener.getsockname()[1]
         running = server(network, port)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
@@ -276,6 +279,24 @@ def test_who_asks_for_nothing_is_not_waited_for(monkeypatch):
             assert slow.recv(1000) == b""
         monkeypatch.setattr(Patient, "seconds", PATIENCE)
         assert get(port, "/icon.svg")[0] == 200
+
+
+def test_who_takes_no_answer_is_not_waited_for(monkeypatch):
+    from purecnn.patience import Patient
+
+    monkeypatch.setattr(Patient, "sending", 0.2)
+    monkeypatch.setattr("purecnn.playground.MOST_CONNECTIONS", 4)
+    with serving(purecnn.load(DIGITS), buffer=4096) as port, ExitStack() as stack:
+        wanted = f"GET /train.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() * 20
+        for _ in range(4):
+            silent = stack.enter_context(socket.socket())
+            silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            silent.connect(("127.0.0.1", port))
+            silent.sendall(wanted)
+        end = time.monotonic() + PATIENCE
+        while (status := get(port, "/icon.svg")[0]) != 200:
+            assert (status, time.monotonic() < end) == (503, True)
+            time.sleep(0.05)
 
 
 def test_malformed_requests_leave_it_answering(port):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import inspect
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,12 +47,31 @@ def encoded(array: Array) -> dict[str, Any]:
     >>> encoded(np.array([-1.0, 0.0, 1.0]))["values"] == [-1.0, 0.0, 1.0]
     True
     """
-    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    values = array.astype(np.float64)
+    real = values[np.isfinite(values)]
+    low, high = (float(real.min()), float(real.max())) if real.size else (0.0, 0.0)
     told: dict[str, Any] = {"shape": list(array.shape), "low": low, "high": high}
     if array.size <= MOST_EXACT:
-        return {**told, "values": array.reshape(-1).astype(float).tolist()}
-    steps = np.rint((array - low) * (255 / (high - low) if high > low else 0.0)).astype(np.uint8)
-    return {**told, "bytes": base64.b64encode(steps.tobytes()).decode()}
+        return {**told, "values": finite(values.reshape(-1).tolist())}
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    # halves, so that the range of the largest numbers is one too
+    shares = (values / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)
+    return {**told, "bytes": base64.b64encode(np.rint(shares * 255).astype(np.uint8).tobytes()).decode()}
+
+
+def finite(told: Any) -> Any:
+    """Return what JSON can hold: None in place of each NaN and infinity, at any depth.
+
+    Examples
+    --------
+    >>> finite({"loss": float("nan"), "outputs": [1.0, float("inf")]})
+    {'loss': None, 'outputs': [1.0, None]}
+    """
+    if isinstance(told, float):
+        return told if math.isfinite(told) else None
+    if isinstance(told, dict):
+        return {name: finite(value) for name, value in told.items()}
+    return [finite(value) for value in told] if isinstance(told, list) else told
 
 
 def decoded(text: Any, size: int | None = None, name: str = "pixels") -> Array:
@@ -180,7 +200,8 @@ class Reader:
         values = raw.reshape(self.shape)
         if self.network.preprocessing.kind == "numbers":  # it learnt from bytes that were divided before
             values = values.astype(self.network.dtype) / 255
-        return trace(self.network, values[np.newaxis])
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the page shows it
+            return trace(self.network, values[np.newaxis])
 
     def prepare(self, drawn: Array) -> Array | None:
         """Return what the network sees of a drawing, prepared as pictures are; None of a blank one.
@@ -211,7 +232,7 @@ class Reader:
             found = self.trace(raw)
             answer = self.answer(raw, found[-1].output)
         return {
-            **answer,
+            **finite(answer),
             "sample": base64.b64encode(raw.tobytes()).decode(),
             "layers": [encoded(one.output[0]) for one in walk(found)],
         }
@@ -277,17 +298,15 @@ class Reader:
         }
         if window is None or window.size <= MOST_NUMBERS:
             arrays = {"window": window, "weights": weights, "products": products}
-            return {
-                **told,
-                **{k: None if v is None else v.reshape(-1).astype(float).tolist() for k, v in arrays.items()},
+            lists = {
+                name: None if array is None else array.reshape(-1).astype(float).tolist()
+                for name, array in arrays.items()
             }
+            return dict(finite({**told, **lists}))
         by = np.abs(window if products is None else products).reshape(-1)
         top = np.argsort(-by, kind="stable")[:MOST_NUMBERS]
-        return {
-            **told,
-            "numbers": top.tolist(),
-            **{
-                name: None if array is None else array.reshape(-1)[top].astype(float).tolist()
-                for name, array in (("window", window), ("weights", weights), ("products", products))
-            },
+        lists = {
+            name: None if array is None else array.reshape(-1)[top].astype(float).tolist()
+            for name, array in (("window", window), ("weights", weights), ("products", products))
         }
+        return dict(finite({**told, "numbers": top.tolist(), **lists}))

@@ -21,7 +21,7 @@ from purecnn.arguments import is_integer, is_number
 from purecnn.callbacks import Callback
 from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
-from purecnn.drawing import encoded, named, walk
+from purecnn.drawing import encoded, finite, named, walk
 from purecnn.dropout import Dropout
 from purecnn.errors import DivergedError
 from purecnn.gates import GELU, SiLU
@@ -58,8 +58,14 @@ OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
     "Adam": adaptive.Adam,
     "AdamW": adaptive.AdamW,
 }
-#: Layers, multiply-adds a sample and parameters of a network that may be asked for.
-MOST_LAYERS, MOST_WORK, MOST_PARAMETERS = 12, 1_500_000, 100_000
+#: Layers and parameters of a network that may be asked for.
+MOST_LAYERS, MOST_PARAMETERS = 12, 100_000
+#: What a sample may cost, in multiply-adds, and how many numbers its layers may give: 60,000 take 40 MiB.
+MOST_WORK, MOST_VALUES = 2_000_000, 60_000
+#: What each number that a layer gives costs beside its multiply-adds; GELU's error function is a long sum.
+VALUE_COST, VALUE_COSTS = 20, {"GELU": 300}
+#: What the steps between two looks at the clock may cost, in multiply-adds: a tenth of a second.
+MOST_WORK_AT_ONCE = 150_000_000
 #: Seconds that one request may train: then it answers, however many steps are left.
 MOST_SECONDS = 0.15
 #: Steps that are asked of `fit` at a time.
@@ -164,22 +170,37 @@ def layer(asked: Any) -> Layer:
     )
 
 
+def cost(layer: Layer) -> int:
+    """Return what a bound layer's forward pass of one sample costs, in multiply-adds.
+
+    Examples
+    --------
+    >>> relu = ReLU()
+    >>> _ = relu.bind((10,))
+    >>> cost(relu)
+    200
+    """
+    values = math.prod(layer.output_shape or ())
+    return layer.multiply_adds() + values * VALUE_COSTS.get(type(layer).__name__, VALUE_COST)
+
+
 def build(asked: Any, shape: Shape, outputs: int, seed: int) -> Network:
     """Return the network of the layers that a page asks for, with a last dense layer and its activation."""
     if not isinstance(asked, list) or len(asked) > MOST_LAYERS:
         raise ValueError(f"layers must be a list of at most {MOST_LAYERS}, got {asked!r:.40}")
     layers: list[Layer] = []
-    current, work, size = shape, 0, 0
+    current, work, size, values = shape, 0, 0, 0
     for one in [*map(layer, asked), Dense(output_size=outputs), Softmax() if outputs > 1 else Sigmoid()]:
         for made in ([Flatten()] if isinstance(one, Dense) and len(current) == 3 else []) + [one]:
             current = made.bind(current)
-            work += made.multiply_adds()
+            work += cost(made)
+            values += math.prod(current)
             size += sum(math.prod(each) for each in made.parameter_shapes().values())
             layers.append(made)
-    if work > MOST_WORK or size > MOST_PARAMETERS:
+    if work > MOST_WORK or size > MOST_PARAMETERS or values > MOST_VALUES:
         raise ValueError(
-            f"the network takes {work:,} multiply-adds and has {size:,} parameters; at most {MOST_WORK:,} "
-            f"and {MOST_PARAMETERS:,} are wanted here"
+            f"the network costs {work:,} multiply-adds a sample, gives {values:,} numbers and has {size:,} "
+            f"parameters; at most {MOST_WORK:,}, {MOST_VALUES:,} and {MOST_PARAMETERS:,} are wanted here"
         )
     return Network(layers, input_shape=shape, seed=seed)
 
@@ -225,6 +246,8 @@ class Lesson:
         rate = float(number("learning_rate", asked.get("learning_rate"), 1e-5, 10, whole=False))
         self.optimizer = OPTIMIZERS[among("optimizer", asked.get("optimizer"), OPTIMIZERS)](rate)
         self.seed, self.done, self.diverged = seed, 0, ""
+        step = 3 * self.batch_size * sum(cost(layer) for layer in self.network)  # forward and back
+        self.chunk = max(1, min(CHUNK, MOST_WORK_AT_ONCE // step))
         self.batch = np.arange(min(32, len(self.samples.x)))
 
     def places(self, step: int) -> Array:
@@ -245,7 +268,7 @@ class Lesson:
         while (
             len(losses.found) < wanted and not self.diverged and (not losses.found or time.monotonic() < end)
         ):
-            count = min(CHUNK, wanted - len(losses.found))
+            count = min(self.chunk, wanted - len(losses.found))
             chosen = np.concatenate([self.places(self.done + step) for step in range(count)])
             before = len(losses.found)
             try:
@@ -282,16 +305,18 @@ class Lesson:
         told["layers"] = [self.layer(one) for one in traced]
         if len(here.x.shape) == 2:
             told["surface"] = self.surface()
-        return {name: finite(value) for name, value in told.items()}
+        self.network.release()
+        return dict(finite(told))
 
     def layer(self, one: LayerTrace) -> dict[str, Any]:
         """Return a layer's parameters and their derivatives over the last batch: pictures, lengths."""
         told: dict[str, Any] = {**named(one.layer, one.name), "shape": list(one.output.shape[1:])}
         for name, array in one.parameters.items():
             gradient = one.gradients[name]
-            told.setdefault("norms", {})[name] = [
-                finite(float(np.linalg.norm(values.astype(np.float64)))) for values in (array, gradient)
-            ]
+            with np.errstate(over="ignore", invalid="ignore"):
+                told.setdefault("norms", {})[name] = [
+                    float(np.linalg.norm(values.astype(np.float64))) for values in (array, gradient)
+                ]
             if name in ("kernels", "weights") and array.size <= 1 << 14 and np.isfinite(gradient).all():
                 told |= {"picture": encoded(array), "gradient": encoded(gradient)}
         return told
@@ -312,14 +337,16 @@ class Lesson:
         """Return the chain rule for one sample: the loss first, then each layer, the last one first."""
         place = number("sample", sample, 0, len(self.samples.x) - 1)
         x, y = self.samples.x[place : place + 1], self.samples.y[place : place + 1]
-        found = trace(self.network, x, y)
+        with np.errstate(all="ignore"):
+            found = trace(self.network, x, y)
+        self.network.release()
         layers = list(walk(found))[::-1]
         return {
             "sample": place,
             "label": int(y[0]),
             "loss": finite(found.loss),
             "input": encoded(x[0]),
-            "answer": found.output[0].reshape(-1).astype(float).tolist(),
+            "answer": finite(found.output[0].reshape(-1).astype(float).tolist()),
             "layers": [
                 {
                     **named(one.layer, one.name),
@@ -337,8 +364,3 @@ class Lesson:
                 for number, one in enumerate(layers)
             ],
         }
-
-
-def finite(value: Any) -> Any:
-    """Return a value that JSON can hold: None in place of a NaN or an infinity."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

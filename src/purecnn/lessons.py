@@ -10,7 +10,7 @@ from typing import Any
 
 from purecnn.lesson import Lesson
 
-#: Lessons at once, a few megabytes each; seconds without a question after which one ends.
+#: Lessons at once, which keep 2 MB each between questions; seconds without a question after which one ends.
 MOST_LESSONS, MOST_SECONDS = 64, 120.0
 
 
@@ -52,11 +52,10 @@ class Lessons:
     def begin(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Begin a lesson; return its token and its first state."""
         self.sweep()
-        if len(self.kept) >= self.most:
-            raise LessonError(f"{self.most} trainings are under way already; try again in a minute")
-        lesson = Lesson(asked)
-        token = secrets.token_urlsafe(16)
-        with self.lock:
+        lesson, token = Lesson(asked), secrets.token_urlsafe(16)
+        with self.lock:  # which many may ask for at once
+            if len(self.kept) >= self.most:
+                raise LessonError(f"{self.most} trainings are under way already; try again in a minute")
             self.kept[token], self.asked[token] = (lesson, threading.Lock()), self.clock()
         return {"lesson": token, **lesson.advance(0)}
 

@@ -140,6 +140,10 @@ class Network(FlatParameters):
         self._steps = self._sample_bytes = None
         self._idle.clear()
 
+    def release(self) -> None:
+        """Let the working memory go that predictions keep for the next ones."""
+        self._idle.clear()
+
     def steps(self) -> list[Layer]:
         """Return the layers to run, some standing for several of this network's."""
         if self._steps is None:
