@@ -705,3 +705,16 @@ def test_an_estimator_trains_and_answers_on_a_device_and_its_copies_lie_on_the_h
     other = pickle.loads(pickle.dumps(there.network_))
     assert str(other.device) == "cpu"
     np.testing.assert_allclose(other.predict(x), there.network_.predict(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_channels_last_are_refused_unless_they_are_named(kind):
+    x, y = np.random.default_rng(0).random((4, 28, 28, 1)).astype(np.float32), [0, 1, 0, 1]
+    options = {"epochs": 1, "random_state": 0}
+    for given in (x, x.reshape(4, -1)):
+        with pytest.raises(ShapeError, match=r"input_shape must have its channels first.*got \(28, 28, 1\)"):
+            kind(input_shape=(28, 28, 1), **options).fit(given, y)
+    with pytest.raises(ShapeError, match="X must have its channels first"):
+        kind(**options).fit(x, y)
+    named = kind(input_shape={"channels": 28, "height": 28, "width": 1}, **options)
+    assert clone(named).fit(x, y).network_.input_shape == (28, 28, 1)

@@ -23,9 +23,13 @@ from purecnn import (
     Softmax,
     Tanh,
     fit,
+    load,
     mse,
     mse_prime,
+    networks,
     predict,
+    save,
+    summary,
     train,
 )
 from purecnn.fusion import PooledConvolutional, fuse
@@ -195,10 +199,62 @@ def test_images_without_a_channel_axis_get_one_and_flat_rows_are_refused():
         ShapeError, match=r"channels first.*got \(5, 8, 8, 3\): x.transpose\(0, 3, 1, 2\) moves"
     ):
         Network([Convolutional(kernel_size=3, depth=2)]).predict(np.zeros((5, 8, 8, 3)))
-    said = Network([Convolutional(kernel_size=3, depth=2)], input_shape=(8, 8, 3))
-    assert said.predict(np.zeros((5, 8, 8, 3))).shape == (5, 2, 6, 1)
     with pytest.raises(ShapeError, match="samples on the first axis"):
         Network([ReLU()]).predict(np.zeros(5))
+
+
+def convolutions():
+    return [Convolutional(kernel_size=3, depth=2, padding="same"), Flatten(), Dense(output_size=3)]
+
+
+@pytest.mark.parametrize(
+    "enter",
+    [
+        lambda shape, x: Network(convolutions(), input_shape=shape),
+        lambda shape, x: Network(convolutions()).bind(shape),
+        lambda shape, x: Network([Convolutional(shape, 1, 2), Flatten()]),
+        lambda shape, x: Network([Flatten(), Dense(output_size=3)], input_shape=shape),
+        lambda shape, x: Network(convolutions()).fit(x, [0, 1]),
+        lambda shape, x: Network(convolutions()).predict(x),
+        lambda shape, x: Network([Flatten(), Dense(output_size=3)]).predict(x),
+        lambda shape, x: Network(convolutions(), input_shape=(1, 28, 28)).predict(x),
+        lambda shape, x: Network(convolutions()).summary(shape),
+        lambda shape, x: summary(convolutions(), shape),
+        lambda shape, x: predict(convolutions(), x[0]),
+        lambda shape, x: fit(convolutions(), x, [0, 1]),
+        lambda shape, x: trace(convolutions(), x),
+        lambda shape, x: networks.lenet(shape),
+        lambda shape, x: networks.suited(shape),
+        lambda shape, x: Reshape((784,), shape),
+    ],
+)
+def test_channels_last_are_refused_on_every_way_in(enter):
+    with pytest.raises(ShapeError, match=r"channels first.*28, 28, 1|28, 28, 1.*channels are last"):
+        enter((28, 28, 1), np.zeros((2, 28, 28, 1), np.float32))
+
+
+def test_many_channels_are_taken_where_they_are_named(tmp_path):
+    shape, named = (28, 28, 1), {"channels": 28, "height": 28, "width": 1}
+    x = np.random.default_rng(0).random((4, *shape)).astype(np.float32)
+    net = Network(convolutions(), input_shape=named)
+    assert net.input_shape == shape
+    wanted = net.predict(x)
+    save(net, tmp_path / "model")
+    for again in (load(tmp_path / "model"), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert np.array_equal(again.predict(x), wanted)
+        again.gather()
+        assert Network(again.layers).input_shape == shape
+    assert predict(net, x[0]).shape == (3, 1)
+    assert summary(convolutions(), named).input_shape == shape
+    assert networks.suited(named).input_shape == shape
+    for layer in (Reshape((784,), named), Convolutional(named, 3, 2, padding="same")):
+        assert type(layer)(**layer.configuration()).configuration() == layer.configuration()
+        save(Network([layer, Flatten()]), tmp_path / "layer")
+        assert load(tmp_path / "layer")[0].output_shape == layer.output_shape
+    with pytest.raises(ShapeError, match="a shape by names must have channels, height, width"):
+        Network(convolutions(), input_shape={"channels": 3, "height": 8})
+    for few in [(16, 4, 4), (16, 1, 1), (3, 28, 1), (1, 28, 28), (8, 8, 2)]:  # nobody means the channels
+        assert Network([Flatten()], input_shape=few).input_shape == few
 
 
 def test_a_layer_that_does_not_fit_is_named_by_its_place():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from purecnn.augmentation import Augmentation
 from purecnn.estimator import Estimator
 from purecnn.joining import sklearn
 from purecnn.labels import as_scores
-from purecnn.layer import Layer
+from purecnn.layer import Layer, ShapeLike
 from purecnn.loss import Loss
 from purecnn.losses import LOSSES
 from purecnn.measures import as_probabilities
@@ -138,7 +138,7 @@ class CNNClassifier(Estimator):
         self,
         network: Plan = "auto",
         *,
-        input_shape: int | Sequence[int] | None = None,
+        input_shape: ShapeLike | None = None,
         epochs: int | None = None,
         batch_size: int = 128,
         optimizer: str | Optimizer = "adam",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from purecnn.arguments import pair, positive
 from purecnn.errors import ShapeError
 from purecnn.initialization import check_scheme
 from purecnn.kernels import Padding, output_size
-from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.layer import Layer, Shape, plain, sample_shape
 from purecnn.scratch import Array
 
 
@@ -87,7 +87,7 @@ class Convolutional(Layer):
 
     def __init__(
         self,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | Mapping[str, int] | None = None,
         kernel_size: int | tuple[int, int] | None = None,
         depth: int | None = None,
         *,
@@ -244,7 +244,7 @@ class Convolutional(Layer):
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {
-            "input_shape": self.declared_shape,
+            "input_shape": self.declared_shape and plain(self.declared_shape),
             "kernel_size": self.kernel_size,
             "depth": self.depth,
             "stride": self.stride,

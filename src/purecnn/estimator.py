@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from purecnn.callbacks import Callback, EarlyStopping, History
 from purecnn.errors import ShapeError
 from purecnn.joining import Joining, sklearn
 from purecnn.labels import as_weights
-from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.layer import Layer, Shape, ShapeLike, check_channels, sample_shape
 from purecnn.loss import Loss
 from purecnn.network import Network
 from purecnn.optimizer import Optimizer
@@ -47,7 +47,7 @@ class Estimator(Joining):
         self,
         network: Plan = "auto",
         *,
-        input_shape: int | Sequence[int] | None = None,
+        input_shape: ShapeLike | None = None,
         epochs: int | None = None,
         batch_size: int = 128,
         optimizer: str | Optimizer = "adam",
@@ -122,6 +122,7 @@ class Estimator(Joining):
         """Return the shape of one sample of an array of shape `given`: the one asked for, or what it says."""
         if self.input_shape is not None:
             shape = sample_shape(self.input_shape)
+            check_channels("input_shape", shape)
             return (1, *shape) if len(shape) == 2 else shape
         if len(given) > 4:
             raise ShapeError(

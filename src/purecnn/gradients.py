@@ -11,7 +11,7 @@ import numpy as np
 
 from purecnn.arguments import positive, within
 from purecnn.errors import GradientError, ShapeError
-from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.layer import Layer, Shape, ShapeLike, sample_shape
 from purecnn.lists import at_home
 from purecnn.loss import Loss, LossFunction, LossPrime
 from purecnn.losses import LOSSES, as_loss
@@ -275,7 +275,7 @@ def _as_layers(target: Sequence[Layer], input_shape: Shape, seed: int) -> list[L
 @explained
 def check_gradients(
     target: Layer | Sequence[Layer] | str | Loss | LossFunction | Pair,
-    input_shape: int | Sequence[int] | None = None,
+    input_shape: ShapeLike | None = None,
     *,
     batch: int = 3,
     loss: str | Loss | LossFunction | Pair | None = None,
@@ -376,7 +376,7 @@ def check_gradients(
 def _of_layers(
     target: Any,
     parts: Sequence[Layer],
-    input_shape: int | Sequence[int] | None,
+    input_shape: ShapeLike | None,
     batch: int,
     loss: Any,
     seed: int,

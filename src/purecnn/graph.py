@@ -29,6 +29,7 @@ from purecnn.arguments import positive
 from purecnn.errors import PureCNNError, ShapeError
 from purecnn.escapes import visible
 from purecnn.graph_work import Budget
+from purecnn.layer import ShapeLike
 from purecnn.network import Network
 from purecnn.onnx_file import read_model
 from purecnn.onnx_model import Model, Value, in_order
@@ -335,7 +336,7 @@ class Graph:
 
     # As layers --------------------------------------------------------------------------------------------
 
-    def network(self, input_shape: Sequence[int] | None = None) -> Network:
+    def network(self, input_shape: ShapeLike | None = None) -> Network:
         """Return a network of the same layers and parameters, which can be trained, saved and traced.
 
         Parameters

@@ -13,7 +13,7 @@ from purecnn.dense import Dense
 from purecnn.dropout import Dropout, SpatialDropout
 from purecnn.errors import FileFormatError
 from purecnn.gates import GELU, HardSwish, Mish, SiLU
-from purecnn.layer import Layer, Shape
+from purecnn.layer import Layer, NamedShape, Shape
 from purecnn.normalization import BatchNormalization
 from purecnn.padding import ZeroPadding
 from purecnn.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
@@ -329,7 +329,7 @@ def reshaped(config: Config, shape: Shape) -> Translated:
         target = [target[2], *target[:2]]
     if not target or min(target) < 1:
         raise FileFormatError(f"has target_shape {config.get('target_shape')!r:.60}, wanted positive sizes")
-    return Translated([Reshape(shape, target)])
+    return Translated([Reshape(shape, NamedShape(target))])
 
 
 def relu(config: Config, shape: Shape) -> Translated:

@@ -29,7 +29,7 @@ from purecnn.keras_weights import (
     told,
     weights_of,
 )
-from purecnn.layer import Layer, Shape
+from purecnn.layer import Layer, NamedShape, Shape
 from purecnn.matching import short
 from purecnn.model_file import MAX_LAYERS, check_shape
 from purecnn.network import Network
@@ -182,7 +182,10 @@ def filled(built: Built, given: Mapping[int, list[Variable]]) -> Network:
             for name, array in read_all(part, own, dtype).items():
                 (layer.parameters if name in shapes else layer.buffers)[name] = array
     return Network(
-        built.layers, input_shape=built.input_shape, dtype=dtype, preprocessing=built.preprocessing
+        built.layers,
+        input_shape=NamedShape(built.input_shape),
+        dtype=dtype,
+        preprocessing=built.preprocessing,
     )
 
 

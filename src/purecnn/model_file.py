@@ -22,7 +22,7 @@ from purecnn.device import to_host
 from purecnn.errors import FileFormatError
 from purecnn.footprint import MAX_BYTES, footprint
 from purecnn.graph_work import FREE, MAX_TIMES
-from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.layer import Layer, NamedShape, Shape, sample_shape
 from purecnn.layers import LAYERS
 from purecnn.lists import as_network
 from purecnn.network import Network
@@ -198,7 +198,8 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
     if not layers:
         raise FileFormatError("its architecture has no layers, wanted at least 1")
     dtype = np.dtype(texts["dtype"])
-    shape = input_shape = check_shape("its input", sample_shape(decode(texts, "input_shape", list)))
+    shape: Shape = NamedShape(check_shape("its input", sample_shape(decode(texts, "input_shape", list))))
+    input_shape = shape
     for place, layer in enumerate(layers):
         shape = check_shape(f"the output of layer {place}, {layer},", layer.bind(shape))
         held = layer.parameters  # a Residual puts it together anew each time

@@ -20,7 +20,7 @@ from purecnn.errors import ShapeError
 from purecnn.fitting import Fit
 from purecnn.footprint import footprint
 from purecnn.fusion import fuse, unfused
-from purecnn.layer import Layer, Shape
+from purecnn.layer import Layer, Shape, ShapeLike
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.losses import as_loss, check_targets, suitable_loss, to_measure
 from purecnn.measures import Metric, as_metrics, as_probabilities, measure, usual
@@ -65,8 +65,10 @@ class Network(FlatParameters):
     ----------
     layers : iterable of Layer
         From input to output.
-    input_shape : tuple of int, optional
+    input_shape : tuple of int or dict, optional
         Shape of one sample, such as ``(1, 28, 28)``; taken from the layers or the first data if left out.
+        Channels that seem to be last are refused; to mean them, name the axes of an image:
+        ``{"channels": 28, "height": 28, "width": 1}``.
     seed : int or None
         Decides every draw: first parameters, order, dropout. None takes a new one and keeps it in `seed`.
     dtype : dtype
@@ -107,7 +109,7 @@ class Network(FlatParameters):
         self,
         layers: Iterable[Layer],
         *,
-        input_shape: int | Sequence[int] | None = None,
+        input_shape: ShapeLike | None = None,
         seed: int | None = 0,
         dtype: npt.DTypeLike | None = None,
         preprocessing: Preprocessing | None = None,
@@ -232,7 +234,7 @@ class Network(FlatParameters):
 
             raise AttributeError(missing_attribute(type(self).__name__, name, METHODS))
 
-    def summary(self, input_shape: int | Sequence[int] | None = None) -> Summary:
+    def summary(self, input_shape: ShapeLike | None = None) -> Summary:
         """Return output shape, parameters and multiply-adds of each layer: see `summaries.summary`.
 
         Examples

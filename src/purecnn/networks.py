@@ -9,7 +9,7 @@ from purecnn.activations import ReLU, Sigmoid, Softmax
 from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
 from purecnn.dropout import Dropout
-from purecnn.layer import Layer, Shape
+from purecnn.layer import Layer, ShapeLike, sample_shape
 from purecnn.network import Network
 from purecnn.normalization import BatchNormalization
 from purecnn.pooling import MaxPooling
@@ -32,7 +32,7 @@ def normalized(kernel_size: int, depth: int, padding: int = 0, pool: int = 1) ->
     return [convolution, *pooling, BatchNormalization(), ReLU()]
 
 
-def lenet(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+def lenet(input_shape: ShapeLike = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return a small LeNet: two convolutions, each pooled, and one dense layer; 99 % on MNIST.
 
     After LeCun et al. 1998, http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf, with ReLU and max pooling.
@@ -61,7 +61,7 @@ def lenet(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
-def quick(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+def quick(input_shape: ShapeLike = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return a network that learns MNIST in few epochs: 99 % in three.
 
     Parameters
@@ -90,7 +90,7 @@ def quick(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
-def tiny(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+def tiny(input_shape: ShapeLike = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return a network of 4,350 parameters that reads MNIST's digits: three convolutions, one dense layer.
 
     Parameters
@@ -118,7 +118,7 @@ def tiny(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None =
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
-def accurate(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+def accurate(input_shape: ShapeLike = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return a network for MNIST's last half percent: four convolutions of 3 x 3 in two pairs.
 
     In the manner of Simonyan and Zisserman 2015, https://arxiv.org/abs/1409.1556, with batch normalization.
@@ -152,7 +152,7 @@ def accurate(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | No
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
-def clothes(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+def clothes(input_shape: ShapeLike = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return a network for Fashion-MNIST: as `accurate`, its images padded, and a fifth convolution.
 
     Parameters
@@ -183,7 +183,7 @@ def clothes(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | Non
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
-def original(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+def original(input_shape: ShapeLike = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return the network of the program that this package grew from, with scaled first parameters.
 
     Parameters
@@ -200,7 +200,7 @@ def original(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | No
     >>> original(classes=2).output_shape
     (2,)
     """
-    convolution = Convolutional(input_shape, 3, 5, per_position_bias=True)
+    convolution = Convolutional(sample_shape(input_shape), 3, 5, per_position_bias=True)
     maps = convolution.output_shape or ()
     layers = [
         convolution,
@@ -214,7 +214,7 @@ def original(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | No
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
-def dense(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
+def dense(input_shape: ShapeLike = (1, 28, 28), classes: int = 10, seed: int | None = 0) -> Network:
     """Return a network without convolutions, to see what they are worth.
 
     Parameters
@@ -235,7 +235,7 @@ def dense(input_shape: Shape = (1, 28, 28), classes: int = 10, seed: int | None 
     return Network(layers, input_shape=input_shape, seed=seed)
 
 
-def suited(input_shape: Shape, classes: int = 10, seed: int | None = 0) -> Network:
+def suited(input_shape: ShapeLike, classes: int = 10, seed: int | None = 0) -> Network:
     """Return a network that takes whatever it is given: images of any size, or rows of numbers.
 
     Images pass two convolutions of 3 x 3, each pooled where at least 4 x 4 are left, and two dense layers;
@@ -256,6 +256,7 @@ def suited(input_shape: Shape, classes: int = 10, seed: int | None = 0) -> Netwo
     ((10,), (3,))
     """
     layers: list[Layer] = []
+    input_shape = sample_shape(input_shape)
     if len(input_shape) == 3:
         side = min(input_shape[1:])
         for depth in (16, 32):
@@ -270,7 +271,7 @@ def suited(input_shape: Shape, classes: int = 10, seed: int | None = 0) -> Netwo
 
 
 #: Every network by its name; the first is what ``purecnn train`` trains.
-NETWORKS: dict[str, Callable[[Shape, int, int | None], Network]] = {
+NETWORKS: dict[str, Callable[[ShapeLike, int, int | None], Network]] = {
     "lenet": lenet,
     "quick": quick,
     "tiny": tiny,

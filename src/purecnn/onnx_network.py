@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from purecnn.arguments import choice
 from purecnn.convolutional import Convolutional
 from purecnn.errors import FileFormatError, PureCNNError, ShapeError
 from purecnn.graph import Graph, Layers
-from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.layer import Layer, NamedShape, Shape, ShapeLike, check_channels, sample_shape
 from purecnn.network import Network
 from purecnn.onnx_chain import Both, Finder, Step, refuse
 from purecnn.onnx_layers import MAKERS, FileArrays
@@ -25,7 +25,7 @@ from purecnn.samples import PREPARATIONS, Preprocessing
 RENAMING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
 
-def as_network(graph: Graph, input_shape: Sequence[int] | None = None) -> Layers:
+def as_network(graph: Graph, input_shape: ShapeLike | None = None) -> Layers:
     """Return a graph as a network.
 
     Raises
@@ -43,17 +43,19 @@ def as_network(graph: Graph, input_shape: Sequence[int] | None = None) -> Layers
         raise FileFormatError(f"the graph can't become a network: {error}") from error
 
 
-def sample_of(graph: Graph, given: Sequence[int] | None) -> Shape:
+def sample_of(graph: Graph, given: ShapeLike | None) -> Shape:
     """Return the shape of one sample of the input: as the file has it, or as given where it is open."""
     value = graph.inputs[0] if len(graph.inputs) == 1 else None
     stated = value.shape[1:] if value and value.shape is not None else None
     if given is not None:
-        shape = tuple(int(size) for size in given)
+        named = isinstance(given, Mapping)
+        shape = sample_shape(given) if named else tuple(map(int, given))  # type: ignore[arg-type]
         if stated is not None and (
             len(stated) != len(shape)
             or any(isinstance(a, int) and a != b for a, b in zip(stated, shape, strict=True))
         ):
             raise ShapeError(f"input_shape must be {stated}, as the graph has it; got {shape}")
+        check_channels("input_shape", NamedShape(shape) if stated == shape else shape)
         return shape
     if value is None:
         return ()
@@ -79,7 +81,9 @@ def translated(finder: Finder) -> Layers:
         classes(graph, shape),
         preparation(graph),
     )
-    network = Network(layers, input_shape=finder.shape, dtype=finder.dtype, preprocessing=preprocessing)
+    network = Network(
+        layers, input_shape=NamedShape(finder.shape), dtype=finder.dtype, preprocessing=preprocessing
+    )
     network.max_bytes = graph.max_bytes
     network.chunk()  # raises where one sample alone takes more
     return Layers(network, shape)
@@ -233,4 +237,4 @@ def rename(held: Shape, shape: Shape) -> list[Layer]:
     """Return the layers that bring samples of one shape to another of as many values."""
     if not shape or held == sample_shape(shape):
         return []
-    return [Flatten()] if len(sample_shape(shape)) == 1 else [Reshape(held, shape)]
+    return [Flatten()] if len(sample_shape(shape)) == 1 else [Reshape(held, NamedShape(shape))]

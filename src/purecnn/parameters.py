@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from purecnn.device import CPU, Device, as_device, explained, module_of, to_device, to_host
 from purecnn.errors import ShapeError
-from purecnn.layer import Layer, Shape, as_dtype, sample_shape
+from purecnn.layer import Layer, Shape, ShapeLike, as_dtype, check_channels, sample_shape
 from purecnn.samples import as_array
 from purecnn.scratch import Array
 from purecnn.streams import PARAMETERS, as_seed, stream
@@ -56,7 +56,7 @@ class FlatParameters(Sequence[Layer]):
         self,
         layers: Iterable[Layer],
         *,
-        input_shape: int | Sequence[int] | None = None,
+        input_shape: ShapeLike | None = None,
         seed: int | None = 0,
         dtype: npt.DTypeLike | None = None,
     ) -> None:
@@ -120,16 +120,18 @@ class FlatParameters(Sequence[Layer]):
             raise ShapeError(f"parameters must have shape {self._parameters.shape}, got {array.shape}")
         self._parameters[...] = to_device(array.astype(self.dtype, copy=False), self.device.xp)
 
-    def bind(self, input_shape: int | Sequence[int]) -> Shape:
+    def bind(self, input_shape: ShapeLike) -> Shape:
         """Fix the shape of one sample, draw the parameters that are still missing; return the output's shape.
 
         Raises
         ------
         ShapeError
-            If a layer can't take what the layer before it gives, or the last one gives no vector.
+            If a layer can't take what the layer before it gives, or an image's channels seem to be last.
         """
         self.layers = as_layers(self.layers)
-        shape = self.input_shape = sample_shape(input_shape)
+        shape = sample_shape(input_shape)
+        check_channels("input_shape", shape)
+        self.input_shape = shape
         for place, layer in enumerate(self.layers):
             layer.position = place
             try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from purecnn.errors import ShapeError
-from purecnn.layer import Layer, Shape, sample_shape
+from purecnn.layer import Layer, Shape, ShapeLike, check_channels, plain, sample_shape
 from purecnn.scratch import Array
 
 
@@ -20,7 +19,13 @@ class Reshape(Layer):
     input_shape : tuple of int
         Shape of one sample; a column ``(n, 1)`` means ``(n,)``.
     output_shape : tuple of int
-        Shape of one sample afterwards, of as many values.
+        Shape of one sample afterwards, of as many values; an image's channels come first.
+
+    Raises
+    ------
+    ShapeError
+        If the numbers of values differ, or the channels seem to be last: name the axes where they are not,
+        ``{"channels": 64, "height": 28, "width": 1}``.
 
     Notes
     -----
@@ -33,10 +38,11 @@ class Reshape(Layer):
     (3380, 7)
     """
 
-    def __init__(self, input_shape: Sequence[int], output_shape: Sequence[int]) -> None:
+    def __init__(self, input_shape: ShapeLike, output_shape: ShapeLike) -> None:
         super().__init__()
         self.declared_shape = sample_shape(input_shape)
         self.target_shape = sample_shape(output_shape)
+        check_channels("output_shape", self.target_shape)
         if np.prod(self.declared_shape) != np.prod(self.target_shape):
             raise ShapeError(
                 f"Reshape must keep the number of values: {self.declared_shape} has "
@@ -61,7 +67,7 @@ class Reshape(Layer):
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"input_shape": self.declared_shape, "output_shape": self.target_shape}
+        return {"input_shape": self.declared_shape, "output_shape": plain(self.target_shape)}
 
 
 class Flatten(Layer):

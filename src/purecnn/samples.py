@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from purecnn.arguments import choice, is_number
 from purecnn.errors import ShapeError
-from purecnn.layer import Shape
+from purecnn.layer import Shape, meant, seems_channels_last
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
 
@@ -216,17 +216,17 @@ def as_batch(x: Array, shape: Shape, name: str = "x") -> Array:
 
 
 def refuse_channels_last(name: str, shape: Shape) -> None:
-    """Refuse images whose channels seem to be last, as Keras has them: much fits, and nothing is learnt.
+    """Refuse a batch of images whose channels seem to be last, as Keras has them.
 
     Raises
     ------
     ShapeError
-        If a batch of this shape has 1, 3 or 4 for its last axis, and not for its second.
+        See `layer.seems_channels_last`.
     """
-    if len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4):
+    if seems_channels_last(shape[1:]):
         raise ShapeError(
             f"{name} must have its channels first, (n, channels, height, width), got {shape}: "
-            f"{name}.transpose(0, 3, 1, 2) moves them, input_shape={shape[1:]} says that they are"
+            f"{name}.transpose(0, 3, 1, 2) moves them, and {meant('input_shape', shape[1:])}"
         )
 
 
@@ -240,8 +240,7 @@ def infer_shape(x: Array, wants_images: bool) -> Shape:
         have its channels last.
     """
     shape = x.shape[1:]
-    if wants_images:
-        refuse_channels_last("x", x.shape)
+    refuse_channels_last("x", x.shape)
     if wants_images and len(shape) == 2:
         return (1, *shape)
     if wants_images and len(shape) != 3:

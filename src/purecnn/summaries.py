@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from purecnn.escapes import visible
 from purecnn.html_tables import html_table
-from purecnn.layer import Layer, Shape
+from purecnn.layer import Layer, Shape, ShapeLike
 from purecnn.parameters import FlatParameters
 from purecnn.signatures import explained
 
@@ -118,9 +118,7 @@ def written(shape: Shape) -> str:
 
 
 @explained
-def summary(
-    network: FlatParameters | Sequence[Layer], input_shape: int | Sequence[int] | None = None
-) -> Summary:
+def summary(network: FlatParameters | Sequence[Layer], input_shape: ShapeLike | None = None) -> Summary:
     """Return output shape, parameters and multiply-adds of each layer, and their totals.
 
     Parameters
