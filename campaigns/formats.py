@@ -151,6 +151,13 @@ FORMATS = {
         most=2 << 30,
         needs="PIL",
     ),
+    "predict": Format(
+        picture_files.picture_seeds,
+        picture_files.answered,
+        picture_files.lying_or_narrow,
+        most=2 << 30,
+        needs="PIL",
+    ),
     "folder": Format(
         picture_files.folder_seeds,
         picture_files.read_folder,

@@ -13,7 +13,10 @@ import numpy as np
 
 from campaigns.fence import grow
 from campaigns.mutations import INTEGERS, blind
-from purecnn import folders, picture
+from purecnn import Dense, Flatten, Network, Softmax, folders, picture
+from purecnn.png import png
+from purecnn.preparation import prepared
+from purecnn.samples import PREPARATIONS
 
 # Pictures -----------------------------------------------------------------------------------------------
 
@@ -65,6 +68,35 @@ def lying_picture(rng: Random, seeds: list[bytes]) -> bytes:
 
 def read_any(path: Path) -> None:
     picture.read_picture(path, (1, 3, None)[path.stat().st_size % 3])
+
+
+#: Sides of pictures that are whole, and of odd proportions.
+SIDES = (1, 2, 3, 28, 1000, 4097, 65_537, 1_000_000)
+
+
+def lying_or_narrow(rng: Random, seeds: list[bytes]) -> bytes:
+    """Return a picture that lies, or one that is whole, and may be a million times as wide as it is high."""
+    if rng.random() < 0.7:
+        return lying_picture(rng, seeds)
+    height = rng.choice(SIDES)
+    width = rng.choice([side for side in SIDES if side * height <= 5_000_000])
+    pixels = np.zeros((height, width), np.uint8)
+    pixels[rng.randrange(height), rng.randrange(width)] = rng.randrange(256)
+    pixels[: rng.randrange(height + 1), : rng.randrange(width + 1)] += np.uint8(rng.randrange(256))
+    if rng.random() < 0.3:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    return png(pixels)
+
+
+def answered(path: Path) -> None:
+    """Prepare a picture in one of the ways, and let a network say what it shows: `purecnn predict`."""
+    number = path.stat().st_size
+    preparation = PREPARATIONS[number % len(PREPARATIONS)]
+    coloured = preparation not in ("character", "object") and number // len(PREPARATIONS) % 2
+    network = Network(
+        [Flatten(), Dense(output_size=3), Softmax()], input_shape=(3 if coloured else 1, 28, 28)
+    )
+    network.predict(prepared(network, path, preparation)[np.newaxis].astype(float))
 
 
 def grown(data: bytes, path: Path) -> Path:
@@ -123,7 +155,8 @@ def lying_folder(rng: Random, seeds: list[bytes]) -> bytes:
 
 
 def read_folder(path: Path) -> None:
-    found = folders.ImageFolder(path, on_error=("raise", "skip")[len(list(path.iterdir())) % 2])
+    number = len(list(path.iterdir()))
+    found = folders.ImageFolder(path, on_error=("raise", "skip")[number % 2], crop=number % 3 > 0)
     found.load()
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import ImageFolder, load
+from purecnn import ImageFolder, load, mnist
 from purecnn.commands import purecnn
-from purecnn.data_path import read_data
+from purecnn.data_path import named, read_data
+from purecnn.datasets import Sets
 from purecnn.errors import FileFormatError
 from purecnn.sources import SOURCES, Source
 
@@ -173,3 +174,21 @@ def test_the_command_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "http://example.invalid/train-images-idx3-ubyte.gz: an address that begins with https://"
         in refused.output
     )
+
+
+def test_mnist_is_known_by_its_labels(tmp_path: Path) -> None:
+    (x, y), test = mnist.load_data()
+    sets = named(Sets((x, y), test))
+    assert (sets.classes, sets.preparation) == (tuple("0123456789"), "character")
+    # others may be of anything
+    write = np.zeros(6, np.uint8).tobytes()
+    for part in ("train", "t10k"):
+        (tmp_path / "other").mkdir(exist_ok=True)
+        (tmp_path / "other" / f"{part}-images-idx3-ubyte").write_bytes(
+            bytes([0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 1, 0, 0, 0, 1]) + write
+        )
+        (tmp_path / "other" / f"{part}-labels-idx1-ubyte").write_bytes(
+            bytes([0, 0, 8, 1, 0, 0, 0, 6]) + write
+        )
+    sets = read_data(tmp_path / "other")
+    assert (sets.classes, sets.preparation) == ((), "unknown")

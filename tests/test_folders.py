@@ -1,5 +1,7 @@
 """Folders of pictures: classes in order, each picture brought to size, what is damaged named or skipped."""
 
+import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -7,10 +9,11 @@ import numpy as np
 import pytest
 
 from purecnn import Dense, Flatten, Network, Softmax
+from purecnn.data_path import read_data
 from purecnn.dataset import Dataset
 from purecnn.errors import FileFormatError
 from purecnn.folders import ImageFolder, class_names, fitted
-from purecnn.picture import read_picture
+from purecnn.picture import picture_shape, read_picture
 
 Image = pytest.importorskip("PIL.Image")
 RNG = np.random.default_rng(0)
@@ -232,3 +235,104 @@ def test_arguments(folder: Path) -> None:
         ImageFolder(folder, on_error="ignore")
     with pytest.raises(ValueError, match=r"^size must be at least 1, got 0$"):
         ImageFolder(folder, 0)
+
+
+def test_colour_and_size_are_decided_by_all_files(tmp_path: Path) -> None:
+    """Two classes that differ in colour alone, and whose first picture is grey and larger than the others."""
+    for name, colour in (("blue", (0, 0, 200)), ("red", (200, 0, 0))):
+        for number in range(3):
+            save(tmp_path / name / f"{number}.png", np.full((6, 8, 3), colour, np.uint8))
+    save(tmp_path / "blue" / "0.png", np.full((40, 30), 9, np.uint8))
+    held = ImageFolder(tmp_path)
+    assert (held.shape, held.sizes) == ((3, 6, 8), {(6, 8), (40, 30)})
+    assert held.load()[0][1:, 2].max(axis=(1, 2)).tolist() == [200, 200, 0, 0, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ImageFolder(tmp_path, on_error="skip").shape == (3, 6, 8)
+    # the test set has colours, the training set none: both are read in colour
+    for number in range(3):
+        save(tmp_path / "sets" / "train" / "a" / f"{number}.png", np.full((4, 5), 7, np.uint8))
+        save(tmp_path / "sets" / "test" / "a" / f"{number}.png", np.full((9, 9, 3), (1, 2, 3), np.uint8))
+    sets = read_data(tmp_path / "sets")
+    assert sets.train[0].shape == sets.test[0].shape == (3, 3, 4, 5)
+    assert sets.notes == (
+        f"{tmp_path / 'sets'} holds pictures of several sizes: all are brought to 4 x 5, their median",
+    )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "gif", "bmp", "webp", "ppm", "pgm"])
+def test_a_header_tells_the_shape_that_reading_gives(kind: str, turned: bool, tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 256, (5, 9, 3), dtype=np.uint8)
+    options = {"exif": b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"}
+    if kind in ("png", "jpg", "webp") and turned:
+        path = save(tmp_path / f"a.{kind}", pixels, **options)
+    elif kind == "tif" and turned:
+        path = save(tmp_path / "a.tif", pixels, tiffinfo={274: 6})
+    else:
+        path = save(tmp_path / f"a.{kind}", pixels[:, :, 0] if kind == "pgm" else pixels)
+    read = read_picture(path, None)
+    assert picture_shape(path) == (3 if read.ndim == 3 else 1, *read.shape[:2])
+
+
+def test_a_header_that_begins_late_is_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", RNG.integers(0, 256, (5, 9, 3), dtype=np.uint8))
+    data = path.read_bytes()
+    text = b"\xff\xfe" + (60_000).to_bytes(2, "big") + bytes(59_998)
+    path.write_bytes(data[:2] + 5 * text + data[2:])
+    assert picture_shape(path) == (3, 5, 9)
+    path.write_bytes(data[:2] + 5 * text)
+    with pytest.raises(FileFormatError, match=r"a\.jpg: "):
+        picture_shape(path)
+
+
+def test_what_systems_leave_in_folders_is_passed_over(folder: Path) -> None:
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._0.png"):
+        (folder / "ant" / name).write_bytes(b"something")
+    (folder / "__MACOSX" / "ant").mkdir(parents=True)
+    (folder / "__MACOSX" / "ant" / "._0.png").write_bytes(b"something")
+    held = ImageFolder(folder)
+    assert held.classes == ("Bee", "ant", "zebra")
+    assert len(held) == 6
+
+
+def test_names_in_both_forms_of_unicode_are_one(tmp_path: Path) -> None:
+    composed, decomposed = "caf\xe9", "cafe\u0301"
+    for place, name in (("train", composed), ("train", "tea"), ("test", decomposed), ("test", "tea")):
+        for number in range(2):
+            save(tmp_path / place / name / f"{number}.png", np.full((3, 3), number, np.uint8))
+    sets = read_data(tmp_path)
+    assert sets.classes == (composed, "tea")
+    assert sets.test[1].tolist() == [0, 0, 1, 1]
+    assert ImageFolder(tmp_path / "test", classes=[decomposed, "tea"]).classes == (composed, "tea")
+    # where a disk has folders of both, they are one class
+    save(tmp_path / "train" / decomposed / "2.png", np.full((3, 3), 2, np.uint8))
+    if len(list((tmp_path / "train").iterdir())) == 3:
+        assert ImageFolder(tmp_path / "train").labels.tolist() == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_a_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"tea"):
+        place = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
+        for number in range(2):
+            save(place / f"{number}.png", np.full((3, 3), number, np.uint8))
+    held = ImageFolder(tmp_path)
+    assert held.classes == (r"caf\xe9", "tea")
+    assert held.load()[0].shape == (4, 1, 3, 3)
+
+
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("training", "val"), ("Train", "Validation")])
+def test_a_training_and_a_test_set_are_no_classes(train: str, test: str, tmp_path: Path) -> None:
+    for place in (train, test):
+        for name in ("a", "b"):
+            save(tmp_path / place / name / "0.png", np.full((3, 3), 9, np.uint8))
+    with pytest.raises(FileFormatError, match="holds a training and a test set; ImageFolder") as caught:
+        ImageFolder(tmp_path)
+    assert repr(str(tmp_path / train)) in str(caught.value)
+    sets = read_data(tmp_path)
+    assert (sets.classes, len(sets.train[0]), len(sets.test[0])) == (("a", "b"), 2, 2)
+    # classes of these names stay classes
+    for place in (train, test):
+        save(tmp_path / "classes" / place / "0.png", np.full((3, 3), 9, np.uint8))
+    assert ImageFolder(tmp_path / "classes").classes == tuple(sorted((train, test)))

@@ -167,3 +167,26 @@ def test_one_name_that_is_said_over_and_over_has_an_end():
     data = made(with_texts)
     with opened(io.BytesIO(data)) as root, pytest.raises(FileFormatError, match="never end"):
         sum(len(root.texts("long")) for _ in range(1000))
+
+
+def test_bfloat16_is_widened():
+    """h5py has no type for it, yet reads it as any other float; the file holds half of what it then takes."""
+    values = np.array([1.0, -2.5, 3.140625, 1e30, 0.0], np.float32)
+    stored = (values.view(np.uint32) >> 16).astype("<u2")
+
+    def write(file):
+        kind = h5py.h5t.IEEE_F32LE.copy()
+        kind.set_fields(15, 7, 8, 0, 7)
+        kind.set_precision(16)
+        kind.set_size(2)
+        kind.set_ebias(127)
+        space = h5py.h5s.create_simple((5,))
+        created = h5py.h5d.create(file.id, b"weights", kind, space)
+        created.write(h5py.h5s.ALL, h5py.h5s.ALL, stored.view(np.float16), mtype=kind)
+
+    with opened(io.BytesIO(made(write))) as root:
+        variable = root.variable("weights")
+        assert variable.shape == (5,)
+        found = variable.read()
+    assert found.dtype.kind == "f"
+    np.testing.assert_array_equal(found.astype(np.float32), (stored.astype(np.uint32) << 16).view(np.float32))

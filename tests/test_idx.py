@@ -350,3 +350,18 @@ def test_files_that_do_not_belong_together(folder: Path, name: str, data: bytes,
     (folder / name).write_bytes(data)
     with pytest.raises(FileFormatError, match=wanted):
         load_folder(folder)
+
+
+def test_archives_of_kaggle_s(folder: Path) -> None:
+    """Each file unpacks into a folder of its name; others hold the files with a dot beside these."""
+    for name in NAMES:
+        (folder / name).rename(folder / "file")
+        (folder / name).mkdir()
+        (folder / "file").rename(folder / name / name)
+    (folder / NAMES[0] / f"._{NAMES[0]}").write_bytes(b"what one system leaves beside its files")
+    check(folder)
+    for name in NAMES:
+        dotted = name.replace("-idx", ".idx")
+        (folder / dotted).write_bytes((folder / name / name).read_bytes())
+        (folder / name / name).write_bytes(b"never read")
+    check(folder)

@@ -10,10 +10,14 @@ import zlib
 import numpy as np
 import pytest
 
+from purecnn import Dense, Flatten, Network, Softmax
 from purecnn import picture as module
 from purecnn.errors import FileFormatError, MissingExtraError, ShapeError
 from purecnn.framing import prepare_digit
 from purecnn.picture import read_picture
+from purecnn.png import png
+from purecnn.preparation import prepared
+from purecnn.resampling import resample
 
 
 def some_digits(count=40):
@@ -328,3 +332,48 @@ def test_transparent_pictures_are_laid_on_white_a_few_rows_at_a_time(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60_000_000
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (1, 30), (30, 1), (5, 5), (28, 3), (64, 48)])
+@pytest.mark.parametrize("size", [(4, 4), (9, 7), (13, 20), (1, 1), (40, 2)])
+def test_resampling_is_that_of_plain_loops(shape, size):
+    def weights(old, new):
+        made = np.zeros((new, old))
+        for k in range(new):
+            for i in range(old):
+                if new <= old:
+                    made[k, i] = max(0, min((k + 1) * old / new, i + 1) - max(k * old / new, i))
+                else:
+                    made[k, i] = max(0, 1 - abs(min(max((k + 0.5) * old / new - 0.5, 0), old - 1) - i))
+        return made / made.sum(axis=1, keepdims=True)
+
+    values = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    wanted = weights(shape[0], size[0]) @ values @ weights(shape[1], size[1]).T
+    for given in (values, values.astype(np.float32)):
+        np.testing.assert_allclose(resample(given, *size), wanted, atol=1e-4)
+    # in pieces that are summed each by itself
+    wide = np.tile(values, (1, 5000))
+    np.testing.assert_allclose(
+        resample(wide, 1, 2),
+        [[wide[:, : wide.shape[1] // 2].mean(), wide[:, wide.shape[1] // 2 :].mean()]],
+        rtol=1e-5,
+    )
+
+
+def test_pictures_of_any_proportions_cost_what_their_pixels_do(pillow, tmp_path):
+    """1,000,000 x 1 pixels, a file of 1 KB, took 2.7 GB; the sides are bounded too, before any is decoded."""
+    path = tmp_path / "narrow.png"
+    pixels = np.zeros((1, 1_000_000), np.uint8)
+    pixels[0, 400_000:600_000] = 255
+    path.write_bytes(png(pixels))
+    network = Network([Flatten(), Dense(output_size=2), Softmax()], input_shape=(1, 28, 28))
+    tracemalloc.start()
+    try:
+        for preparation in ("crop", "stretch", "object", "character"):
+            assert prepared(network, path, preparation).shape == (1, 28, 28)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+    path.write_bytes(png(np.zeros((1, 1_000_001), np.uint8)))
+    with pytest.raises(FileFormatError, match="1000001 x 1 pixels, wanted at most 1000000 on a side"):
+        read_picture(path)

@@ -185,3 +185,41 @@ def test_files_of_gigabytes_are_refused_unread(start, tmp_path):
         file.truncate(500_000_001)
     with pytest.raises(FileFormatError, match="it has 500000001 bytes, at most 500000000 are wanted"):
         read_picture(tmp_path / "picture")
+
+
+def png_of(values, depth, kind, *chunks):
+    """A PNG picture of rows of bytes as they are stored."""
+    values = np.atleast_2d(values)
+    width = values.shape[1] * 8 // (depth * {0: 1, 2: 3}[kind])
+    rows = np.zeros((len(values), 1 + values.shape[1]), np.uint8)
+    rows[:, 1:] = values
+    header = struct.pack(">IIBBBBB", width, len(values), depth, kind, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in parts)
+
+
+@pytest.mark.parametrize(
+    ("stored", "depth", "kind", "key", "wanted"),
+    [
+        ([0b01000000], 1, 0, (0,), [255, 255] + [255] * 6),
+        ([0b00011011], 2, 0, (1,), [0, 255, 170, 255]),
+        ([0x05, 0xFA], 4, 0, (0,), [255, 85, 255, 170]),
+        ([0, 7, 200], 8, 0, (0,), [255, 7, 200]),
+        # of 16 bits: 0 is clear, 1 and 255 are not, though they are as black
+        ([0, 0, 0, 1, 0, 255, 128, 128], 16, 0, (0,), [255, 0, 1, 128]),
+        ([0, 0, 0, 9, 9, 9, 0, 0, 1], 8, 2, (0, 0, 0), [[255] * 3, [9] * 3, [0, 0, 1]]),
+        ([1, 0, 2, 0, 3, 0, 200, 0, 2, 0, 3, 0], 16, 2, (256, 512, 768), [[255] * 3, [200, 2, 3]]),
+    ],
+)
+def test_a_transparent_colour_lies_on_white_at_every_depth(stored, depth, kind, key, wanted, tmp_path):
+    clear = (b"tRNS", struct.pack(f">{len(key)}H", *key))
+    found = read(png_of(np.array(stored, np.uint8), depth, kind, clear), tmp_path)
+    assert found[0].tolist() == wanted
+
+
+def test_a_transparent_colour_that_is_cut_short_is_none(tmp_path):
+    data = png_of(np.array([0, 0, 0, 9], np.uint8), 16, 0, (b"tRNS", b"\0"))
+    try:
+        assert read(data, tmp_path)[0].tolist() == [0, 0]
+    except FileFormatError as error:
+        assert "cannot be decoded" in str(error)  # noqa: PT017 - some versions of Pillow do refuse it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from purecnn import (
     ReLU,
     Sigmoid,
     Softmax,
+    load,
     metrics,
     pages,
     write_report,
@@ -241,6 +243,31 @@ def test_a_report_that_fails_does_not_fail_the_training(runs, monkeypatch, tmp_p
     options = ("--data", runs[0] / "data", "--network", "dense", "--epochs", 1, "--output", tmp_path / "run")
     said = run("train", *options)
     assert "Warning: no report: [Errno 28] No space left on device" in said
+
+    def broken(*_, **__):
+        raise RuntimeError("whatever it is")
+
+    monkeypatch.setattr("purecnn.report.write_whole", broken)
+    said = run("train", *options)
+    assert "Warning: no report: whatever it is" in said
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_names_that_are_no_text_are_escaped_wherever_they_are_told(tmp_path, monkeypatch):
+    pillow = pytest.importorskip("PIL.Image")
+    data = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"d\xe9"))
+    for place, name in enumerate((b"caf\xe9", b"tea")):
+        folder = os.path.join(data, os.fsdecode(name))
+        os.makedirs(folder)
+        for number in range(6):
+            pillow.new("L", (28, 28), 200 * place + number).save(os.path.join(folder, f"{number}.png"))
+    output = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"r\xe9"))
+    said = run("train", "--data", data, "--network", "dense", "--epochs", 1, "--output", output)
+    assert "Warning" not in said
+    page = words(Path(output, "report.html").read_text())
+    assert "caf\\xe9" in page
+    assert load(os.path.join(output, "model.safetensors")).preprocessing.classes == ("caf\\xe9", "tea")
+    assert read_record(Path(output))["arguments"]["data"] == data
 
 
 # --- several runs -------------------------------------------------------------------------------------------

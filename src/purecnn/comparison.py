@@ -74,7 +74,7 @@ def compare_runs(
     body = document(
         "purecnn report", title, "Accuracy on the test set, and what stands behind it", top, sections
     )
-    write_whole(output, [page(text(title), body, asset("report.css"), script).encode()])
+    write_whole(output, [page(text(title), body, asset("report.css"), script)])
     return output.absolute()
 
 

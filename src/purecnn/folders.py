@@ -64,8 +64,8 @@ class ImageFolder:
         written as ``\xe9``.
     preparation : {"crop", "stretch"}
         How pictures are brought to size: what a network that learns from them is told.
-    sizes : int
-        How many sizes the pictures had, where these were read.
+    sizes : set of (int, int)
+        The heights and widths that the pictures had, where these decided.
     paths : list of pathlib.Path
         The pictures.
     labels : ndarray of int64
@@ -153,7 +153,7 @@ class ImageFolder:
                 f"{'; '.join(self.skipped[:NAMED])}{more}",
                 stacklevel=2,
             )
-        self.sizes = len({shape[1:] for shape in shapes})
+        self.sizes = {shape[1:] for shape in shapes}
         height, width = wanted or (int(np.median(sides)) for sides in list(zip(*shapes, strict=True))[1:])
         self.shape = (channels or max(shape[0] for shape in shapes), height, width)
 

@@ -173,7 +173,8 @@ class Variable:
                     f"{self.name} is {how}, wanted an array whose plain bytes the file holds"
                 )
             self.shape: Shape = tuple(int(n) for n in shape)
-            bytes_wanted = math.prod(self.shape) * held.dtype.itemsize
+            # as it is stored: h5py has no bfloat16, and widens it to float32
+            bytes_wanted = math.prod(self.shape) * held.id.get_type().get_size()
             if bytes_wanted > group.bounds.size or held.id.get_storage_size() < bytes_wanted:
                 raise FileFormatError(
                     f"{self.name} has shape {self.shape!r:.100}, which takes {bytes_wanted} bytes; the file "

@@ -159,8 +159,9 @@ def load_folder(folder: str | PathLike[str], prefix: str = "") -> tuple[Images, 
 
     The files are known by their names, gzipped or not: ``*train-images*idx3*``, ``*train-labels*idx1*``,
     ``*t10k-images*idx3*`` (or ``test`` for ``t10k``, as EMNIST writes it) and ``*t10k-labels*idx1*``. Of a
-    file and its gzipped twin the plain one is read; names that open with a dot are passed over. EMNIST
-    stores each image transposed; it is given back as stored.
+    file and its gzipped twin the plain one is read; names that open with a dot are passed over; a file that
+    is missing may lie in a folder of its name, as archives of Kaggle's unpack. EMNIST stores each image
+    transposed; it is given back as stored.
 
     Parameters
     ----------
@@ -210,7 +211,16 @@ def load_folder(folder: str | PathLike[str], prefix: str = "") -> tuple[Images, 
 
 def _find(folder: Path, patterns: tuple[str, ...], prefix: str) -> Path:
     patterns = tuple(glob.escape(prefix) + pattern for pattern in patterns)
-    matches = {path for pattern in patterns for path in folder.glob(pattern) if not path.name.startswith(".")}
+    places = [path for pattern in patterns for path in folder.glob(pattern) if not path.name.startswith(".")]
+    matches = {path for path in places if not path.is_dir()}
+    if not matches:  # some archives unpack each file into a folder of its name
+        matches = {
+            path
+            for place in places
+            for pattern in patterns
+            for path in place.glob(pattern)
+            if not path.name.startswith(".") and not path.is_dir()
+        }
     matches = {path for path in matches if path.suffix != ".gz" or path.with_suffix("") not in matches}
     names = " or ".join(patterns)
     if not matches:

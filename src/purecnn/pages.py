@@ -80,7 +80,7 @@ def write_page(
         f"<header>\n<h1>{title}</h1>\n<p>{html.escape(hint)}</p>\n{NOSCRIPT}\n</header>\n"
         f'<main aria-label="{title}"{tall}>\n{figure_block(shown, "figure", title)}\n</main>'
     )
-    write_whole(file, [page(title, body, asset("figure.css"), None if share else script, lang).encode()])
+    write_whole(file, [page(title, body, asset("figure.css"), None if share else script, lang)])
     return file
 
 
@@ -104,8 +104,8 @@ def asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-def page(title: str, body: str, style: str, script: str | None, lang: str = "en") -> str:
-    """Return a whole page.
+def page(title: str, body: str, style: str, script: str | None, lang: str = "en") -> bytes:
+    """Return a whole page, as it is written; what is no text in it is escaped.
 
     Parameters
     ----------
@@ -118,13 +118,14 @@ def page(title: str, body: str, style: str, script: str | None, lang: str = "en"
     """
     library = f'<script src="{SHARED}"></script>' if script is None else f"<script>{script}</script>"
     draw = "" if script == "" else f"{library}\n<script>{asset('page.js')}</script>\n"
-    return (
+    whole = (
         f'<!DOCTYPE html>\n<html lang="{html.escape(lang)}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n'
         f"<title>{title}</title>\n<style>\n{asset('colors.css')}{style}</style>\n</head>\n"
         f"<body>\n{body}\n{draw}</body>\n</html>\n"
     )
+    return whole.encode("utf-8", "backslashreplace")
 
 
 def figure_block(figure: Figure, name: str, label: str) -> str:

@@ -18,7 +18,7 @@ from purecnn.pnm import KINDS, read_header, read_pnm
 
 __all__ = ["picture_shape", "read_picture"]
 
-MAX_PIXELS = 50_000_000
+MAX_PIXELS, MAX_SIDE = 50_000_000, 1_000_000
 #: Bytes at the beginning of a file in which its header is looked for first.
 HEAD = 1 << 17
 # Pixels of transparent pictures that are laid on white at a time.
@@ -36,7 +36,7 @@ def read_picture(path: str | os.PathLike[str] | bytes, channels: int | None = 1)
     ----------
     path : str, path-like or bytes
         The name or the content of a BMP, GIF (its first frame), JPEG, PNG, PPM or PGM, TIFF or WebP file of
-        at most 50 million pixels.
+        at most 50 million pixels, one million on a side.
     channels : {1, 3, None}
         1 for grey, 3 for red, green and blue, None for what the file has.
 
@@ -107,6 +107,8 @@ class TooManyPixels(ValueError):
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise TooManyPixels(f"{width} x {height} pixels, wanted at most {MAX_PIXELS} in all")
+    if max(width, height) > MAX_SIDE:
+        raise TooManyPixels(f"{width} x {height} pixels, wanted at most {MAX_SIDE} on a side")
 
 
 def _read(file: IO[bytes], channels: int | None) -> NDArray[np.uint8]:

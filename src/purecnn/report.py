@@ -162,7 +162,7 @@ def write_sections(
     ]
     body = document("purecnn report", title, subtitle, numbers([*at_a_glance(found, loss), *more]), sections)
     file = Path(path).absolute()
-    write_whole(file, [page(text(title), body, asset("report.css"), plotly_script()).encode()])
+    write_whole(file, [page(text(title), body, asset("report.css"), plotly_script())])
     return file
 
 

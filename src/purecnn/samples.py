@@ -63,7 +63,8 @@ class Preprocessing:
             )
         self.kind = choice("kind", self.kind, KINDS)
         self.preparation = choice("preparation", self.preparation, PREPARATIONS)
-        self.classes = tuple(str(name) for name in self.classes)
+        # what is no text can be written nowhere
+        self.classes = tuple(str(name).encode("utf-8", "backslashreplace").decode() for name in self.classes)
         self._learnt: tuple[str, float] | None = None  # kind and scale before they were learnt
 
     def learn(self, x: Array, anew: bool = False) -> None:
