@@ -52,7 +52,7 @@ class Run:
     data : str
         Name of a data set, or a path to one.
     image_size : int or None
-        Side of the pictures of a folder; the first one's where None.
+        Side of the pictures of a folder; the medians of their own where None.
     skip_damaged : bool
         Whether damaged pictures are left out in place of an error.
     """

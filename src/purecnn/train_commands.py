@@ -41,7 +41,9 @@ OF_ANY_RUN = {"resume", "data", "threads", "device", "checkpoint_every", "report
 
 @click.command()
 @data_option
-@click.option("--image-size", type=int, help="Side of the pictures of a folder.  [default: the first one's]")
+@click.option(
+    "--image-size", type=int, help="Side of the pictures of a folder.  [default: the medians of theirs]"
+)
 @skip_option
 @click.option(
     "--recipe",
