@@ -133,6 +133,15 @@ def test_mnist_checks_its_own_accuracy(tmp_path):
     assert len((EXAMPLES / "mnist.py").read_text(encoding="utf-8").splitlines()) <= 60
 
 
+def test_by_hand(tmp_path):
+    printed, sentence, status = run("by_hand.py", tmp_path)
+    assert (sentence, status) == ("", 0)
+    losses = [float(found) for found in re.findall(r"epoch \d: loss ([\d.]+), test accuracy", printed)]
+    assert len(losses) == 2
+    assert losses[1] < losses[0] / 2
+    assert float(re.findall(r"accuracy ([\d.]+) %", printed)[-1]) > 80
+
+
 def test_xor(tmp_path):
     pytest.importorskip("plotly")
     printed, sentence, status = run("xor.py", tmp_path, "--epochs", "2000")

@@ -1,6 +1,7 @@
 """Optimizers against PyTorch's numbers: alone, by blocks, and inside a network."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from purecnn import (
     Network,
     ReLU,
     RMSprop,
+    ShapeError,
     Softmax,
     Tanh,
 )
@@ -293,3 +295,57 @@ def test_a_network_in_float32_trains_nearly_as_pytorchs_in_float64():
         layer, parameter = name.split(".")
         place = trained[PLACES[layer]].parameters[parameter]
         close(place, array.reshape(place.shape), rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_by_hand_is_the_formula_of_the_paper() -> None:
+    """Adam, written out in plain Python, on a matrix, whose gradient stays as it is."""
+    p, optimizer = np.array([[1.0, -2.0], [0.5, 3.0]]), Adam(0.1)
+    wanted, m, v = p.ravel().tolist(), [0.0] * 4, [0.0] * 4
+    for t in (1, 2, 3):
+        gradient = np.sin(np.arange(4.0) + t).reshape(2, 2)
+        before = gradient.copy()
+        optimizer.step(p, gradient)
+        assert (gradient == before).all()
+        for i, g in enumerate(gradient.ravel()):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g * g
+            wanted[i] -= 0.1 * (m[i] / (1 - 0.9**t)) / (math.sqrt(v[i] / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(p.ravel(), wanted, rtol=1e-12)
+    assert optimizer.steps == 3
+
+
+def test_a_step_by_hand_clips_the_gradient_as_fit_does() -> None:
+    p = np.zeros(2)
+    SGD(1.0, clip_norm=1.0).step(p, np.array([3.0, 4.0]))
+    np.testing.assert_allclose(p, [-0.6, -0.8], rtol=1e-6)
+
+
+def test_steps_by_hand_are_those_of_fit() -> None:
+    """Plain descent and momentum, a batch of all samples at a time."""
+    x, y = np.array([[1.0], [2.0], [4.0]]), np.array([[2.0], [3.0], [1.0]])
+    for make in (lambda: SGD(0.05), lambda: SGD(0.02, momentum=0.9)):
+        fitted, by_hand = (Network([Dense(1, 1)], seed=3, dtype=np.float64) for _ in range(2))
+        fitted.fit(x, y, epochs=4, batch_size=3, loss="mse", optimizer=make())
+        gradient, optimizer = np.zeros(2), make()
+        for layer, views in zip(by_hand, by_hand.views(gradient), strict=True):
+            layer.gradients = views
+        for _ in range(4):
+            output = by_hand[0].forward(x.T)
+            by_hand[0].backward(2 * (output - y.T) / 3)
+            optimizer.step(by_hand.parameters, gradient)
+        np.testing.assert_allclose(by_hand.parameters, fitted.parameters, rtol=1e-12)
+
+
+def test_a_step_by_hand_refuses_what_is_no_pair() -> None:
+    with pytest.raises(TypeError, match="gradient must be an array of floats, got"):
+        SGD().step(np.zeros(2), np.zeros(2, int))
+    with pytest.raises(ShapeError, match=r"shape of parameters, \(2,\), got \(3,\)"):
+        SGD().step(np.zeros(2), np.zeros(3))
+    with pytest.raises(ValueError, match="contiguous"):
+        SGD().step(np.zeros((2, 2))[:, 0], np.zeros(2))
+    optimizer = Adam()
+    optimizer.step(np.zeros(2), np.zeros(2))
+    with pytest.raises(
+        ValueError, match="this Adam has taken steps of 2 parameters, got 3: make an optimizer"
+    ):
+        optimizer.step(np.zeros(3), np.zeros(3))

@@ -112,10 +112,9 @@ def descent():
     for panel, rate in enumerate((0.02, 0.1, 0.24)):
         weight, path = np.array([3.0]), []
         optimizer = SGD(rate)
-        optimizer.begin(weight)
         for _ in range(7):
             path.append((weight[0], (2 * weight[0] - 10) ** 2))
-            optimizer.update(weight, 2 * (2 * weight - 10) * 2, 0, 1)
+            optimizer.step(weight, 2 * (2 * weight - 10) * 2)
         left = 8 + 156 * panel
 
         def place(w, loss, left=left):
@@ -268,11 +267,9 @@ def cross_entropy():
 def valley(optimizer, steps):
     """Return a path down L = (x^2 + 25 y^2) / 2 from (10, 1)."""
     point = np.array([10.0, 1.0])
-    optimizer.begin(point)
     path = [point.copy()]
     for _ in range(steps):
-        optimizer.advance()
-        optimizer.update(point, np.array([1, 25]) * point, 0, 2)
+        optimizer.step(point, np.array([1, 25]) * point)
         path.append(point.copy())
     return path
 

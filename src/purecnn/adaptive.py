@@ -34,8 +34,7 @@ class Adagrad(Optimizer):
     --------
     >>> p = np.array([1.0])
     >>> optimizer = Adagrad(learning_rate=0.1)
-    >>> optimizer.begin(p)
-    >>> optimizer.update(p, np.array([2.0]), 0, 1)
+    >>> optimizer.step(p, np.array([2.0]))
     >>> p.round(6)
     array([0.9])
     """
@@ -111,8 +110,7 @@ class RMSprop(Optimizer):
     --------
     >>> p = np.array([1.0])
     >>> optimizer = RMSprop(learning_rate=0.1)
-    >>> optimizer.begin(p)
-    >>> optimizer.update(p, np.array([2.0]), 0, 1)
+    >>> optimizer.step(p, np.array([2.0]))
     >>> p.round(6)
     array([0.])
     """
@@ -194,9 +192,7 @@ class Adam(Optimizer):
     --------
     >>> p = np.array([1.0])
     >>> optimizer = Adam(learning_rate=0.1)
-    >>> optimizer.begin(p)
-    >>> optimizer.advance()
-    >>> optimizer.update(p, np.array([2.0]), 0, 1)
+    >>> optimizer.step(p, np.array([2.0]))
     >>> p.round(6)
     array([0.9])
     """
@@ -263,9 +259,7 @@ class AdamW(Adam):
     --------
     >>> p = np.array([1.0])
     >>> optimizer = AdamW(learning_rate=0.1, weight_decay=0.5)
-    >>> optimizer.begin(p)
-    >>> optimizer.advance()
-    >>> optimizer.update(p, np.array([2.0]), 0, 1)
+    >>> optimizer.step(p, np.array([2.0]))
     >>> p.round(6)
     array([0.85])
     """

@@ -6,6 +6,7 @@ dozen NumPy calls for the whole network, not for each layer.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
@@ -14,6 +15,7 @@ import numpy as np
 
 from purecnn.arguments import flag, is_number, within
 from purecnn.device import module_of, to_device, to_host
+from purecnn.errors import ShapeError
 from purecnn.scratch import Array
 from purecnn.signatures import explain_constructor, explained
 
@@ -102,6 +104,56 @@ class Optimizer(ABC):
                 self.state[name][...] = to_device(held, module_of(parameters))
             else:
                 self.steps = 0
+
+    def step(self, parameters: Array, gradient: Array) -> None:
+        """Take one step: change `parameters` by the loss's derivative by them, for a loop of one's own.
+
+        As PyTorch's ``optimizer.step()``, which knows both from before, and Keras's ``apply_gradients``.
+        `fit` calls `begin`, `clip`, `advance` and `update` itself, a stretch of the vector for each worker.
+
+        Parameters
+        ----------
+        parameters : ndarray
+            Changed in place; contiguous, of floats, such as `Network.parameters` or one layer's array. What
+            the optimizer remembers belongs to them: an optimizer for each array that has steps of its own.
+        gradient : ndarray
+            Of the same shape; left as it is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arrays that are no such pair, or are not those of the steps before.
+
+        Examples
+        --------
+        >>> from purecnn import Adam
+        >>> p = np.array([1.0, 1.0])
+        >>> Adam(0.1).step(p, np.array([5.0, -0.5]))
+        >>> p.round(6)
+        array([0.9, 1.1])
+        """
+        for name, array in (("parameters", parameters), ("gradient", gradient)):
+            if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+                raise TypeError(f"{name} must be an array of floats, got {array!r:.100}")
+        if parameters.shape != gradient.shape:
+            raise ShapeError(
+                f"gradient must have the shape of parameters, {parameters.shape}, got {gradient.shape}"
+            )
+        if not parameters.flags.c_contiguous or not parameters.flags.writeable:
+            raise ValueError("parameters must be a contiguous array that can be written to")
+        flat, slope = parameters.reshape(-1), gradient.astype(parameters.dtype).reshape(-1)
+        held = {array.size for array in self.state.values()}
+        if held - {flat.size}:
+            raise ValueError(
+                f"this {type(self).__name__} has taken steps of {held.pop()} parameters, got {flat.size}: "
+                f"make an optimizer for each array"
+            )
+        if self.state.keys() != set(self.states) or not (self.states or self.steps):
+            self.begin(flat)
+        if self.clip_norm is not None:
+            self.clip(math.sqrt(np.add.reduce(np.square(slope, dtype=np.float64))))
+        self.advance()
+        self.update(flat, slope, 0, flat.size)
 
     def clip(self, norm: float) -> None:
         """Take the norm of the next update's whole gradient."""

@@ -34,8 +34,7 @@ class SGD(Optimizer):
     >>> import numpy as np
     >>> p = np.array([1.0])
     >>> optimizer = SGD(learning_rate=0.1)
-    >>> optimizer.begin(p)
-    >>> optimizer.update(p, np.array([2.0]), 0, 1)
+    >>> optimizer.step(p, np.array([2.0]))
     >>> p
     array([0.8])
     """
