@@ -285,7 +285,7 @@ def test_who_takes_no_answer_is_not_waited_for(monkeypatch):
     from purecnn.patience import Patient
 
     monkeypatch.setattr(Patient, "sending", 0.2)
-    monkeypatch.setattr("purecnn.playground.MOST_CONNECTIONS", 4)
+    monkeypatch.setattr("purecnn.playground.MOST_CONNECTIONS", 5)
     with serving(purecnn.load(DIGITS), buffer=4096) as port, ExitStack() as stack:
         wanted = f"GET /train.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() * 20
         for _ in range(4):
