@@ -286,6 +286,23 @@ BATCHES = tuple(
 )
 
 
+def test_a_cifar_file_that_another_program_writes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [Path(name).name for name in BATCHES]
+    for name in names:
+        (tmp_path / name).write_bytes(cifar(3))
+    read = np.fromfile
+
+    def shortened(path: Path, *how: object) -> object:
+        path.write_bytes(cifar(1)[:-1])
+        return read(path, *how)
+
+    monkeypatch.setattr(np, "fromfile", shortened)
+    with pytest.raises(FileFormatError, match="holds 3072 bytes; a multiple of 3073, an image each"):
+        load("cifar-10", tmp_path)
+
+
 def test_cifar_10_from_its_binary_form(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, url = server
     data = tar_of({"cifar-10-batches-bin/readme.html": b"hello", **{name: cifar(12) for name in BATCHES}})

@@ -220,12 +220,12 @@ def read_cifar(folder: Path, source: Source) -> tuple[Images, Images]:
         path = folder / name
         if not path.is_file():
             raise FileNotFoundError(f"{path}: there is no such file; {', '.join(source.wanted())} are wanted")
-        size = path.stat().st_size
-        if size == 0 or size % record:
+        values = np.fromfile(path, np.uint8)  # all that is there now: another program may change it
+        if values.size == 0 or values.size % record:
             raise FileFormatError(
-                f"{path}: holds {size} bytes; a multiple of {record}, an image each, is wanted"
+                f"{path}: holds {values.size} bytes; a multiple of {record}, an image each, is wanted"
             )
-        parts.append(np.fromfile(path, np.uint8).reshape(-1, record))
+        parts.append(values.reshape(-1, record))
     train = np.concatenate(parts[:-1])
     x, x_test = (np.ascontiguousarray(a[:, 1:]).reshape(-1, 3, 32, 32) for a in (train, parts[-1]))
     return (x, train[:, 0].copy()), (x_test, parts[-1][:, 0].copy())

@@ -200,8 +200,7 @@ class Reader:
         values = raw.reshape(self.shape)
         if self.network.preprocessing.kind == "numbers":  # it learnt from bytes that were divided before
             values = values.astype(self.network.dtype) / 255
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the page shows it
-            return trace(self.network, values[np.newaxis])
+        return trace(self.network, values[np.newaxis])
 
     def prepare(self, drawn: Array) -> Array | None:
         """Return what the network sees of a drawing, prepared as pictures are; None of a blank one.

@@ -224,6 +224,8 @@ def embedding(
     rows = network.receive(x)
     classes = network.targets(labels_of(x, y), len(rows)).classes()
     values = penultimate(network, rows, layer)
+    if not np.isfinite(values).all():
+        raise ValueError("an embedding wants finite numbers, got NaN or infinity: has the network diverged?")
     if method == "tsne":
         return points_figure(tsne(values), classes, names or network.preprocessing.classes, ("", ""), title)
     points, shares = pca(values)

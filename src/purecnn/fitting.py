@@ -18,6 +18,7 @@ from purecnn.errors import DivergedError
 from purecnn.loss import Loss
 from purecnn.measures import Measure, as_probabilities, measure, usual
 from purecnn.optimizer import Optimizer
+from purecnn.overflow import unwarned
 from purecnn.parallel import shard_count
 from purecnn.samples import Targets
 from purecnn.scratch import Array
@@ -215,7 +216,7 @@ class Fit:
             if not self.ranks.is_first:
                 return self.assist(self.ranks)
         try:
-            with overflow_told_once(), self.trainer() as trainer:
+            with unwarned(), self.trainer() as trainer:
                 trainer.check_batch(self.taken % self.batch_size or self.batch_size)
                 self.begin()
                 while self.epoch < self.epochs and not self.stopped:
@@ -256,7 +257,7 @@ class Fit:
     def assist(self, ranks: Ranks) -> History:
         """Train as rank 0 says, and end in what it ends in."""
         with ranks.obedience():
-            with overflow_told_once(), self.rank_trainer(ranks) as trainer:
+            with unwarned(), self.rank_trainer(ranks) as trainer:
                 while ranks.hear():
                     trainer.assist()
             ranks.conclude(self)
@@ -351,15 +352,3 @@ class Fit:
 def whole_numbers(values: Array) -> Array:
     """Return labels as int64, so that their digest is the same on every system; values as they are."""
     return values.astype(np.int64, copy=False) if values.dtype.kind in "iu" else values
-
-
-def overflow_told_once() -> np.errstate:
-    """Return the state in which NumPy does not warn of what a `DivergedError` tells in a sentence.
-
-    Whoever asked NumPy to raise, to call or to print is heeded.
-    """
-    now = np.geterr()
-    return np.errstate(
-        over="ignore" if now["over"] == "warn" else None,
-        invalid="ignore" if now["invalid"] == "warn" else None,
-    )

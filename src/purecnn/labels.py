@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from purecnn.arguments import positive
 from purecnn.errors import ShapeError
+from purecnn.overflow import without_warnings
 from purecnn.samples import answers, as_array
 from purecnn.scratch import Array
 
@@ -80,6 +81,7 @@ def as_scores(y_pred: npt.ArrayLike) -> Array:
     return p
 
 
+@without_warnings
 def checked_probabilities(y_pred: npt.ArrayLike) -> Array:
     """Return rows of probabilities in their own dtype."""
     p = as_scores(y_pred)

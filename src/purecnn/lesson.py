@@ -337,8 +337,7 @@ class Lesson:
         """Return the chain rule for one sample: the loss first, then each layer, the last one first."""
         place = number("sample", sample, 0, len(self.samples.x) - 1)
         x, y = self.samples.x[place : place + 1], self.samples.y[place : place + 1]
-        with np.errstate(all="ignore"):
-            found = trace(self.network, x, y)
+        found = trace(self.network, x, y)
         self.network.release()
         layers = list(walk(found))[::-1]
         return {

@@ -102,6 +102,8 @@ def same(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
     y, p = module_of(y_true).asarray(y_true), module_of(y_pred).asarray(y_pred)
     if y.shape != p.shape:
         raise ShapeError(f"y_true must have the shape of y_pred, {p.shape}, got {y.shape}")
+    if not p.size:
+        raise ValueError(f"y_pred must hold at least one value, got shape {p.shape}")
     return y, p if p.dtype.kind == "f" else p.astype(np.float64)
 
 

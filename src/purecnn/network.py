@@ -26,6 +26,7 @@ from purecnn.losses import as_loss, check_targets, suitable_loss, to_measure
 from purecnn.measures import Metric, as_metrics, as_probabilities, measure, usual
 from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
+from purecnn.overflow import without_warnings
 from purecnn.parallel import Team, as_threads
 from purecnn.parameters import FlatParameters
 from purecnn.samples import (
@@ -570,6 +571,7 @@ class Network(FlatParameters):
     ) -> dict[str, Any]: ...
 
     @explained_call
+    @without_warnings
     def evaluate(
         self,
         x: Data,

@@ -12,6 +12,7 @@ from purecnn.joining import sklearn
 from purecnn.layer import Layer
 from purecnn.loss import Loss
 from purecnn.network import Network
+from purecnn.overflow import without_warnings
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
 
@@ -143,6 +144,7 @@ class CNNRegressor(Estimator):
 
     # What it learns ---------------------------------------------------------------------------------------
 
+    @without_warnings
     def teach(
         self, y: Any, anew: bool, sample_weight: Array | None, classes: Any = None
     ) -> tuple[Array, int, dict[str, Any]]:
@@ -152,6 +154,9 @@ class CNNRegressor(Estimator):
         if anew:
             mean = np.average(y, axis=0, weights=sample_weight)
             scale = np.sqrt(np.average(np.square(y - mean), axis=0, weights=sample_weight))
+            if not np.isfinite(scale).all():
+                largest = float(np.abs(y).max())
+                raise ValueError(f"y must hold numbers of at most 1e+150 in size, got {largest:g}")
             scale = np.where(scale > 10 * np.finfo(y.dtype).eps * np.abs(mean), scale, 1.0)
         else:
             mean, scale = self.target_mean_, self.target_scale_

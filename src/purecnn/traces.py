@@ -17,6 +17,7 @@ from purecnn.layer import Layer, Shape
 from purecnn.lists import as_network
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.network import Network
+from purecnn.overflow import without_warnings
 from purecnn.residual import Residual
 from purecnn.samples import Targets
 from purecnn.scratch import Array
@@ -213,6 +214,7 @@ class Recorder:
 
 
 @explained
+@without_warnings
 def trace(
     network: Network | Sequence[Layer],
     x: Any,
