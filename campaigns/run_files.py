@@ -42,6 +42,7 @@ def record_seeds() -> list[bytes]:
             "loss": [0.5, 0.25],
             "seconds": [1.0, 1.0],
             "curves": {"training": curve, "test": curve},
+            "task": "classification",
             "test_accuracy": 0.99,
             "test_loss": 0.1,
             "parameters": "2" * 64,

@@ -254,7 +254,7 @@ def test_train_refuses(data: str, options: list[Any], words: str) -> None:
     ("labels", "words"),
     [
         (np.arange(6) * 1_000_000, "labels go up to 5,000,000; classes numbered from 0 are wanted"),
-        (np.arange(6) / 2, "labels are float64; integers from 0 are wanted"),
+        (np.zeros(6, int), "holds one class; two or more are wanted"),
     ],
 )
 def test_train_refuses_labels_that_number_no_classes(tmp_path: Path, labels: Any, words: str) -> None:

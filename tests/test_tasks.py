@@ -82,7 +82,7 @@ def test_a_late_value_decides_as_an_early_one() -> None:
             2,
             VALUES,
             "regression",
-            ["loss", "mean_absolute_error", "root_mean_squared_error", "r2"],
+            ["loss", "r2", "mean_absolute_error", "root_mean_squared_error"],
         ),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from purecnn.callbacks import History
@@ -10,8 +12,12 @@ from purecnn.class_tables import class_table
 from purecnn.confusions import confused, confusion_matrix, score, verdict
 from purecnn.curves import calibration, curves_of, history
 from purecnn.findings import Findings
+from purecnn.measures import METRICS, USUAL, formatted, in_words, written
 from purecnn.metrics import calibration_error
 from purecnn.sections import Section, bar, chart, image, table, text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 #: Mistakes that are shown at most.
 MISTAKES = 24
@@ -27,7 +33,7 @@ def learning(measured: History | None, held_out: str, note: str = "") -> Section
     figure = history(measured, held_out=held_out)
     epochs = max(map(len, curves_of(measured).values()))
     lead = (
-        f"Loss and accuracy after each of {epochs} epochs, on the samples that it learns from and on others. "
+        f"Loss and metrics after each of {epochs} epochs, on the samples that it learns from and on others. "
         "Where the two curves part, it learns by heart."
     )
     body = chart(figure, "chart-learning", f"Curves over {epochs} epochs: {measured.line()}")
@@ -37,6 +43,8 @@ def learning(measured: History | None, held_out: str, note: str = "") -> Section
 def confusions(found: Findings) -> Section:
     """Return the section of the confusion matrix."""
     title = "What it takes for what"
+    if found.task == "multilabel":
+        return counts(found)
     if not found.are_classes:
         return values(found)
     pairs = confused(found.truth, found.said, found.outputs.shape[1])
@@ -73,7 +81,10 @@ def confusions(found: Findings) -> Section:
 
 
 def values(found: Findings) -> Section:
-    """Return the section that stands in its place where the answers are values: said beside wanted."""
+    """Return the section that stands in its place where the answers are values: predicted against true.
+
+    Below it lies what is left between the two, the residuals, and the errors of each output.
+    """
     plotly = graph_objects()
     figure = new_figure()
     outputs = min(found.truth.shape[1], len(COLORS))
@@ -86,30 +97,86 @@ def values(found: Findings) -> Section:
                 mode="markers",
                 name=f"output {text(found.names[place])}",
                 marker={"color": COLORS[place], "size": 6, "opacity": 0.65},
-                hovertemplate="wanted %{x:.4g}<br>said %{y:.4g}<extra></extra>",
+                hovertemplate="true %{x:.4g}<br>predicted %{y:.4g}<extra></extra>",
             )
         )
     ends = [float(found.truth.min()), float(found.truth.max())]
     line = {"color": MIDDLE, "dash": "dash"}
-    figure.add_trace(plotly.Scatter(x=ends, y=ends, mode="lines", line=line, name="said as wanted"))
-    figure.update_xaxes(title={"text": "wanted"})
-    figure.update_yaxes(title={"text": "said"})
+    figure.add_trace(plotly.Scatter(x=ends, y=ends, mode="lines", line=line, name="predicted as true"))
+    figure.update_xaxes(title={"text": "true"})
+    figure.update_yaxes(title={"text": "predicted"})
     figure.update_layout(height=440)
     give_room(figure)
-    spread = ((found.truth - found.truth.mean(axis=0)) ** 2).sum()
-    rest = ((found.truth - found.outputs) ** 2).sum()
-    explained = f"; R² is {1 - rest / spread:.4f}" if spread else ""
+    measured = ", ".join(in_words(name, value) for name, value in found.measured().items())
     lead = (
-        "The answers are values, not classes: each point is a sample, what was wanted of it across and what "
-        f"the network says upwards. The root of the mean squared error is "
-        f"{np.sqrt(rest / found.truth.size):.4g}{explained}."
+        "The answers are values, not classes: each point is a sample, its true value across and the "
+        f"predicted one upwards. {measured}."
     )
-    return Section("answers", "Said and wanted", lead, chart(figure, "chart-answers", lead))
+    body = chart(figure, "chart-answers", lead)
+    body += f"<h3>Residuals</h3>{chart(residuals(found, outputs), 'chart-residuals', 'Predicted less true')}"
+    rows = [
+        (found.names[place], *(shown_value(name, found, place) for name in USUAL["regression"]))
+        for place in range(found.truth.shape[1])
+    ]
+    body += table(("output", *map(written, USUAL["regression"])), rows)
+    return Section("answers", "Predicted and true", lead, body)
+
+
+def shown_value(name: str, found: Findings, place: int) -> str:
+    """Return a metric of one output alone."""
+    return formatted(name, METRICS["regression"][name](found.truth[:, place], found.outputs[:, place]))
+
+
+def residuals(found: Findings, outputs: int) -> Figure:
+    """Draw how often the prediction is so much above the true value."""
+    figure = new_figure(barmode="overlay")
+    for place in range(outputs):
+        counted, edges = np.histogram(found.outputs[:, place] - found.truth[:, place], bins=40)
+        figure.add_trace(
+            graph_objects().Bar(
+                x=(edges[1:] + edges[:-1]) / 2,
+                y=counted,
+                width=np.diff(edges),
+                name=f"output {text(found.names[place])}",
+                marker={"color": COLORS[place], "opacity": 0.65},
+                hovertemplate="%{x:.4g}: %{y:,} samples<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title={"text": "predicted less true"})
+    figure.update_yaxes(title={"text": "samples"})
+    figure.update_layout(height=320)
+    give_room(figure)
+    return figure
+
+
+def counts(found: Findings) -> Section:
+    """Return the section that stands in its place where a sample has several labels: how many are missed."""
+    said, true = found.said, found.truth > 0.5
+    wrong = int((said != true).any(axis=1).sum())
+    rows = [
+        (name, *(f"{int(count):,}" for count in numbers))
+        for name, *numbers in zip(
+            found.names,
+            (said & true).sum(axis=0),
+            (~said & true).sum(axis=0),
+            (said & ~true).sum(axis=0),
+            (~said & ~true).sum(axis=0),
+            strict=True,
+        )
+    ]
+    lead = (
+        f"Each label is a question of its own. {wrong:,} of {len(found):,} samples have a label that is "
+        "missed, or one too many."
+    )
+    head = ("label", "found", "missed", "too many", "rightly not given")
+    return Section("confusions", "What it finds and misses", lead, table(head, rows))
 
 
 def classes(found: Findings) -> Section:
     """Return the section of the table of classes."""
     title = "Class by class"
+    if found.task == "multilabel":
+        return labels(found)
     if not found.are_classes:
         return Section("classes", title, "The answers are values, so there is no table of classes.")
     known = class_table(found.truth, found.said, names=found.names)
@@ -129,6 +196,25 @@ def classes(found: Findings) -> Section:
     )
     head = ("class", "precision", "recall", "F1", "samples")
     return Section("classes", title, lead, table(head, [*rows, *averages], totals=len(averages)))
+
+
+def labels(found: Findings) -> Section:
+    """Return the section of the table of labels."""
+    lead = (
+        "Precision: of the samples that are given the label, the share that has it. Recall: of the samples "
+        "that have it, the share that is given it. F1: the harmonic mean of both. Accuracy: the share of "
+        "samples that are right about it."
+    )
+    metrics = METRICS["multilabel"]
+    kinds = ("accuracy", "precision", "recall", "f1")
+    columns = [metrics[f"{kind}_per_label"](found.truth, found.outputs) for kind in kinds]
+    rows = [
+        (name, *(f"{value:.4f}" for value in values), f"{int(support):,}")
+        for name, support, *values in zip(found.names, found.truth.sum(axis=0), *columns, strict=True)
+    ]
+    mean = ("mean", *(f"{np.mean(column):.4f}" for column in columns), f"{int(found.truth.sum()):,}")
+    head = ("label", "accuracy", "precision", "recall", "F1", "samples")
+    return Section("classes", "Label by label", lead, table(head, [*rows, mean], totals=1))
 
 
 def sureness(found: Findings) -> Section:
@@ -174,7 +260,9 @@ def mistakes(found: Findings) -> Section:
         "The samples where the wrong answer is furthest ahead of the right one: each with the score of what "
         "the network says and of what is true."
         if found.are_classes
-        else "The samples whose answer is furthest from what was wanted."
+        else "The samples whose probabilities are furthest from their labels."
+        if found.task == "multilabel"
+        else "The samples whose predicted values are furthest from the true ones."
     )
     return Section("mistakes", title, lead, cards([card(found, number) for number in worst]))
 

@@ -22,6 +22,7 @@ from purecnn.plans import Plan
 from purecnn.schedules import Schedule
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
+from purecnn.tasks import Task
 
 
 @explained_class
@@ -279,6 +280,10 @@ class CNNClassifier(Estimator):
             raise ValueError(f"y must be of the classes {known}, got {y[wrong][0]!r}")
         return numbers, len(known), learnt
 
+    def task_of(self, targets: Array) -> Task:
+        """Return whether a sample has one class or several labels."""
+        return "classification" if targets.ndim == 1 else "multilabel"
+
     def head(self, targets: Array) -> list[Layer]:
         """Return a distribution over the classes or, of labels that go together, each one's probability."""
         return [Softmax() if targets.ndim == 1 else Sigmoid()]
@@ -287,8 +292,6 @@ class CNNClassifier(Estimator):
         """Return the loss asked for, or the cross-entropy of the classes or of each label."""
         if self.loss is not None or targets.ndim == 1:
             return super().loss_for(network, targets)
-        if isinstance(network[-1], Softmax):
-            raise ValueError("labels that go together want Sigmoid as the last layer, got Softmax")
         return "binary_cross_entropy" if isinstance(network[-1], Sigmoid) else "sigmoid_binary_cross_entropy"
 
     def watched(self) -> str:

@@ -13,11 +13,14 @@ from rich.table import Table
 import purecnn as package
 from purecnn import datasets
 from purecnn.activations import Sigmoid, Softmax
+from purecnn.confusions import listed
 from purecnn.conversion import convert
-from purecnn.data_path import read_data
+from purecnn.data_path import for_task, read_data
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.escapes import visible
+from purecnn.findings import Findings, find
 from purecnn.labels import tally
+from purecnn.measures import METRICS, USUAL, formatted, in_words, written
 from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
 from purecnn.network import Network
 from purecnn.options import (
@@ -31,6 +34,7 @@ from purecnn.options import (
 from purecnn.preparation import prepared
 from purecnn.report_commands import report
 from purecnn.samples import PREPARATIONS, answers
+from purecnn.scratch import Array
 from purecnn.terminal import Terminal, echo, warnings_as_sentences
 from purecnn.train_commands import reproduce, train
 
@@ -109,6 +113,8 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
     on_error = "skip" if skip_damaged else "raise"
     sets = read_data(data or "mnist", shape=shape if len(shape) == 3 else None, on_error=on_error)
     check_options_of_pictures(data or "mnist", None, skip_damaged)
+    if network.task is not None or sets.test[1].dtype.kind == "b":
+        sets, _ = for_task(data or "mnist", sets, network.task)
     x, y = noted(sets).test
     known = network.preprocessing.classes
     if known and sets.classes and known != sets.classes:
@@ -116,25 +122,62 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
             f"{model} knows the classes {', '.join(known)}; {data or 'mnist'} has {', '.join(sets.classes)}: "
             f"name data of the same classes with --data"
         )
-    y = network.targets(y, len(network.receive(x))).classes()
-    found = network.evaluate(x, y, threads=threads)
-    said = answers(network.predict(x, threads=threads))
-    table = Table("class", "images", "right", "accuracy", "most often mistaken for")
-    for column in table.columns[1:4]:
+    found = find(network, x, y, threads=threads)
+    Terminal().print(
+        {"classification": of_classes, "multilabel": of_labels, "regression": of_values}[found.task](found)
+    )
+    measured = ", ".join(in_words(*pair) for pair in found.measured().items())
+    loss = network.evaluate(x, y, threads=threads)["loss"]
+    echo(f"{measured} on {len(x):,} images, loss {loss:.4{'g' if found.task == 'regression' else 'f'}}")
+
+
+def right_aligned(*names: str) -> Table:
+    """Return a table with these columns, numbers in all but the first."""
+    table = Table(*names)
+    for column in table.columns[1:]:
         column.justify = "right"
+    return table
+
+
+def of_classes(found: Findings) -> Table:
+    """Return a row for each class: how many of its samples are right, and what it is mistaken for."""
+    table = right_aligned("class", "images", "right", "accuracy")
+    table.add_column("most often mistaken for")
+    y, said = found.truth, found.said
     for label in np.unique(y):
         here = said[y == label]
         right, wrong = int(np.sum(here == label)), here[here != label]
         mistaken = tally(wrong).argmax() if len(wrong) else -1
         table.add_row(
-            class_name(network, int(label)),
+            class_name(found.network, int(label)),
             f"{len(here):,}",
             f"{right:,}",
             f"{100 * right / len(here):.2f} %",
-            f"{class_name(network, int(mistaken))} ({np.sum(wrong == mistaken)})" if len(wrong) else "",
+            f"{class_name(found.network, int(mistaken))} ({np.sum(wrong == mistaken)})" if len(wrong) else "",
         )
-    Terminal().print(table)
-    echo(f"accuracy {100 * found['accuracy']:.2f} % on {len(x):,} images, loss {found['loss']:.4f}")
+    return table
+
+
+def of_labels(found: Findings) -> Table:
+    """Return a row for each label: how many samples have it, and how well it is found."""
+    kinds = ("accuracy", "precision", "recall", "f1")
+    table = right_aligned("label", "images", *map(written, kinds))
+    columns = [METRICS["multilabel"][f"{kind}_per_label"](found.truth, found.outputs) for kind in kinds]
+    for name, support, *values in zip(found.names, found.truth.sum(axis=0), *columns, strict=True):
+        table.add_row(
+            str(name), f"{int(support):,}", *(formatted(*pair) for pair in zip(kinds, values, strict=True))
+        )
+    return table
+
+
+def of_values(found: Findings) -> Table:
+    """Return a row for each output: how far it is from the true values."""
+    kinds = USUAL["regression"]
+    table = right_aligned("output", *map(written, kinds))
+    for place, name in enumerate(found.names):
+        pair = found.truth[:, place], found.outputs[:, place]
+        table.add_row(str(name), *(formatted(kind, METRICS["regression"][kind](*pair)) for kind in kinds))
+    return table
 
 
 @purecnn.command()
@@ -149,7 +192,7 @@ def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | No
 )
 @click.pass_context
 def predict(context: click.Context, images: tuple[str, ...], model: str, prepare: str | None) -> None:
-    """Say what a picture shows.
+    """Say what a picture shows: its class, its labels or its values.
 
     Each IMAGE is prepared as those were that the network learnt from. One that can't be read is named, and
     the others are answered.
@@ -173,8 +216,8 @@ def predict(context: click.Context, images: tuple[str, ...], model: str, prepare
             damaged = True
             continue
         outputs = network.predict(image[np.newaxis])
-        echo(f"{visible(name)}: {class_name(network, int(answers(outputs)[0]))}")
-        shares = isinstance(network[-1], Softmax | Sigmoid)
+        echo(f"{visible(name)}: {answer_in_words(network, outputs[0])}")
+        shares = isinstance(network[-1], Softmax | Sigmoid) and network.task != "regression"
         room = max(3, *(len(class_name(network, label)) for label in range(outputs.shape[1])))
         for label, value in enumerate(outputs[0]):
             bar = "#" * round(40 * float(value)) if shares else ""
@@ -182,6 +225,15 @@ def predict(context: click.Context, images: tuple[str, ...], model: str, prepare
             echo(f"  {class_name(network, label):>{room}} {shown}  {bar}".rstrip())
     if damaged:
         context.exit(Refusal.exit_code)
+
+
+def answer_in_words(network: Network, outputs: Array) -> str:
+    """Return what a network says of one picture: its class, its labels or its values."""
+    if network.task == "regression":
+        return " ".join(f"{value:.6g}" for value in outputs)
+    if network.task == "multilabel":
+        return listed([class_name(network, label) for label in range(len(outputs))], outputs > 0.5)
+    return class_name(network, int(answers(outputs[np.newaxis])[0]))
 
 
 def class_name(network: Network, label: int) -> str:

@@ -13,6 +13,7 @@ from purecnn.charts import give_room, graph_objects, new_figure, picture_of, pla
 from purecnn.confusions import verdict
 from purecnn.curves import history
 from purecnn.datasets import Sets
+from purecnn.measures import MAIN, USUAL, formatted, in_words, written
 from purecnn.metrics import calibration_error, recall
 from purecnn.pages import asset, page, plotly_script
 from purecnn.run_reports import Done, command_of, done, note_of
@@ -67,13 +68,15 @@ def compare_runs(
         commands(runs, names),
     ]
     title = " and ".join(names) if len(names) == 2 else f"{len(names)} runs compared"
+    mains = list(dict.fromkeys(MAIN[one.found.task] for one in runs))
+    say = formatted if len(mains) == 1 else in_words
+    results = [(MAIN[one.found.task], one.record["result"]) for one in runs]
     top = numbers(
-        (name, f"{100 * one.record['result']['test_accuracy']:.2f} %")
-        for name, one in zip(names, runs, strict=True)
+        (name, say(main, result[f"test_{main}"])) for name, (main, result) in zip(names, results, strict=True)
     )
-    body = document(
-        "purecnn report", title, "Accuracy on the test set, and what stands behind it", top, sections
-    )
+    what = " and ".join(written(name) for name in mains)
+    subtitle = f"{what[0].upper()}{what[1:]} on the test set, and what stands behind it"
+    body = document("purecnn report", title, subtitle, top, sections)
     write_whole(output, [page(text(title), body, asset("report.css"), script)])
     return output.absolute()
 
@@ -100,8 +103,8 @@ def alike(runs: Sequence[Done]) -> bool:
 def apart(runs: Sequence[Done]) -> Section:
     """Return the section that stands where the runs have other samples or classes."""
     lead = (
-        "The runs were tested on other samples, or know other classes, so there is no comparison of classes "
-        "and pictures."
+        "The runs were tested on other samples, or know other classes or none, so there is no comparison of "
+        "classes and pictures."
     )
     return Section("classes", "Class by class", lead)
 
@@ -109,6 +112,7 @@ def apart(runs: Sequence[Done]) -> Section:
 def at_a_glance(runs: Sequence[Done], names: Sequence[str]) -> Section:
     """Return the section of the numbers that matter most."""
     rows = []
+    kinds = list(dict.fromkeys(kind for one in runs for kind in USUAL[one.found.task]))
     for name, one in zip(names, runs, strict=True):
         result, found = one.record["result"], one.found
         sure = (
@@ -118,7 +122,10 @@ def at_a_glance(runs: Sequence[Done], names: Sequence[str]) -> Section:
         rows.append(
             (
                 name,
-                f"{100 * result['test_accuracy']:.2f} %",
+                *(
+                    formatted(kind, result[f"test_{kind}"]) if f"test_{kind}" in result else ""
+                    for kind in kinds
+                ),
                 wrong,
                 f"{result['test_loss']:.4f}",
                 sure,
@@ -129,7 +136,7 @@ def at_a_glance(runs: Sequence[Done], names: Sequence[str]) -> Section:
         )
     head = (
         "run",
-        "accuracy",
+        *map(written, kinds),
         "wrong",
         "loss",
         "calibration error",

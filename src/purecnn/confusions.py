@@ -242,6 +242,9 @@ def caption(found: Findings, number: int) -> str:
 
 def verdict(found: Findings, number: int) -> str:
     """Return in words what was said of a sample, and what is true, each class with its score."""
+    if found.task == "multilabel":
+        sides = (found.said[number], found.truth[number] > 0.5)
+        return "says {}; is {}".format(*(listed(found.names, side) for side in sides))
     if not found.are_classes:
         values = (" ".join(f"{value:.4g}" for value in side[number]) for side in (found.outputs, found.truth))
         return "says {}; wanted is {}".format(*values)
@@ -252,6 +255,17 @@ def verdict(found: Findings, number: int) -> str:
         f"says {found.names[said]} ({score(found, number, said)}); "
         f"is {found.names[true]} ({score(found, number, true)})"
     )
+
+
+def listed(names: Sequence[str], has: Array) -> str:
+    """Return the names of the labels that a sample has.
+
+    Examples
+    --------
+    >>> listed(["red", "round", "large"], np.array([True, False, True])), listed(["red"], np.array([False]))
+    ('red, large', 'no label')
+    """
+    return ", ".join(str(name) for name, one in zip(names, has, strict=True) if one) or "no label"
 
 
 def score(found: Findings, number: int, label: int) -> str:

@@ -18,10 +18,12 @@ from purecnn.folders import ImageFolder, train_and_test
 from purecnn.idx import Samples, load_folder
 from purecnn.layer import Shape
 from purecnn.npz import read_npz
+from purecnn.scratch import Array
 from purecnn.sources import SOURCES
 from purecnn.splits import stratified_split
+from purecnn.tasks import FORMS, TAKES, Task, form_of
 
-__all__ = ["check_alike", "holds_pictures", "read_data"]
+__all__ = ["check_alike", "for_task", "holds_pictures", "read_data"]
 
 #: The share that becomes the test set where there is none, by a seed of its own, so that it never changes.
 TEST_SHARE, TEST_SEED = 0.2, 0
@@ -137,18 +139,77 @@ def divided(
 ) -> Sets:
     """Set a share aside for a test set that is missing."""
     x, y = all_of_it
-    if y.ndim != 1:
-        raise FileFormatError(
-            f"{path}: holds answers of shape {y.shape}; labels (n,) are wanted, or a test set"
-        )
     if len(y) < 3:
         raise FileFormatError(f"{path}: holds {len(y)} samples and no test set; at least 3 are wanted")
-    kept, aside = stratified_split(y, TEST_SHARE, TEST_SEED)
+    classes_of = y if y.ndim == 1 and y.dtype.kind in "iu" else np.zeros(len(y), np.int64)
+    kept, aside = stratified_split(classes_of, TEST_SHARE, TEST_SEED)
     note = f"{path} has no test set: {len(aside):,} of its {len(y):,} images are set aside for it"
     return Sets((x[kept], y[kept]), (x[aside], y[aside]), classes, (*notes, note), preparation)
 
 
-def check_alike(data: str, sets: Sets) -> None:
+def task_of_answers(y: Array) -> Task:
+    """Return the task that answers say which are not told what they are for.
+
+    ==================================================  ==========================
+    answers                                             task
+    ==================================================  ==========================
+    integers or truth values ``(n,)``, ``(n, 1)``       classification
+    floats ``(n,)``, ``(n, 1)``                         regression
+    one-hot rows ``(n, classes)``                       classification
+    other rows of zeros and ones ``(n, labels)``        multilabel
+    all other rows ``(n, values)``                      regression
+    ==================================================  ==========================
+
+    Examples
+    --------
+    >>> [task_of_answers(np.array(y)) for y in ([0, 2], [0.0, 2.0], [[0, 1], [1, 1]])]
+    ['classification', 'regression', 'multilabel']
+    """
+    if y[0].size == 1:
+        return "regression" if y.dtype.kind == "f" else "classification"
+    form = form_of(y.reshape(len(y), -1))
+    return "classification" if form == "one-hot" else "multilabel" if form == "multi-hot" else "regression"
+
+
+def for_task(data: str, sets: Sets, task: Task | None = None) -> tuple[Sets, Task]:
+    """Return sets whose answers a task can learn, and the task: the one given, or what the answers say.
+
+    Raises
+    ------
+    FileFormatError
+        If the answers are none of the task.
+    """
+    task = task or task_of_answers(sets.train[1])
+    pairs = [(x, as_answers(data, y, task)) for x, y in sets]
+    return replace(sets, train=pairs[0], test=pairs[1]), task
+
+
+def as_answers(data: str, y: Array, task: Task) -> Array:
+    """Return answers as a task takes them: labels as integers, values as floats."""
+    if task == "regression":
+        if y.ndim > 2:
+            raise FileFormatError(
+                f"{data}: values of shape (n,) or (n, outputs) are wanted, got answers of shape {y.shape}"
+            )
+        return y if y.dtype.kind == "f" else y.astype(np.float64)
+    if task == "classification" and (y.ndim == 1 or y[0].size == 1):
+        labels = y.reshape(len(y))
+        if not np.isfinite(labels).all() or not (labels == np.floor(labels)).all():
+            raise FileFormatError(
+                f"{data}: labels are {y.dtype} with fractions; integers from 0 are wanted, or the task "
+                f"regression"
+            )
+        return labels if labels.dtype.kind in "iu" else labels.astype(np.int64)
+    form = form_of(y.reshape(len(y), -1)) if y.ndim == 2 else "labels"
+    if form not in TAKES[task] or y.ndim != 2:
+        wanted = "labels (n,) or one-hot rows" if task == "classification" else "rows of zeros and ones"
+        raise FileFormatError(
+            f"{data}: the task {task} wants {wanted}, got {y.dtype} of shape {y.shape}, {FORMS[form]}"
+        )
+    return y
+
+
+def check_alike(data: str, sets: Sets, task: Task = "classification") -> None:
     """Refuse a test set that is none for its training set: better before the training than behind it.
 
     Raises
@@ -169,16 +230,11 @@ def check_alike(data: str, sets: Sets) -> None:
                 f"{data}: the {what} to test on must be like those to train on, {here.dtype} of shape "
                 f"{here.shape[1:]}; got {there.dtype} of shape {there.shape[1:]}"
             )
-    labels = [y for _, y in sets if y.ndim == 1]
-    for y in labels:
-        if y.dtype.kind not in "iu":
-            raise FileFormatError(
-                f"{data}: labels are {y.dtype}; integers from 0 are wanted, or rows of values"
-            )
+    labels = [y for _, y in sets if y.ndim == 1 and task == "classification"]
     highest = max((int(y.max()) for y in labels), default=0)
     most = max(FEW_CLASSES, sum(map(len, labels)))
     if highest >= most:
         raise FileFormatError(
             f"{data}: labels go up to {highest:,}; classes numbered from 0 are wanted, each of which becomes "
-            f"an output, and here at most {most:,}"
+            f"an output, and here at most {most:,}; or the task regression, where they are values"
         )

@@ -30,6 +30,7 @@ from purecnn.samples import as_batch, refuse_channels_last
 from purecnn.schedules import LearningRate, Schedule
 from purecnn.scratch import Array
 from purecnn.splits import check_fraction, share_of
+from purecnn.tasks import Task
 
 #: Left out, `epochs` is as many as take about so many steps, within these bounds.
 STEPS, FEWEST, MOST = 2000, 10, 200
@@ -141,6 +142,10 @@ class Estimator(Joining):
         """Return the answers as `Network.fit` takes them, how many outputs they want, and what was learnt."""
 
     @abstractmethod
+    def task_of(self, targets: Array) -> Task:
+        """Return the task of a network that learns these answers."""
+
+    @abstractmethod
     def head(self, targets: Array) -> list[Layer]:
         """Return what a named network ends in."""
 
@@ -167,6 +172,7 @@ class Estimator(Joining):
         targets, outputs, learnt = self.teach(y, anew, weights, classes)
         if anew:
             network = self.start(rows, shape, outputs, self.head(targets))
+            network.task = self.task_of(targets)
             names = learnt.get("classes_", ())
             if (len(names),) == network.output_shape:  # a file of the network then knows them too
                 network.preprocessing.classes = tuple(map(str, names))

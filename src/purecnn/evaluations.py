@@ -10,6 +10,10 @@ import numpy as np
 from purecnn.callbacks import Callback, History
 from purecnn.loss import Loss
 from purecnn.scratch import Array
+from purecnn.target_scaling import TargetScaling
+
+#: What is measured in the unit of the answers, and how these are called beside the same of scaled ones.
+UNITS, UNIT = ("mean_absolute_error", "root_mean_squared_error"), "unscaled "
 
 
 class Evaluations(Callback):
@@ -24,6 +28,8 @@ class Evaluations(Callback):
         Name to samples and answers, as `Network.evaluate` takes them.
     loss : str, Loss or callable, optional
         As `Network.evaluate` takes it.
+    unit : TargetScaling, optional
+        What the answers were scaled by: errors are then measured as if they had not been.
     samples : int
         Of each set at most, evenly spread.
     threads : int, optional
@@ -52,11 +58,13 @@ class Evaluations(Callback):
         *,
         loss: str | Loss | None = None,
         samples: int = 5000,
+        unit: TargetScaling | None = None,
         threads: int | None = None,
     ) -> None:
         self.sets = {name: spread(np.asarray(x), np.asarray(y), samples) for name, (x, y) in sets.items()}
         self.samples = {name: len(x) for name, (x, _) in self.sets.items()}
         self.loss, self.threads = loss, threads
+        self.metrics = {} if unit is None else {UNIT + name: unit.measured(name) for name in UNITS}
         self.found: dict[str, dict[str, list[float]]] = {}
 
     def begin(self, epochs: int, steps: int) -> None:
@@ -66,7 +74,10 @@ class Evaluations(Callback):
     def epoch(self, epoch: int, history: History) -> None:
         """Measure each set."""
         for name, (x, y) in self.sets.items():
-            measured = self.fit.network.evaluate(x, y, loss=self.loss, threads=self.threads)
+            measured: dict[str, Any] = self.fit.network.evaluate(
+                x, y, loss=self.loss, metrics=self.metrics, threads=self.threads
+            )
+            measured |= {kind: measured.pop(UNIT + kind) for kind in UNITS if self.metrics}
             for kind, value in measured.items():
                 self.found[name].setdefault(kind, []).append(value)
 

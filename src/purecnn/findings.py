@@ -15,7 +15,7 @@ from purecnn.layer import Layer, Shape
 from purecnn.lists import as_network
 from purecnn.loss import Loss, LossFunction
 from purecnn.losses import to_measure
-from purecnn.measures import as_probabilities
+from purecnn.measures import as_probabilities, of_task
 from purecnn.network import Network
 from purecnn.samples import answers
 from purecnn.scratch import Array
@@ -73,9 +73,21 @@ class Findings:
 
     @property
     def said(self) -> Array:
-        """The classes that the network names, ``(n,)``."""
+        """The classes that the network names, ``(n,)``; of several labels zeros and ones ``(n, labels)``."""
+        found: Array = self.outputs.argmax(axis=1) if self.are_classes else self.outputs > 0.5
+        return found
+
+    @property
+    def leading(self) -> Array:
+        """The output of each sample that is explained, ``(n,)``: the largest one, of values the first."""
+        if self.task == "regression":
+            return np.zeros(len(self), np.int64)
         found: Array = self.outputs.argmax(axis=1)
         return found
+
+    def measured(self) -> dict[str, float]:
+        """Return what is measured of the task, by name."""
+        return of_task(self.task, self.truth, self.outputs)
 
     def sample(self, number: int) -> Array:
         """Return a raw sample, in its shape."""
@@ -90,9 +102,11 @@ class Findings:
     def errors(self) -> Array:
         """Return how wrong each answer is, ``(n,)``: the more, the larger.
 
-        Of classes, by how much the score of the class named is above that of the true one; of values, the
-        root of the mean square of what is between.
+        Of classes, by how much the score of the class named is above that of the true one; of several labels,
+        the sum of what each probability lacks; of values, the root of the mean square of what is between.
         """
+        if self.task == "multilabel":
+            return np.asarray(np.abs(self.outputs - self.truth).sum(axis=1))
         if not self.are_classes:
             return np.asarray(np.sqrt(((self.outputs - self.truth) ** 2).mean(axis=1)))
         each = np.arange(len(self))
@@ -101,7 +115,10 @@ class Findings:
     def worst(self, count: int) -> Array:
         """Return the numbers of the samples that are most wrong, the worst first; no right ones."""
         errors = self.errors()
-        order = np.argsort(-errors, kind="stable")[:count]
+        order = np.argsort(-errors, kind="stable")
+        if self.task == "multilabel":
+            order = order[(self.said[order] != (self.truth[order] > 0.5)).any(axis=1)]
+        order = order[:count]
         return order[self.said[order] != self.truth[order]] if self.are_classes else order
 
 

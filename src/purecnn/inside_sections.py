@@ -143,12 +143,16 @@ def attention(found: Findings) -> Section:
     if found.network.output_shape is None or len(found.network.output_shape) != 1:
         return Section("saliency", title, "The output is no vector, so no one score can be followed back.")
     chosen = list(dict.fromkeys([*chosen_samples(found), *found.worst(4)]))
-    said = found.said if found.are_classes else np.zeros(len(found), np.int64)
-    passed, pictures, _, signs = explained(found.network, found.samples(chosen), said[chosen])
+    passed, pictures, _, signs = explained(found.network, found.samples(chosen), found.leading[chosen])
     saliencies, has_maps = saliency_maps(passed), last_maps(passed) is not None
     cams = grad_cam_maps(passed, None, signs) if has_maps else [None] * len(chosen)
+    about = {
+        "classification": "For the answer given, not the true one.",
+        "multilabel": "For the most probable label.",
+        "regression": f"For the value of the output {found.names[0]}.",
+    }[found.task]
     lead = (
-        "For the answer given, not the true one. Saliency: by how much the score would change with each "
+        f"{about} Saliency: by how much the score would change with each "
         "pixel. Grad-CAM: where the maps of the last convolution speak for the answer, laid over the picture."
     )
     figures = ""
@@ -199,14 +203,16 @@ def apart(found: Findings) -> Section:
         if found.are_classes:
             figure = points_figure(places, found.truth[rows], found.names, ends)
         else:
-            figure = values_figure(places, found.truth[rows, 0], ends)
+            several = found.task == "multilabel"
+            colors = found.truth[rows].sum(axis=1) if several else found.truth[rows, 0]
+            figure = values_figure(places, colors, ends, "labels" if several else "wanted")
         block = chart(figure, f"chart-{name}", f"{head} of {count} samples", "square")
         body += f"<div><h3>{head}</h3>{block}</div>"
     return Section("embedding", title, lead, f'<div class="pair">{body}</div>')
 
 
-def values_figure(points: Array, wanted: Array, axes: Sequence[str]) -> Figure:
-    """Draw points, each in the colour of the value that is wanted of its sample."""
+def values_figure(points: Array, wanted: Array, axes: Sequence[str], what: str = "wanted") -> Figure:
+    """Draw points, each in the colour of the value that is wanted of its sample; `what` is its name."""
     figure = new_figure()
     marker = {
         "color": wanted,
@@ -221,7 +227,7 @@ def values_figure(points: Array, wanted: Array, axes: Sequence[str]) -> Figure:
             y=points[:, 1],
             mode="markers",
             marker=marker,
-            hovertemplate="wanted %{marker.color:.4g}<extra></extra>",
+            hovertemplate=f"{what} %{{marker.color:.4g}}<extra></extra>",
         )
     )
     figure.update_xaxes(title={"text": axes[0]}, showticklabels=False, zeroline=False)

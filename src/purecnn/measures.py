@@ -37,6 +37,7 @@ from purecnn.multilabel_metrics import (
     subset_accuracy,
 )
 from purecnn.regression_metrics import mean_absolute_error, mean_squared_error, r2, root_mean_squared_error
+from purecnn.samples import answers
 from purecnn.scratch import Array
 from purecnn.tasks import Task
 
@@ -112,7 +113,7 @@ METRICS: dict[Task, dict[str, Measure]] = {
 USUAL: dict[Task, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multilabel": ("subset_accuracy", "label_accuracy", "f1"),
-    "regression": ("mean_absolute_error", "root_mean_squared_error", "r2"),
+    "regression": ("r2", "mean_absolute_error", "root_mean_squared_error"),
 }
 
 
@@ -122,9 +123,78 @@ def usual(task: Task) -> dict[str, Measure]:
     Examples
     --------
     >>> list(usual("regression"))
-    ['mean_absolute_error', 'root_mean_squared_error', 'r2']
+    ['r2', 'mean_absolute_error', 'root_mean_squared_error']
     """
     return {name: METRICS[task][name] for name in USUAL[task]}
+
+
+#: Which of them says most: what a run is compared by.
+MAIN: dict[Task, str] = {
+    "classification": "accuracy",
+    "multilabel": "subset_accuracy",
+    "regression": "r2",
+}
+#: What is written in another way than its name.
+WRITTEN = {"r2": "R2", "f1": "F1"}
+
+
+def written(name: str) -> str:
+    """Return a metric's name as people write it.
+
+    Examples
+    --------
+    >>> written("subset_accuracy"), written("r2")
+    ('subset accuracy', 'R2')
+    """
+    return WRITTEN.get(name, name.replace("_", " "))
+
+
+def in_words(name: str, value: float) -> str:
+    """Return a metric and its value as people write them.
+
+    Examples
+    --------
+    >>> in_words("subset_accuracy", 0.5), in_words("r2", 0.98765)
+    ('subset accuracy 50.00 %', 'R2 0.9877')
+    """
+    return f"{written(name)} {formatted(name, value)}"
+
+
+def formatted(name: str, value: float) -> str:
+    """Return a metric's value: a share of right answers in percent, an error in the unit of the values.
+
+    Examples
+    --------
+    >>> formatted("accuracy", 0.5), formatted("r2", 0.98765), formatted("mean_absolute_error", 1234.5)
+    ('50.00 %', '0.9877', '1234')
+    """
+    if name.endswith("accuracy"):
+        return f"{100 * value:.2f} %"
+    return f"{value:.4g}" if name.endswith("error") else f"{value:.4f}"
+
+
+def of_task(task: Task, y_true: Array, y_pred: Array, weights: Array | None = None) -> dict[str, float]:
+    """Return the usual metrics of a task; NaN where outputs are no longer finite and have no error.
+
+    Parameters
+    ----------
+    task : str
+        Which.
+    y_true, y_pred : ndarray
+        Answers and outputs or probabilities, the samples first.
+    weights : ndarray, optional
+        Of the samples.
+    """
+    if task == "classification":
+        right = answers(y_pred) == (y_true if y_true.ndim == 1 else answers(y_true))
+        return {"accuracy": float(np.average(right, weights=weights))}
+    if not np.isfinite(y_pred).all():
+        return dict.fromkeys(usual(task), float("nan"))
+    rows = y_pred.reshape(len(y_pred), -1)
+    with np.errstate(over="ignore"):
+        return {
+            name: float(metric(y_true, rows, sample_weight=weights)) for name, metric in usual(task).items()
+        }
 
 
 def as_metrics(

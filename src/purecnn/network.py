@@ -23,7 +23,7 @@ from purecnn.fusion import fuse, unfused
 from purecnn.layer import Layer, Shape, ShapeLike
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.losses import as_loss, check_targets, suitable_loss, to_measure
-from purecnn.measures import Metric, as_metrics, as_probabilities, measure, usual
+from purecnn.measures import Metric, as_metrics, as_probabilities, measure, of_task
 from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.overflow import without_warnings
@@ -33,7 +33,6 @@ from purecnn.samples import (
     PREPARATIONS,
     Preprocessing,
     Targets,
-    answers,
     as_array,
     as_batch,
     infer_shape,
@@ -620,18 +619,4 @@ class Network(FlatParameters):
             "loss": float(chosen.function(wanted, inside, **targets.weighting(every))),
             **of_task(task, truth, seen, targets.weights),
             **measure(asked, truth, seen),
-        }
-
-
-def of_task(task: Task, y_true: Array, y_pred: Array, weights: Array | None) -> dict[str, float]:
-    """Return the usual metrics of a task; NaN where outputs are no longer finite and have no error."""
-    if task == "classification":
-        right = answers(y_pred) == (y_true if y_true.ndim == 1 else answers(y_true))
-        return {"accuracy": float(np.average(right, weights=weights))}
-    if not np.isfinite(y_pred).all():
-        return dict.fromkeys(usual(task), float("nan"))
-    rows = y_pred.reshape(len(y_pred), -1)
-    with np.errstate(over="ignore"):
-        return {
-            name: float(metric(y_true, rows, sample_weight=weights)) for name, metric in usual(task).items()
         }

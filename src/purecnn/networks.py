@@ -14,6 +14,7 @@ from purecnn.network import Network
 from purecnn.normalization import BatchNormalization
 from purecnn.pooling import MaxPooling
 from purecnn.reshape import Flatten, Reshape
+from purecnn.tasks import Task
 
 
 def pooled(kernel_size: int, depth: int) -> list[Layer]:
@@ -268,6 +269,51 @@ def suited(input_shape: ShapeLike, classes: int = 10, seed: int | None = 0) -> N
         layers.append(Flatten())
     layers += [Dense(output_size=128), ReLU(), Dense(output_size=classes), Softmax()]
     return Network(layers, input_shape=input_shape, seed=seed)
+
+
+def head(task: Task) -> list[Layer]:
+    """Return what a network of this module ends in, so that its outputs are those of a task.
+
+    Examples
+    --------
+    >>> head("multilabel"), head("regression")
+    ([Sigmoid()], [])
+    """
+    heads: dict[Task, list[Layer]] = {
+        "classification": [Softmax()],
+        "multilabel": [Sigmoid()],
+        "regression": [],
+    }
+    return heads[task]
+
+
+def for_task(name: str, input_shape: Shape, outputs: int, seed: int | None, task: Task) -> Network:
+    """Return a network of `NETWORKS` for a task: its last activation is another but for classes.
+
+    Parameters
+    ----------
+    name : str
+        In `NETWORKS`.
+    input_shape : tuple of int
+        ``(channels, height, width)``.
+    outputs : int
+        How many classes, labels or values.
+    seed : int or None
+        Decides the first parameters and the order of samples.
+    task : {"classification", "multilabel", "regression"}
+        What the outputs are.
+
+    Examples
+    --------
+    >>> [type(for_task("dense", (4,), 2, 0, task)[-1]).__name__ for task in ("multilabel", "regression")]
+    ['Sigmoid', 'Dense']
+    """
+    network = NETWORKS[name](input_shape, outputs, seed)
+    if task != "classification":
+        network.layers[-1:] = head(task)
+        network.bind(input_shape)
+    network.task = task
+    return network
 
 
 #: Every network by its name; the first is what ``purecnn train`` trains.

@@ -74,7 +74,7 @@ def export_onnx(
     -----
     Operator set 15, version 8 of the format, https://onnx.ai/onnx/repo-docs/IR.html. The metadata
     (``metadata_props``) are texts: ``purecnn`` (the version), and as JSON ``classes``, ``preprocessing``,
-    ``input_shape``, ``epochs``, ``updates`` and ``seed``.
+    ``input_shape``, ``task``, ``epochs``, ``updates`` and ``seed``.
 
     Examples
     --------
@@ -123,6 +123,7 @@ def describe(network: Network, input: str, dtype: np.dtype[Any]) -> Message:
         "preprocessing": written(network.preprocessing.configuration()),
         "purecnn": __version__,
         "seed": written(network.seed),
+        "task": written(network.task),
         "updates": written(network.updates),
     }
     return {

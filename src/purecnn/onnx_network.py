@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from purecnn.operators import Call
 from purecnn.reshape import Flatten, Reshape
 from purecnn.residual import Residual
 from purecnn.samples import PREPARATIONS, Preprocessing
+from purecnn.tasks import Task, as_task
 
 #: What only names axes anew, or does nothing in inference.
 RENAMING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
@@ -84,6 +86,8 @@ def translated(finder: Finder) -> Layers:
     network = Network(
         layers, input_shape=NamedShape(finder.shape), dtype=finder.dtype, preprocessing=preprocessing
     )
+    with suppress(ValueError):  # of another program's metadata, or for another last layer
+        network.task = task(graph)
     network.max_bytes = graph.max_bytes
     network.chunk()  # raises where one sample alone takes more
     return Layers(network, shape)
@@ -106,6 +110,20 @@ def preparation(graph: Graph) -> str:
         return choice("preparation", given, PREPARATIONS)
     except (LookupError, TypeError, ValueError, RecursionError):
         return "unknown"
+
+
+def task(graph: Graph) -> Task | None:
+    """Return the task, if the file has one as purecnn writes it.
+
+    Raises
+    ------
+    ValueError
+        If there is another text in its place.
+    """
+    try:
+        return as_task(json.loads(graph.metadata.get("task", "null")))
+    except RecursionError:
+        return None
 
 
 class Builder:

@@ -10,6 +10,7 @@ from purecnn.augmentation import Augmentation
 from purecnn.loss import Loss
 from purecnn.losses import smoothed
 from purecnn.optimizer import Optimizer
+from purecnn.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,20 @@ class Recipe:
             return AdamW(*given, weight_decay=self.weight_decay, decay_biases=False)
         return Adam(*given)
 
-    def loss(self) -> Loss | None:
-        """Return the loss, None for the one that suits the network."""
-        return smoothed("categorical_cross_entropy", self.smoothing) if self.smoothing else None
+    def loss(self, task: Task = "classification") -> Loss | str | None:
+        """Return the loss of a task, None for the one that suits the network.
+
+        Raises
+        ------
+        ValueError
+            If values were to be smoothed as labels are.
+        """
+        if task == "regression":
+            if self.smoothing:
+                raise ValueError(f"smoothing is for labels; regression wants 0, got {self.smoothing:g}")
+            return "mse"
+        name = "categorical_cross_entropy" if task == "classification" else "binary_cross_entropy"
+        return smoothed(name, self.smoothing) if self.smoothing else None
 
 
 #: Every recipe by its name; the first is the default. On 55,000 images of the training set, measured on the

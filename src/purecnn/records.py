@@ -9,6 +9,8 @@ from typing import Any
 from purecnn import provenance
 from purecnn.datasets import Sets
 from purecnn.errors import FileFormatError
+from purecnn.measures import USUAL, in_words
+from purecnn.tasks import Task, as_task
 from purecnn.whole_files import write_whole
 
 RECORD, VERSION = "run.json", 1
@@ -19,6 +21,30 @@ MAX_RECORD = 2_000_000
 def digests(sets: Sets) -> dict[str, str]:
     """Return the SHA-256 of the data to train on and to test on."""
     return {name: provenance.digest(*pair) for name, pair in zip(("train", "test"), sets, strict=True)}
+
+
+def task_of(result: dict[str, Any]) -> Task:
+    """Return the task of a run by its result.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    if (task := as_task(result.get("task"))) is None:
+        raise ValueError("its result lacks the task")
+    return task
+
+
+def result_in_words(result: dict[str, Any]) -> str:
+    """Return what was measured on the test set, the loss left out.
+
+    Examples
+    --------
+    >>> result_in_words({"task": "classification", "test_accuracy": 0.5})
+    'accuracy 50.00 %'
+    """
+    return ", ".join(in_words(name, result[f"test_{name}"]) for name in USUAL[task_of(result)])
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numpy as np
-
 from purecnn.errors import ShapeError
 from purecnn.estimator import Estimator
 from purecnn.joining import sklearn
@@ -15,6 +13,8 @@ from purecnn.network import Network
 from purecnn.overflow import without_warnings
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
+from purecnn.target_scaling import TargetScaling
+from purecnn.tasks import Task
 
 
 @explained_class
@@ -150,25 +150,23 @@ class CNNRegressor(Estimator):
     ) -> tuple[Array, int, dict[str, Any]]:
         """Return the answers with mean 0 and variance 1, ``(n, outputs)``; how many; their mean and scale."""
         y = sklearn("utils.validation").check_array(y, ensure_2d=False, estimator=self, input_name="y")
-        y = y.astype(np.float64)
         if anew:
-            mean = np.average(y, axis=0, weights=sample_weight)
-            scale = np.sqrt(np.average(np.square(y - mean), axis=0, weights=sample_weight))
-            if not np.isfinite(scale).all():
-                largest = float(np.abs(y).max())
-                raise ValueError(f"y must hold numbers of at most 1e+150 in size, got {largest:g}")
-            scale = np.where(scale > 10 * np.finfo(y.dtype).eps * np.abs(mean), scale, 1.0)
+            scaling = TargetScaling.of(y, sample_weight)
         else:
-            mean, scale = self.target_mean_, self.target_scale_
-            if y.shape[1:] != scale.shape:
-                wanted = (len(y), *scale.shape)
+            scaling = TargetScaling(self.target_mean_, self.target_scale_)
+            if y.shape[1:] != scaling.scale.shape:
+                wanted = (len(y), *scaling.scale.shape)
                 raise ShapeError(f"y must have shape {wanted}, as in the first call, got {y.shape}")
-        targets: Array = ((y - mean) / scale).reshape(len(y), -1)
-        return targets, targets.shape[1], {"target_mean_": mean, "target_scale_": scale}
+        targets = scaling.apply(y).reshape(len(y), -1)
+        return targets, targets.shape[1], {"target_mean_": scaling.mean, "target_scale_": scaling.scale}
 
     def loss_for(self, network: Network, targets: Array) -> str | Loss | None:
         """Return the loss asked for, or the mean squared error."""
         return super().loss_for(network, targets) or "mse"
+
+    def task_of(self, targets: Array) -> Task:
+        """Return that of values, whatever they are."""
+        return "regression"
 
     def head(self, targets: Array) -> list[Layer]:
         """Return nothing: the last dense layer's outputs are any numbers."""

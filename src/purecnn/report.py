@@ -12,6 +12,7 @@ from purecnn.callbacks import History
 from purecnn.findings import Findings, find
 from purecnn.layer import Layer
 from purecnn.loss import Loss, LossFunction
+from purecnn.measures import formatted, written
 from purecnn.metrics import calibration_error
 from purecnn.network import Network
 from purecnn.pages import asset, page, plotly_script
@@ -38,9 +39,10 @@ def write_report(
 ) -> Path:
     """Write a report on a network as one HTML file that opens offline (about 6 MB).
 
-    It shows the curves of the training, the confusion matrix, each class, the calibration, the worst
-    mistakes, kernels, feature maps, saliency and Grad-CAM, an embedding, the time by layer, and what was
-    used. What does not apply to the network or the data is left out with one sentence.
+    It shows the curves of the training, what the network confuses, how good it is at each class and how sure,
+    or at each label, or its values against the true ones, the worst mistakes, kernels, feature maps, saliency
+    and Grad-CAM, an embedding, the time by layer, and what was used. What does not apply to the network or
+    the data is left out with one sentence.
 
     Parameters
     ----------
@@ -150,7 +152,8 @@ def write_sections(
     sections = [
         answer_sections.learning(history, held_out, note),
         answer_sections.confusions(found),
-        *([answer_sections.classes(found), answer_sections.sureness(found)] if found.are_classes else []),
+        *([answer_sections.classes(found)] if found.task != "regression" else []),
+        *([answer_sections.sureness(found)] if found.are_classes else []),
         answer_sections.mistakes(found),
         inside_sections.layers(network),
         inside_sections.kernels(network),
@@ -170,7 +173,8 @@ def at_a_glance(found: Findings, loss: float) -> list[tuple[str, str]]:
     """Return the numbers that matter most."""
     size = ("parameters", f"{found.network.parameters.size:,}")
     if not found.are_classes:
-        return [("loss", f"{loss:.4g}"), ("samples", f"{len(found):,}"), size]
+        measured = [(written(name), formatted(name, value)) for name, value in found.measured().items()]
+        return [*measured, ("loss", f"{loss:.4g}"), ("samples", f"{len(found):,}"), size]
     right = int((found.said == found.truth).sum())
     shown = [
         ("accuracy", f"{100 * right / len(found):.2f} %"),

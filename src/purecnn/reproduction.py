@@ -12,7 +12,8 @@ from purecnn import provenance
 from purecnn.callbacks import Callback
 from purecnn.errors import FileFormatError
 from purecnn.escapes import visible
-from purecnn.records import RECORD, digests, read_record
+from purecnn.measures import MAIN, USUAL, written
+from purecnn.records import RECORD, digests, read_record, result_in_words, task_of
 from purecnn.runs import Run
 from purecnn.signatures import explained
 
@@ -33,7 +34,7 @@ class Reproduction:
     demanded : bool
         Whether they have to be: processor features, NumPy and BLAS are those of the run.
     within : bool
-        Whether accuracy and loss are within the tolerance.
+        Whether accuracy, or error, and loss are within the tolerance.
     differences : list of str
         What differs between the two: versions, machine, commit.
     was, now : dict
@@ -55,15 +56,17 @@ class Reproduction:
     def __str__(self) -> str:
         was, now = self.was, self.now
         lines = [
-            f"test accuracy {100 * now['test_accuracy']:.2f} %, was {100 * was['test_accuracy']:.2f} %",
+            f"test {result_in_words(now)}; was {result_in_words(was)}",
             f"loss of the last epoch {now['loss'][-1]:.6g}, was {was['loss'][-1]:.6g}",
             f"parameters {now['parameters'][:16]}..., were {was['parameters'][:16]}... (SHA-256)",
             *self.differences,
         ]
-        bounds = (
-            f"accuracy within {100 * ACCURACY:g} points or {IMAGES} images, "
-            f"loss of the last epoch within {100 * LOSS:g} %"
+        main = (
+            f"mean absolute error within {100 * LOSS:g} %"
+            if task_of(was) == "regression"
+            else f"{written(MAIN[task_of(was)])} within {100 * ACCURACY:g} points or {IMAGES} images"
         )
+        bounds = f"{main}, loss of the last epoch within {100 * LOSS:g} %"
         if self.exact:
             verdict = "reproduced: the same bits"
         elif self.demanded:
@@ -84,8 +87,9 @@ def reproduce(
     """Do the run of a folder again, in a temporary one, and compare.
 
     The same bits are demanded where the processor features that NumPy uses, NumPy and BLAS are the same;
-    elsewhere a test accuracy within half a percentage point (or two images, if that is more) and a training
-    loss of the last epoch within a tenth.
+    elsewhere a test accuracy, of several labels the subset accuracy, within half a percentage point (or two
+    images, if that is more), of values a mean absolute error within a tenth, and a training loss of the last
+    epoch within a tenth.
 
     Parameters
     ----------
@@ -134,18 +138,26 @@ def reproduce(
     differences = provenance.differences({"commit": record.get("commit")}, {"commit": commit})
     for machine in record["machines"]:
         differences += [text for text in provenance.differences(machine, here) if text not in differences]
-    images = len(sets.test[0])
     return Reproduction(
         exact=all(was[name] == now[name] for name in ("parameters", "loss")),
         demanded=not any(provenance.decides_bits(machine, here) for machine in record["machines"]),
         within=(
-            abs(was["test_accuracy"] - now["test_accuracy"]) <= max(ACCURACY, IMAGES / images)
+            near(was, now, len(sets.test[0]))
             and abs(was["loss"][-1] - now["loss"][-1]) <= LOSS * was["loss"][-1]
         ),
         differences=differences,
         was=was,
         now=now,
     )
+
+
+def near(was: dict[str, Any], now: dict[str, Any], images: int) -> bool:
+    """Return whether what says most of two results is within the tolerance."""
+    if task_of(was) == "regression":
+        then, here = (result["test_mean_absolute_error"] for result in (was, now))
+        return bool(abs(then - here) <= LOSS * then)
+    name = f"test_{MAIN[task_of(was)]}"
+    return bool(abs(was[name] - now[name]) <= max(ACCURACY, IMAGES / images))
 
 
 def check_result(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
@@ -155,9 +167,16 @@ def check_result(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         raise FileFormatError(
             f"{folder}: this run is not complete: `purecnn train --resume {folder}` goes on with it"
         )
-    wanted = {"test_accuracy": float, "test_loss": float, "loss": list, "parameters": str}
-    if not isinstance(result, dict) or any(not isinstance(result.get(n), kind) for n, kind in wanted.items()):
-        raise FileFormatError(f"{folder / RECORD}: its result is damaged")
+    damaged = FileFormatError(f"{folder / RECORD}: its result is damaged")
+    if not isinstance(result, dict):
+        raise damaged
+    try:
+        measured = [f"test_{name}" for name in ("loss", *USUAL[task_of(result)])]
+    except ValueError:
+        raise damaged from None
+    wanted = {**dict.fromkeys(measured, float), "loss": list, "parameters": str}
+    if any(not isinstance(result.get(name), kind) for name, kind in wanted.items()):
+        raise damaged
     if not result["loss"] or not all(isinstance(loss, float) for loss in result["loss"]):
         raise FileFormatError(f"{folder / RECORD}: its result has no losses")
     return result

@@ -13,11 +13,12 @@ from purecnn.callbacks import History
 from purecnn.datasets import NAMES, Sets
 from purecnn.errors import FileFormatError
 from purecnn.findings import Findings, find
+from purecnn.measures import USUAL
 from purecnn.model_file import load
 from purecnn.network import Network
 from purecnn.pages import plotly_script
 from purecnn.recipes import RECIPES
-from purecnn.records import RECORD, digests, read_record
+from purecnn.records import RECORD, digests, read_record, task_of
 from purecnn.report import of_machine, write_sections
 from purecnn.runs import MODEL, Run
 from purecnn.sections import Section, facts, text
@@ -115,28 +116,30 @@ def history_of(folder: Path, result: Any) -> History:
         If they are none.
     """
     try:
-        curves, epochs = result["curves"], len(result["loss"])
+        curves, epochs, task = result["curves"], len(result["loss"]), task_of(result)
         found = {
             (name, kind): [float(value) for value in curves[name][kind]]
             for name in ("training", "test")
-            for kind in ("loss", "accuracy")
+            for kind in ("loss", *USUAL[task])
         }
         sizes = [curves[name]["samples"] for name in ("training", "test")]
         seconds = [float(value) for value in result["seconds"]]
         counts = {len(values) for values in (*found.values(), seconds)}
         if not epochs or counts != {epochs} or not all(map(is_number, sizes)):
             raise ValueError("one value an epoch is wanted")
-        if not all(is_number(result[name]) for name in ("test_loss", "test_accuracy")):
+        if not all(is_number(result[f"test_{name}"]) for name in ("loss", *USUAL[task])):
             raise ValueError("numbers are wanted")
         str(result["parameters"])
     except (LookupError, TypeError, ValueError) as error:
         raise FileFormatError(f"{folder / RECORD}: its result is damaged: {error!r:.200}") from None
+    both = [{kind: found[name, kind] for kind in USUAL[task]} for name in ("training", "test")]
     return History(
         loss=found["training", "loss"],
         validation_loss=found["test", "loss"],
-        validation_accuracy=found["test", "accuracy"],
+        validation_accuracy=found.get(("test", "accuracy"), []),
         seconds=seconds,
-        metrics={"accuracy": found["training", "accuracy"]},
+        metrics=both[0],
+        validation_metrics={} if task == "classification" else both[1],
     )
 
 
@@ -177,6 +180,8 @@ def command_of(run: Run) -> str:
         words += ["--image-size", str(run.image_size)]
     if run.skip_damaged:
         words.append("--skip-damaged")
+    if run.task is not None:
+        words += ["--task", run.task]
     return shlex.join([*words, "--seed", str(run.seed)])
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from purecnn import provenance
+from purecnn import networks, provenance
 from purecnn.arguments import flag, positive
 from purecnn.barrier import drops_last
 from purecnn.callbacks import Callback, History
 from purecnn.checkpoint import Checkpoint
-from purecnn.data_path import check_alike, read_data
+from purecnn.data_path import check_alike, for_task, read_data, task_of_answers
 from purecnn.datasets import NAMES, Sets
 from purecnn.device import Device
 from purecnn.errors import CheckpointError, DivergedError, FileFormatError
@@ -29,6 +29,8 @@ from purecnn.records import RECORD, VERSION, digests, read_record, write_record
 from purecnn.samples import refuse_channels_last
 from purecnn.schedules import LearningRate, OneCycle
 from purecnn.streams import as_seed
+from purecnn.target_scaling import TargetScaling
+from purecnn.tasks import Task, as_task
 from purecnn.whole_files import remove_leftovers
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Run:
         Side of the pictures of a folder; the medians of their own where None.
     skip_damaged : bool
         Whether damaged pictures are left out in place of an error.
+    task : {"classification", "multilabel", "regression"} or None
+        What to learn; what the answers say (`data_path.task_of_answers`) where None.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Run:
     data: str = "mnist"
     image_size: int | None = None
     skip_damaged: bool = False
+    task: Task | None = None
 
     def __post_init__(self) -> None:
         for name, text in (("name", self.name), ("data", self.data)):
@@ -73,6 +78,7 @@ class Run:
         if self.image_size is not None:
             positive("image_size", self.image_size)
         flag("skip_damaged", self.skip_damaged)
+        as_task(self.task)
 
     def arguments(self) -> dict[str, Any]:
         """Return the run as JSON values, wherever it is read again."""
@@ -90,7 +96,8 @@ class Run:
         """Return the data to train on and to test on."""
         shape = None if self.image_size is None else (self.image_size, self.image_size)
         sets = read_data(self.data, shape=shape, on_error="skip" if self.skip_damaged else "raise")
-        check_alike(self.data, sets)
+        sets, task = for_task(self.data, sets, self.task)
+        check_alike(self.data, sets, task)
         return sets
 
     def read_together(self, ranks: Ranks) -> Sets:
@@ -108,12 +115,18 @@ class Run:
     def build(self, sets: Sets) -> Network:
         """Return the network, its first parameters drawn."""
         (x, y), (_, y_test) = sets
-        classes = len(sets.classes) or (y.shape[1] if y.ndim == 2 else int(max(y.max(), y_test.max())) + 1)
-        if classes < 2:
-            raise ValueError(f"{self.data}: holds one class; two or more are wanted")
+        task = self.task or task_of_answers(y)
+        if task == "classification":
+            outputs = len(sets.classes) or (
+                y.shape[1] if y.ndim == 2 else int(max(y.max(), y_test.max())) + 1
+            )
+            if outputs < 2:
+                raise ValueError(f"{self.data}: holds one class; two or more are wanted")
+        else:
+            outputs = y[0].size
         refuse_channels_last("x", x.shape)
         shape = x.shape[1:] if x.ndim == 4 else (1, *x.shape[1:])
-        network = NETWORKS[self.recipe.network](shape, classes, as_seed(self.seed))
+        network = networks.for_task(self.recipe.network, shape, outputs, as_seed(self.seed), task)
         network.preprocessing.classes = sets.classes
         network.preprocessing.preparation = sets.preparation
         return network
@@ -154,9 +167,10 @@ class Run:
         Returns
         -------
         dict
-            ``epochs``, the ``loss`` and ``seconds`` of each, the ``curves`` of loss and accuracy on
-            samples of both sets, ``test_accuracy``, ``test_loss``, and ``parameters``, the SHA-256 of the
-            flat vector. Nothing on ranks other than 0.
+            ``task``, ``epochs``, the ``loss`` and ``seconds`` of each, the ``curves`` of the loss and the
+            task's metrics on samples of both sets, ``test_loss``, such as ``test_accuracy``, and
+            ``parameters``, the SHA-256 of the flat vector. Nothing on ranks other than 0. Where values are
+            learnt, losses are those of values with mean 0 and variance 1.
 
         Raises
         ------
@@ -175,7 +189,12 @@ class Run:
             record = ranks.first(lambda: self.begin(folder, sets, network.device, resume)) or {}
         goes_on = resume and kept.exists()
         resume = goes_on if ranks is None else ranks.share(goes_on)
-        watch = Evaluations({"training": (x, y), "test": test}, loss=recipe.loss(), threads=threads)
+        task = network.task or "classification"
+        loss, scaling = recipe.loss(task), None
+        if task == "regression":
+            scaling = TargetScaling.of(y)
+            y, test = scaling.apply(y), (test[0], scaling.apply(test[1]))
+        watch = Evaluations({"training": (x, y), "test": test}, loss=loss, unit=scaling, threads=threads)
         optimizer = recipe.optimizer()
         schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
         try:
@@ -185,7 +204,7 @@ class Run:
                 epochs=recipe.epochs,
                 batch_size=recipe.batch_size,
                 drop_last=drops_last(network, len(x), recipe.batch_size),
-                loss=recipe.loss(),
+                loss=loss,
                 optimizer=optimizer,
                 augmentation=recipe.augmentation,
                 threads=threads,
@@ -201,6 +220,9 @@ class Run:
             return {}
         with np.errstate(all="ignore"):  # what overflows is told of in a sentence
             found = network.evaluate(*test, threads=threads)
+            if scaling is not None:
+                scaling.fold(network[-1])
+                found = network.evaluate(*sets.test, threads=threads) | {"loss": found["loss"]}
         if not np.isfinite(found["loss"]):
             raise DivergedError(
                 f"the loss on the test set is {found['loss']}: try a smaller learning rate than "
@@ -208,14 +230,14 @@ class Run:
             )
         save(network, folder / MODEL)
         result = record["result"] = {
+            "task": task,
             "epochs": network.epochs,
             "loss": history.loss,
             "seconds": history.seconds,
             "curves": {
-                name: {"samples": watch.samples[name], **found} for name, found in watch.found.items()
+                name: {"samples": watch.samples[name], **curve} for name, curve in watch.found.items()
             },
-            "test_accuracy": found["accuracy"],
-            "test_loss": found["loss"],
+            **{f"test_{name}": value for name, value in found.items()},
             "parameters": provenance.digest(network.parameters),
         }
         write_record(folder, record)
@@ -266,7 +288,10 @@ class Run:
         recipe = Recipe(**given["recipe"])
         if recipe.network not in NETWORKS:
             raise ValueError(f"network {recipe.network!r}, wanted one of {', '.join(NETWORKS)}")
-        recipe.optimizer(), recipe.loss()  # which check what they are given
+        (
+            recipe.optimizer(),
+            recipe.loss(given.get("task") or "classification"),
+        )  # which check what they are given
         return cls(**{**given, "recipe": recipe})
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 
 import purecnn as package
 from purecnn import report_commands
@@ -30,9 +31,10 @@ from purecnn.options import (
 )
 from purecnn.progress import ProgressBar
 from purecnn.recipes import RECIPES
-from purecnn.records import read_record
+from purecnn.records import read_record, result_in_words
 from purecnn.runs import CHECKPOINT, MODEL, Run, check_interrupted, make_folder
 from purecnn.summaries import summary
+from purecnn.tasks import TASKS, Task
 from purecnn.terminal import echo, warnings_as_sentences
 
 #: Options of `train` that say nothing about the run, which goes on as it was begun.
@@ -53,6 +55,11 @@ OF_ANY_RUN = {"resume", "data", "threads", "device", "checkpoint_every", "report
     help="A network and how to train it.",
 )
 @click.option("--network", type=click.Choice(list(NETWORKS)), help="In place of the recipe's.")
+@click.option(
+    "--task",
+    type=click.Choice(TASKS),
+    help="What to learn: classes, several labels a sample, or values.  [default: what the answers y say]",
+)
 @click.option("--epochs", type=int, help="How often to go over the training set.  [default: the recipe's]")
 @click.option("--batch-size", type=int, help="Samples a step.  [default: the recipe's]")
 @click.option("--learning-rate", type=float, help="Largest rate of the one cycle.  [default: the recipe's]")
@@ -84,6 +91,7 @@ def train(
     skip_damaged: bool,
     recipe_name: str,
     network: str | None,
+    task: Task | None,
     epochs: int | None,
     batch_size: int | None,
     learning_rate: float | None,
@@ -140,7 +148,7 @@ def train(
             "learning_rate": learning_rate,
         }
         recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-        run = Run(network or recipe_name, recipe, seed, data or recipe.data, image_size, skip_damaged)
+        run = Run(network or recipe_name, recipe, seed, data or recipe.data, image_size, skip_damaged, task)
         folder = Path(output or Path("runs", f"{run.name}-{seed}"))
         return run, folder
 
@@ -217,6 +225,7 @@ def perform(
         f"{run.name}: {summary(network).parameters:,} parameters, {len(x):,} training images, "
         f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"
     )
+    echo(task_of(network))
     try:
         with progress(run, sets) as bar:
             result = run.train(
@@ -234,13 +243,17 @@ def perform(
         raise SystemExit(130) from None
     seconds = sum(result["seconds"])
     echo(f"trained in {seconds:.1f} s, {recipe.epochs * len(x) / seconds:,.0f} images a second")
-    echo(
-        f"test accuracy {100 * result['test_accuracy']:.2f} % on {len(x_test):,} images, "
-        f"loss {result['test_loss']:.4f}"
-    )
+    echo(f"test {result_in_words(result)} on {len(x_test):,} images, loss {result['test_loss']:.4f}")
     echo(f"saved to {folder / MODEL}")
     if report:
         report_commands.report_if_possible(folder, sets, network.to("cpu"), threads)
+
+
+def task_of(network: Network) -> str:
+    """Return in words what a network learns."""
+    outputs = int(np.prod(network.output_shape or ()))
+    words = {"classification": "classes", "multilabel": "labels", "regression": "values"}
+    return f"task: {network.task}, {words[network.task or 'classification']}: {outputs}"
 
 
 def check_overwritten(folder: Path, run: Run) -> None:
