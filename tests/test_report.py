@@ -381,8 +381,16 @@ def every_kind():
         values,
         values**2,
         {"loss": "mse"},
-        ["Said and wanted", "R² is"],
+        ["Predicted and true", "R2 ", "mean absolute error", "Residuals"],
         id="values",
+    )
+    yield pytest.param(
+        convolutions(3, last=Sigmoid),
+        images,
+        (np.arange(len(images))[:, np.newaxis] >> np.arange(3)) & 1,
+        {},
+        ["Label by label", "What it finds and misses", "For the most probable label", "subset accuracy"],
+        id="several labels",
     )
     yield pytest.param(
         convolutions(1, last=None),

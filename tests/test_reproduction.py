@@ -69,6 +69,7 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
         "data": str(data),
         "image_size": None,
         "skip_damaged": False,
+        "task": None,
     }
     assert record["machines"] == [provenance.machine()]
     assert record["commit"] == provenance.commit()

@@ -10,14 +10,34 @@ import numpy as np
 import pytest
 from sklearn import metrics as theirs
 
-from purecnn import Dense, FileFormatError, Network, ReLU, ShapeError, Sigmoid, Softmax, Tanh, load, save
+from purecnn import (
+    CNNClassifier,
+    CNNRegressor,
+    Dense,
+    FileFormatError,
+    Flatten,
+    Network,
+    ReLU,
+    ShapeError,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    export_onnx,
+    load,
+    load_onnx,
+    save,
+)
 from purecnn.checkpoint import Checkpoint
+from purecnn.confusions import verdict
+from purecnn.drawing import Reader
+from purecnn.embedding import embedding
 from purecnn.findings import find
 from purecnn.losses import LOSSES
 from purecnn.measures import METRICS, as_metrics, measure
 from purecnn.multilabel_metrics import label_accuracy, multilabel_f1, multilabel_precision, subset_accuracy
 from purecnn.regression_metrics import mean_absolute_error, r2
 from purecnn.safetensors import read_safetensors, write_safetensors
+from purecnn.saliency import explained
 from purecnn.tasks import decide
 
 RNG = np.random.default_rng(5)
@@ -238,6 +258,71 @@ def test_a_checkpoint_keeps_the_task(tmp_path: Path) -> None:
     again = network(outputs=2)
     history = again.fit(X, VALUES, validation_data=(X, VALUES), epochs=2, resume=path)
     assert [len(v) for v in history.validation_metrics.values()] == [2, 2, 2]
+
+
+# --- who asks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("last", "y"), [([Sigmoid()], MULTI_HOT), ([], VALUES), ([Softmax()], LABELS)])
+def test_onnx_keeps_the_task(tmp_path: Path, last: Any, y: Any) -> None:
+    net = network(*last, outputs=2 if y is VALUES else 3)
+    net.fit(X, y)
+    export_onnx(net, tmp_path / "net.onnx")
+    assert load_onnx(tmp_path / "net.onnx").network().task == net.task
+
+
+def test_estimators_say_the_task_of_their_networks() -> None:
+    for estimator, y, task in (
+        (CNNClassifier(epochs=1), LABELS, "classification"),
+        (CNNClassifier(epochs=1), np.eye(3, dtype=int)[LABELS], "multilabel"),
+        (CNNRegressor(epochs=1), LABELS, "regression"),
+    ):
+        assert estimator.fit(X, y).network_.task == task
+
+
+def pictures_of(task: str | None, *last: Any) -> Network:
+    """Return a network of three outputs, of which the second is large and the third a little above 0.5."""
+    net = Network([Flatten(), Dense(64, 3), *last], input_shape=(1, 8, 8), task=task)  # type: ignore[arg-type]
+    net.parameters = np.r_[np.zeros(3 * 64), [-4.0, 4.0, 0.2]]
+    net.preprocessing.classes = ("red", "round", "large")
+    return net
+
+
+def test_the_playground_tells_no_classes_of_values_and_all_of_several_labels() -> None:
+    raw = np.zeros((1, 8, 8), np.uint8)
+    told = Reader(pictures_of("regression")).look(raw)
+    assert (told["label"], told["name"], told["probabilities"]) == (-1, "-4 4 0.2", None)
+    told = Reader(pictures_of("multilabel", Sigmoid())).look(raw)
+    assert (told["label"], told["name"], told["sure"]) == (-1, "round, large", False)
+    assert told["why"] == "it gives large 55 %, 70 % or at most 30 % is wanted"
+    assert Reader(pictures_of("multilabel")).look(raw)["name"] == "round, large"
+    assert Reader(pictures_of("classification", Softmax())).look(raw)["name"] == "round"
+    lone = Network([Flatten(), Dense(output_size=1)], input_shape=(1, 8, 8), task="regression")
+    assert Reader(lone).describe()["classes"] == ["0"]
+
+
+def test_pictures_of_several_labels_or_values_are_explained_and_laid_out() -> None:
+    pytest.importorskip("plotly")
+    x = np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8)
+    several, values = pictures_of("multilabel", Sigmoid()), pictures_of("regression")
+    assert explained(several, x)[2].tolist() == [1] * 6
+    assert explained(values, x)[2].tolist() == [0] * 6
+    lone = Network([Flatten(), Dense(output_size=1)], input_shape=(1, 8, 8), task="regression")
+    assert explained(lone, x)[3].tolist() == [1] * 6  # no output speaks for a class 0
+    labels = np.array([[1, 1, 0], [0, 0, 0], [1, 1, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    assert embedding(several, x, labels).data[0].marker.color.tolist() == [2, 0, 3, 1, 1, 1]
+    assert embedding(values, x, labels / 4).data[0].marker.color.tolist() == (labels[:, 0] / 4).tolist()
+
+
+def test_mistakes_of_several_labels_and_of_values() -> None:
+    x = np.zeros((3, 8, 8), np.uint8)
+    found = find(pictures_of("multilabel", Sigmoid()), x, [[0, 1, 1], [1, 1, 1], [0, 0, 0]])
+    assert found.worst(9).tolist() == [2, 1]
+    assert verdict(found, 2) == "says round, large; is no label"
+    assert found.measured()["subset_accuracy"] == pytest.approx(1 / 3)
+    found = find(pictures_of("regression"), x, [[-4, 4, 0.2], [0, 0, 0], [-4, 4, 1]])
+    assert found.worst(2).tolist() == [1, 2]
+    assert verdict(found, 1) == "says -4 4 0.2; wanted is 0 0 0"
 
 
 # --- metrics beside scikit-learn's --------------------------------------------------------------------------

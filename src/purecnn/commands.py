@@ -13,13 +13,12 @@ from rich.table import Table
 import purecnn as package
 from purecnn import datasets
 from purecnn.activations import Sigmoid, Softmax
-from purecnn.confusions import listed
 from purecnn.conversion import convert
 from purecnn.data_path import for_task, read_data
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.escapes import visible
 from purecnn.findings import Findings, find
-from purecnn.labels import tally
+from purecnn.labels import listed, tally
 from purecnn.measures import METRICS, USUAL, formatted, in_words, written
 from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
 from purecnn.network import Network

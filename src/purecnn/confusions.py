@@ -14,6 +14,7 @@ from purecnn.arguments import positive
 from purecnn.charts import give_room, graph_objects, new_figure, picture_of, plain, short
 from purecnn.errors import ShapeError, require_extra
 from purecnn.findings import Findings, find
+from purecnn.labels import listed
 from purecnn.layer import Layer
 from purecnn.network import Network
 from purecnn.scratch import Array
@@ -255,17 +256,6 @@ def verdict(found: Findings, number: int) -> str:
         f"says {found.names[said]} ({score(found, number, said)}); "
         f"is {found.names[true]} ({score(found, number, true)})"
     )
-
-
-def listed(names: Sequence[str], has: Array) -> str:
-    """Return the names of the labels that a sample has.
-
-    Examples
-    --------
-    >>> listed(["red", "round", "large"], np.array([True, False, True])), listed(["red"], np.array([False]))
-    ('red, large', 'no label')
-    """
-    return ", ".join(str(name) for name, one in zip(names, has, strict=True) if one) or "no label"
 
 
 def score(found: Findings, number: int, label: int) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from purecnn import blas
 from purecnn.errors import ShapeError
 from purecnn.familiarity import Familiarity
-from purecnn.labels import as_scores
+from purecnn.labels import as_scores, listed
 from purecnn.layer import Layer
 from purecnn.network import Network
 from purecnn.preparation import image_shape, prepared
@@ -146,6 +146,8 @@ class Reader:
         #: Channels, height and width of what is drawn; None for a vector that is no square image.
         self.image = image_shape(network)
         self.outputs = int(np.prod(network.output_shape or ()))
+        #: How many answers are told: of a lone output of classes there are two.
+        self.answers = max(2, self.outputs) if network.task in ("classification", None) else self.outputs
 
     def describe(self) -> dict[str, Any]:
         """Return the network as a page shows it."""
@@ -158,7 +160,7 @@ class Reader:
             "shape": list(self.shape),
             "image": self.image and list(self.image),
             **self.words(),
-            "classes": [self.class_name(label) for label in range(max(2, self.outputs))],
+            "classes": [self.class_name(label) for label in range(self.answers)],
             "parameters": int(self.network.parameters.size),
             "layers": layers,
         }
@@ -237,7 +239,16 @@ class Reader:
         }
 
     def answer(self, raw: Array, output: Array) -> dict[str, Any]:
-        """Return the label, whether it is to be believed, and if not, why."""
+        """Return the label, -1 where there is no one label, whether it is to be believed, and if not, why."""
+        if self.network.task == "regression":
+            values = output[0].reshape(-1).astype(float).tolist()
+            name = " ".join(f"{value:.4g}" for value in values)
+            return {
+                **{"label": -1, "name": name, "sure": True, "why": ""},
+                **{"probabilities": None, "outputs": values},
+            }
+        if self.network.task == "multilabel":
+            return self.labels(output[0].reshape(-1))
         label = int(answers(output)[0])
         told: dict[str, Any] = {"label": label, "name": self.class_name(label), "sure": True, "why": ""}
         kind = type(self.network[-1]).__name__
@@ -254,6 +265,24 @@ class Reader:
             doubts.append(self.familiarity.doubt(raw.reshape(self.image[1:])))
         why = "; ".join(filter(None, doubts))
         return {**told, "sure": not why, "why": why, "probabilities": shares.astype(float).tolist()}
+
+    def labels(self, output: Array) -> dict[str, Any]:
+        """Return the labels that are given, and the probability of each, where the last layer gives it."""
+        kind = type(self.network[-1]).__name__
+        named_so = [self.class_name(label) for label in range(self.outputs)]
+        if kind != "Sigmoid":  # of scores, those above 0 say yes
+            told = {"probabilities": None, "outputs": output.astype(float).tolist()}
+            given, why = output > 0, ""
+        else:
+            told = {"probabilities": output.astype(float).tolist()}
+            given = output > 0.5
+            why = "; ".join(
+                f"it gives {name} {100 * share:.0f} %, {100 * SURE:.0f} % or at most "
+                f"{100 - 100 * SURE:.0f} % is wanted"
+                for name, share in zip(named_so, output, strict=True)
+                if max(share, 1 - share) < SURE
+            )
+        return {"label": -1, "name": listed(named_so, given), "sure": not why, "why": why, **told}
 
     def cell(self, raw: Array, layer: int, place: Sequence[int]) -> dict[str, Any]:
         """Return what one cell was made of, as numbers.

@@ -189,7 +189,7 @@ def embedding(
     x : array_like
         Samples, as `Network.predict` takes them; some hundred.
     y : array_like
-        Their classes, as `Network.fit` takes them; a data set's own labels if left out.
+        Their answers, as `Network.fit` takes them; a data set's own labels if left out.
     method : {"pca", "tsne"}
         "pca": the directions in which the values vary most; "tsne": near ones near each other.
     layer : int, optional
@@ -202,7 +202,8 @@ def embedding(
     Returns
     -------
     plotly.graph_objects.Figure
-        A trace for each class.
+        A trace for each class; one, coloured by their number, of several labels a sample, and by the first
+        output of values.
 
     Raises
     ------
@@ -222,15 +223,24 @@ def embedding(
     method = choice("method", method, METHODS)
     network = as_network(network)
     rows = network.receive(x)
-    classes = network.targets(labels_of(x, y), len(rows)).classes()
+    targets = network.targets(labels_of(x, y), len(rows))
+    task = network.task_for(network.loss(None, None, targets), targets.values)
     values = penultimate(network, rows, layer)
     if not np.isfinite(values).all():
         raise ValueError("an embedding wants finite numbers, got NaN or infinity: has the network diverged?")
     if method == "tsne":
-        return points_figure(tsne(values), classes, names or network.preprocessing.classes, ("", ""), title)
-    points, shares = pca(values)
-    axes = tuple(f"component {n}, {100 * share:.0f} % of the variance" for n, share in enumerate(shares, 1))
-    return points_figure(points, classes, names or network.preprocessing.classes, axes, title)
+        points, axes = tsne(values), ("", "")
+    else:
+        points, shares = pca(values)
+        first, second = (
+            f"component {n}, {100 * share:.0f} % of the variance" for n, share in enumerate(shares, 1)
+        )
+        axes = first, second
+    if task != "classification":
+        several = task == "multilabel"
+        colors = targets.values.sum(axis=1) if several else targets.values[:, 0]
+        return values_figure(points, colors, axes, "labels" if several else "true", title)
+    return points_figure(points, targets.classes(), names or network.preprocessing.classes, axes, title)
 
 
 def points_figure(
@@ -259,4 +269,30 @@ def points_figure(
     give_room(figure, 34, 34)
     marked = [trace for trace in figure.data if trace.mode == "markers"]
     figure.update_layout(height=520, showlegend=0 < len(marked) <= 20)
+    return figure
+
+
+def values_figure(
+    points: Array, wanted: Array, axes: Sequence[str], what: str = "wanted", title: str = ""
+) -> Figure:
+    """Draw points, each in the colour of the value that is wanted of its sample; `what` is its name."""
+    figure = new_figure(title)
+    marker = {
+        "color": wanted,
+        "colorscale": "Cividis",
+        "size": 7,
+        "showscale": True,
+        "colorbar": {"thickness": 10},
+    }
+    figure.add_trace(
+        graph_objects().Scatter(
+            x=points[:, 0],
+            y=points[:, 1],
+            mode="markers",
+            marker=marker,
+            hovertemplate=f"{what} %{{marker.color:.4g}}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title={"text": axes[0]}, showticklabels=False, zeroline=False)
+    figure.update_yaxes(title={"text": axes[1]}, showticklabels=False, zeroline=False)
     return figure

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from purecnn.charts import graph_objects, mosaic, new_figure, picture_of
+from purecnn.charts import mosaic, picture_of
 from purecnn.confusions import verdict
-from purecnn.embedding import pca, penultimate, points_figure, tsne
+from purecnn.embedding import pca, penultimate, points_figure, tsne, values_figure
 from purecnn.findings import Findings
 from purecnn.layer import Layer
 from purecnn.maps import with_weights
@@ -23,7 +22,7 @@ from purecnn.timings import time_layers, times_figure
 from purecnn.traces import LayerTrace, trace
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+    pass
 
 #: How much is shown at most: kernels or maps of a layer, inputs of a kernel, samples of an embedding.
 TILES, INPUTS, POINTS = 32, 64, 400
@@ -209,30 +208,6 @@ def apart(found: Findings) -> Section:
         block = chart(figure, f"chart-{name}", f"{head} of {count} samples", "square")
         body += f"<div><h3>{head}</h3>{block}</div>"
     return Section("embedding", title, lead, f'<div class="pair">{body}</div>')
-
-
-def values_figure(points: Array, wanted: Array, axes: Sequence[str], what: str = "wanted") -> Figure:
-    """Draw points, each in the colour of the value that is wanted of its sample; `what` is its name."""
-    figure = new_figure()
-    marker = {
-        "color": wanted,
-        "colorscale": "Cividis",
-        "size": 7,
-        "showscale": True,
-        "colorbar": {"thickness": 10},
-    }
-    figure.add_trace(
-        graph_objects().Scatter(
-            x=points[:, 0],
-            y=points[:, 1],
-            mode="markers",
-            marker=marker,
-            hovertemplate=f"{what} %{{marker.color:.4g}}<extra></extra>",
-        )
-    )
-    figure.update_xaxes(title={"text": axes[0]}, showticklabels=False, zeroline=False)
-    figure.update_yaxes(title={"text": axes[1]}, showticklabels=False, zeroline=False)
-    return figure
 
 
 def time_spent(found: Findings) -> Section:

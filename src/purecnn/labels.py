@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -115,3 +117,14 @@ def tally(labels: Array, count: int = 0, weights: Array | None = None) -> Array:
     kept = weights if weights is not None and weights.dtype.kind == "f" else None
     sums: Array = np.bincount(labels.astype(np.intp, copy=False), kept, count)
     return sums
+
+
+def listed(names: Sequence[str], has: Array) -> str:
+    """Return the names of the labels that a sample has.
+
+    Examples
+    --------
+    >>> listed(["red", "round", "large"], np.array([True, False, True])), listed(["red"], np.array([False]))
+    ('red, large', 'no label')
+    """
+    return ", ".join(str(name) for name, one in zip(names, has, strict=True) if one) or "no label"

@@ -202,7 +202,7 @@ def build(asked: Any, shape: Shape, outputs: int, seed: int) -> Network:
             f"the network costs {work:,} multiply-adds a sample, gives {values:,} numbers and has {size:,} "
             f"parameters; at most {MOST_WORK:,}, {MOST_VALUES:,} and {MOST_PARAMETERS:,} are wanted here"
         )
-    return Network(layers, input_shape=shape, seed=seed)
+    return Network(layers, input_shape=shape, seed=seed, task="classification")
 
 
 class Losses(Callback):

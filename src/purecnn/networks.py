@@ -287,7 +287,7 @@ def head(task: Task) -> list[Layer]:
     return heads[task]
 
 
-def for_task(name: str, input_shape: Shape, outputs: int, seed: int | None, task: Task) -> Network:
+def for_task(name: str, input_shape: ShapeLike, outputs: int, seed: int | None, task: Task) -> Network:
     """Return a network of `NETWORKS` for a task: its last activation is another but for classes.
 
     Parameters

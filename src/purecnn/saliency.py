@@ -128,16 +128,23 @@ def explained(
 ) -> tuple[Trace, Array, Array, Array]:
     """Return a trace with the derivatives of the answers, the pictures, the classes, and their signs.
 
-    The classes are those that the network names, or `outputs`. The sign is -1 where a lone output speaks
-    against its class, which is class 0.
+    The classes are those that the network names, or `outputs`; of several labels the most probable one, of
+    values the first output. The sign is -1 where a lone output speaks against its class, which is class 0.
     """
     network = as_network(network)
     rows = network.receive(x)
     shape = network.input_shape or ()
     if len(shape) != 3:
         raise ShapeError(f"pictures, samples of (channels, height, width), are wanted; got {shape}")
-    lone = network.output_shape == (1,)
-    chosen = answers(network.outputs(rows)) if outputs is None else np.asarray(outputs)
+    lone = network.output_shape == (1,) and network.task in ("classification", None)
+    if outputs is not None:
+        chosen = np.asarray(outputs)
+    elif network.task == "regression":
+        chosen = np.zeros(len(rows), np.int64)
+    elif network.task == "multilabel":
+        chosen = network.outputs(rows).reshape(len(rows), -1).argmax(axis=1)
+    else:
+        chosen = answers(network.outputs(rows))
     signs = np.where((chosen == 0) & lone, -1, 1)
     passed = trace(network, rows, outputs=np.zeros_like(chosen) if lone else chosen)
     return passed, rows[:].reshape(-1, *shape), chosen, signs

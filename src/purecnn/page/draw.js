@@ -164,7 +164,7 @@ function answer(told) {
   sample = told.sample;
   if (told.probabilities) bars(told.probabilities, told.label);
   else bars(told.outputs, told.label, true);
-  if (told.sure) verdict(told.name, 'sure', told.probabilities ? `${(100 * told.probabilities[told.label]).toFixed(1)} % sure` : '');
+  if (told.sure) verdict(told.name, 'sure', told.probabilities && told.label >= 0 ? `${(100 * told.probabilities[told.label]).toFixed(1)} % sure` : '');
   else verdict('unsure', 'unsure', `Perhaps ${told.name}, but ${told.why}.`);
   see();
   told.layers.forEach((layer, i) => maps[i].show(layer));
@@ -174,7 +174,7 @@ function answer(told) {
 function bars(values, best, raw = false) {
   const rows = values.map((value, label) => {
     const filled = element('span');
-    filled.style.width = `${100 * Math.max(0, Math.min(1, value))}%`;
+    filled.style.width = raw ? '0' : `${100 * Math.max(0, Math.min(1, value))}%`; // a value is no share
     return element('li', {className: label === best ? 'best' : ''},
       element('span', {textContent: about.classes[label] ?? label}),
       element('span', {className: 'track'}, filled),
