@@ -104,7 +104,7 @@ def test_classes_go_on_as_they_were(place: Path) -> None:
 def test_a_picture_is_answered_by_labels_or_by_a_value(place: Path) -> None:
     pillow = pytest.importorskip("PIL.Image")
     pillow.fromarray(X[0]).save("one.png")
-    prepare = ("--prepare", "picture")
+    prepare = ("--prepare", "stretch")
     for task, answer in (("multilabel", "no label"), ("regression", "0")):
         run(
             "train",
