@@ -121,10 +121,10 @@ def lying_log(rng: Random, seeds: list[bytes]) -> bytes:
 
 def read_log(path: Path) -> None:
     """Look how much of a log is kept where its run goes on."""
-    data = path.read_bytes()
-    kind = JSONLog if data.startswith(b"{") else CSVLog
+    kind = JSONLog if path.read_bytes().startswith(b"{") else CSVLog
     for epochs in (0, 1, 2, 10**6):
-        kind(path).kept(data, epochs)
+        with path.open("rb") as file:
+            kind(path).kept(file, epochs)
 
 
 # Requests to the playground -----------------------------------------------------------------------------

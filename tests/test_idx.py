@@ -114,10 +114,10 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_or_a_pipe_is_no_file(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == "is not a regular file; an IDX file, plain or gzipped, is wanted"
+    assert refusal(tmp_path) == "not a regular file but a folder, wanted an IDX file, plain or gzipped"
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        assert "is not a regular file" in refusal(tmp_path / "pipe")
+        assert "not a regular file but a pipe" in refusal(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
@@ -128,8 +128,8 @@ def test_a_folder_or_a_pipe_is_no_file(tmp_path: Path) -> None:
         (IMAGES[:3], "ends inside its header, 3 bytes into a part of 4"),
         (IMAGES[:10], "ends inside its header, 6 bytes into a part of 12"),
         (
-            b"\x89PNG\r\n\x1a\n",
-            "starts with bytes 89 50 4e; an IDX file starts with 00 00 and one of 08, 09, 0b, 0c, 0d, 0e",
+            b"\x89XYZ\r\n\x1a\n",
+            "starts with bytes 89 58 59; an IDX file starts with 00 00 and one of 08, 09, 0b, 0c, 0d, 0e",
         ),
         (
             b"\0\0\x0a\1\0\0\0\1\0",

@@ -130,7 +130,7 @@ def test_damage_is_found_by_the_checksum(method: int, tmp_path: Path) -> None:
         read_npz(path)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK", b"no archive" * 99])
+@pytest.mark.parametrize("data", [b"", b"PK", b"\0no archive" * 99])
 def test_foreign_files(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(FileFormatError, match=r"is no \.npz file, or a damaged one"):
@@ -213,7 +213,7 @@ def test_many_names_make_no_long_sentence(tmp_path: Path) -> None:
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.npz").mkdir()
-    with pytest.raises(FileFormatError, match="is not a regular file"):
+    with pytest.raises(FileFormatError, match="not a regular file but a folder"):
         read_npz(tmp_path / "a.npz")
 
 

@@ -272,7 +272,7 @@ def test_what_is_no_picture_is_refused(pillow, tmp_path):
         (tmp_path / "a.png").write_bytes(content)
         with pytest.raises(FileFormatError, match=r"a\.png: .*, wanted a whole picture"):
             read_picture(tmp_path / "a.png")
-    with pytest.raises(FileFormatError, match="not a regular file, wanted a picture"):
+    with pytest.raises(FileFormatError, match="not a regular file but a folder, wanted a picture"):
         read_picture(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_picture(tmp_path / "missing.png")

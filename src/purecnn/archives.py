@@ -8,10 +8,11 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from purecnn.damage import check_packing, refused
 from purecnn.errors import FileFormatError
+from purecnn.regular_files import open_regular
 from purecnn.whole_files import take_name, to_disk
 
 __all__ = ["unpack"]
@@ -39,9 +40,17 @@ def unpack(archive: Path, members: tuple[str, ...], folder: Path) -> None:
         If it can't be opened, or a member can't be written.
     """
     parts: dict[str, Path] = {}
-    room = MAX_RATIO * archive.stat().st_size
+    with open_regular(archive, "a tar or zip archive") as opened:
+        room = MAX_RATIO * os.fstat(opened.fileno()).st_size
+        _take_out(opened, archive, members, folder, parts, room)
+
+
+def _take_out(
+    opened: BinaryIO, archive: Path, members: tuple[str, ...], folder: Path, parts: dict[str, Path], room: int
+) -> None:
+    """Write the members wanted, each into a part of its own until all are there."""
     try:
-        for name, pieces in _regular_files(archive):
+        for name, pieces in _regular_files(opened, archive):
             if name not in members or name in parts:
                 continue
             parts[name] = folder / f".{Path(name).name}.{os.getpid()}.part"
@@ -65,17 +74,17 @@ def unpack(archive: Path, members: tuple[str, ...], folder: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _regular_files(archive: Path) -> Iterator[tuple[str, Pieces]]:
+def _regular_files(opened: BinaryIO, archive: Path) -> Iterator[tuple[str, Pieces]]:
     """Yield the files of an archive; errors of writing do not come in here."""
     with refused(f"{archive}: is damaged"):
         if archive.suffix == ".zip":
-            yield from _zipped(archive)
+            yield from _zipped(opened, archive)
         else:
-            yield from _tarred(archive)
+            yield from _tarred(opened, archive)
 
 
-def _zipped(archive: Path) -> Iterator[tuple[str, Pieces]]:
-    with zipfile.ZipFile(archive) as held:
+def _zipped(opened: BinaryIO, archive: Path) -> Iterator[tuple[str, Pieces]]:
+    with zipfile.ZipFile(opened) as held:
         for info in held.infolist():
             if info.is_dir():
                 continue
@@ -84,8 +93,8 @@ def _zipped(archive: Path) -> Iterator[tuple[str, Pieces]]:
                 yield info.filename, _pieces(stream, archive)
 
 
-def _tarred(archive: Path) -> Iterator[tuple[str, Pieces]]:
-    with gzip.open(archive) as whole:
+def _tarred(packed: BinaryIO, archive: Path) -> Iterator[tuple[str, Pieces]]:
+    with gzip.GzipFile(fileobj=packed) as whole:
         forward: Any = _Forward(whole)
         with tarfile.open(fileobj=forward, mode="r:") as opened:
             tar: Any = opened

@@ -18,6 +18,7 @@ from purecnn.folders import ImageFolder, train_and_test
 from purecnn.idx import Samples, load_folder
 from purecnn.layer import Shape
 from purecnn.npz import read_npz
+from purecnn.regular_files import open_regular
 from purecnn.scratch import Array
 from purecnn.sources import SOURCES
 from purecnn.splits import stratified_split
@@ -84,6 +85,8 @@ def read_data(source: str | os.PathLike[str], *, shape: Shape | None = None, on_
         return divided(path, train) if test is None else Sets(train, test)
     if not path.is_dir():
         if path.exists():
+            with open_regular(path, "a folder or an .npz file", "npz"):
+                pass  # what it looks like is refused by its name
             raise FileFormatError(f"{path}: is neither a folder nor an .npz file; one of these is wanted")
         raise FileNotFoundError(
             f"{path}: there is no such file or folder, and the names known are {', '.join(datasets.NAMES)}"

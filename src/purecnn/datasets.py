@@ -15,6 +15,7 @@ from purecnn import mnist
 from purecnn.arguments import choice
 from purecnn.errors import FileFormatError
 from purecnn.idx import Images, load_folder
+from purecnn.regular_files import open_regular
 from purecnn.signatures import explained
 from purecnn.sources import SOURCES, Source
 
@@ -220,7 +221,9 @@ def read_cifar(folder: Path, source: Source) -> tuple[Images, Images]:
         path = folder / name
         if not path.is_file():
             raise FileNotFoundError(f"{path}: there is no such file; {', '.join(source.wanted())} are wanted")
-        values = np.fromfile(path, np.uint8)  # all that is there now: another program may change it
+        with open_regular(path, "a file of CIFAR-10's binary version") as file:
+            # all that is there now: another program may change it
+            values = np.fromfile(file, np.uint8, os.fstat(file.fileno()).st_size)
         if values.size == 0 or values.size % record:
             raise FileFormatError(
                 f"{path}: holds {values.size} bytes; a multiple of {record}, an image each, is wanted"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from purecnn.errors import DownloadError
+from purecnn.regular_files import open_regular
 from purecnn.whole_files import take_name, to_disk
 
 __all__ = ["download", "fits"]
@@ -145,7 +146,7 @@ def fits(path: Path, size: int, sha256: str) -> bool:
     """Return whether a file is there and is the one known by its size and checksum."""
     if not path.is_file() or path.stat().st_size != size:
         return False
-    with path.open("rb") as file:
+    with open_regular(path, "a file of a data set") as file:
         return _digest(file) == sha256
 
 

@@ -7,6 +7,7 @@ length of each axis as a big-endian uint32, and then the numbers, big-endian, la
 import glob
 import gzip
 import math
+import os
 import sys
 import zlib
 from io import BufferedIOBase
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purecnn.errors import FileFormatError
+from purecnn.regular_files import open_regular
 
 __all__ = ["load_folder", "read_idx"]
 
@@ -72,10 +74,8 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file; an IDX file, plain or gzipped, is wanted")
-    if not path.is_file():
-        raise FileFormatError(f"{path}: is not a regular file; an IDX file, plain or gzipped, is wanted")
-    with path.open("rb") as file:
-        size = path.stat().st_size
+    with open_regular(path, "an IDX file, plain or gzipped", "idx", "gzip") as file:
+        size = os.fstat(file.fileno()).st_size
         gzipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if not gzipped:

@@ -18,6 +18,7 @@ from purecnn.keras_layers import Config, Translated, integers, number, translate
 from purecnn.keras_layouts import parts
 from purecnn.keras_weights import (
     CONFIG,
+    KERAS,
     MAX_DEPTH,
     Path,
     layer_names,
@@ -25,7 +26,6 @@ from purecnn.keras_weights import (
     member,
     numbered,
     read_all,
-    regular,
     told,
     weights_of,
 )
@@ -33,6 +33,7 @@ from purecnn.layer import Layer, NamedShape, Shape
 from purecnn.matching import short
 from purecnn.model_file import MAX_LAYERS, check_shape
 from purecnn.network import Network
+from purecnn.regular_files import open_regular
 from purecnn.samples import Preprocessing
 from purecnn.signatures import explained
 
@@ -136,9 +137,9 @@ def load_keras(path: Path) -> Network:
 
 def read(path: Path) -> Network:
     """Return the network of a file; errors do not name it yet."""
-    with regular(path) as file:
-        zipped = file.read(8) != MAGIC
-        config = member(file, CONFIG).decode("utf-8", "replace") if zipped else ""
+    with open_regular(path, KERAS, "hdf5", "keras", "zip") as whole:
+        zipped = whole.read(8) != MAGIC
+        config = member(whole, CONFIG).decode("utf-8", "replace") if zipped else ""
         version = ""
     with weights_of(path) as file, opened(file) as root:
         if not zipped:

@@ -22,12 +22,15 @@ from purecnn.layer import Layer
 from purecnn.lists import as_network
 from purecnn.matching import Place, match, short
 from purecnn.network import Network
+from purecnn.regular_files import open_regular
 from purecnn.scratch import Array
 from purecnn.signatures import explained
 
 Path = str | os.PathLike[str]
 #: The weights' name in a ``.keras`` file, and the config's.
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
+#: What is read here, for a sentence.
+KERAS = "an HDF5 file or a .keras file"
 #: How many times as large as packed a member may be; weights hardly shrink. And the bytes that are free.
 MAX_RATIO, FREE_BYTES = 20, 1 << 20
 #: Layers within layers.
@@ -130,6 +133,8 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except FileFormatError as error:
+        if str(error).startswith(f"{os.fspath(path)}: "):
+            raise
         raise FileFormatError(f"{os.fspath(path)}: {error}") from None
     except ValueError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from None
@@ -138,7 +143,7 @@ def told(path: Path) -> Iterator[None]:
 @contextmanager
 def weights_of(path: Path) -> Iterator[IO[bytes]]:
     """Open the HDF5 file at `path`, or the one inside of the ``.keras`` file there."""
-    with regular(path) as file:
+    with open_regular(path, KERAS, "hdf5", "keras", "zip") as file:
         start = file.read(8)
         file.seek(0)
         if start == MAGIC:
@@ -147,15 +152,6 @@ def weights_of(path: Path) -> Iterator[IO[bytes]]:
             yield io.BytesIO(member(file, WEIGHTS))
         else:
             raise FileFormatError(f"begins with {start!r}, wanted an HDF5 file or a .keras file")
-
-
-@contextmanager
-def regular(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that is no pipe or device."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise FileFormatError("not a regular file, wanted an HDF5 file or a .keras file")
-    with open(path, "rb") as file:
-        yield file
 
 
 def member(file: IO[bytes], name: str) -> bytes:

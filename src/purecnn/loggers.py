@@ -14,10 +14,14 @@ import math
 import os
 import time
 from abc import abstractmethod
-from typing import Any
+from typing import Any, BinaryIO
 
 from purecnn.callbacks import Callback, History
 from purecnn.errors import FileFormatError, require_extra
+from purecnn.regular_files import open_regular
+
+#: Bytes of a line that is still one of a log: metrics may be arrays.
+MAX_LINE = 1 << 24
 
 
 def measured(epoch: int, history: History) -> dict[str, Any]:
@@ -53,33 +57,41 @@ class FileLog(Callback):
         FileFormatError
             If there is another file of that name; it is left as it is.
         """
-        with open(self.path, "a+b") as file:
+        with open_regular(self.path, self.wanted(), mode="a+b") as file:
             file.seek(0)
-            file.truncate(self.kept(file.read(), self.fit.network.epochs))
+            file.truncate(self.kept(file, self.fit.network.epochs))
 
     def epoch(self, epoch: int, history: History) -> None:
         """Add the epoch's line."""
         values = measured(self.fit.network.epochs, history)
-        with open(self.path, "a+b") as file:
+        with open_regular(self.path, self.wanted(), mode="a+b") as file:
             file.seek(0)
-            file.write(self.line(values, file.readline()))
+            file.write(self.line(values, file.readline(MAX_LINE)))
 
-    def kept(self, content: bytes, epochs: int) -> int:
-        """Return how many bytes of a file belong to the first `epochs` epochs."""
-        size, lines = 0, content.split(b"\n")[:-1]  # behind the last end is half a line
+    def wanted(self) -> str:
+        """Return what the file must be, for a sentence."""
+        return f"the name of a {type(self).__name__}'s file, or of a new one"
+
+    def kept(self, file: BinaryIO, epochs: int) -> int:
+        """Return how many bytes of a file, read a line at a time, belong to the first `epochs` epochs."""
+        size, number, line = 0, 1, b""
         try:
-            if content[: len(self.opening)] != self.opening[: len(content)]:
-                raise ValueError
-            for line in lines:
-                if self.epoch_of(line) > epochs:
+            start = file.read(len(self.opening))
+            fits = start == self.opening[: len(start)]
+            file.seek(0)
+            # behind the last end is half a line
+            while fits and (line := file.readline(MAX_LINE)).endswith(b"\n"):
+                if self.epoch_of(line[:-1]) > epochs:
                     break
-                size += len(line) + 1
+                size, number = size + len(line), number + 1
+            fits = fits and len(line) < MAX_LINE
         except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError):
-            number = content[:size].count(b"\n") + 1
+            fits = False
+        if not fits:
             raise FileFormatError(
                 f"{self.path}: line {number} is none that a {type(self).__name__} writes: "
                 f"the name of such a log, or of a new file, is wanted"
-            ) from None
+            )
         return size if epochs else 0
 
     @abstractmethod

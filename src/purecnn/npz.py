@@ -6,13 +6,14 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import numpy as np
 
 from purecnn.damage import check_packing, refused
 from purecnn.errors import FileFormatError
 from purecnn.idx import Samples
+from purecnn.regular_files import open_regular
 from purecnn.scratch import Array
 
 __all__ = ["read_npz"]
@@ -55,20 +56,8 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Samples, Samples | None]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file; an .npz file with {_WANTED} is wanted")
-    if not path.is_file():
-        raise FileFormatError(f"{path}: is not a regular file; an .npz file with {_WANTED} is wanted")
-    with refused(f"{path}: is no .npz file, or a damaged one"), zipfile.ZipFile(path) as held:
-        infos = {info.filename.removesuffix(".npy"): info for info in held.infolist()}
-        names = ["x", "y", *(name for name in ("x_test", "y_test") if name in infos)]
-        if len(names) == 3 or not infos.keys() >= set(names):
-            listed = f"{', '.join(infos) or 'no array':.200}"
-            raise FileFormatError(f"{path}: holds {listed}; {_WANTED} are wanted")
-        size, arrays = path.stat().st_size, []
-        for name in names:
-            check_packing(infos[name])
-            with held.open(infos[name]) as stream:
-                arrays.append(_read(stream, infos[name], size, f"{path}: {name}"))
-    pairs = list(zip(arrays[::2], arrays[1::2], strict=True))
+    with open_regular(path, f"an .npz file with {_WANTED}", "npz", "zip") as file:
+        pairs = _pairs(file, path)
     for (x, y), names_of in zip(pairs, ("x and y", "x_test and y_test"), strict=False):
         if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
             raise FileFormatError(
@@ -76,6 +65,22 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Samples, Samples | None]:
                 "one answer for each sample is wanted"
             )
     return pairs[0], pairs[1] if len(pairs) > 1 else None
+
+
+def _pairs(file: BinaryIO, path: Path) -> list[Samples]:
+    """Return the samples to train on and those to test on, if there are any, with their answers."""
+    with refused(f"{path}: is no .npz file, or a damaged one"), zipfile.ZipFile(file) as held:
+        infos = {info.filename.removesuffix(".npy"): info for info in held.infolist()}
+        names = ["x", "y", *(name for name in ("x_test", "y_test") if name in infos)]
+        if len(names) == 3 or not infos.keys() >= set(names):
+            listed = f"{', '.join(infos) or 'no array':.200}"
+            raise FileFormatError(f"{path}: holds {listed}; {_WANTED} are wanted")
+        size, arrays = os.fstat(file.fileno()).st_size, []
+        for name in names:
+            check_packing(infos[name])
+            with held.open(infos[name]) as stream:
+                arrays.append(_read(stream, infos[name], size, f"{path}: {name}"))
+    return list(zip(arrays[::2], arrays[1::2], strict=True))
 
 
 def _read(stream: IO[bytes], info: zipfile.ZipInfo, size: int, where: str) -> Array:

@@ -7,14 +7,16 @@ a file of its own is read from the model's own folder alone.
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from purecnn.errors import FileFormatError
 from purecnn.onnx_schema import DTYPES
 from purecnn.protobuf import Message
+from purecnn.regular_files import open_regular
 from purecnn.scratch import Array
 
 #: As many axes as NumPy 2.0 gives an array.
@@ -135,11 +137,16 @@ class Folder:
         texts = {text.get("key", ""): text.get("value", "") for text in stored.get("external_data", [])}
         location = texts.get("location", "")
         file = self.file(location, where)
+        with open_regular(file, "the arrays of an ONNX model") as opened:
+            return self.read_from(opened, file, texts, size, where)
+
+    def read_from(self, opened: BinaryIO, file: Path, texts: dict[str, str], size: int, where: str) -> bytes:
+        """Return the bytes of an array from the file that has them."""
+        held, location = os.fstat(opened.fileno()).st_size, texts["location"]
         try:
             offset, length = int(texts.get("offset") or 0), int(texts.get("length") or size)
         except ValueError:
             raise FileFormatError(f"{where} has an offset or length that is no number") from None
-        held = file.stat().st_size
         if length != size or offset < 0 or offset + size > held:
             raise FileFormatError(
                 f"{where} is to have {size} bytes: bytes {offset} to {offset + length} of {location!r}, "
@@ -152,9 +159,8 @@ class Folder:
                 raise FileFormatError(
                     f"{where} overlaps other arrays in {location!r}, which has {held} bytes"
                 )
-            with file.open("rb") as opened:
-                opened.seek(offset)
-                self.found[place] = opened.read(size)
+            opened.seek(offset)
+            self.found[place] = opened.read(size)
         return self.found[place]
 
     def file(self, location: str, where: str) -> Path:

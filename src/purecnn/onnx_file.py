@@ -13,10 +13,13 @@ from purecnn.onnx_arrays import Folder, as_array, as_dtype
 from purecnn.onnx_model import Model, Node, Value
 from purecnn.onnx_schema import ATTRIBUTES, SCHEMA
 from purecnn.protobuf import Message, decode
+from purecnn.regular_files import read_regular
 from purecnn.scratch import Array
 
 #: The newest operator set whose semantics the operators here follow.
 NEWEST = 28
+#: Bytes of a protocol buffer, by its own definition; larger models have their arrays in files of their own.
+MAX_BYTES = 2**31
 
 
 def read_model(path: str | os.PathLike[str]) -> Model:
@@ -35,7 +38,7 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         If it can't be read.
     """
     place = Path(path)
-    data = place.read_bytes()
+    data = read_regular(place, "an ONNX model", "onnx", most=MAX_BYTES)
     try:
         return as_model(data, Folder(place.parent))
     except FileFormatError as error:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from purecnn.errors import FileFormatError, require_extra
 from purecnn.picture_parts import MAX_SCANNED, ORIENTATION, Parts, orientation, parts_of, whole
 from purecnn.pnm import KINDS, read_header, read_pnm
+from purecnn.regular_files import open_regular
 
 __all__ = ["picture_shape", "read_picture"]
 
@@ -84,10 +85,10 @@ def _opened(path: str | os.PathLike[str] | bytes, read: Callable[[IO[bytes]], An
     """Return what a function reads of a picture's file; what it raises becomes a sentence that names it."""
     require_extra("PIL.Image", "cli", "reading a picture")
     name = "this picture" if isinstance(path, bytes) else os.fspath(path)
-    # Asked before opening: to open a pipe would wait for its writer.
-    if not isinstance(path, bytes) and os.path.exists(path) and not os.path.isfile(path):
-        raise FileFormatError(f"{name}: not a regular file, wanted a picture")
-    with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as file:
+    opened = (
+        io.BytesIO(path) if isinstance(path, bytes) else open_regular(path, "a picture", "picture", "text")
+    )
+    with opened as file:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # above its own limit Pillow warns; ours is lower and refuses

@@ -10,6 +10,7 @@ from purecnn import provenance
 from purecnn.datasets import Sets
 from purecnn.errors import FileFormatError
 from purecnn.measures import USUAL, in_words
+from purecnn.regular_files import read_regular
 from purecnn.tasks import Task, as_task
 from purecnn.whole_files import write_whole
 
@@ -63,14 +64,13 @@ def read_record(folder: Path) -> dict[str, Any]:
         If there is none.
     """
     path = folder / RECORD
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(
             f"{path}: there is no such file; the folder of a run of `purecnn train` is wanted"
         )
-    if path.stat().st_size > MAX_RECORD:
-        raise FileFormatError(f"{path}: {path.stat().st_size} bytes, wanted at most {MAX_RECORD}")
+    text = read_regular(path, "a run's record", "json", "text", most=MAX_RECORD)
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(text)
     except (RecursionError, ValueError) as error:
         raise FileFormatError(f"{path}: no JSON: {error}") from None
     wanted = {"version": int, "arguments": dict, "machines": list, "data": dict}

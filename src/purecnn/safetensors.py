@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purecnn.errors import FileFormatError
+from purecnn.regular_files import open_regular
 from purecnn.whole_files import write_whole
 
 __all__ = ["read_safetensors", "write_safetensors"]
@@ -94,11 +95,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
     ...     read_safetensors(file)
     ({'bias': array([1., 2.])}, {'made': 'by hand'})
     """
-    _check_path(path)
-    # Asked before opening: to open a pipe would wait for its writer.
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise FileFormatError(f"{os.fspath(path)}: not a regular file, wanted a safetensors file")
-    with open(path, "rb") as file:
+    with open_regular(path, "a safetensors file", "safetensors") as file:
         try:
             entries, metadata = _read_header(file, os.fstat(file.fileno()).st_size)
             if SEAL in metadata:
