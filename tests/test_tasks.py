@@ -177,6 +177,16 @@ def test_a_task_once_decided_stays_until_it_is_taken_away() -> None:
     assert net.task == "classification"
 
 
+@pytest.mark.parametrize(
+    ("last", "y", "name"),
+    [([Softmax()], LABELS, "accuracy"), ([Sigmoid()], MULTI_HOT, "f1"), ([], VALUES, "r2")],
+)
+def test_what_is_measured_anyway_may_be_asked_for(last: Any, y: Any, name: str) -> None:
+    net = network(*last, outputs=2 if y is VALUES else 3)
+    history = net.fit(X, y, metrics=[name], validation_data=(X, y))
+    assert history.metrics[name] == history.validation_metrics[name] == [net.evaluate(X, y)[name]]
+
+
 def test_a_fit_that_did_not_begin_decides_nothing() -> None:
     net = network(Sigmoid())
     with pytest.raises(ValueError, match="metrics of multilabel"):
