@@ -97,6 +97,7 @@ LAYERS = {
     "relu6": (ReLU6(), (9,)),
     "selu": (SELU(), (9,)),
     "hard sigmoid": (HardSigmoid(), (9,)),
+    "hard sigmoid of Keras 2": (HardSigmoid(0.2), (9,)),
     "softsign": (Softsign(), (9,)),
     "mish": (Mish(), (9,)),
     "hard swish": (HardSwish(), (9,)),

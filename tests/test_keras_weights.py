@@ -12,12 +12,15 @@ import pytest
 from purecnn import (
     Dense,
     FileFormatError,
+    HardSigmoid,
     Network,
     PureCNNError,
     ShapeError,
+    export_onnx,
     load,
     load_keras,
     load_keras_weights,
+    load_onnx,
     save,
 )
 from purecnn.hdf5 import Group
@@ -57,6 +60,41 @@ def test_weights_alone_go_into_a_given_network(file):
     assert_same_outputs(network, name)
 
 
+@pytest.mark.parametrize("container", ["keras", "h5"])
+def test_a_model_of_keras_2_gives_keras_2s_outputs(container, tmp_path):
+    network = load_keras(HERE / f"keras2.{container}")
+    with np.load(HERE / "keras2.npz") as held:
+        x, y = np.moveaxis(held["input"], -1, 1), held["output"]
+    np.testing.assert_allclose(network.predict(x), y, rtol=1e-5, atol=1e-6)
+    assert [part.slope for part in network if isinstance(part, HardSigmoid)] == [0.2] * 3
+    save(network, tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model").predict(x), network.predict(x))
+    export_onnx(network, tmp_path / "model.onnx")
+    graph = load_onnx(tmp_path / "model.onnx")
+    np.testing.assert_allclose(graph.predict(x), y, rtol=1e-5, atol=1e-5)
+    assert [part.slope for part in graph.network() if isinstance(part, HardSigmoid)] == [0.2] * 3
+
+
+@pytest.mark.parametrize(
+    ("version", "slope"),
+    [("1.2.2", 0.2), ("2.15.0", 0.2), ("2.2.4-tf", 0.2), ("3.0.0", 1 / 6), ("4.0", 1 / 6)],
+)
+@pytest.mark.parametrize("named", ["hard_sigmoid", {"class_name": "function", "config": "hard_sigmoid"}])
+def test_the_archive_says_which_keras_it_is_of(version, slope, named, tmp_path):
+    def change(layers):
+        layer(layers, "Conv2D")["config"]["activation"] = named
+
+    network = load_keras(remade(tmp_path / "a.keras", change, version=version))
+    (found,) = (part for part in network if isinstance(part, HardSigmoid))
+    assert found.slope == slope
+
+
+@pytest.mark.parametrize("version", [None, "", "three", 3])
+def test_an_archive_that_does_not_say_is_refused(version, tmp_path):
+    with pytest.raises(FileFormatError, match=r"metadata\.json states the version .* of Keras, wanted such"):
+        load_keras(remade(tmp_path / "a.keras", version=version))
+
+
 def test_what_keras_means_by_momentum_and_rescaling():
     network = load_keras(HERE / "chain.keras")
     assert (network[2].momentum, network[2].epsilon) == (0.01, 1e-3)
@@ -64,7 +102,7 @@ def test_what_keras_means_by_momentum_and_rescaling():
     assert load_keras(HERE / "functional.keras").preprocessing.kind == "numbers"
 
 
-def remade(path, change=None, weights=None, name="chain.keras", method=zipfile.ZIP_STORED):
+def remade(path, change=None, weights=None, name="chain.keras", method=zipfile.ZIP_STORED, version="3.10.0"):
     """Write a .keras file with another config or other weights."""
     with zipfile.ZipFile(HERE / name) as archive:
         config = json.loads(archive.read("config.json"))
@@ -72,6 +110,7 @@ def remade(path, change=None, weights=None, name="chain.keras", method=zipfile.Z
     if change:
         change(config["config"]["layers"])
     with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": version}))
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("model.weights.h5", held if weights is None else weights)
     return path
@@ -298,6 +337,7 @@ def test_arguments_of_keras_that_have_no_counterpart(kind, config, shape, words)
 )
 def test_configs_that_are_no_models_are_refused(config, words, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.10.0"}')
         archive.writestr("config.json", config)
         archive.write(HERE / "chain.weights.h5", "model.weights.h5")
     with pytest.raises(FileFormatError, match=words):

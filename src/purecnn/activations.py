@@ -5,8 +5,11 @@ In each formula x is the input, y the output, g the loss's derivative by the out
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from purecnn.arguments import within
 from purecnn.device import module_of
 from purecnn.layer import Layer
 from purecnn.scratch import Array
@@ -102,28 +105,46 @@ class Sigmoid(ElementWise):
 
 
 class HardSigmoid(ElementWise):
-    """Lines in place of the sigmoid: ``y = min(max(x / 6 + 1 / 2, 0), 1)``.
+    """Lines in place of the sigmoid: ``y = min(max(slope x + 1 / 2, 0), 1)``.
 
-    Backward: ``dx = g / 6 where |x| < 3, else 0``. Howard et al. 2019, https://arxiv.org/abs/1905.02244; as
-    in PyTorch and Keras 3.
+    Backward: ``dx = slope g where |x| < 1 / (2 slope), else 0``. Howard et al. 2019,
+    https://arxiv.org/abs/1905.02244; the default slope is that of PyTorch and Keras 3, Keras 2's is 0.2.
+
+    Parameters
+    ----------
+    slope : float
+        Above 0 and below 1.
+
+    Examples
+    --------
+    >>> HardSigmoid(0.2).forward(np.array([[-3.0, 1.0]]))
+    array([[0. , 0.7]])
     """
 
     non_decreasing = True
 
+    def __init__(self, slope: float = 1 / 6) -> None:
+        super().__init__()
+        self.slope = within("slope", slope, 0, 1, open_low=True)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the slope."""
+        return {"slope": self.slope}
+
     def forward(self, input: Array) -> Array:
-        """Return min(max(x / 6 + 1 / 2, 0), 1)."""
+        """Return min(max(slope x + 1 / 2, 0), 1)."""
         self.input = x = self.receive(input)
-        y = self.xp.multiply(x, x.dtype.type(1 / 6), out=self.buffer("output", x))
+        y = self.xp.multiply(x, x.dtype.type(self.slope), out=self.buffer("output", x))
         y += x.dtype.type(0.5)
         clipped: Array = self.xp.clip(y, 0, 1, out=y)
         return clipped
 
     def backward(self, output_gradient: Array) -> Array | None:
-        """Return ``g / 6`` where ``|x| < 3``."""
+        """Return ``slope g`` where ``|x| < 1 / (2 slope)``."""
         g = self.receive_gradient(output_gradient)
         x = self.input
         slope = self.buffer("input_gradient", x)
-        self.xp.multiply(self.xp.abs(x) < 3, x.dtype.type(1 / 6), out=slope)
+        self.xp.multiply(self.xp.abs(x) < 0.5 / self.slope, x.dtype.type(self.slope), out=slope)
         return self.xp.multiply(slope, g, out=slope)
 
 

@@ -72,6 +72,10 @@ ACTIVATIONS: dict[str, Callable[[], Layer]] = {
     "tanh": Tanh,
 }
 
+#: What Keras 2 calls "hard_sigmoid", which Keras 3 has given another slope.
+HARD_SIGMOID_2 = "hard_sigmoid of Keras 2"
+ACTIVATIONS[HARD_SIGMOID_2] = lambda: HardSigmoid(0.2)
+
 #: Layers that hand on what they get, outside of training.
 TRAINING_ONLY = {
     "ActivityRegularization",
@@ -87,6 +91,17 @@ TRAINING_ONLY = {
     "RandomTranslation",
     "RandomZoom",
 }
+
+
+def in_new_words(config: Config) -> Config:
+    """Return the config of a layer of Keras 2 in the words of Keras 3.
+
+    The slope of ``hard_sigmoid`` alone is another; all else that has changed has another name as well, such
+    as ``alpha`` and ``batch_input_shape``, and is read by either.
+    """
+    given = config.get("activation")
+    name = given.get("config") if isinstance(given, dict) and given.get("class_name") == "function" else given
+    return {**config, "activation": HARD_SIGMOID_2} if name == "hard_sigmoid" else config
 
 
 def translate(kind: str, config: Config, shape: Shape) -> Translated:

@@ -7,19 +7,20 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.hdf5 import Group, Variable, opened
 from purecnn.hdf5_bounds import MAGIC
-from purecnn.keras_layers import Config, Translated, integers, number, translate
+from purecnn.keras_layers import Config, Translated, in_new_words, integers, number, translate
 from purecnn.keras_layouts import parts
 from purecnn.keras_weights import (
     CONFIG,
     KERAS,
     MAX_DEPTH,
+    METADATA,
     Path,
     layer_names,
     legacy_variables,
@@ -140,7 +141,7 @@ def read(path: Path) -> Network:
     with open_regular(path, KERAS, "hdf5", "keras", "zip") as whole:
         zipped = whole.read(8) != MAGIC
         config = member(whole, CONFIG).decode("utf-8", "replace") if zipped else ""
-        version = ""
+        version = stated_version(whole) if zipped else ""
     with weights_of(path) as file, opened(file) as root:
         if not zipped:
             config = "".join(root.texts("model_config") or [])
@@ -188,6 +189,16 @@ def filled(built: Built, given: Mapping[int, list[Variable]]) -> Network:
         dtype=dtype,
         preprocessing=built.preprocessing,
     )
+
+
+def stated_version(file: IO[bytes]) -> str:
+    """Return which version of Keras says that it wrote a ``.keras`` file."""
+    found = parsed(member(file, METADATA).decode("utf-8", "replace")).get("keras_version")
+    if not isinstance(found, str) or not re.match(r"\d+\.", found):
+        raise FileFormatError(
+            f"{METADATA} states the version {found!r:.60} of Keras, wanted such as '3.10.0'"
+        )
+    return found
 
 
 def arrays(home: Group, entry: Entry) -> list[Variable]:
@@ -342,11 +353,8 @@ def build(layers: Iterator[Entry], version: str) -> Built:
             if entry.kind == "Rescaling":
                 rescale(entry.config, built)
                 continue
-            if "hard_" in str(entry.config.get("activation")) and version.startswith(("1.", "2.")):
-                raise FileFormatError(
-                    "has Keras 2's hard_sigmoid, whose slope is 0.2, wanted Keras 3's of 1 / 6"
-                )
-            translated = translate(entry.kind, entry.config, shape)
+            config = in_new_words(entry.config) if is_old(version) else entry.config
+            translated = translate(entry.kind, config, shape)
             for layer in translated.layers:
                 shape = check_shape("its output", layer.bind(shape))
                 if entry.config.get("trainable") is False:
@@ -359,6 +367,11 @@ def build(layers: Iterator[Entry], version: str) -> Built:
     if not built.layers:
         raise FileFormatError("its model has no layers that compute, wanted at least 1")
     return built
+
+
+def is_old(version: str) -> bool:
+    """Return whether a file is of a Keras before 3; in the oldest no version is stated."""
+    return re.match(r"[012]\.|$", version) is not None
 
 
 def sample_shape(config: Config) -> Shape | None:

@@ -27,8 +27,8 @@ from purecnn.scratch import Array
 from purecnn.signatures import explained
 
 Path = str | os.PathLike[str]
-#: The weights' name in a ``.keras`` file, and the config's.
-WEIGHTS, CONFIG = "model.weights.h5", "config.json"
+#: The weights' name in a ``.keras`` file, the config's, and that of what is said of the whole.
+WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
 #: What is read here, for a sentence.
 KERAS = "an HDF5 file or a .keras file"
 #: How many times as large as packed a member may be; weights hardly shrink. And the bytes that are free.

@@ -103,17 +103,17 @@ def _softsign(layer: Softsign, nodes: Nodes, input: str) -> str:
     return nodes.add("Softsign", input)
 
 
-def _line(nodes: Nodes, input: str) -> str:
-    """Add min(max(x / 6 + 1 / 2, 0), 1); ONNX's own slope is 0.2 if left out."""
+def _line(nodes: Nodes, input: str, slope: float = 1 / 6) -> str:
+    """Add min(max(slope x + 1 / 2, 0), 1); ONNX's own slope is 0.2 if left out."""
     if nodes.is_double:
-        line = nodes.add("Add", nodes.add("Mul", input, nodes.number(1 / 6)), nodes.number(0.5))
+        line = nodes.add("Add", nodes.add("Mul", input, nodes.number(slope)), nodes.number(0.5))
         return nodes.add("Clip", line, nodes.number(0), nodes.number(1))
-    return nodes.add("HardSigmoid", input, alpha=1 / 6, beta=0.5)
+    return nodes.add("HardSigmoid", input, alpha=slope, beta=0.5)
 
 
 @become.register
 def _hard_sigmoid(layer: HardSigmoid, nodes: Nodes, input: str) -> str:
-    return _line(nodes, input)
+    return _line(nodes, input, layer.slope)
 
 
 @become.register

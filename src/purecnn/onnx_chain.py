@@ -305,6 +305,8 @@ def named(x: Array, y: Array) -> Layer | None:
         made.append(ELU(float(f"{below / np.expm1(-1.0):.{digits}g}")))
     if 0 < -below < 1:
         made.append(LeakyReLU(float(f"{-below:.{digits}g}")))
+    if 0 < below < 0.5:
+        made.append(HardSigmoid(float(f"{0.5 - below:.{digits}g}")))
     for layer in made:
         if np.allclose(layer.forward(x[None])[0], y, rtol, atol):
             return layer

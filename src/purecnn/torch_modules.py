@@ -27,7 +27,6 @@ from purecnn.scratch import Array
 #: Layers whose counterpart takes no arguments.
 PLAIN = {
     Flatten: "Flatten",
-    HardSigmoid: "Hardsigmoid",
     HardSwish: "Hardswish",
     Identity: "Identity",
     Mish: "Mish",
@@ -224,6 +223,15 @@ def _(layer: LeakyReLU) -> list[Module]:
 def _(layer: ELU) -> list[Module]:
     call = "nn.SELU()" if isinstance(layer, SELU) else f"nn.ELU({layer.alpha!r})"
     return [Module(call, layer)]
+
+
+@translate.register
+def _(layer: HardSigmoid) -> list[Module]:
+    if layer.slope != 1 / 6:
+        raise TypeError(
+            f"HardSigmoid can't be written as a module of PyTorch, whose slope is 1 / 6, got {layer.slope:g}"
+        )
+    return [Module("nn.Hardsigmoid()", layer)]
 
 
 @translate.register
