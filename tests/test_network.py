@@ -253,7 +253,14 @@ def test_many_channels_are_taken_where_they_are_named(tmp_path):
         assert load(tmp_path / "layer")[0].output_shape == layer.output_shape
     with pytest.raises(ShapeError, match="a shape by names must have channels, height, width"):
         Network(convolutions(), input_shape={"channels": 3, "height": 8})
-    for few in [(16, 4, 4), (16, 1, 1), (3, 28, 1), (1, 28, 28), (8, 8, 2)]:  # nobody means the channels
+    for few in [
+        (16, 4, 4),
+        (16, 1, 1),
+        (3, 28, 1),
+        (1, 28, 28),
+        (8, 8, 2),
+        (2, 5, 4),
+    ]:  # nobody means the channels
         assert Network([Flatten()], input_shape=few).input_shape == few
 
 

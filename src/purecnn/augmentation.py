@@ -82,6 +82,11 @@ class Augmentation:
             raise ValueError(f"erase must be an integer of at least 0, in pixels, got {self.erase!r}")
         if not is_number(self.fill):
             raise ValueError(f"fill must be a finite number, got {self.fill!r}")
+        if self.fill and not (self.shift or self.warps or self.erase):
+            raise ValueError(
+                f"fill is what shift, rotate, scale, shear or erase put into free places, "
+                f"got fill={self.fill:g} without any of these"
+            )
 
     @property
     def warps(self) -> bool:

@@ -61,9 +61,10 @@ class Checkpoint(Callback):
     -----
     A checkpoint that can't be written in the middle of a run, on a full disk say, leaves the one before as
     it is and raises a `CheckpointWarning`, each time; the training goes on, for the disk may have room again
-    before it ends. A learning rate in the file takes the place of the optimizer's; whatever else decides the
-    bits must be given to the resumed `fit` as it was. Keras's ``BackupAndRestore`` keeps no place in the
-    epoch and no order of the samples; Lightning's checkpoints can run code as they are read.
+    before it ends. Whatever decides the bits must be given to the resumed `fit` as it was, the learning rate
+    too where no `LearningRate` decides it; it goes on at the rate in the file, and with the file's seed.
+    Keras's ``BackupAndRestore`` keeps no place in the epoch and no order of the samples; Lightning's
+    checkpoints can run code as they are read.
 
     Examples
     --------

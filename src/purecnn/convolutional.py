@@ -98,7 +98,7 @@ class Convolutional(Layer):
         per_position_bias: bool = False,
         initialization: str = "auto",
         rng: np.random.Generator | int | None = None,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__()
         if isinstance(input_shape, int):
@@ -298,7 +298,7 @@ class DepthwiseConvolutional(Convolutional):
         dilation: int | tuple[int, int] = 1,
         initialization: str = "auto",
         rng: np.random.Generator | int | None = None,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         if isinstance(input_shape, int):
             raise TypeError(ambiguous_sizes("DepthwiseConvolutional", input_shape, kernel_size))

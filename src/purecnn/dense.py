@@ -72,7 +72,7 @@ class Dense(Layer):
         *,
         initialization: str = "auto",
         rng: np.random.Generator | int | None = None,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__()
         if output_size is None:

@@ -14,6 +14,7 @@ __all__ = [
     "FileFormatError",
     "GradientError",
     "MissingExtraError",
+    "PreprocessingWarning",
     "PureCNNError",
     "RankError",
     "ShapeError",
@@ -84,6 +85,16 @@ class CheckpointWarning(UserWarning):
     Examples
     --------
     >>> issubclass(CheckpointWarning, UserWarning)
+    True
+    """
+
+
+class PreprocessingWarning(UserWarning):
+    """What a network is to be trained on looks as if it was to be prepared first; the message says how.
+
+    Examples
+    --------
+    >>> issubclass(PreprocessingWarning, UserWarning)
     True
     """
 

@@ -222,7 +222,7 @@ class Estimator(Joining):
             augmentation=self.augmentation,
             shuffle=self.shuffle,
             drop_last=drops_last(network, len(rows) - aside, batch_size),
-            threads=own_threads(self.threads),
+            threads=self.own_threads(),
             callbacks=callbacks,
             verbose=bool(self.verbose),
             sample_weight=sample_weight,
@@ -260,6 +260,10 @@ class Estimator(Joining):
             return []
         return [EarlyStopping("loss", patience=patience, min_delta=tol, restore_best=False)]
 
+    def own_threads(self) -> int | None:
+        """Return how many threads may work: on a device, none but those that were asked for."""
+        return own_threads(self.threads) if self.device == "cpu" else self.threads
+
     def ask(self, X: Any) -> Array:
         """Return the network's outputs ``(n, outputs)``.
 
@@ -270,7 +274,7 @@ class Estimator(Joining):
         """
         sklearn("utils.validation").check_is_fitted(self)
         rows, _ = self.receive(X)
-        found = self.network_.predict(rows, threads=own_threads(self.threads))
+        found = self.network_.predict(rows, threads=self.own_threads())
         return found.reshape(len(rows), -1)
 
 

@@ -21,6 +21,7 @@ from purecnn.optimizer import Optimizer
 from purecnn.overflow import unwarned
 from purecnn.parallel import shard_count
 from purecnn.samples import Targets
+from purecnn.schedules import LearningRate
 from purecnn.scratch import Array
 from purecnn.steps import Steps
 from purecnn.streams import ORDER, stream
@@ -139,8 +140,9 @@ class Fit:
         self.error: BaseException | None = None
         self.begun: list[Callback] = []
         self.saved = saved
-        # The learning rate is left out: a schedule moves it, and a checkpoint has it.
-        settings = {k: v for k, v in optimizer.configuration().items() if k != "learning_rate"}
+        # The rate as it is given, before a callback moves it; where a schedule decides it, that says nothing.
+        scheduled = any(isinstance(one, LearningRate) for one in callbacks)
+        settings = optimizer.configuration() | ({"learning_rate": None} if scheduled else {})
         self.asked = {"type": type(optimizer).__name__, **settings}
         self.ranks = ranks
         if ranks is not None:

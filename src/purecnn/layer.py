@@ -73,12 +73,16 @@ def sample_shape(shape: ShapeLike) -> Shape:
 def seems_channels_last(shape: Shape) -> bool:
     """Return whether a shape is that of an image of 1, 3 or 4 channels with these last, as Keras has it.
 
+    Its height and width then exceed its channels.
+
     Examples
     --------
     >>> seems_channels_last((28, 28, 1)), seems_channels_last((1, 28, 28)), seems_channels_last((16, 4, 4))
     (True, False, False)
     """
-    return len(shape) == 3 and shape[2] in (1, 3, 4) and shape[0] not in (1, 3, 4) and shape[1] > shape[2]
+    return (
+        len(shape) == 3 and shape[2] in (1, 3, 4) and shape[0] not in (1, 3, 4) and min(shape[:2]) > shape[2]
+    )
 
 
 def check_channels(name: str, shape: Shape) -> None:
@@ -297,15 +301,20 @@ class Layer(ABC):
                 raise ShapeError(f"{name} of {self} must have shape {shapes[name]}, got {array.shape}")
         return found
 
-    def draw_now(self, rng: np.random.Generator | int | None, dtype: npt.DTypeLike) -> None:
+    def draw_now(self, rng: np.random.Generator | int | None, dtype: npt.DTypeLike | None) -> None:
         """Draw at construction if an `rng` was given: the activation that follows is not known yet."""
         if rng is None:
+            if dtype is not None:
+                raise ValueError(
+                    f"dtype is that of parameters drawn now, from rng, got {dtype!r} without rng: "
+                    f"Network(layers, dtype=...) decides it for all layers"
+                )
             return
         if self.input_shape is None:
             raise ValueError(f"{self} can only be drawn now, from rng, if its input shape is given too")
         if not isinstance(rng, np.random.Generator):
             rng = np.random.default_rng(as_seed(rng))
-        self.draw(rng, as_dtype(dtype), "glorot")
+        self.draw(rng, as_dtype(np.float32 if dtype is None else dtype), "glorot")
 
     def replica(self) -> Self:
         """Return a worker's twin: the same parameter arrays, its own gradients and its own scratch."""

@@ -5,6 +5,7 @@ Each metric says which task it belongs to and which direction is better.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -62,6 +63,15 @@ class Measure:
     def __call__(self, y_true: Any, y_pred: Any, **weights: Any) -> Any:
         """Return its value; `weights` is a `sample_weight`, which metrics of one's own need not take."""
         return self.function(y_true, y_pred, **weights)
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the function takes `sample_weight`."""
+        try:
+            known = inspect.signature(self.function).parameters.values()
+        except ValueError:  # a function that does not say
+            return False
+        return any(one.name == "sample_weight" or one.kind is one.VAR_KEYWORD for one in known)
 
 
 #: Every metric by its task and its name; "top_3_accuracy", with any number, is one of classification too.
@@ -273,7 +283,9 @@ def as_probabilities(outputs: Array, loss: Loss) -> Array:
     return np.moveaxis(behind.forward(np.moveaxis(outputs, 0, -1)), -1, 0)
 
 
-def measure(metrics: Mapping[str, Metric], y_true: Array, y_pred: Array) -> dict[str, Any]:
+def measure(
+    metrics: Mapping[str, Measure], y_true: Array, y_pred: Array, sample_weight: Array | None = None
+) -> dict[str, Any]:
     """Return each metric's value: a float, or a list where it is an array.
 
     Parameters
@@ -284,11 +296,22 @@ def measure(metrics: Mapping[str, Metric], y_true: Array, y_pred: Array) -> dict
         Labels ``(n,)`` or rows ``(n, outputs)``, which no metric can write to.
     y_pred : ndarray
         Outputs, or probabilities, the samples first.
+    sample_weight : ndarray, optional
+        ``(n,)``, for metrics that take it.
+
+    Raises
+    ------
+    ValueError
+        If there are weights, and a metric takes none.
     """
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    for name, metric in metrics.items():
+        if weights and not metric.takes_weights:
+            raise ValueError(f"sample_weight wants metrics that take it, got {name}, which does not")
     rows = y_pred.reshape(len(y_pred), -1).view()
     truth = y_true.view()
     rows.flags.writeable = truth.flags.writeable = False
-    return {name: _plain(name, metric(truth, rows)) for name, metric in metrics.items()}
+    return {name: _plain(name, metric(truth, rows, **weights)) for name, metric in metrics.items()}
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -27,8 +27,9 @@ from purecnn.measures import Metric, as_metrics, as_probabilities, measure, of_t
 from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.overflow import without_warnings
-from purecnn.parallel import Team, as_threads
+from purecnn.parallel import Team, as_threads, check_threads
 from purecnn.parameters import FlatParameters
+from purecnn.pixels import warn_of_pixels
 from purecnn.samples import (
     PREPARATIONS,
     Preprocessing,
@@ -325,7 +326,8 @@ class Network(FlatParameters):
             Whether an epoch ends before a last batch that is short: other samples each time, if they are
             shuffled. `BatchNormalization` can't learn from a batch of one sample.
         threads : int, optional
-            How many work; the processors this process may use if left out. The bits do not depend on it.
+            How many work; the processors this process may use if left out. The bits do not depend on it. A
+            device takes no such number.
         callbacks : Callback, function, or sequence of them
             Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool
@@ -352,6 +354,11 @@ class Network(FlatParameters):
         History
             Loss, validation and time of each epoch; also in `history`, which a run that was interrupted or
             diverged leaves behind.
+
+        Warns
+        -----
+        PreprocessingWarning
+            If the first data are pixels that nothing scales (`pixels.warn_of_pixels` has the rule).
 
         Raises
         ------
@@ -381,13 +388,18 @@ class Network(FlatParameters):
 
             saved = Saved(resume) if ranks is None else ranks.first(lambda: Saved(resume))
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
+        check_threads(threads, self.device)
         rows = self.receive(x)
         if isinstance(x, Dataset) and self.preprocessing.preparation == "unknown":
             self.preprocessing.preparation = choice(
                 "preparation", getattr(x, "preparation", "unknown"), PREPARATIONS
             )
         targets = self.targets(labels_of(x, y), len(rows), sample_weight, class_weight)
-        watchers = as_callbacks([*as_callbacks(callbacks), *([PrintEpochs()] if verbose else [])])
+        if self.updates == 0 and saved is None and (ranks is None or ranks.is_first):
+            warn_of_pixels(rows, self.input_shape or (), self.preprocessing, self.layers)
+        watchers = as_callbacks(
+            [*as_callbacks(callbacks), *([PrintEpochs()] if flag("verbose", verbose) else [])]
+        )
         chosen = self.loss(loss, loss_prime, targets)
         task = self.task_for(chosen, targets.values)
         if validation_data is not None:
@@ -518,6 +530,7 @@ class Network(FlatParameters):
 
     def outputs(self, rows: Array | Rows, threads: int | None = None) -> Array:
         """Return the outputs ``(n, outputs)`` of checked rows, a fixed number of samples at a time."""
+        check_threads(threads, self.device)
         size = self.chunk() if self.device.is_host else DEVICE_CHUNK
         starts = range(0, len(rows), size)
         found = np.empty((len(rows), *(self.output_shape or ())), self.dtype)
@@ -595,7 +608,8 @@ class Network(FlatParameters):
         threads : int, optional
             How many work.
         sample_weight : array_like, optional
-            How much each sample counts, ``(n,)``, in the loss and in the metrics of the task.
+            How much each sample counts, ``(n,)``, in the loss and in all metrics; one of one's own then must
+            take `sample_weight`.
 
         Returns
         -------
@@ -618,5 +632,5 @@ class Network(FlatParameters):
         return {
             "loss": float(chosen.function(wanted, inside, **targets.weighting(every))),
             **of_task(task, truth, seen, targets.weights),
-            **measure(asked, truth, seen),
+            **measure(asked, truth, seen, targets.weights),
         }

@@ -18,6 +18,7 @@ import numpy as np
 
 from purecnn import blas
 from purecnn.arguments import positive
+from purecnn.device import Device
 from purecnn.scratch import Array
 
 #: A shard has at least this many samples; NumPy's runs must stay wide (measured: docs/engine.md).
@@ -36,6 +37,12 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_threads(threads: int | None, device: Device) -> None:
+    """Refuse a number of threads where a device computes, which has its own."""
+    if threads is not None and not device.is_host:
+        raise ValueError(f"threads are those of device='cpu', got threads={threads!r} on {device.name!r}")
 
 
 def as_threads(threads: int | None) -> int:

@@ -35,7 +35,8 @@ class Preprocessing:
         Both finite, `scale` not 0.
     kind : {"any", "bytes", "numbers"}
         Which raw values the network knows. Learnt from the first data: uint8 is "bytes", and gets
-        a scale of 1/255 unless one was given; everything else is "numbers".
+        a scale of 1/255 unless one was given; everything else is "numbers". Given here, nothing is
+        learnt: the scale stays what it is, and `fit` warns of no pixels.
     classes : list of str
         Names of the outputs, in order; empty if they have none.
     preparation : {"unknown", "character", "object", "crop", "stretch"}
@@ -66,6 +67,11 @@ class Preprocessing:
         # what is no text can be written nowhere
         self.classes = tuple(str(name).encode("utf-8", "backslashreplace").decode() for name in self.classes)
         self._learnt: tuple[str, float] | None = None  # kind and scale before they were learnt
+
+    @property
+    def was_learnt(self) -> bool:
+        """Whether the kind of raw values was taken from data, not given."""
+        return self._learnt is not None
 
     def learn(self, x: Array, anew: bool = False) -> None:
         """Take the kind of raw values from the first data; `anew`, also where it was learnt before."""

@@ -280,6 +280,11 @@ class LearningRate(Callback):
 
     def begin(self, epochs: int, steps: int) -> None:
         """Set the first rate."""
+        if "fit" in vars(self) and self.fit.optimizer is not self.optimizer:
+            raise ValueError(
+                f"LearningRate wants the optimizer that fit gets too, {self.fit.optimizer!r}, got another, "
+                f"{self.optimizer!r}, whose rate would change nothing"
+            )
         self.total, self.done = epochs * steps, 0
         self.optimizer.learning_rate = self.schedule(0.0)
 
