@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -294,9 +294,9 @@ def test_a_cifar_file_that_another_program_writes_meanwhile(
         (tmp_path / name).write_bytes(cifar(3))
     read = np.fromfile
 
-    def shortened(path: Path, *how: object) -> object:
-        path.write_bytes(cifar(1)[:-1])
-        return read(path, *how)
+    def shortened(file: BinaryIO, *how: Any) -> object:
+        Path(file.name).write_bytes(cifar(1)[:-1])
+        return read(file, *how)
 
     monkeypatch.setattr(np, "fromfile", shortened)
     with pytest.raises(FileFormatError, match="holds 3072 bytes; a multiple of 3073, an image each"):

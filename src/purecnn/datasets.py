@@ -219,7 +219,7 @@ def read_cifar(folder: Path, source: Source) -> tuple[Images, Images]:
     record, parts = 1 + 3 * 32 * 32, []
     for name in source.wanted():
         path = folder / name
-        if not path.is_file():
+        if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such file; {', '.join(source.wanted())} are wanted")
         with open_regular(path, "a file of CIFAR-10's binary version") as file:
             # all that is there now: another program may change it
