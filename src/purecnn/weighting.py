@@ -11,6 +11,7 @@ from purecnn.arguments import is_integer, is_number
 from purecnn.labels import tally
 from purecnn.samples import Targets, as_array
 from purecnn.scratch import Array
+from purecnn.tasks import form_of
 
 
 def sample_weights(
@@ -71,10 +72,7 @@ def sample_weights(
 
 def check_classes(targets: Targets) -> Array:
     """Return the class of each sample, if the targets are classes."""
-    values = targets.values
-    if not targets.are_labels and not (
-        np.isin(values, (0, 1)).all() and (values.shape[1] == 1 or (values.sum(axis=1) == 1).all())
-    ):
+    if form_of(targets.values) not in ("labels", "binary", "one-hot"):
         raise ValueError(
             "class_weight wants classes as targets, labels or rows of zeros and a single 1; "
             "for other values give sample_weight"
