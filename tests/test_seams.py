@@ -120,7 +120,7 @@ def test_logs_take_a_loss_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_early_stopping_wants_a_number() -> None:
-    stopping = EarlyStopping("confusion_matrix")
+    stopping = EarlyStopping("confusion_matrix", mode="max")
     with pytest.raises(ValueError, match="to watch confusion_matrix, it must be one number an epoch, got"):
         small().fit(IMAGES, LABELS, metrics=["confusion_matrix"], callbacks=[stopping])
 
