@@ -137,7 +137,7 @@ def test_what_can_not_be_smoothed(loss, amount, words):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", LOSSES)
 def test_finite_where_the_prediction_is_saturated(name, dtype):
-    probable = bool(LOSSES[name].activation)
+    probable = LOSSES[name].predictions == "probabilities"
     values = [0.0, 1.0, 1e-300, 1 - 1e-16] if probable else [0.0, 1e4, -1e4, 1.0]
     y_pred = np.array([[a, b] for a in values for b in values], dtype).T  # (2, N), every pair
     for y_true in (np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]]), np.array([[0.5], [0.5]])):

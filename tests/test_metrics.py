@@ -8,7 +8,7 @@ import pytest
 from purecnn import ShapeError
 from purecnn.class_tables import class_table
 from purecnn.losses import LOSSES
-from purecnn.measures import METRICS, as_metrics, as_probabilities, measure
+from purecnn.measures import METRICS, as_metrics, measure
 from purecnn.metrics import (
     accuracy,
     calibration_error,
@@ -222,9 +222,9 @@ def test_what_a_metric_returns_must_be_a_number(value):
 
 def test_scores_become_probabilities_where_the_loss_takes_scores():
     scores = np.array([[0.0, math.log(3)]])
-    close(as_probabilities(scores, LOSSES["softmax_cross_entropy"]), [[0.25, 0.75]])
-    close(as_probabilities(scores, LOSSES["sigmoid_binary_cross_entropy"]), [[0.5, 0.75]])
-    assert as_probabilities(scores, LOSSES["mse"]) is scores
+    close(LOSSES["softmax_cross_entropy"].probabilities(scores), [[0.25, 0.75]])
+    close(LOSSES["sigmoid_binary_cross_entropy"].probabilities(scores), [[0.5, 0.75]])
+    assert LOSSES["mse"].probabilities(scores) is scores
 
 
 # Refusals --------------------------------------------------------------------------------------------------

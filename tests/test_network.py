@@ -243,7 +243,7 @@ def test_many_channels_are_taken_where_they_are_named(tmp_path):
     for again in (load(tmp_path / "model"), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert np.array_equal(again.predict(x), wanted)
         again.gather()
-        assert Network(again.layers).input_shape == shape
+        assert Network(copy.deepcopy(again.layers)).input_shape == shape
     assert predict(net, x[0]).shape == (3, 1)
     assert summary(convolutions(), named).input_shape == shape
     assert networks.suited(named).input_shape == shape

@@ -1,5 +1,6 @@
 """Optimizers against PyTorch's numbers: alone, by blocks, and inside a network."""
 
+import copy
 import itertools
 import math
 
@@ -279,7 +280,7 @@ def test_a_network_trains_as_pytorchs(name, setting, last, loss):
 
 def test_a_network_in_float32_trains_nearly_as_pytorchs_in_float64():
     data, exact = load("network"), network()
-    trained = Network(list(exact), dtype=np.float32)
+    trained = Network(copy.deepcopy(list(exact)), dtype=np.float32)
     x, setting = np.moveaxis(data["input"], -1, 0), listed("network", "settings")["momentum"]
     trained.fit(
         x,

@@ -255,6 +255,7 @@ def test_derivatives_of_other_losses(last, loss):
     net = Network([Dense(4, 3), last], dtype=np.float64)
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((6, 4)), rng.uniform(0.1, 0.9, (6, 3))
+    y /= y.sum(axis=1, keepdims=True)
     options = {"loss": loss} if not isinstance(loss, tuple) else {"loss": loss[0], "loss_prime": loss[1]}
     found = trace(net, x, y, **options)
     options.pop("loss_prime", None)

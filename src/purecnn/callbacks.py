@@ -236,6 +236,8 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
             found.append(FunctionCallback(one))
         else:
             raise TypeError(f"callbacks must be a Callback, a function or a list of them, got {callbacks!r}")
+    if len(set(map(id, found))) < len(found):
+        raise ValueError(f"callbacks must be different objects, got one of them twice: {callbacks!r}")
     return sorted(found, key=lambda one: one.last)
 
 

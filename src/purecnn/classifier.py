@@ -14,11 +14,11 @@ from purecnn.joining import sklearn
 from purecnn.labels import as_scores
 from purecnn.layer import Layer, ShapeLike
 from purecnn.loss import Loss
-from purecnn.losses import LOSSES
-from purecnn.measures import as_probabilities
+from purecnn.losses import LOSSES, as_loss
 from purecnn.network import Network
 from purecnn.optimizer import Optimizer
 from purecnn.plans import Plan
+from purecnn.ranges import ends_in_probabilities
 from purecnn.schedules import Schedule
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
@@ -359,11 +359,11 @@ class CNNClassifier(Estimator):
             If there is no network yet.
         """
         outputs = self.ask(X)
-        last = self.network_[-1]
-        if not isinstance(last, Softmax | Sigmoid):
-            scores = "sigmoid_binary_cross_entropy" if self.multilabel_ else "softmax_cross_entropy"
-            return as_probabilities(outputs, LOSSES[scores])
-        if self.multilabel_ or isinstance(last, Softmax):
+        loss = as_loss(self.loss or "mse")
+        if loss.predictions == "values" and not ends_in_probabilities(self.network_):
+            loss = LOSSES["sigmoid_binary_cross_entropy" if self.multilabel_ else "softmax_cross_entropy"]
+        outputs = loss.probabilities(outputs)
+        if self.multilabel_ or isinstance(self.network_[-1], Softmax) or loss.activation is Softmax:
             return outputs
         p = as_scores(outputs)
         shares: Array = p / np.maximum(p.sum(axis=1, keepdims=True), np.finfo(p.dtype).tiny)

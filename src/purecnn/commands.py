@@ -12,7 +12,6 @@ from rich.table import Table
 
 import purecnn as package
 from purecnn import datasets
-from purecnn.activations import Sigmoid, Softmax
 from purecnn.conversion import convert
 from purecnn.data_path import for_task, read_data
 from purecnn.errors import FileFormatError, PureCNNError
@@ -31,6 +30,7 @@ from purecnn.options import (
     skip_option,
 )
 from purecnn.preparation import prepared
+from purecnn.ranges import ends_in_probabilities
 from purecnn.report_commands import report
 from purecnn.samples import PREPARATIONS, answers
 from purecnn.scratch import Array
@@ -216,7 +216,7 @@ def predict(context: click.Context, images: tuple[str, ...], model: str, prepare
             continue
         outputs = network.predict(image[np.newaxis])
         echo(f"{visible(name)}: {answer_in_words(network, outputs[0])}")
-        shares = isinstance(network[-1], Softmax | Sigmoid) and network.task != "regression"
+        shares = ends_in_probabilities(network) and network.task != "regression"
         room = max(3, *(len(class_name(network, label)) for label in range(outputs.shape[1])))
         for label, value in enumerate(outputs[0]):
             bar = "#" * round(40 * float(value)) if shares else ""

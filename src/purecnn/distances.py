@@ -91,7 +91,9 @@ def log_cosh(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -
     xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
     size = xp.abs(p - y)
-    return number(weigh(size + xp.log1p(xp.exp(-2 * size)) - np.log(2), sample_weight).mean())
+    # Near 0 the three summands cancel each other: what is left of them may be rounded to below 0.
+    terms = xp.maximum(size + xp.log1p(xp.exp(-2 * size)) - np.log(2), 0)
+    return number(weigh(terms, sample_weight).mean())
 
 
 def log_cosh_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:

@@ -20,6 +20,7 @@ from purecnn.labels import as_scores, listed
 from purecnn.layer import Layer
 from purecnn.network import Network
 from purecnn.preparation import image_shape, prepared
+from purecnn.ranges import ends_in_probabilities
 from purecnn.samples import answers
 from purecnn.scratch import Array
 from purecnn.sources import SOURCES
@@ -251,8 +252,7 @@ class Reader:
             return self.labels(output[0].reshape(-1))
         label = int(answers(output)[0])
         told: dict[str, Any] = {"label": label, "name": self.class_name(label), "sure": True, "why": ""}
-        kind = type(self.network[-1]).__name__
-        if kind not in ("Softmax", "Sigmoid"):
+        if not ends_in_probabilities(self.network):
             return {**told, "probabilities": None, "outputs": output[0].reshape(-1).astype(float).tolist()}
         shares = as_scores(output.reshape(1, -1))[0]
         share = float(shares[label])

@@ -9,6 +9,22 @@ from purecnn.loss import columns, number, same, scaled, weigh
 from purecnn.scratch import Array
 
 
+def checked(p: Array) -> Array:
+    """Return predictions, if they are probabilities but for rounding: of others a logarithm says nothing.
+
+    Raises
+    ------
+    ValueError
+        If one is below 0 or above 1.
+    """
+    if p.size:
+        low, high, near = number(p.min()), number(p.max()), float(np.sqrt(np.finfo(p.dtype).eps))
+        if low < -near or high > 1 + near:
+            worst = low if low < -near else high
+            raise ValueError(f"a cross-entropy of probabilities wants them from 0 to 1, got {worst:g}")
+    return p
+
+
 def _inside(p: Array) -> Array:
     """Return probabilities kept off 0 and 1 by the dtype's epsilon, so that logarithms stay finite."""
     xp = module_of(p)
@@ -17,9 +33,9 @@ def _inside(p: Array) -> Array:
 
 
 def _above_zero(p: Array) -> Array:
-    """Return probabilities kept above 0 by the dtype's epsilon."""
+    """Return probabilities kept above 0 by the dtype's epsilon, and at most 1."""
     xp = module_of(p)
-    above: Array = xp.maximum(p, np.finfo(p.dtype).eps)
+    above: Array = xp.clip(p, np.finfo(p.dtype).eps, 1)
     return above
 
 
@@ -33,7 +49,7 @@ def binary_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array | No
     """
     xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    p = _inside(p)
+    p = _inside(checked(p))
     return number(weigh(-y * xp.log(p) - (1 - y) * xp.log1p(-p), sample_weight).mean())
 
 
@@ -56,6 +72,11 @@ def categorical_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array
     sample_weight : ndarray, optional
         ``(N,)``.
 
+    Raises
+    ------
+    ValueError
+        If a prediction is below 0 or above 1.
+
     Examples
     --------
     >>> round(categorical_cross_entropy(np.array([1]), np.array([[0.5], [0.5]])), 6)
@@ -63,7 +84,8 @@ def categorical_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array
     """
     xp = module_of(y_pred)
     y, p = same(columns(y_true, y_pred), y_pred)
-    return number(-xp.sum(weigh(y * xp.log(_above_zero(p)), sample_weight)) / p.shape[1])
+    surprise = weigh(y * xp.log(_above_zero(checked(p))), sample_weight)
+    return 0.0 - number(xp.sum(surprise) / p.shape[1])
 
 
 def categorical_cross_entropy_prime(
@@ -155,6 +177,12 @@ def _information(y: Array, sample_weight: Array | None) -> float:
     return number(weigh(xp.sum(y * xp.log(xp.where(y > 0, y, 1)), axis=0), sample_weight).mean())
 
 
+def _divergence(surprise: float, information: float, y: Array) -> float:
+    """Return the sum of two numbers that may cancel each other: 0 where rounding alone makes it negative."""
+    found = surprise + information
+    return 0.0 if -32 * float(np.finfo(y.dtype).eps) * surprise < found < 0 else found
+
+
 def kl_divergence(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
     """Mean over samples of ``sum over classes of y log(y / p)``: what p lacks of the distribution y.
 
@@ -168,7 +196,7 @@ def kl_divergence(y_true: Array, y_pred: Array, sample_weight: Array | None = No
     0.143841
     """
     y = columns(y_true, y_pred)
-    return categorical_cross_entropy(y, y_pred, sample_weight) + _information(y, sample_weight)
+    return _divergence(categorical_cross_entropy(y, y_pred, sample_weight), _information(y, sample_weight), y)
 
 
 def kl_divergence_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -182,4 +210,4 @@ def softmax_kl_divergence_both(
     """Return `kl_divergence` of ``softmax(logits)`` and its derivative."""
     y = columns(y_true, logits)
     loss, slope = softmax_cross_entropy_both(y, logits, sample_weight)
-    return loss + _information(y, sample_weight), slope
+    return _divergence(loss, _information(y, sample_weight), y), slope

@@ -15,7 +15,7 @@ from purecnn.layer import Layer, Shape
 from purecnn.lists import as_network
 from purecnn.loss import Loss, LossFunction
 from purecnn.losses import to_measure
-from purecnn.measures import as_probabilities, of_task
+from purecnn.measures import of_task
 from purecnn.network import Network
 from purecnn.samples import answers
 from purecnn.scratch import Array
@@ -157,7 +157,7 @@ def find(
     chosen = network.loss(to_measure(loss), None, targets)
     task = network.task_for(chosen, targets.values)
     outputs = network.outputs(rows, threads)
-    outputs = as_probabilities(outputs, chosen).reshape(len(outputs), -1)
+    outputs = chosen.probabilities(outputs).reshape(len(outputs), -1)
     truth, are_probabilities = as_truth(chosen, targets.values), False
     are_classes = task == "classification"
     if are_classes:

@@ -16,7 +16,7 @@ from purecnn.dataset import Rows, Subset
 from purecnn.device_trainer import DeviceTrainer
 from purecnn.errors import DivergedError
 from purecnn.loss import Loss
-from purecnn.measures import Measure, as_probabilities, measure, usual
+from purecnn.measures import Measure, measure, usual
 from purecnn.optimizer import Optimizer
 from purecnn.overflow import unwarned
 from purecnn.parallel import shard_count
@@ -139,6 +139,7 @@ class Fit:
         self.stopped = ""
         self.error: BaseException | None = None
         self.begun: list[Callback] = []
+        self.runs = False
         self.saved = saved
         # The rate as it is given, before a callback moves it; where a schedule decides it, that says nothing.
         scheduled = any(isinstance(one, LearningRate) for one in callbacks)
@@ -267,8 +268,15 @@ class Fit:
 
     def begin(self) -> None:
         """Let the callbacks begin, and go on where they were if this run is resumed."""
+        self.runs = True
         for last in (False, True):
             for callback in (one for one in self.callbacks if one.last == last):
+                other = vars(callback).get("fit")
+                if other is not None and other is not self and other.runs:
+                    raise ValueError(
+                        f"{type(callback).__name__} looks on at a fit that still runs: each fit at the same "
+                        f"time wants a callback of its own"
+                    )
                 callback.fit = self
                 callback.begin(self.epochs, self.steps)
                 self.begun.append(callback)
@@ -309,7 +317,7 @@ class Fit:
             rows, answers = self.rows, self.targets.values
             if len(self.kept) < len(rows):
                 rows, answers = Rows(Subset(rows, self.kept, ())), answers[self.kept]
-            seen = as_probabilities(self.network.outputs(rows, self.threads), self.loss)
+            seen = self.loss.probabilities(self.network.outputs(rows, self.threads))
             if not np.isfinite(seen).all():
                 raise DivergedError(
                     f"the outputs are no longer finite behind epoch {self.network.epochs}, step "
@@ -329,6 +337,7 @@ class Fit:
 
     def end(self) -> History:
         """Let the callbacks end, the last first, each whatever the others do; raise what ended the run."""
+        self.runs = False
         for callback in reversed(self.begun):
             try:
                 callback.end(self.history)

@@ -16,6 +16,7 @@ from purecnn.lists import at_home
 from purecnn.loss import Loss, LossFunction, LossPrime
 from purecnn.losses import LOSSES, as_loss
 from purecnn.network import Network
+from purecnn.pairs import check_pair
 from purecnn.scratch import Array
 from purecnn.signatures import explained
 from purecnn.streams import DROPOUT, PARAMETERS, as_seed, stream
@@ -393,8 +394,9 @@ def _of_layers(
     pair: Pair | None = None
     if loss is not None:
         judged = _as_loss(loss)
+        check_pair(judged, layers)
         pair = judged.function, judged.prime
-        if judged.joint and type(layers[-1]).__name__ == judged.activation:
+        if judged.joint and judged.joins(layers[-1]):
             layers, pair = layers[:-1], _split(judged.joint)
     subject = _Subject(layers, _spread_out(rng, (*shape, batch), -2, 2), seed)
     if pair is not None:
@@ -406,7 +408,7 @@ def _of_loss(target: Any, shape: Shape, batch: int, seed: int, rng: np.random.Ge
     """Return a loss, and its joint form where it has one, as functions of the prediction."""
     loss = _as_loss(target)
     # Any loss takes numbers between 0 and 1; those of this package that take others are given them.
-    takes_all = loss in LOSSES.values() and not loss.activation
+    takes_all = loss in LOSSES.values() and loss.predictions != "probabilities"
     low, high = (-2.0, 2.0) if takes_all else (0.1, 0.9)
     forms = [("y_pred", (loss.function, loss.prime), low, high)]
     if loss.joint:

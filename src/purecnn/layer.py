@@ -396,4 +396,4 @@ class Layer(ABC):
 
 
 #: What belongs to one layer object alone, and no copy takes along.
-OWN = {"scratch", "random", "network", "xp", "kernel_set", "_keeps_scratch", "_taken"}
+OWN = {"scratch", "random", "network", "owner", "xp", "kernel_set", "_keeps_scratch", "_taken"}

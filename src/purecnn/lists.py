@@ -17,7 +17,7 @@ from purecnn.layer import Layer, sample_shape
 from purecnn.loss import LossFunction, LossPrime
 from purecnn.network import Network
 from purecnn.optimizers import SGD
-from purecnn.parameters import as_layers
+from purecnn.parameters import as_layers, is_of_list, network_of, owner_of
 from purecnn.samples import as_array
 from purecnn.scratch import Array
 from purecnn.signatures import explained
@@ -27,19 +27,23 @@ Found = TypeVar("Found")
 
 
 def as_network(network: Network | Sequence[Layer], dtype: npt.DTypeLike | None = None) -> Network:
-    """Return the network of a list of layers: the same one for the same list, so that training stays."""
+    """Return the network of a list of layers: the same one for the same list, so that training stays.
+
+    Lists are as in the original program: their layers hold the parameters, and a list that shares layers with
+    an earlier one takes them over. Those of a `Network` are its own.
+    """
     if isinstance(network, Network):
         return network
     layers = as_layers(network)
-    held = getattr(layers[0], "network", None)
-    if (
-        isinstance(held, Network)
-        and len(held) == len(layers)
-        and all(a is b for a, b in zip(held, layers, strict=True))
-    ):
-        return held
+    known = network_of(layers)
+    if isinstance(known, Network):
+        return known
+    for part in (part for layer in layers for part in (layer, *layer.parts())):
+        owner = owner_of(part)
+        if owner is None or is_of_list(owner):
+            vars(part).pop("owner", None)  # as in the original program, the parameters are the layers' own
     made = Network(layers, dtype=dtype)
-    layers[0].__dict__["network"] = made
+    vars(layers[0])["network"] = made
     return made
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from purecnn.device import module_of, to_host
 from purecnn.errors import ShapeError
+from purecnn.layer import Layer
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
 
@@ -32,10 +33,12 @@ class Loss:
     ----------
     function, prime : callable
         ``(y_true, y_pred)`` to a number and to an array like ``y_pred``.
-    activation : str
-        Name of the last layer with which it can be joined, "" if none.
+    activation : type of Layer, optional
+        What turns scores into probabilities: the class of the last layer for a loss of probabilities, a part
+        of the function for a loss of scores.
     joint : callable, optional
-        ``(y_true, z)`` to the loss and its derivative by z, the input of that layer; labels as they are.
+        ``(y_true, z)`` to the loss and its derivative by z, the input of a last layer of exactly that class;
+        labels as they are.
     targets : {"values", "classes", "shares"}
         What `y_true` is: any numbers, a distribution over classes or labels, or numbers from 0 to 1.
     weighted : bool
@@ -43,15 +46,51 @@ class Loss:
         weighted mean, or its derivative; `fit` refuses weights where they do not.
     smoothing : float
         How much of each target was spread over all classes (`losses.smoothed`).
+    predictions : {"values", "probabilities", "scores"}
+        What `y_pred` is: any numbers, numbers from 0 to 1, or scores on both sides of 0.
+
+    Raises
+    ------
+    TypeError
+        If `activation` is no class of layers.
+
+    Examples
+    --------
+    >>> from purecnn.losses import LOSSES
+    >>> LOSSES["softmax_cross_entropy"].probabilities(np.array([[1000.0, 1000.0]]))
+    array([[0.5, 0.5]])
     """
 
     function: LossFunction
     prime: LossPrime
-    activation: str = ""
+    activation: type[Layer] | None = None
     joint: Callable[..., tuple[float, Array]] | None = None
     targets: str = "values"
     weighted: bool = False
     smoothing: float = 0.0
+    predictions: str = "values"
+
+    def __post_init__(self) -> None:
+        kind = self.activation
+        if kind is not None and not (isinstance(kind, type) and issubclass(kind, Layer)):
+            raise TypeError(f"activation must be a class of layers, such as Softmax, got {kind!r}")
+
+    def joins(self, layer: Layer) -> bool:
+        """Return whether `joint` stands for this loss and a last layer: one of the very class alone."""
+        return self.joint is not None and type(layer) is self.activation
+
+    def probabilities(self, outputs: Array) -> Array:
+        """Return a network's outputs, the samples first, as probabilities where the loss takes scores.
+
+        Those of the hinge, which divides at 0, come out on a scale that divides at 0.5 as probabilities do.
+        """
+        if self.predictions != "scores":
+            return outputs
+        if self.activation is None:
+            halved: Array = outputs * outputs.dtype.type(0.5) + outputs.dtype.type(0.5)
+            return halved
+        found: Array = np.moveaxis(self.activation().forward(np.moveaxis(outputs, 0, -1)), -1, 0)
+        return found
 
 
 def unwrapped(loss: Loss) -> LossFunction:

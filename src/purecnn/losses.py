@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
+from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import choice, within
 from purecnn.distances import (
     hinge,
@@ -34,7 +35,6 @@ from purecnn.entropies import (
     softmax_cross_entropy_prime,
     softmax_kl_divergence_both,
 )
-from purecnn.errors import ShapeError
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.scratch import Array
 from purecnn.signatures import explained
@@ -45,97 +45,51 @@ LOSSES = {
     "mean_absolute_error": Loss(mean_absolute_error, mean_absolute_error_prime, weighted=True),
     "huber": Loss(huber, huber_prime, weighted=True),
     "log_cosh": Loss(log_cosh, log_cosh_prime, weighted=True),
-    "hinge": Loss(hinge, hinge_prime, weighted=True),
+    "hinge": Loss(hinge, hinge_prime, weighted=True, predictions="scores"),
     "binary_cross_entropy": Loss(
         binary_cross_entropy,
         binary_cross_entropy_prime,
-        "Sigmoid",
+        Sigmoid,
         sigmoid_binary_cross_entropy_both,
         "shares",
         weighted=True,
+        predictions="probabilities",
     ),
     "categorical_cross_entropy": Loss(
         categorical_cross_entropy,
         categorical_cross_entropy_prime,
-        "Softmax",
+        Softmax,
         softmax_cross_entropy_both,
         "classes",
         weighted=True,
+        predictions="probabilities",
     ),
     "kl_divergence": Loss(
-        kl_divergence, kl_divergence_prime, "Softmax", softmax_kl_divergence_both, "classes", weighted=True
+        kl_divergence,
+        kl_divergence_prime,
+        Softmax,
+        softmax_kl_divergence_both,
+        "classes",
+        weighted=True,
+        predictions="probabilities",
     ),
     "softmax_cross_entropy": Loss(
-        softmax_cross_entropy, softmax_cross_entropy_prime, targets="classes", weighted=True
+        softmax_cross_entropy,
+        softmax_cross_entropy_prime,
+        Softmax,
+        targets="classes",
+        weighted=True,
+        predictions="scores",
     ),
     "sigmoid_binary_cross_entropy": Loss(
-        sigmoid_binary_cross_entropy, sigmoid_binary_cross_entropy_prime, targets="shares", weighted=True
+        sigmoid_binary_cross_entropy,
+        sigmoid_binary_cross_entropy_prime,
+        Sigmoid,
+        targets="shares",
+        weighted=True,
+        predictions="scores",
     ),
 }
-
-
-def check_targets(loss: Loss, y: Array, last: str, output_shape: tuple[int, ...]) -> None:
-    """Refuse targets and outputs from which a loss would learn nothing, or nonsense.
-
-    Parameters
-    ----------
-    loss : Loss
-        What is to be lowered.
-    y : ndarray
-        Labels ``(n,)`` or values, the samples first.
-    last : str
-        Class of the network's last layer.
-    output_shape : tuple of int
-        Of one sample.
-
-    Raises
-    ------
-    ValueError
-        If a binary cross-entropy gets a target outside 0 to 1, or a Softmax has a single output.
-    ShapeError
-        If a cross-entropy over classes gets outputs that are no vectors.
-    """
-    if last == "Softmax" and output_shape == (1,):
-        raise ValueError(
-            "a Softmax over 1 output is always 1 and learns nothing: "
-            "wanted one output a class, or Sigmoid in its place"
-        )
-    if loss.targets == "classes" and len(output_shape) != 1:
-        raise ShapeError(
-            f"a cross-entropy over classes wants a vector of outputs a sample, got {output_shape}: "
-            f"put Flatten() before the last layers"
-        )
-    if loss.targets == "shares" and y.ndim > 1:
-        least, most = y.min(), y.max()
-        if least < 0 or most > 1:
-            raise ValueError(
-                f"targets of a binary cross-entropy must be from 0 to 1, got {least if least < 0 else most}"
-            )
-
-
-def suitable_loss(activation: str, labels: bool, several: bool = False) -> str:
-    """Return the name of the loss that suits a network's last layer and the kind of its targets.
-
-    Parameters
-    ----------
-    activation : str
-        Class of the last layer.
-    labels : bool
-        Whether the targets are integer labels.
-    several : bool
-        Whether a sample may have several labels.
-
-    Examples
-    --------
-    >>> suitable_loss("Softmax", labels=True), suitable_loss("Tanh", labels=False)
-    ('categorical_cross_entropy', 'mse')
-    """
-    for name, loss in LOSSES.items():
-        if loss.activation == activation:
-            return name
-    if several:
-        return "sigmoid_binary_cross_entropy"
-    return "softmax_cross_entropy" if labels else "mse"
 
 
 def as_loss(loss: str | Loss | LossFunction, prime: LossPrime | None = None) -> Loss:

@@ -14,12 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import is_integer, suggestion
 from purecnn.callbacks import History
-from purecnn.distances import hinge
-from purecnn.entropies import sigmoid_binary_cross_entropy, softmax_cross_entropy
-from purecnn.loss import Loss, unwrapped
 from purecnn.metrics import (
     accuracy,
     calibration_error,
@@ -266,21 +262,6 @@ def _as_measure(metric: Any, task: Task) -> Measure:
     if not callable(metric):
         raise TypeError(f"a metric must be a name or a function (y_true, y_pred), got {metric!r}")
     return metric if isinstance(metric, Measure) else Measure(metric)
-
-
-def as_probabilities(outputs: Array, loss: Loss) -> Array:
-    """Return sample-first outputs, as probabilities where `loss` says that they are scores.
-
-    Those of the hinge, which divides at 0, come out on a scale that divides at 0.5 as probabilities do.
-    """
-    function = unwrapped(loss)  # `smoothed` wraps the loss that it smooths
-    if function is hinge:
-        halved: Array = outputs * outputs.dtype.type(0.5) + outputs.dtype.type(0.5)
-        return halved
-    if function not in (softmax_cross_entropy, sigmoid_binary_cross_entropy):
-        return outputs
-    behind = Softmax() if function is softmax_cross_entropy else Sigmoid()
-    return np.moveaxis(behind.forward(np.moveaxis(outputs, 0, -1)), -1, 0)
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,20 +16,21 @@ from purecnn.arguments import as_pair, choice, flag, positive
 from purecnn.augmentation import Augmentation, as_augmentation
 from purecnn.callbacks import Callback, History, PrintEpochs, as_callbacks
 from purecnn.dataset import Data, Dataset, Rows, Subset, labels_of
-from purecnn.device import Device, explained, to_host
+from purecnn.device import Device, as_device, explained, to_host
 from purecnn.errors import ShapeError
 from purecnn.fitting import Fit
 from purecnn.footprint import footprint
 from purecnn.fusion import fuse, unfused
 from purecnn.layer import Layer, Shape, ShapeLike
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
-from purecnn.losses import as_loss, check_targets, suitable_loss, to_measure
-from purecnn.measures import Metric, as_metrics, as_probabilities, measure, of_task
+from purecnn.losses import as_loss, to_measure
+from purecnn.measures import Metric, as_metrics, measure, of_task
 from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.overflow import without_warnings
+from purecnn.pairs import check_pair, check_targets, suitable_loss
 from purecnn.parallel import Team, as_threads, check_threads
-from purecnn.parameters import FlatParameters
+from purecnn.parameters import FlatParameters, as_layers, check_free, claim
 from purecnn.pixels import warn_of_pixels
 from purecnn.samples import (
     PREPARATIONS,
@@ -65,7 +67,8 @@ class Network(FlatParameters):
     Parameters
     ----------
     layers : iterable of Layer
-        From input to output.
+        From input to output. A layer is part of one network alone; a copy may be part of another, and keeps
+        the parameters that it has.
     input_shape : tuple of int or dict, optional
         Shape of one sample, such as ``(1, 28, 28)``; taken from the layers or the first data if left out.
         Channels that seem to be last are refused; to mean them, name the axes of an image:
@@ -120,11 +123,15 @@ class Network(FlatParameters):
         self._steps: list[Layer] | None = None
         self._idle: deque[Session] = deque(maxlen=16)
         self._sample_bytes: int | None = None
-        super().__init__(layers, input_shape=input_shape, seed=seed, dtype=dtype)
-        self.task = task
+        layers, task, device = as_layers(layers), as_task(task), as_device(device)
         if not isinstance(preprocessing, Preprocessing | None):
             raise TypeError(f"preprocessing must be a Preprocessing, got {preprocessing!r}")
-        self.preprocessing = preprocessing or Preprocessing()
+        check_free(layers, self, seed)
+        super().__init__(layers, input_shape=input_shape, seed=seed, dtype=dtype)
+        self.task = task
+        claim(self.layers, self)
+        # A network learns what it does, so that two can't have the same.
+        self.preprocessing = copy.copy(preprocessing) if preprocessing else Preprocessing()
         self.epochs = self.updates = 0
         self.history: History | None = None
         self.max_bytes: int | None = None
@@ -136,6 +143,24 @@ class Network(FlatParameters):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({**state, "_idle": deque(maxlen=16), "_steps": None})
+        claim(self.layers, self)
+        if self.optimizer is not None:
+            self.optimizer.serve(self)
+
+    def bind(self, input_shape: ShapeLike) -> Shape:
+        """Fix the shape of one sample, as `FlatParameters.bind`; layers put in by hand become this network's.
+
+        Raises
+        ------
+        ValueError
+            If one of them is part of another network.
+        ShapeError
+            If a layer can't take what the layer before it gives, or the last one gives no vector.
+        """
+        check_free(self.layers, self, self.seed)
+        shape = super().bind(input_shape)
+        claim(self.layers, self)
+        return shape
 
     def move(self, home: Array, values: Array | None = None) -> None:
         """Keep the parameters in the flat array `home`; what was made for the old one is let go."""
@@ -451,20 +476,22 @@ class Network(FlatParameters):
         made, last = as_optimizer(optimizer, learning_rate), self.optimizer
         if isinstance(optimizer, Optimizer) or repr(made) != repr(last):
             self.optimizer = made
-        return self.optimizer or made
+        found = self.optimizer or made
+        found.serve(self)
+        return found
 
     def loss(self, loss: str | Loss | LossFunction | None, prime: LossPrime | None, targets: Targets) -> Loss:
         """Return the loss asked for, or the one that suits the last layer and the targets."""
         if loss is None and prime is not None:
             raise ValueError("loss_prime wants the loss that it is the derivative of beside it, got none")
-        last = type(self.layers[-1]).__name__
         if loss is None:
             several = self._task == "multilabel" or (
                 self._task is None and form_of(targets.values) == "multi-hot"
             )
-            loss = suitable_loss(last, targets.are_labels, several)
+            loss = suitable_loss(self.layers, targets.are_labels, several)
         found = as_loss(loss, prime)
-        check_targets(found, targets.values, last, self.output_shape or ())
+        check_pair(found, self.layers)
+        check_targets(found, targets.values, self.layers, self.output_shape or ())
         if targets.weights is not None and not found.weighted:
             raise ValueError(
                 "weights of samples or classes want a loss that takes sample_weight: one of this package, or "
@@ -627,7 +654,7 @@ class Network(FlatParameters):
         asked = as_metrics(metrics, task)
         found = self.outputs(rows, threads)
         inside, every = np.moveaxis(found, 0, -1), slice(None)
-        wanted, seen = columns(targets.batch(every, found.dtype), inside), as_probabilities(found, chosen)
+        wanted, seen = columns(targets.batch(every, found.dtype), inside), chosen.probabilities(found)
         truth = as_truth(chosen, targets.values)
         return {
             "loss": float(chosen.function(wanted, inside, **targets.weighting(every))),

@@ -7,6 +7,7 @@ dozen NumPy calls for the whole network, not for each layer.
 from __future__ import annotations
 
 import math
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
@@ -81,6 +82,7 @@ class Optimizer(ABC):
         self.steps = 0
         self.state: dict[str, Array] = {}
         self.decaying: Array | None = None
+        self.owner: weakref.ref[object] | None = None
 
     @property
     def descends(self) -> bool:
@@ -155,6 +157,21 @@ class Optimizer(ABC):
         self.advance()
         self.update(flat, slope, 0, flat.size)
 
+    def serve(self, network: object) -> None:
+        """Be the optimizer of a network: what is remembered of another one's steps would move this one's.
+
+        Raises
+        ------
+        ValueError
+            If it has the state of another network.
+        """
+        if self.owner is not None and self.owner() is not network and self.states and self.steps:
+            raise ValueError(
+                f"{type(self).__name__} has a state from {self.steps} steps of another network: wanted an "
+                f"optimizer of its own for each network"
+            )
+        self.owner = weakref.ref(network)
+
     def clip(self, norm: float) -> None:
         """Take the norm of the next update's whole gradient."""
         self.clipping = 1.0 if self.clip_norm is None else min(1.0, self.clip_norm / (norm + 1e-6))
@@ -191,7 +208,7 @@ class Optimizer(ABC):
     def __getstate__(self) -> dict[str, Any]:
         # Copies lie on the host.
         state = {name: to_host(array) for name, array in self.state.items()}
-        return {**vars(self), "state": state, "decaying": to_host(self.decaying)}
+        return {**vars(self), "state": state, "decaying": to_host(self.decaying), "owner": None}
 
     def numbers(self) -> list[str]:
         """Return the names of the numbers that an update depends on besides its step's."""

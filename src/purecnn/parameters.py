@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, overload
 
@@ -35,6 +37,53 @@ def as_layers(layers: Any) -> list[Layer]:
             raise ValueError(f"{part} stands in this network twice, once inside of another layer")
         seen.add(id(part))
     return found
+
+
+def owner_of(layer: Layer) -> object:
+    """Return the network that a layer is part of: None where it is part of none, or of one that is gone."""
+    owner = vars(layer).get("owner")
+    return owner and owner()
+
+
+def network_of(layers: Sequence[Layer]) -> FlatParameters | None:
+    """Return the network that is made of exactly these layers, None if there is none."""
+    owner = owner_of(layers[0])
+    same = isinstance(owner, FlatParameters) and list(map(id, owner)) == list(map(id, layers))
+    return owner if same else None  # type: ignore[return-value]
+
+
+def is_of_list(network: object) -> bool:
+    """Return whether a network stands for a plain list of layers (`lists.as_network`)."""
+    return isinstance(network, FlatParameters) and vars(network[0]).get("network") is network
+
+
+def check_free(layers: Iterable[Layer], network: object, seed: int | None) -> None:
+    """Refuse layers that are part of another network: they have its parameters, whatever this one's seed.
+
+    Those of a plain list may go on in a network, since their parameters are their own: not by another seed.
+
+    Raises
+    ------
+    ValueError
+        If a layer, or one inside of it, is.
+    """
+    for place, layer in enumerate(layers):
+        for part in (layer, *layer.parts()):
+            owner = owner_of(part)
+            taken_over = isinstance(owner, FlatParameters) and is_of_list(owner) and owner.seed == seed
+            if "owner" in vars(part) and owner is not network and not taken_over:
+                raise ValueError(
+                    f"layer {place}, {part}, is part of another network, with which it would share its "
+                    f"parameters: wanted new layers, or copy.deepcopy(layers) to start from what those learnt"
+                )
+
+
+def claim(layers: Iterable[Layer], network: object) -> None:
+    """Make layers, and those inside of them, part of a network."""
+    owner = weakref.ref(network)
+    for layer in layers:
+        for part in (layer, *layer.parts()):
+            vars(part)["owner"] = owner
 
 
 class FlatParameters(Sequence[Layer]):
@@ -97,6 +146,9 @@ class FlatParameters(Sequence[Layer]):
             layers = [brought_home(layer) for layer in self.layers]
             state |= {"layers": layers, "_parameters": to_host(self._parameters)}
         return state
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # two networks of the same layers would train each other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _places=[], device=CPU)

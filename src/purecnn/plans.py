@@ -10,6 +10,7 @@ import numpy.typing as npt
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.errors import ShapeError
 from purecnn.layer import Layer, Shape
+from purecnn.lists import at_home
 from purecnn.network import Network
 from purecnn.networks import NETWORKS, suited
 from purecnn.parameters import as_layers
@@ -64,11 +65,12 @@ def planned(
                 f"the network {plan} wants images, got samples of shape {shape}: give input_shape, "
                 f"such as (1, 28, 28)"
             )
-        layers = list((suited if plan == "auto" else NETWORKS[plan])(shape, outputs, seed))
+        layers = copy.deepcopy(list((suited if plan == "auto" else NETWORKS[plan])(shape, outputs, seed)))
         if isinstance(layers[-1], Softmax | Sigmoid):
             layers[-1:] = head
     else:
-        layers = as_layers(plan(shape, outputs, seed) if callable(plan) else copy.deepcopy(plan))
+        given = plan(shape, outputs, seed) if callable(plan) else plan
+        layers = copy.deepcopy(as_layers(at_home(given) if isinstance(given, Network) else given))
     known = copy.deepcopy(plan.preprocessing) if isinstance(plan, Network) else Preprocessing()
     network = Network(layers, input_shape=shape, seed=seed, dtype=dtype, preprocessing=known)
     lone = outputs == 2 and isinstance(

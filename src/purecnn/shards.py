@@ -83,7 +83,7 @@ class Shards:
         self.network, self.loss, self.x, self.y = network, loss, x, y
         self.seed, self.augmentation, self.descent = seed, augmentation, descent
         layers: list[Layer] = network.steps()
-        self.joint = loss.joint is not None and type(layers[-1]).__name__ == loss.activation
+        self.joint = loss.joins(layers[-1])
         self.layers = layers[:-1] if self.joint else layers
         self.first = next(i for i, layer in enumerate(layers) if layer.parameters and layer.trainable)
         count = len(descent.gradients)

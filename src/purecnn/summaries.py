@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from purecnn.escapes import visible
 from purecnn.html_tables import html_table
 from purecnn.layer import Layer, Shape, ShapeLike
-from purecnn.parameters import FlatParameters
+from purecnn.parameters import FlatParameters, as_layers, network_of
 from purecnn.signatures import explained
 
 
@@ -126,7 +127,8 @@ def summary(network: FlatParameters | Sequence[Layer], input_shape: ShapeLike | 
     network : Network or list of Layer
         What to measure.
     input_shape : tuple of int, optional
-        Shape of one sample, for a network that does not know it yet; it is bound to it.
+        Shape of one sample, for a network that does not know it yet; it is bound to it. Of a plain list the
+        layers stay as they are.
 
     Returns
     -------
@@ -154,7 +156,9 @@ def summary(network: FlatParameters | Sequence[Layer], input_shape: ShapeLike | 
     total                        13              9
     """
     if not isinstance(network, FlatParameters):
-        network = FlatParameters(network)
+        # Of layers of no network a copy is measured: a network that they come into draws by its own seed.
+        layers = as_layers(network)
+        network = network_of(layers) or FlatParameters(copy.deepcopy(layers))
     if input_shape is not None:
         network.bind(input_shape)
     else:

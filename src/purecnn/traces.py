@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from purecnn.activations import Sigmoid, Softmax
 from purecnn.arguments import is_integer, positive
 from purecnn.barrier import trains
 from purecnn.cells import Cell, explain, made
@@ -315,7 +316,7 @@ def send_back(recorders: Sequence[Recorder], loss: Loss, targets: Targets, outpu
     target, last = targets.batch(slice(None), output.dtype), recorders[-1]
     g = np.asarray(loss.prime(columns(target, output), output), output.dtype)
     rest = list(recorders)
-    if loss.joint is not None and type(last.layer).__name__ == loss.activation:
+    if loss.joint is not None and loss.joins(last.layer):
         rest.pop()
         last.output_gradient = samples_first(g)
         _, g = loss.joint(target, np.moveaxis(last.input, 0, -1).copy())
@@ -343,7 +344,7 @@ def send_score(recorders: Sequence[Recorder], named: Array, output: Array) -> No
     g = np.zeros_like(output)
     g[named, np.arange(len(named))] = 1
     rest = list(recorders)
-    if type(rest[-1].layer).__name__ in ("Softmax", "Sigmoid") and len(rest) > 1:
+    if type(rest[-1].layer) in (Softmax, Sigmoid) and len(rest) > 1:
         rest.pop().input_gradient = samples_first(g)
     for recorder in reversed(rest):
         g = recorder.backward(g)
