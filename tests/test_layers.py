@@ -1,6 +1,7 @@
 """Layers against PyTorch's numbers, and what all of them promise: dtypes, shapes, copies, refusals."""
 
 import copy
+import platform
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ from purecnn import (
     Tanh,
     ZeroPadding,
 )
+from purecnn.activations import sigmoid
 from purecnn.arguments import pair, positive, within
 from purecnn.initialization import draw
 from purecnn.layer import as_dtype, sample_shape
@@ -132,6 +134,60 @@ def test_activations_are_pytorchs_and_overflow_nowhere(case, dtype):
     assert output.dtype == slope.dtype == dtype
     close(output[:, 0], data["output"], rtol, atol)
     close(slope[:, 0], data["derivative"], rtol, atol)
+
+
+#: Where PyTorch's numbers are no more than what its way of computing comes to: x / (1 + |x|)^2 and x (x + 3)
+#: overflow before they are divided, the tanh's slope is 0 times infinity.
+ARTEFACTS = {("softsign", "derivative"), ("hard_swish", "output"), ("gelu_tanh", "derivative")}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", cases("activations"))
+def test_activations_at_the_edge_of_their_numbers_are_pytorchs(case, dtype):
+    """At +-0, subnormal numbers, 1e38, infinities and NaN: the value, and of a zero its sign."""
+    x = load("edges")[f"{dtype}/input"]
+    layer = ACTIVATIONS[case["function"]](**case["options"])
+    with np.errstate(all="ignore"):
+        found = {"output": layer.forward(x[:, None])[:, 0].copy()}
+        found["derivative"] = layer.backward(np.ones_like(x)[:, None])[:, 0]
+    rtol, near = (1e-9, 1e-12) if dtype == "float64" else (2e-5, 1e-5)
+    for name, values in found.items():
+        wanted = load("edges")[f"{dtype}/{case['name']}/{name}"]
+        kept = np.ones(len(x), bool)
+        if name == "derivative":
+            kept &= ~np.isnan(x)  # PyTorch's is that of the side on which its comparison puts a NaN
+        if (case["function"], name) in ARTEFACTS:
+            kept &= np.isfinite(wanted)
+        # A subnormal number may be flushed to zero, and has few digits.
+        least = 2 * float(np.finfo(dtype).tiny) if name == "output" else near
+        np.testing.assert_allclose(values[kept], wanted[kept], rtol, least, err_msg=name)
+    if case["function"] != "gelu":  # of which PyTorch's has another sign in each dtype
+        zero = (x == 0) & (platform.machine() in ("x86_64", "AMD64"))  # others have -0 below 0 in a maximum
+        assert (np.signbit(found["output"][zero]) == np.signbit(x[zero])).all() or case["function"] in (
+            "sigmoid",
+            "softplus",
+            "hard_sigmoid",
+        )
+
+
+@pytest.mark.parametrize("length", [1, 3, 8, 17, 1000])
+def test_a_negative_zero_stays_one_at_any_length(length):
+    for kind in (ReLU, ELU, SELU) if platform.machine() in ("x86_64", "AMD64") else ():
+        for dtype in (np.float32, np.float64):
+            assert np.signbit(kind().forward(np.full((length, 1), -0.0, dtype))).all()
+            assert not np.signbit(kind().forward(np.zeros((length, 1), dtype))).any()
+
+
+def test_a_saturated_sigmoid_is_exact_beside_any_other_number():
+    x = np.array([-1000.0, -750.0, -100.0, 3.0, np.nan, np.inf, -np.inf])
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        found = Sigmoid().forward(x[:, None])[:, 0]
+        again = sigmoid(x.copy(), (out := x.copy()))
+        alone = sigmoid(out2 := x.copy(), out2)
+    wanted = np.array([0, 0, np.exp(-100), 1 / (1 + np.exp(-3.0)), np.nan, 1, 0])
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-320)
+    assert again is out
+    np.testing.assert_array_equal(alone, again)
 
 
 def test_softmax_is_pytorchs():

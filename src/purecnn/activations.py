@@ -57,7 +57,7 @@ class ReLU(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return max(x, 0)."""
         x = self.receive(input)
-        self.output = self.xp.maximum(x, 0, out=self.buffer("output", x))
+        self.output = self.xp.maximum(0, x, out=self.buffer("output", x))  # of -0 and 0 the second one
         return self.output
 
     def backward(self, output_gradient: Array) -> Array | None:
@@ -68,13 +68,19 @@ class ReLU(ElementWise):
 
 
 def sigmoid(x: Array, out: Array) -> Array:
-    """Write 1 / (1 + exp(-x)) to `out`; x is held where exp(-x) does not overflow."""
+    """Write 1 / (1 + exp(-x)) to `out`, which may be x; exp(x) where exp(-x) would overflow."""
     xp = module_of(x)
-    xp.maximum(x, 1 - np.log(np.finfo(x.dtype).max), out=out)  # one off: that logarithm may be rounded up
+    low = 1 - np.log(np.finfo(x.dtype).max)  # one off: that logarithm may be rounded up
+    far = None
+    if xp is not np or not x.min() >= low:  # seldom on the host; a device would have to be waited for
+        far = x < low, xp.exp(xp.minimum(x, low))
+    xp.maximum(x, low, out=out)
     xp.negative(out, out=out)
     xp.exp(out, out=out)
     out += 1
     found: Array = xp.divide(1, out, out=out)
+    if far is not None:
+        xp.copyto(found, far[1], where=far[0])
     return found
 
 

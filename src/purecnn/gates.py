@@ -66,6 +66,7 @@ class GELU(ElementWise):
         kind, square = x.dtype.type, x * x
         if self.approximate == "tanh":
             root = kind(np.sqrt(2 / np.pi))
+            square = self.xp.minimum(square, kind(1e6))  # far beyond where the tanh is 1: no infinity times 0
             below = (1 + self.xp.tanh(root * x * (1 + kind(0.044715) * square))) * kind(0.5)
             density = 2 * below * (1 - below) * root * (1 + kind(3 * 0.044715) * square)
         else:
@@ -133,7 +134,8 @@ class HardSwish(ElementWise):
         """Return ``g (h + x / 6 where |x| < 3)``."""
         g = self.receive_gradient(output_gradient)
         x = self.input
-        slope = self.xp.multiply(x, self.xp.abs(x) < 3, out=self.buffer("input_gradient", x))
+        slope = self.xp.clip(x, -3, 3, out=self.buffer("input_gradient", x))
+        self.xp.multiply(slope, self.xp.abs(x) < 3, out=slope)
         slope *= x.dtype.type(1 / 6)
         slope += self.gate
         return self.xp.multiply(slope, g, out=slope)

@@ -94,10 +94,11 @@ class ELU(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return x, or alpha (exp(x) - 1) where x is negative."""
         self.input = x = self.receive(input)
-        self.output = y = self.xp.minimum(x, 0, out=self.buffer("output", x))
+        # Of -0 and 0 each returns its second argument, so that -0 stays what it is.
+        self.output = y = self.xp.minimum(0, x, out=self.buffer("output", x))
         self.xp.expm1(y, out=y)
         y *= x.dtype.type(self.alpha)
-        y += self.xp.maximum(x, 0, out=self.buffer("positive", x))
+        y += self.xp.maximum(0, x, out=self.buffer("positive", x))
         return y
 
     def backward(self, output_gradient: Array) -> Array | None:
