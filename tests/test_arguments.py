@@ -101,13 +101,13 @@ def test_threads_on_a_device_are_refused() -> None:
 def test_a_rate_given_to_a_resumed_run(tmp_path: Any) -> None:
     path, options = tmp_path / "run", {"batch_size": 8, "loss": "mse"}
     made().fit(X, Y, **options, optimizer=Adam(0.01), callbacks=[Checkpoint(path)])
-    words = r"its run's optimizer was .*'learning_rate': 0.01.*, this one's is .*'learning_rate': 0.1\b"
+    words = r"its run's learning_rate was 0\.01, this one's is 0\.1;"
     for given in ({"optimizer": Adam(0.1)}, {"learning_rate": 0.1}):
         with pytest.raises(CheckpointError, match=words):
             made().fit(X, Y, **options, **given, epochs=2, resume=path)
     optimizer = Adam(0.01)
     scheduled = LearningRate(optimizer, OneCycle(0.1))
-    with pytest.raises(CheckpointError, match="its run's optimizer"):
+    with pytest.raises(CheckpointError, match=r"its run's learning_rate was 0\.01, this one's is None"):
         made().fit(X, Y, **options, optimizer=optimizer, callbacks=[scheduled], epochs=2, resume=path)
     same, whole = made(), made()
     same.fit(X, Y, **options, learning_rate=0.01, epochs=2, resume=path)  # the same optimizer, by its name

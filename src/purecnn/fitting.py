@@ -141,10 +141,11 @@ class Fit:
         self.begun: list[Callback] = []
         self.runs = False
         self.saved = saved
+        settings = {k: v for k, v in optimizer.configuration().items() if k != "learning_rate"}
+        self.asked = {"type": type(optimizer).__name__, **settings}
         # The rate as it is given, before a callback moves it; where a schedule decides it, that says nothing.
         scheduled = any(isinstance(one, LearningRate) for one in callbacks)
-        settings = optimizer.configuration() | ({"learning_rate": None} if scheduled else {})
-        self.asked = {"type": type(optimizer).__name__, **settings}
+        self.rate = None if scheduled else optimizer.learning_rate
         self.ranks = ranks
         if ranks is not None:
             ranks.first(self.prepare)
@@ -177,6 +178,7 @@ class Fit:
             "validation_split": self.validation_split,
             "augmentation": self.augmentation and self.augmentation.configuration(),
             "metrics": list(self.metrics),
+            "learning_rate": self.rate,
         }
 
     def prepare(self) -> None:
