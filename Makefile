@@ -25,6 +25,9 @@ OLDEST_NUMPY = $(shell $(PYTHON) -c "import sys; print({11: '2.0.0', 12: '2.0.0'
 # scikit-learn of two years ago, whose estimators have tags of another kind
 OLDEST_SKLEARN := 1.5.2
 
+# the tests of what the extras bring
+LOWEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,cli drawing estimator folders guard hdf5 images keras_weights lesson loggers picture picture_parts playground plots preparation report))
+
 # A file of tests to each core, in the order of their names, which mixes long and short ones: 8:50 in place of 15:30
 # minutes on 2 cores. By hand, `pytest` alone runs them one after the other.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -33,7 +36,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run test test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +57,9 @@ test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.
 test-sklearn-oldest: .venv-sklearn-$(OLDEST_SKLEARN)/.installed ## run the estimators' tests with scikit-learn of two years ago
 	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -c "import sklearn; print('scikit-learn', sklearn.__version__)"
 	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -m pytest tests/test_estimator.py
+
+test-lowest: .venv-lowest/.installed ## run the tests of the extras with the lowest version of each package that they allow
+	.venv-lowest/bin/python -m pytest $(AT_ONCE) $(LOWEST_TESTS)
 
 test-wheel: dist ## run the tests against the built wheel, in an environment of its own, the sources out of reach
 	rm -rf $(WHEEL)
@@ -189,6 +195,11 @@ $(CUDA_STAMP): pyproject.toml | python-new-enough
 test-numpy-%: .venv-numpy-%/.installed
 	.venv-numpy-$*/bin/python -c "import numpy; print('NumPy', numpy.__version__)"
 	.venv-numpy-$*/bin/python -m pytest $(AT_ONCE)
+
+.venv-lowest/.installed: pyproject.toml tests/lowest.py | python-new-enough
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python $(PIP_INSTALL) $$($(PYTHON) tests/lowest.py) 'numpy==$(OLDEST_NUMPY)' --editable '.[all,test]'
+	@touch $@
 
 .PRECIOUS: .venv-numpy-%/.installed .venv-sklearn-%/.installed
 .venv-numpy-%/.installed: pyproject.toml | python-new-enough

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import purecnn
+from lowest import SAFE, lowest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(purecnn.__file__).parent
@@ -202,3 +203,15 @@ def test_every_python_that_is_told_of_is_tried():
     )
     tried = re.findall(r"python: \[(.*)\]", text)[0].replace('"', "").split(", ")
     assert [python for python in tried if not python.endswith("t")] == told
+
+
+@from_sources
+def test_the_lowest_versions_of_extras_are_without_known_holes():
+    allowed = lowest()
+    for name, version in SAFE.items():
+        assert numbers(allowed[name]) >= numbers(version), (name, allowed[name], version)
+    assert {"click", "rich", "uvicorn", "tensorboardX"} <= allowed.keys()
+
+
+def numbers(version):
+    return [int(part) for part in version.split(".")]

@@ -25,6 +25,7 @@ def request(guard, *, method="POST", headers=(), parts=(b"{}",), pause=0.0, host
     scope = {
         "type": "http",
         "method": method,
+        "path": "/",
         "headers": [(k.encode(), v.encode()) for k, v in given.items() if v is not None],
     }
     sent = []
