@@ -120,7 +120,7 @@ def test_train_and_evaluate_on_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     assert result.exit_code == 0, result.output
     assert "skipped pictures/left/broken.png: not a picture" in result.output
     assert "pictures has no test set: 15 of its 75 images are set aside for it" in result.output
-    model = "runs/lenet-0/model.safetensors"
+    model = "runs/pictures-lenet-0/model.safetensors"
     network = load(model)
     assert network.input_shape == (3, 20, 20)
     assert network.preprocessing.classes == ("left", "middle", "right")
@@ -133,7 +133,7 @@ def test_train_and_evaluate_on_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     # a new picture is prepared as those in the folder were
     folder = ImageFolder("pictures", size=20, channels=3, classes=("left", "middle", "right"))
     path, shares = folder.paths[40], network.predict(folder.batch([40]))[0]
-    lines = run("predict", path, "--model", model).output.splitlines()
+    lines = run("predict", model, path).output.splitlines()
     assert lines[0] == f"{path}: {('left', 'middle', 'right')[shares.argmax()]}"
     assert [line.split()[1] for line in lines[1:]] == [f"{100 * share:.2f}" for share in shares]
 

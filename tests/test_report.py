@@ -290,7 +290,7 @@ def test_two_runs_are_compared(runs, tmp_path, monkeypatch):
     for result in results:
         assert f"{100 * result['test_accuracy']:.2f} %" in text
     assert len(figures(page)["chart-learning"]["data"]) == 8
-    assert "purecnn train --recipe fast --batch-size 20 --learning-rate 0.01" in text
+    assert "purecnn train --recipe fast --epochs 3 --batch-size 20 --learning-rate 0.01" in text
 
 
 def test_who_is_right_where_the_other_is_wrong(runs, tmp_path):

@@ -64,12 +64,17 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
             "smoothing": 0.0,
             "augmentation": None,
             "data": "mnist",
+            "optimizer": "adam",
+            "validation": None,
+            "patience": None,
+            "class_weight": None,
         },
         "seed": 7,
         "data": str(data),
         "image_size": None,
         "skip_damaged": False,
         "task": None,
+        "extended": [],
     }
     assert record["machines"] == [provenance.machine()]
     assert record["commit"] == provenance.commit()
@@ -233,7 +238,7 @@ def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes, words: str
 def test_a_huge_record_is_refused_unread(tmp_path: Path) -> None:
     with open(tmp_path / "run.json", "wb") as file:
         file.truncate(2_000_001)
-    with pytest.raises(FileFormatError, match="2000001 bytes, wanted at most 2000000"):
+    with pytest.raises(FileFormatError, match=r"2000001 bytes, wanted a run.s record of at most 2000000"):
         read_record(tmp_path)
 
 

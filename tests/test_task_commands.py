@@ -119,7 +119,7 @@ def test_a_picture_is_answered_by_labels_or_by_a_value(place: Path) -> None:
         network = load("out/model.safetensors")
         network.parameters = np.zeros(network.parameters.size)
         save(network, "model.safetensors")
-        said = run("predict", "one.png", "--model", "model.safetensors", *prepare).splitlines()
+        said = run("predict", "model.safetensors", "one.png", *prepare).splitlines()
         assert said[0] == f"one.png: {answer}"
         assert ("%" in said[1]) == (task == "multilabel")
 

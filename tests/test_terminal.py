@@ -57,15 +57,15 @@ def test_class_names_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert SHOWN in printed("evaluate", "hostile.safetensors", "--data", "set.npz")
     pillow.new("L", (4, 4), 9).save("grey.png")
-    said = printed("predict", "grey.png", "--model", "hostile.safetensors", "--prepare", "picture")
+    said = printed("predict", "hostile.safetensors", "grey.png", "--prepare", "crop")
     assert SHOWN in said
     assert r"two\nlines" in said
 
 
 def test_names_of_files_and_options() -> None:
     assert SHOWN in printed("summary", HOSTILE)
-    save(Network([Flatten(), Dense(output_size=2)], input_shape=(1, 4, 4)), "m")
-    assert SHOWN in printed("predict", HOSTILE, "--model", "m")
+    assert SHOWN in printed("predict", HOSTILE, "seven.png")
+    assert SHOWN in printed("predict", "seven.png", f"{HOSTILE}.png")
     assert SHOWN in printed("train", f"--{HOSTILE}")
     assert SHOWN in printed(f"--{HOSTILE}")
     assert SHOWN in printed("train", "--resume", HOSTILE)
@@ -77,7 +77,7 @@ def test_texts_of_a_record() -> None:
     record["arguments"] = {"name": HOSTILE, "recipe": {HOSTILE: 1}}
     Path("run", "run.json").write_text(json.dumps(record), encoding="utf-8")
     assert r"\u202e" in printed("reproduce", "run")
-    result = {"test_accuracy": 0.5, "loss": [1.0], "parameters": HOSTILE}
+    result = {"task": "classification", "test_accuracy": 0.5, "loss": [1.0], "parameters": HOSTILE}
     done = Reproduction(True, True, True, [f"commit is {HOSTILE}"], result, result)
     assert str(done).count(SHOWN[:10]) == 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,31 +12,40 @@ import numpy as np
 from rich.table import Table
 
 import purecnn as package
-from purecnn import datasets
+from purecnn import datasets, near_names
 from purecnn.conversion import convert
 from purecnn.data_path import for_task, read_data
-from purecnn.errors import FileFormatError, PureCNNError
+from purecnn.errors import PureCNNError
 from purecnn.escapes import visible
 from purecnn.findings import Findings, find
-from purecnn.labels import listed, tally
+from purecnn.labels import tally
 from purecnn.measures import METRICS, USUAL, formatted, in_words, written
-from purecnn.model_commands import DEFAULT_MODEL, export, playground, show, trained
-from purecnn.network import Network
+from purecnn.model_commands import chosen, export, playground, show
+from purecnn.model_file import load
+from purecnn.model_path import is_model, run_of
 from purecnn.options import (
     check_options_of_pictures,
-    data_option,
+    data_option_of,
     device_option,
     not_empty,
     noted,
     skip_option,
 )
-from purecnn.preparation import prepared
-from purecnn.ranges import ends_in_probabilities
+from purecnn.predictions import (
+    FORMATS,
+    as_csv,
+    as_json,
+    in_a_line,
+    in_full,
+    name_of,
+    pictures_in,
+    predictions,
+)
 from purecnn.report_commands import report
-from purecnn.samples import PREPARATIONS, answers
-from purecnn.scratch import Array
+from purecnn.samples import PREPARATIONS
 from purecnn.terminal import Terminal, echo, warnings_as_sentences
 from purecnn.train_commands import reproduce, train
+from purecnn.whole_files import write_whole
 
 
 class Refusal(click.ClickException):
@@ -54,6 +64,14 @@ class Commands(click.Group):
         """Read what was typed in front of a command's name."""
         with usage_errors():
             return super().make_context(*arguments, **options)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command that was typed, or say what it is called here."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            meant = near_names.hint(name, self.list_commands(ctx), near_names.COMMANDS)
+            ctx.fail(f"No such command {name!r}" + (f": {meant}" if meant else "."))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; turn what it raises into a sentence and an exit status."""
@@ -86,8 +104,32 @@ def usage_errors() -> Iterator[None]:
         yield
     except getattr(click.exceptions, "NoArgsIsHelpError", ()):
         raise  # no error, but the help
+    except click.NoSuchOption as error:
+        raise click.UsageError(visible(no_such_option(error)), error.ctx) from None
     except click.UsageError as error:
         raise click.UsageError(visible(error.format_message()), error.ctx) from None
+
+
+#: Options by which other programs are given a model.
+OF_A_MODEL = ("model", "m", "weights", "checkpoint", "run")
+
+
+def no_such_option(error: click.NoSuchOption) -> str:
+    """Return the sentence about an option that a command does not have, and what was probably meant."""
+    typed, context = error.option_name, error.ctx
+    sentence = f"No such option: {typed}"
+    if context is None:
+        return sentence
+    known: list[str] = []
+    for one in context.command.get_params(context):
+        if isinstance(one, click.Option):
+            known += one.opts
+        elif typed.lstrip("-") in OF_A_MODEL and "MODEL" in f"{one.name} {one.metavar}".upper():
+            return (
+                f"{sentence}; the model is named first, without an option: purecnn {context.info_name} MODEL"
+            )
+    meant = near_names.option(typed, known)
+    return f"{sentence}; did you mean {meant}?" if meant else sentence
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -97,28 +139,34 @@ def purecnn() -> None:
 
 
 @purecnn.command()
-@click.argument("model", default=str(DEFAULT_MODEL))
-@data_option
+@click.argument("model", required=False)
+@data_option_of("the data of the run, else mnist")
 @skip_option
 @click.option("--threads", type=int, help="How many work.  [default: all cores]")
 @device_option
-def evaluate(model: str, data: str | None, skip_damaged: bool, threads: int | None, device: str) -> None:
+def evaluate(
+    model: str | None, data: str | None, skip_damaged: bool, threads: int | None, device: str
+) -> None:
     """Test a trained network on the test set.
 
-    MODEL is a file that was saved by train, runs/lenet-0/model.safetensors if left out.
+    MODEL is a file or the folder of a run. If left out, it is what train saves for the same data, such as
+    runs/mnist-lenet-0; for MNIST, where there is none, the network of digits that is part of this package.
     """
-    network = trained(model).to(device)
+    path = chosen(model, data)
+    network = load(path).to(device)
     shape = network.input_shape or ()
-    on_error = "skip" if skip_damaged else "raise"
-    sets = read_data(data or "mnist", shape=shape if len(shape) == 3 else None, on_error=on_error)
-    check_options_of_pictures(data or "mnist", None, skip_damaged)
+    run = run_of(path) if data is None else None
+    data = data or (run.data if run else "mnist")
+    on_error = "skip" if skip_damaged or (run and run.skip_damaged) else "raise"
+    sets = read_data(data, shape=shape if len(shape) == 3 else None, on_error=on_error)
+    check_options_of_pictures(data, None, skip_damaged)
     if network.task is not None or sets.test[1].dtype.kind == "b":
-        sets, _ = for_task(data or "mnist", sets, network.task)
+        sets, _ = for_task(data, sets, network.task)
     x, y = noted(sets).test
     known = network.preprocessing.classes
     if known and sets.classes and known != sets.classes:
         raise ValueError(
-            f"{model} knows the classes {', '.join(known)}; {data or 'mnist'} has {', '.join(sets.classes)}: "
+            f"{path} knows the classes {', '.join(known)}; {data} has {', '.join(sets.classes)}: "
             f"name data of the same classes with --data"
         )
     found = find(network, x, y, threads=threads)
@@ -143,16 +191,20 @@ def of_classes(found: Findings) -> Table:
     table = right_aligned("class", "images", "right", "accuracy")
     table.add_column("most often mistaken for")
     y, said = found.truth, found.said
+
+    def shown(label: int) -> str:
+        return visible(name_of(found.network, label))
+
     for label in np.unique(y):
         here = said[y == label]
         right, wrong = int(np.sum(here == label)), here[here != label]
         mistaken = tally(wrong).argmax() if len(wrong) else -1
         table.add_row(
-            class_name(found.network, int(label)),
+            shown(int(label)),
             f"{len(here):,}",
             f"{right:,}",
             f"{100 * right / len(here):.2f} %",
-            f"{class_name(found.network, int(mistaken))} ({np.sum(wrong == mistaken)})" if len(wrong) else "",
+            f"{shown(int(mistaken))} ({np.sum(wrong == mistaken)})" if len(wrong) else "",
         )
     return table
 
@@ -163,9 +215,8 @@ def of_labels(found: Findings) -> Table:
     table = right_aligned("label", "images", *map(written, kinds))
     columns = [METRICS["multilabel"][f"{kind}_per_label"](found.truth, found.outputs) for kind in kinds]
     for name, support, *values in zip(found.names, found.truth.sum(axis=0), *columns, strict=True):
-        table.add_row(
-            str(name), f"{int(support):,}", *(formatted(*pair) for pair in zip(kinds, values, strict=True))
-        )
+        shown = (formatted(*pair) for pair in zip(kinds, values, strict=True))
+        table.add_row(visible(str(name)), f"{int(support):,}", *shown)
     return table
 
 
@@ -175,13 +226,13 @@ def of_values(found: Findings) -> Table:
     table = right_aligned("output", *map(written, kinds))
     for place, name in enumerate(found.names):
         pair = found.truth[:, place], found.outputs[:, place]
-        table.add_row(str(name), *(formatted(kind, METRICS["regression"][kind](*pair)) for kind in kinds))
+        shown = (formatted(kind, METRICS["regression"][kind](*pair)) for kind in kinds)
+        table.add_row(visible(str(name)), *shown)
     return table
 
 
 @purecnn.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--model", metavar="FILE", default=str(DEFAULT_MODEL), help="A trained network.")
+@click.argument("names", nargs=-1, required=True, metavar="[MODEL] IMAGE...")
 @click.option(
     "--prepare",
     type=click.Choice(PREPARATIONS[1:]),
@@ -189,56 +240,71 @@ def of_values(found: Findings) -> Table:
     " were; an object likewise, in the middle, as Fashion-MNIST's; or cut, or stretched, to the network's "
     "proportions and scaled, as in a folder.  [default: as when the network was trained]",
 )
+@click.option(
+    "--output",
+    metavar="FILE",
+    callback=not_empty,
+    help="Write the answers to a file, which ends in .csv or .json.  [default: they are printed]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Of the answers.  [default: by the ending of --output, else text]",
+)
 @click.pass_context
-def predict(context: click.Context, images: tuple[str, ...], model: str, prepare: str | None) -> None:
-    """Say what a picture shows: its class, its labels or its values.
+def predict(
+    context: click.Context, names: tuple[str, ...], prepare: str | None, output: str | None, form: str | None
+) -> None:
+    """Say what pictures show: their classes, labels or values.
 
-    Each IMAGE is prepared as those were that the network learnt from. One that can't be read is named, and
-    the others are answered.
+    IMAGE is a file, or a folder whose pictures are all looked at. Each is prepared as those were that the
+    network learnt from. One that can't be read is named, and the others are answered. A lone one is answered
+    with every output, more of them with a line each.
+
+    MODEL is a file that ends in .safetensors, or the folder of a run. If left out, it is runs/mnist-lenet-0,
+    as train saves it, or, where there is none, the network of digits that is part of this package.
     """
-    network = trained(model)
-    damaged = False
+    named = is_model(names[0])
+    if named and len(names) == 1:
+        raise click.UsageError(f"Missing argument 'IMAGE...' behind the model {names[0]}.", context)
+    suffix = Path(output).suffix.lower() if output else ""
+    if output and form == "text":
+        raise ValueError("--output writes csv or json, got --format text")
+    if output and (suffix not in (".csv", ".json") or form not in (None, suffix[1:])):
+        wanted = " or ".join(f".{one}" for one in ([form] if form else FORMATS[1:]))
+        raise ValueError(f"the file to write must end in {wanted}, got {output}")
+    form = form or suffix[1:] or FORMATS[0]
+    path = chosen(names[0] if named else None)
+    network, files = load(path), pictures_in(names[named:])
     if prepare is None and network.preprocessing.preparation == "unknown":
         echo(
-            f"{model}: arrays do not tell how their pictures were prepared: each IMAGE is cut and scaled; "
+            f"{path}: arrays do not tell how their pictures were prepared: each IMAGE is cut and scaled; "
             f"--prepare names another way",
             err=True,
         )
-    for name in images:
-        try:
-            image = prepared(network, name, prepare)
-        except (FileFormatError, OSError) as error:
-            told = (
-                f"{name}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
-            )
-            echo(f"Error: {visible(told)}", err=True)
-            damaged = True
-            continue
-        outputs = network.predict(image[np.newaxis])
-        echo(f"{visible(name)}: {answer_in_words(network, outputs[0])}")
-        shares = ends_in_probabilities(network) and network.task != "regression"
-        room = max(3, *(len(class_name(network, label)) for label in range(outputs.shape[1])))
-        for label, value in enumerate(outputs[0]):
-            bar = "#" * round(40 * float(value)) if shares else ""
-            shown = f"{100 * value:6.2f} %" if shares else f"{value:9.4f}"
-            echo(f"  {class_name(network, label):>{room}} {shown}  {bar}".rstrip())
+    damaged = []
+
+    def refuse(name: str, error: Exception) -> None:
+        words = f"{name}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        echo(f"Error: {visible(words)}", err=True)
+        damaged.append(name)
+
+    answers = predictions(network, files, prepare, refuse)
+    if form == "text":
+        write = in_full if len(files) == 1 else in_a_line
+        for one in answers:
+            echo(write(network, one))
+    else:
+        every = list(answers)
+        text = (as_csv if form == "csv" else as_json)(network, every)
+        if output:
+            write_whole(output, [text.encode(errors="backslashreplace")])
+            echo(f"{visible(output)}: {len(every):,} of {len(files):,} pictures")
+        else:
+            echo(text, nl=False)
     if damaged:
         context.exit(Refusal.exit_code)
-
-
-def answer_in_words(network: Network, outputs: Array) -> str:
-    """Return what a network says of one picture: its class, its labels or its values."""
-    if network.task == "regression":
-        return " ".join(f"{value:.6g}" for value in outputs)
-    if network.task == "multilabel":
-        return listed([class_name(network, label) for label in range(len(outputs))], outputs > 0.5)
-    return class_name(network, int(answers(outputs[np.newaxis])[0]))
-
-
-def class_name(network: Network, label: int) -> str:
-    """Return the name of a class, or its number."""
-    names = network.preprocessing.classes
-    return visible(names[label]) if label < len(names) else str(label)
 
 
 @purecnn.command()

@@ -8,6 +8,7 @@ import click
 
 from purecnn.keras_model import load_keras
 from purecnn.model_file import load, save
+from purecnn.model_path import model_file
 from purecnn.terminal import echo
 from purecnn.torch_weights import save_state_dict
 
@@ -19,8 +20,8 @@ def convert(model: str, output: str) -> None:
     """Turn Keras's model into one of this package, and that into PyTorch's.
 
     IN is a model that Keras saved, .keras or .h5, and OUT becomes this package's file of it; or IN is this
-    package's file, and OUT becomes a PyTorch state dict, whose PyTorch program is printed. OUT ends in
-    .safetensors either way.
+    package's file or the folder of a run, and OUT becomes a PyTorch state dict, whose PyTorch program is
+    printed. OUT ends in .safetensors either way.
     """
     if Path(output).exists() and Path(model).exists() and Path(output).samefile(model):
         raise ValueError(f"{output}: OUT must be another file than IN")
@@ -32,4 +33,4 @@ def convert(model: str, output: str) -> None:
         echo(network.summary())
         echo(f"saved to {output}")
     else:
-        echo(save_state_dict(load(model), output), nl=False)
+        echo(save_state_dict(load(model_file(model)), output), nl=False)

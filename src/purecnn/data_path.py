@@ -30,6 +30,8 @@ __all__ = ["check_alike", "for_task", "holds_pictures", "read_data"]
 TEST_SHARE, TEST_SEED = 0.2, 0
 #: Of MNIST's 60,000 training labels, as bytes: what names a folder of its files.
 MNIST_LABELS = "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13"
+#: The longer side, in pixels, of large pictures where nobody says how large they are to be.
+LONGEST = 64
 #: So many classes may have fewer samples than classes; more outputs than samples are no classes but numbers.
 FEW_CLASSES = 1000
 
@@ -55,7 +57,7 @@ def read_data(source: str | os.PathLike[str], *, shape: Shape | None = None, on_
         A name, or a path; ``./mnist`` is a path.
     shape : (int, int) or (int, int, int), optional
         ``(height, width)`` or ``(channels, height, width)`` to bring pictures to; the medians of the training
-        set's if left out.
+        set's if left out, at most 64 pixels on the longer side.
     on_error : {"raise", "skip"}
         What to do about damaged pictures, as `ImageFolder` takes it.
 
@@ -120,17 +122,32 @@ def read_pictures(path: Path, shape: Shape | None, on_error: str) -> Sets:
         sets = [first]
         if apart:
             sets.append(ImageFolder(apart[1], size, channels, on_error=on_error, classes=first.classes))
-    for one in sets:  # as the training set is, and in colour if either is
-        one.shape = (max(each.shape[0] for each in sets), *first.shape[1:])
+    channels, height, width = max(one.shape[0] for one in sets), *first.shape[1:]
     notes = [f"skipped {words}" for one in sets for words in one.skipped]
-    if size is None and len(set().union(*(one.sizes for one in sets))) > 1:
-        height, width = first.shape[1:]
-        notes.append(
-            f"{path} holds pictures of several sizes: all are brought to {height} x {width}, their median"
-        )
+    if size is None:
+        small, several = scaled_down(height, width), len(set().union(*(one.sizes for one in sets))) > 1
+        which = "several sizes" if several else f"{height} x {width}"
+        how = ", their median" if small == (height, width) else "; --image-size takes another size"
+        if several or small != (height, width):
+            notes.append(f"{path} holds pictures of {which}: all are brought to {small[0]} x {small[1]}{how}")
+        height, width = small
+    for one in sets:  # as the training set is, and in colour if either is
+        one.shape = (channels, height, width)
     if not apart:
         return divided(path, first.load(), first.classes, notes, first.preparation)
     return Sets(sets[0].load(), sets[1].load(), first.classes, tuple(notes), first.preparation)
+
+
+def scaled_down(height: int, width: int) -> tuple[int, int]:
+    """Return the size, in the same proportions, at which a small network learns from pictures in minutes.
+
+    Examples
+    --------
+    >>> scaled_down(480, 640), scaled_down(28, 28)
+    ((48, 64), (28, 28))
+    """
+    share = min(1.0, LONGEST / max(height, width))
+    return max(1, round(height * share)), max(1, round(width * share))
 
 
 def divided(
@@ -144,7 +161,8 @@ def divided(
     x, y = all_of_it
     if len(y) < 3:
         raise FileFormatError(f"{path}: holds {len(y)} samples and no test set; at least 3 are wanted")
-    classes_of = y if y.ndim == 1 and y.dtype.kind in "iu" else np.zeros(len(y), np.int64)
+    are_labels = y[0].size == 1 and y.dtype.kind in "iu"  # (n,), or a column
+    classes_of = y.reshape(len(y)) if are_labels else np.zeros(len(y), np.int64)
     kept, aside = stratified_split(classes_of, TEST_SHARE, TEST_SEED)
     note = f"{path} has no test set: {len(aside):,} of its {len(y):,} images are set aside for it"
     return Sets((x[kept], y[kept]), (x[aside], y[aside]), classes, (*notes, note), preparation)

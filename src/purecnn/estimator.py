@@ -25,15 +25,12 @@ from purecnn.network import Network
 from purecnn.optimizer import Optimizer
 from purecnn.optimizers import as_optimizer
 from purecnn.parallel import cores
-from purecnn.plans import Plan, planned
+from purecnn.plans import Plan, planned, usual_epochs
 from purecnn.samples import as_batch, refuse_channels_last
 from purecnn.schedules import LearningRate, Schedule
 from purecnn.scratch import Array
 from purecnn.splits import check_fraction, share_of
 from purecnn.tasks import Task
-
-#: Left out, `epochs` is as many as take about so many steps, within these bounds.
-STEPS, FEWEST, MOST = 2000, 10, 200
 
 
 class Estimator(Joining):
@@ -207,8 +204,7 @@ class Estimator(Joining):
         if callable(self.learning_rate):
             callbacks.append(LearningRate(optimizer, self.learning_rate))
         if not once:
-            usual = min(MOST, max(FEWEST, STEPS // -(-len(rows) // batch_size)))
-            epochs = usual if self.epochs is None else self.epochs
+            epochs = usual_epochs(len(rows), batch_size) if self.epochs is None else self.epochs
             callbacks += self.stopping()
         aside = share_of(len(rows), self.validation_fraction) if self.early_stopping else 0
         history = network.to(self.device).fit(

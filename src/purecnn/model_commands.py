@@ -8,26 +8,29 @@ from pathlib import Path
 import click
 
 from purecnn.model_file import load
+from purecnn.model_path import DIGITS, model_file, usual_model
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
 from purecnn.onnx_export import INPUTS, OPSET, export_onnx
 from purecnn.summaries import summary
 from purecnn.terminal import echo
 
-DEFAULT_MODEL = Path("runs", "lenet-0", "model.safetensors")
+
+def trained(model: str) -> Network:
+    """Load the model that a file or the folder of a run holds."""
+    return load(model_file(model))
 
 
-def trained(path: str | Path) -> Network:
-    """Load a model, or say how to come by one."""
-    if not Path(path).exists():
-        raise FileNotFoundError(
-            f"{path}: there is no such file; `purecnn train` makes a model and says where"
-        )
-    if Path(path).is_dir():
-        found = Path(path, DEFAULT_MODEL.name)
-        wanted = f"the model in it, {found}," if found.is_file() else "the file of a model"
-        raise IsADirectoryError(f"{path}: this is a folder; {wanted} is wanted")
-    return load(path)
+def chosen(model: str | None, data: str | None = None) -> Path:
+    """Return the file of the model named, or the usual one for some data, and say which that is."""
+    if model is not None:
+        return model_file(model)
+    path = usual_model(data)
+    words = f"the model is {path}"
+    if path == DIGITS:
+        words = "the model is the network of digits in this package, since nothing is trained here yet"
+    echo(words, err=True)
+    return path
 
 
 @click.command()
@@ -45,7 +48,7 @@ def trained(path: str | Path) -> Network:
 def export(model: str, output: str, input: str, dtype: str | None) -> None:
     """Write a trained network as an ONNX file.
 
-    MODEL is a file that was saved by train; OUT.onnx runs in onnxruntime and whatever else reads ONNX.
+    MODEL is a file or the folder of a run; OUT.onnx runs in onnxruntime and whatever else reads ONNX.
     """
     if Path(output).suffix != ".onnx":
         raise ValueError(f"the file to write must end in .onnx, got {output}")
@@ -67,8 +70,8 @@ def export(model: str, output: str, input: str, dtype: str | None) -> None:
 def show(model: str) -> None:
     """Show the size of a network.
 
-    For each layer its output shape, parameters and multiply-adds. MODEL is a file, or the name of a network,
-    as train's --network lists them.
+    For each layer its output shape, parameters and multiply-adds. MODEL is a file, the folder of a run, or
+    the name of a network, as train's --network lists them.
     """
     if model not in NETWORKS and not Path(model).exists():
         raise FileNotFoundError(f"{model}: there is no such file, and the networks are {', '.join(NETWORKS)}")
@@ -84,7 +87,8 @@ def show(model: str) -> None:
 def playground(model: str | None, port: int, no_browser: bool) -> None:
     """Draw for a network on a local page, and watch one learn.
 
-    MODEL is a file that was saved by train; a network that reads digits if left out. Ctrl-C ends it.
+    MODEL is a file or the folder of a run; the network of digits that is part of this package if left out.
+    Ctrl-C ends it.
     """
     from purecnn.playground import serve  # here, since few commands need a server
 
@@ -93,6 +97,4 @@ def playground(model: str | None, port: int, no_browser: bool) -> None:
         if not no_browser:
             webbrowser.open(address)
 
-    if model is not None:
-        trained(model)  # a missing file gets its own sentence
-    serve(model, port=port, ready=ready)
+    serve(None if model is None else model_file(model), port=port, ready=ready)

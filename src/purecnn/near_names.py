@@ -331,6 +331,34 @@ HISTORIES = (
     Row("", "history", "", "each list is an attribute, such as history.loss and history.validation_loss"),
     Row("", "accuracy acc", "", 'fit(..., metrics="accuracy") measures it, for history.metrics["accuracy"]'),
 )
+#: Commands, by what other programs call them.
+COMMANDS = (
+    Row("train", "fit learn"),
+    Row("evaluate", "eval test score validate"),
+    Row("predict", "classify infer inference recognize run"),
+    Row("summary", "show describe info"),
+    Row("playground", "serve ui web draw"),
+    Row("download", "fetch get"),
+    Row("convert", "import load"),
+    Row("report", "plot plots compare"),
+    Row("reproduce", "repeat rerun"),
+    Row("", "resume continue", "", "`purecnn train --resume RUN` goes on with a run"),
+    Row("", "help", "", "`purecnn --help` lists the commands"),
+    Row("", "version", "", "`purecnn --version` says it"),
+)
+#: Options of the commands that are no arguments of a function.
+OPTIONS = (
+    Row("augment", "augmentation augmentations transform transforms"),
+    Row("validation", "validation_split validation_fraction val_split val"),
+    Row("patience", "early_stopping"),
+    Row("threads", "workers num_workers jobs n_jobs"),
+    Row("output", "out o save save_to output_dir"),
+    Row("data", "dataset data_set data_dir"),
+    Row("image_size", "img_size imgsz size"),
+    Row("resume", "continue"),
+    Row("network", "model arch architecture"),
+    Row("seed", "random_state random_seed"),
+)
 #: The rows of public names.
 IMPORTS = (*LAYERS, *LOSSES, *METRICS, *PARTS, *WITHOUT)
 #: What to write where a call's arguments are too many by position, or too few.
@@ -412,7 +440,7 @@ def hint(name: str, known: Collection[str], rows: Iterable[Row] = ARGUMENTS) -> 
 
 
 def option(typed: str, known: Collection[str]) -> str:
-    """Return the option of a command that is called so here, such as ``--learning-rate``; empty if none is.
+    """Return the option of a command that is called so here, or spelled much like it; empty if none is.
 
     Examples
     --------
@@ -420,8 +448,9 @@ def option(typed: str, known: Collection[str]) -> str:
     '--learning-rate'
     """
     words = {one.lstrip("-").replace("-", "_"): one for one in known if one.startswith("--")}
-    row = row_of(ARGUMENTS, typed.lstrip("-").replace("-", "_"), words)
-    return words.get(row.here, "") if row is not None else ""
+    name = typed.lstrip("-").replace("-", "_")
+    row = row_of((*OPTIONS, *ARGUMENTS), name, words)
+    return words.get(row.here if row is not None else close(name, words), "")
 
 
 def missing_name(module: str, name: str, known: Collection[str]) -> str:

@@ -16,8 +16,21 @@ from purecnn.networks import NETWORKS, suited
 from purecnn.parameters import as_layers
 from purecnn.samples import Preprocessing
 
+#: Where nobody says how many epochs, they are as many as take about so many steps, within these bounds.
+STEPS, FEWEST, MOST = 2000, 10, 200
 #: A name, layers, a network, or a function of a sample's shape, the number of outputs and a seed.
 Plan = str | Sequence[Layer] | Callable[[Shape, int, int], Sequence[Layer]]
+
+
+def usual_epochs(samples: int, batch_size: int, fewest: int = FEWEST, steps: int = STEPS) -> int:
+    """Return how many epochs take about `STEPS` steps, or as many as wanted, if they are fewer.
+
+    Examples
+    --------
+    >>> [usual_epochs(samples, 128) for samples in (150, 6_000, 60_000)]
+    [200, 42, 10]
+    """
+    return max(fewest, min(MOST, min(steps, STEPS) // -(-samples // batch_size)))
 
 
 def planned(

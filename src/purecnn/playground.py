@@ -31,6 +31,7 @@ from purecnn.guard import Application, Guard
 from purecnn.lesson import DATA, LAYERS, OPTIMIZERS
 from purecnn.lessons import LessonError, Lessons
 from purecnn.model_file import load
+from purecnn.model_path import DIGITS
 from purecnn.network import Network
 from purecnn.parallel import cores
 from purecnn.picture import read_picture
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-#: Trained by ``purecnn train --recipe tiny``: what is opened where no other model is named.
-DIGITS = Path(str(files("purecnn") / "data" / "digits.safetensors"))
 #: The page's files and their kinds.
 PAGE = {
     "": ("index.html", "text/html"),

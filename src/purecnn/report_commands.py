@@ -10,6 +10,7 @@ from purecnn.comparison import compare_runs
 from purecnn.datasets import Sets
 from purecnn.errors import MissingExtraError
 from purecnn.escapes import visible
+from purecnn.model_path import run_folder
 from purecnn.network import Network
 from purecnn.options import not_empty
 from purecnn.run_reports import report_run
@@ -31,10 +32,11 @@ COMPARISON = "comparison.html"
 def report(folders: tuple[str, ...], output: str | None, data: str | None, threads: int | None) -> None:
     """Write a page that tells all about a trained network.
 
-    RUN is a folder that train wrote. Of two or more the page compares them: settings, curves, classes, and
-    the pictures that one gets right and another wrong. The page opens in any browser, without a connection.
+    RUN is a folder that train wrote, or the model in it. Of two or more the page compares them: settings,
+    curves, classes, and the pictures that one gets right and another wrong. The page opens in any browser,
+    without a connection.
     """
-    runs = [Path(folder) for folder in folders]
+    runs = [run_folder(folder) for folder in folders]
     where = Path(output) if output else None
     if where is not None and where.is_dir():
         raise IsADirectoryError(f"{where}: there is a folder of this name; a file is wanted")

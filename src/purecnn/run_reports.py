@@ -15,7 +15,9 @@ from purecnn.errors import FileFormatError
 from purecnn.findings import Findings, find
 from purecnn.measures import USUAL
 from purecnn.model_file import load
+from purecnn.model_path import default_folder
 from purecnn.network import Network
+from purecnn.options import written_changes
 from purecnn.pages import plotly_script
 from purecnn.recipes import RECIPES
 from purecnn.records import RECORD, digests, read_record, task_of
@@ -117,12 +119,13 @@ def history_of(folder: Path, result: Any) -> History:
     """
     try:
         curves, epochs, task = result["curves"], len(result["loss"]), task_of(result)
+        held_out = held_out_of(curves)
         found = {
             (name, kind): [float(value) for value in curves[name][kind]]
-            for name in ("training", "test")
+            for name in ("training", held_out)
             for kind in ("loss", *USUAL[task])
         }
-        sizes = [curves[name]["samples"] for name in ("training", "test")]
+        sizes = [curves[name]["samples"] for name in ("training", held_out)]
         seconds = [float(value) for value in result["seconds"]]
         counts = {len(values) for values in (*found.values(), seconds)}
         if not epochs or counts != {epochs} or not all(map(is_number, sizes)):
@@ -132,47 +135,70 @@ def history_of(folder: Path, result: Any) -> History:
         str(result["parameters"])
     except (LookupError, TypeError, ValueError) as error:
         raise FileFormatError(f"{folder / RECORD}: its result is damaged: {error!r:.200}") from None
-    both = [{kind: found[name, kind] for kind in USUAL[task]} for name in ("training", "test")]
+    both = [{kind: found[name, kind] for kind in USUAL[task]} for name in ("training", held_out)]
     return History(
         loss=found["training", "loss"],
-        validation_loss=found["test", "loss"],
-        validation_accuracy=found.get(("test", "accuracy"), []),
+        validation_loss=found[held_out, "loss"],
+        validation_accuracy=found.get((held_out, "accuracy"), []),
         seconds=seconds,
         metrics=both[0],
         validation_metrics={} if task == "classification" else both[1],
     )
 
 
+def held_out_of(curves: dict[str, Any]) -> str:
+    """Return what the second curve was measured on: what was set aside to validate, else the test set."""
+    return "validation" if "validation" in curves else "test"
+
+
 def note_of(record: dict[str, Any]) -> str:
     """Return on how many samples the curves were measured."""
-    training, test = (int(record["result"]["curves"][name]["samples"]) for name in ("training", "test"))
+    curves = record["result"]["curves"]
+    held_out = held_out_of(curves)
+    training, other = (int(curves[name]["samples"]) for name in ("training", held_out))
     return (
         f"Measured after each epoch on {training:,} samples of the training set, evenly spread over it, and "
-        f"{test:,} of the test set."
+        f"{other:,} of the {held_out} set."
     )
 
 
 def command_of(run: Run) -> str:
-    """Return the command that does a run.
+    """Return the command that does a run, and those that extend it, a line each.
 
     Examples
     --------
     >>> command_of(Run("fast", replace(RECIPES["fast"], epochs=5), seed=3))
     'purecnn train --recipe fast --epochs 5 --seed 3'
     """
-    free = ("network", "epochs", "batch_size", "learning_rate")
-    asked = asdict(run.recipe)
+    free = (
+        "network",
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "augmentation",
+        "class_weight",
+        "validation",
+        "patience",
+    )
+    ends = [*run.extended, run.recipe.epochs]
+    asked = asdict(replace(run.recipe, epochs=ends[0]))
 
     def differing(name: str) -> list[str]:
         return [field for field, value in asdict(RECIPES[name]).items() if value != asked[field]]
 
     # the recipe that needs the fewest options, of those that need no other ones
     near = min(RECIPES, key=lambda name: (not set(differing(name)) <= {*free, "data"}, len(differing(name))))
+    unsaid = {"epochs"} if run.data != RECIPES[near].data else set()  # which are more where the set is small
+    if "optimizer" in differing(near):
+        unsaid.add("learning_rate")
     words = ["purecnn", "train", "--recipe", near]
     if run.name != near:
         words += ["--network", run.recipe.network]
     for field in free[1:]:
-        if field in differing(near):
+        if field == "augmentation" and field in differing(near):
+            words += ["--augment", written_changes(run.recipe.augmentation)]
+        elif field in differing(near) or field in unsaid:
             words += [f"--{field.replace('_', '-')}", str(asked[field])]
     if run.data != RECIPES[near].data:
         words += ["--data", run.data if run.data in NAMES else os.path.abspath(run.data)]
@@ -182,7 +208,10 @@ def command_of(run: Run) -> str:
         words.append("--skip-damaged")
     if run.task is not None:
         words += ["--task", run.task]
-    return shlex.join([*words, "--seed", str(run.seed)])
+    begun = shlex.join([*words, "--seed", str(run.seed)])
+    folder = default_folder(run.name, run.data, run.seed)
+    more = (["purecnn", "train", "--resume", str(folder), "--epochs", str(end)] for end in ends[1:])
+    return "\n".join([begun, *map(shlex.join, more)])
 
 
 def repeat(one: Done) -> Section:
@@ -242,7 +271,7 @@ def report_run(
             f"{one.name}: the network {recipe.network} after {result['epochs']} epochs, seed {one.run.seed}, "
             f"on the {len(one.found):,} samples of the test set"
         ),
-        held_out="test set",
+        held_out=f"{held_out_of(result['curves'])} set",
         note=note_of(one.record),
         more=[("training time", f"{sum(one.history.seconds):.1f} s")],
     )

@@ -5,32 +5,38 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from purecnn import networks, provenance
-from purecnn.arguments import flag, positive
+from purecnn.arguments import flag, is_integer, positive
+from purecnn.augmentation import as_augmentation
 from purecnn.barrier import drops_last
-from purecnn.callbacks import Callback, History
+from purecnn.callbacks import Callback, EarlyStopping, History
 from purecnn.checkpoint import Checkpoint
 from purecnn.data_path import check_alike, for_task, read_data, task_of_answers
 from purecnn.datasets import NAMES, Sets
 from purecnn.device import Device
 from purecnn.errors import CheckpointError, DivergedError, FileFormatError
 from purecnn.evaluations import Evaluations
+from purecnn.idx import Samples
 from purecnn.model_file import load, save
 from purecnn.network import Network
 from purecnn.networks import NETWORKS
-from purecnn.recipes import Recipe
+from purecnn.recipes import Cycles, Recipe
 from purecnn.records import RECORD, VERSION, digests, read_record, write_record
-from purecnn.samples import refuse_channels_last
-from purecnn.schedules import LearningRate, OneCycle
+from purecnn.samples import Targets, refuse_channels_last
+from purecnn.schedules import LearningRate, OneCycle, Schedule
+from purecnn.scratch import Array
+from purecnn.splits import strata, stratified_split
 from purecnn.streams import as_seed
 from purecnn.target_scaling import TargetScaling
 from purecnn.tasks import Task, as_task
+from purecnn.weighting import sample_weights
 from purecnn.whole_files import remove_leftovers
 
 if TYPE_CHECKING:
@@ -54,11 +60,13 @@ class Run:
     data : str
         Name of a data set, or a path to one.
     image_size : int or None
-        Side of the pictures of a folder; the medians of their own where None.
+        Side of the pictures of a folder; the medians of their own where None, at most 64.
     skip_damaged : bool
         Whether damaged pictures are left out in place of an error.
     task : {"classification", "multilabel", "regression"} or None
         What to learn; what the answers say (`data_path.task_of_answers`) where None.
+    extended : tuple of int
+        The epochs after which it was complete, and was then asked to go on to more; ascending.
     """
 
     name: str
@@ -68,8 +76,15 @@ class Run:
     image_size: int | None = None
     skip_damaged: bool = False
     task: Task | None = None
+    extended: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        ends = (0, *self.extended, self.recipe.epochs)
+        if not all(map(is_integer, ends)) or any(end <= before for before, end in pairwise(ends)):
+            raise ValueError(
+                f"extended must hold ascending epochs below {self.recipe.epochs}, got {self.extended!r:.100}"
+            )
+        object.__setattr__(self, "extended", tuple(self.extended))
         for name, text in (("name", self.name), ("data", self.data)):
             if not isinstance(text, str):
                 raise TypeError(f"{name} must be a string, got {text!r}")
@@ -90,7 +105,16 @@ class Run:
         asked = self.arguments()
         recipe = asked.pop("recipe")
         found = {**recipe, **{name: value for name, value in asked.items() if name != "name"}}
-        return {name: "none" if value is None else value for name, value in found.items()}
+        return {name: "none" if value in (None, ()) else value for name, value in found.items()}
+
+    def extend(self, epochs: int) -> Run:
+        """Return the run that goes on, once this one is complete, to more epochs."""
+        if epochs <= self.recipe.epochs:
+            raise ValueError(
+                f"epochs must be more than the {self.recipe.epochs} of this run to extend it, got {epochs}"
+            )
+        recipe = replace(self.recipe, epochs=epochs)
+        return replace(self, recipe=recipe, extended=(*self.extended, self.recipe.epochs))
 
     def read(self) -> Sets:
         """Return the data to train on and to test on."""
@@ -129,7 +153,34 @@ class Run:
         network = networks.for_task(self.recipe.network, shape, outputs, as_seed(self.seed), task)
         network.preprocessing.classes = sets.classes
         network.preprocessing.preparation = sets.preparation
+        as_augmentation(self.recipe.augmentation, network.input_shape)  # better refused now than later
+        if self.recipe.class_weight is not None:
+            sample_weights(network.targets(y, len(y)), outputs, class_weight=self.recipe.class_weight)
         return network
+
+    def divide(self, sets: Sets) -> tuple[Samples, Samples | None]:
+        """Return the samples to train on, and those that the recipe sets aside from them, if it does."""
+        x, y = sets.train
+        if self.recipe.validation is None:
+            return (x, y), None
+        kept, aside = self.split(y)
+        return (x[kept], y[kept]), (x[aside], y[aside])
+
+    def split(self, y: Array) -> tuple[Array, Array]:
+        """Return the numbers of the samples to train on, and of those set aside to validate."""
+        if self.recipe.validation is None:
+            return np.arange(len(y)), np.arange(0)
+        return stratified_split(strata(Targets(y)), self.recipe.validation, as_seed(self.seed))
+
+    def schedule(self, steps: int) -> Schedule:
+        """Return the schedule of the learning rate, for so many steps an epoch.
+
+        One cycle, and another each time that the run was extended.
+        """
+        if not self.extended:
+            return OneCycle(self.recipe.learning_rate)
+        ends = (*self.extended, self.recipe.epochs)
+        return Cycles(self.recipe.learning_rate, tuple(steps * end for end in ends))
 
     def train(
         self,
@@ -143,7 +194,7 @@ class Run:
         callbacks: Sequence[Callback] = (),
         ranks: Ranks | None = None,
     ) -> dict[str, Any]:
-        """Train, test and save. Once model and record are on the disk, the checkpoint goes.
+        """Train, test and save. The checkpoint stays, for whoever wants more epochs.
 
         Parameters
         ----------
@@ -168,9 +219,10 @@ class Run:
         -------
         dict
             ``task``, ``epochs``, the ``loss`` and ``seconds`` of each, the ``curves`` of the loss and the
-            task's metrics on samples of both sets, ``test_loss``, such as ``test_accuracy``, and
-            ``parameters``, the SHA-256 of the flat vector. Nothing on ranks other than 0. Where values are
-            learnt, losses are those of values with mean 0 and variance 1.
+            task's metrics on samples of the training set and of the test set, or of what was set aside in
+            its place, ``test_loss``, such as ``test_accuracy``, and ``parameters``, the SHA-256 of the flat
+            vector; with patience ``best_epoch`` and, where it was at its end, ``stopped``. Nothing on ranks
+            other than 0. Where values are learnt, losses are those of values with mean 0 and variance 1.
 
         Raises
         ------
@@ -182,7 +234,8 @@ class Run:
         OSError
             If the model or the record can't be written.
         """
-        recipe, ((x, y), test), kept = self.recipe, sets, folder / CHECKPOINT
+        recipe, test, kept = self.recipe, sets.test, folder / CHECKPOINT
+        (x, y), aside = self.divide(sets)
         if ranks is None:
             record = self.begin(folder, sets, network.device, resume)
         else:
@@ -194,26 +247,33 @@ class Run:
         if task == "regression":
             scaling = TargetScaling.of(y)
             y, test = scaling.apply(y), (test[0], scaling.apply(test[1]))
-        watch = Evaluations({"training": (x, y), "test": test}, loss=loss, unit=scaling, threads=threads)
-        optimizer = recipe.optimizer()
-        schedule = LearningRate(optimizer, OneCycle(recipe.learning_rate))
+            aside = aside and (aside[0], scaling.apply(aside[1]))
+        others = {"test": test} if aside is None else {"validation": aside}
+        watch = Evaluations({"training": (x, y), **others}, loss=loss, unit=scaling, threads=threads)
+        optimizer = recipe.new_optimizer()
+        drop_last = drops_last(network, len(x), recipe.batch_size)
+        steps = len(x) // recipe.batch_size if drop_last else -(-len(x) // recipe.batch_size)
+        schedule = LearningRate(optimizer, self.schedule(steps))
+        stopping = [] if recipe.patience is None else [EarlyStopping(patience=recipe.patience)]
         try:
             network.fit(
                 x,
                 y,
                 epochs=recipe.epochs,
                 batch_size=recipe.batch_size,
-                drop_last=drops_last(network, len(x), recipe.batch_size),
+                drop_last=drop_last,
                 loss=loss,
                 optimizer=optimizer,
                 augmentation=recipe.augmentation,
+                validation_data=aside,
+                class_weight=recipe.class_weight,
                 threads=threads,
-                callbacks=[schedule, watch, *callbacks, Checkpoint(kept, every=every)],
+                callbacks=[schedule, watch, *stopping, *callbacks, Checkpoint(kept, every=every)],
                 resume=kept if resume else None,
                 ranks=ranks,
             )
         except CheckpointError:
-            if network.epochs < recipe.epochs:
+            if network.epochs < recipe.epochs or stopping:  # the best epoch was not given back
                 raise
         history = network.history or History()
         if ranks is not None and not ranks.is_first:
@@ -240,15 +300,25 @@ class Run:
             **{f"test_{name}": value for name, value in found.items()},
             "parameters": provenance.digest(network.parameters),
         }
+        for one in stopping:
+            result["best_epoch"] = one.best_epoch
+            if schedule.fit.stopped:
+                result["stopped"] = schedule.fit.stopped
         write_record(folder, record)
-        kept.unlink(missing_ok=True)
         return result
 
     def begin(self, folder: Path, sets: Sets, device: Device, resume: bool) -> dict[str, Any]:
         """Write the record of a run that begins or goes on, this machine in it; return it."""
         for name in (MODEL, RECORD):
             remove_leftovers(folder / name)
-        record = read_record(folder) if resume and (folder / CHECKPOINT).exists() else self.record(sets)
+        if resume and (folder / CHECKPOINT).exists():
+            record = read_record(folder)
+            mine = self.arguments()
+            record["arguments"] |= {name: mine[name] for name in ("recipe", "extended")}
+            record["result"] = None
+        else:
+            (folder / CHECKPOINT).unlink(missing_ok=True)  # of another run
+            record = self.record(sets)
         if (here := provenance.machine(device)) not in record["machines"]:
             record["machines"].append(here)
         write_record(folder, record)
@@ -288,10 +358,7 @@ class Run:
         recipe = Recipe(**given["recipe"])
         if recipe.network not in NETWORKS:
             raise ValueError(f"network {recipe.network!r}, wanted one of {', '.join(NETWORKS)}")
-        (
-            recipe.optimizer(),
-            recipe.loss(given.get("task") or "classification"),
-        )  # which check what they are given
+        recipe.new_optimizer(), recipe.loss(given.get("task") or "classification")  # which check theirs
         return cls(**{**given, "recipe": recipe})
 
 
@@ -310,6 +377,16 @@ def make_folder(folder: Path) -> None:
         raise PermissionError(f"{folder}: a folder that can be written to is wanted")
 
 
+def is_complete(folder: Path) -> bool:
+    """Return whether the run of a folder came to its end."""
+    try:
+        return read_record(folder)["result"] is not None
+    except FileNotFoundError:
+        return (folder / MODEL).exists()
+    except FileFormatError:
+        return False
+
+
 def check_interrupted(folder: Path) -> None:
     """Refuse to write a new run over one that was interrupted.
 
@@ -319,7 +396,7 @@ def check_interrupted(folder: Path) -> None:
         If something could go on from its checkpoint.
     """
     kept = folder / CHECKPOINT
-    if not kept.exists():
+    if not kept.exists() or is_complete(folder):
         return
     try:
         updates = load(kept).updates

@@ -285,8 +285,9 @@ class Targets:
     def check(cls, y: Any, samples: int, outputs: int) -> Targets:
         """Return the targets of `samples` samples, first axis, for a network with `outputs` outputs.
 
-        With one output they are ``(n,)`` or ``(n, 1)``; with more, integer labels ``(n,)`` or values
-        ``(n, outputs)``. The values of a sample may have any shape: a column, or an image.
+        With one output they are ``(n,)`` or ``(n, 1)``; with more, integer labels ``(n,)``, also in a
+        column ``(n, 1)``, or values ``(n, outputs)``. The values of a sample may have any shape: a column, or
+        an image.
 
         Raises
         ------
@@ -300,6 +301,8 @@ class Targets:
             raise ValueError(
                 f"x and y must have as many samples, got {samples} in x and y of shape {array.shape}"
             )
+        if array.shape[1:] == (1,) and array.dtype.kind in "iu" and outputs > 1:
+            array = array[:, 0]  # labels in a column, as Keras has them
         if array.ndim == 1 and array.dtype.kind in "iu" and outputs > 1:
             low, high = int(array.min()), int(array.max())
             if low < 0 or high >= outputs:
