@@ -326,7 +326,8 @@ def test_buffers_come_back_with_the_parameters() -> None:
             lambda: train(EarlyStopping("validation_loss "), validation_data=(X, X)),
             ValueError,
             "among its metrics, which are loss, seconds, validation_loss, validation_r2, "
-            "validation_mean_absolute_error, validation_root_mean_squared_error$",
+            "validation_mean_absolute_error, validation_root_mean_squared_error: "
+            "did you mean 'validation_loss'",
         ),
         (
             lambda: train(EarlyStopping("mine"), metrics={"mine": lambda y_true, y_pred: 1.0}),

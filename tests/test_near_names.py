@@ -141,6 +141,10 @@ class Loader:
         ({"loss": "mean_squared_error"}, "got 'mean_squared_error': it is called mse here"),
         ({"loss": "sparse_categorical_crossentropy"}, "it is called categorical_cross_entropy here"),
         ({"metrics": "acc"}, "got 'acc': it is called accuracy here"),
+        (
+            {"callbacks": EarlyStopping("val_loss")},
+            "to watch val_loss, .*: it is called validation_loss here",
+        ),
         ({"optimizer": "nadam"}, "got 'nadam': did you mean 'adam'?"),
     ],
 )

@@ -93,9 +93,9 @@ def suggestion(value: object, known: Collection[str]) -> str:
     >>> suggestion("mean_squared_error", ["mse", "huber"])
     ': it is called mse here'
     """
-    from purecnn.near_names import LOSSES, METRICS, hint  # here: for what is not known alone
+    from purecnn.near_names import HISTORIES, LOSSES, METRICS, hint  # here: for what is not known alone
 
-    found = hint(value, known, (*LOSSES, *METRICS)) if isinstance(value, str) else ""
+    found = hint(value, known, (*LOSSES, *METRICS, *HISTORIES)) if isinstance(value, str) else ""
     return f": {found}" if found else ""
 
 

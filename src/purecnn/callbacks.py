@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from purecnn.arguments import choice, is_number, positive, within
+from purecnn.arguments import choice, is_number, positive, suggestion, within
 from purecnn.device import module_of, to_device
 from purecnn.escapes import visible
 from purecnn.scratch import Array
@@ -315,6 +315,7 @@ class EarlyStopping(Callback):
                     "validation_data, got none"
                     if lacking
                     else f"it among its metrics, which are {', '.join(modes)}"
+                    + suggestion(self.monitor, [*modes, *(f"validation_{name}" for name in modes)])
                 )
             )
         better = self.mode or modes[self.monitor]
