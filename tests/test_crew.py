@@ -442,6 +442,72 @@ def test_an_interrupt_reaches_the_parent_alone():
     assert found.stderr == ""
 
 
+def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
+    program = textwrap.dedent(
+        f"""
+        import os, signal, threading, time, numpy as np
+        from purecnn import Checkpoint, Dense, Network, Softmax, training
+        from purecnn.callbacks import Callback
+
+        def ask(children):
+            os.kill(children[0], signal.SIGSTOP)
+            for _ in range(2):
+                time.sleep(0.5)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        class Stop(Callback):
+            def step(self, epoch, step, loss):
+                if step == 3:
+                    threading.Thread(target=ask, args=(crews[0]._children,), daemon=True).start()
+                    time.sleep(0.2)
+
+        class Crew(training.Crew):
+            def __init__(self, *given):
+                super().__init__(*given)
+                crews.append(self)
+
+        crews, training.Crew = [], Crew
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+        net = Network([Dense(2, 3), Softmax()])
+        try:
+            net.fit(np.ones((6400, 2)), np.zeros(6400, int), batch_size=64, threads=2,
+                    callbacks=[Stop(), Checkpoint({str(tmp_path / "c")!r}, every=1000)])
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
+    assert (found.stdout, found.stderr) == ("interrupted\n", "")
+
+
+def test_a_worker_in_a_long_job_does_not_keep_a_crew_from_closing(monkeypatch):
+    here, began = os.getpid(), shared_zeros(1, np.int64)
+    monkeypatch.setattr(crews, "LEAVE", 0.05)
+
+    def job(worker, number):
+        if os.getpid() != here:
+            began[0] = 1
+            time.sleep(PATIENCE)
+        while not began[0]:
+            time.sleep(1e-3)
+        signal.raise_signal(signal.SIGALRM)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    crew = Crew(2, job)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            crew.run(2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        crew.close()
+    assert children() == []
+
+
 def test_shared_memory_is_zero_and_keeps_its_dtype_and_shape():
     array = shared_zeros((2, 3), np.float32)
     assert (array.shape, array.dtype, array.any()) == ((2, 3), np.dtype(np.float32), np.False_)

@@ -1,7 +1,10 @@
 """Logs: a line an epoch, read back to the bit, no line twice and none torn however a run ended."""
 
 import csv
+import errno
+import io
 import json
+import os
 import struct
 import sys
 from pathlib import Path
@@ -14,10 +17,12 @@ from purecnn import (
     Dense,
     FileFormatError,
     JSONLog,
+    LogWarning,
     MissingExtraError,
     Network,
     Softmax,
     TensorBoard,
+    whole_files,
 )
 from purecnn.callbacks import Callback
 
@@ -182,6 +187,58 @@ def test_a_wrong_path_is_refused_before_training(kind, tmp_path):
         with pytest.raises(FileNotFoundError):
             fit(net, kind(tmp_path / "missing" / "log"))
         assert net.updates == 0
+
+
+class Full(Callback):
+    """Have the disk be full after some epochs of a fit: a write puts half of the bytes there, then fails."""
+
+    def __init__(self, monkeypatch, *epochs):
+        self.monkeypatch, self.epochs = monkeypatch, epochs
+
+    def step(self, epoch, step, loss):
+        self.monkeypatch.undo()
+        if epoch in self.epochs:
+            self.monkeypatch.setattr(whole_files, "open", torn, raising=False)
+
+
+def torn(path, mode, buffering=-1):
+    """Open a file on a disk that gets full."""
+
+    class File(io.FileIO):
+        def write(self, data):
+            if len(data) < 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data[: len(data) // 2])
+
+    return File(path, mode)
+
+
+@pytest.mark.parametrize("kind", [*LOGS, pytest.param(TensorBoard, id="tensorboard")])
+def test_a_full_disk_costs_a_log_no_line_and_a_training_nothing(monkeypatch, tmp_path, kind):
+    if kind is TensorBoard:
+        pytest.importorskip("tensorboardX")
+    log, net = kind(tmp_path / "log"), network()
+    x, y = samples()
+    with pytest.warns(LogWarning, match=r"No space left on device: '.*log.*it lacks epoch") as told:
+        net.fit(x, y, epochs=4, callbacks=[Full(monkeypatch, 2, 3), log])
+    words = [str(one.message).partition("lacks ")[2].partition(",")[0] for one in told]
+    assert words == ["epoch 2", "epochs 2 to 3"]
+    if kind is TensorBoard:
+        steps = {step for step, tag, _ in events(tmp_path / "log") if tag == "loss"}
+        assert steps == {1, 2, 3, 4}
+    else:
+        assert [line["epoch"] for line in read(log)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", LOGS)
+def test_a_disk_full_until_the_end_leaves_whole_lines(monkeypatch, tmp_path, kind):
+    log = kind(tmp_path / "log")
+    x, y = samples()
+    with pytest.warns(LogWarning, match="it lacks epoch") as told:
+        network().fit(x, y, epochs=3, callbacks=[Full(monkeypatch, 2, 3), log])
+    monkeypatch.undo()
+    assert len(told) == 3  # after both epochs, and at the end
+    assert [line["epoch"] for line in read(log)] == [1]
 
 
 # TensorBoard -----------------------------------------------------------------------------------------------

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 
 from purecnn.errors import MissingExtraError, require_extra
+
+
+def open_standard_streams() -> None:
+    """Lead those of the first three descriptors that are closed nowhere: else the next file would be one."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(descriptor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Traceback (most recent call last):
     SystemExit: 0
     """
+    open_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: Windows may lack a name
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -31,6 +31,7 @@ from purecnn.options import (
     noted,
     skip_option,
 )
+from purecnn.parallel import is_limit
 from purecnn.predictions import (
     FORMATS,
     as_csv,
@@ -62,7 +63,7 @@ class Commands(click.Group):
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         """Read what was typed in front of a command's name."""
-        with usage_errors():
+        with usage_errors(), refusals():
             return super().make_context(*arguments, **options)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -81,20 +82,31 @@ class Commands(click.Group):
     def run(self, ctx: click.Context) -> Any:
         """Run a command whose own errors become sentences."""
         try:
-            with warnings_as_sentences():
+            with refusals(), warnings_as_sentences():
                 return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # the reader of our output has gone: click ends quietly
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise Refusal(f"{where}{error.strerror}" if error.strerror else str(error)) from error
-        except MemoryError as error:
-            raise Refusal(f"this takes more memory than there is: {error}") from error
-        except (PureCNNError, TypeError, ValueError) as error:
-            raise Refusal("; ".join([str(error), *getattr(error, "__notes__", [])])) from error
         except KeyboardInterrupt:
             echo("Interrupted.", err=True)
             ctx.exit(130)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what a command raises into a sentence."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of our output has gone: click ends quietly
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise Refusal(f"{where}{error.strerror}" if error.strerror else str(error)) from error
+    except MemoryError as error:
+        raise Refusal(f"this takes more memory than there is: {error}") from error
+    except (PureCNNError, TypeError, ValueError) as error:
+        raise Refusal("; ".join([str(error), *getattr(error, "__notes__", [])])) from error
+    except RuntimeError as error:
+        if not is_limit(error):
+            raise
+        raise Refusal("no more threads can be started: the limit on processes is reached") from error
 
 
 @contextmanager

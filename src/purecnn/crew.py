@@ -30,6 +30,8 @@ SPIN = 100e-6
 ALIVE = 1.0
 #: Seconds in which a worker must have multiplied two small matrices once it is forked.
 READY = 10.0
+#: Seconds in which workers must have gone once they are let go; they have nothing to do but to wait.
+LEAVE = 1.0
 
 
 def can_fork() -> bool:
@@ -182,18 +184,30 @@ class Crew:
         for child in self._children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        self.close()
-
-    def close(self) -> None:
-        """Let the workers go, and wait until they have gone."""
-        self._count[0] = 0
-        for semaphore in self._go:
-            semaphore.release()
         for child in self._children:
             with suppress(ChildProcessError):  # somebody else was told of its end, or nobody is
                 os.waitpid(child, 0)
         self._children, self._go = [], []
         self._job = idle
+
+    def close(self) -> None:
+        """Let the workers go, and wait until they have gone; end those that are stopped or in a long job."""
+        self._count[0] = 0
+        for semaphore in self._go:
+            semaphore.release()
+        until = time.monotonic() + LEAVE
+        try:
+            while any(map(runs, self._children)) and time.monotonic() < until:
+                time.sleep(1e-3)
+        finally:
+            self.kill()
+
+
+def runs(child: int) -> bool:
+    """Return whether a child has not ended; it stays to be waited for."""
+    with suppress(ChildProcessError):
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    return False
 
 
 def multiply() -> None:

@@ -123,11 +123,22 @@ def cache_folder() -> Path:
 
     The folder that the environment variable ``PURECNN_DATA`` names, else ``purecnn`` in ``XDG_CACHE_HOME``,
     else in ``~/.cache``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If none of them is set and the user has no home.
     """
     own, shared = os.environ.get("PURECNN_DATA"), os.environ.get("XDG_CACHE_HOME")
     if own:
         return Path(own)
-    return (Path(shared) if shared else Path.home() / ".cache") / "purecnn"
+    try:
+        return (Path(shared) if shared else Path.home() / ".cache") / "purecnn"
+    except RuntimeError:
+        raise FileNotFoundError(
+            "there is no folder to keep data in: HOME is not set and this user has no home; name a folder, "
+            "or set PURECNN_DATA to one"
+        ) from None
 
 
 def fetch(

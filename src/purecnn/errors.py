@@ -13,6 +13,7 @@ __all__ = [
     "DownloadError",
     "FileFormatError",
     "GradientError",
+    "LogWarning",
     "MissingExtraError",
     "PreprocessingWarning",
     "PureCNNError",
@@ -85,6 +86,16 @@ class CheckpointWarning(UserWarning):
     Examples
     --------
     >>> issubclass(CheckpointWarning, UserWarning)
+    True
+    """
+
+
+class LogWarning(UserWarning):
+    """What was measured could not be written into a log yet, on a full disk say; the message says where.
+
+    Examples
+    --------
+    >>> issubclass(LogWarning, UserWarning)
     True
     """
 

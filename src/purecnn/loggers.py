@@ -12,13 +12,17 @@ import io
 import json
 import math
 import os
+import socket
+import struct
 import time
+import warnings
 from abc import abstractmethod
 from typing import Any, BinaryIO
 
 from purecnn.callbacks import Callback, History
-from purecnn.errors import FileFormatError, require_extra
+from purecnn.errors import FileFormatError, LogWarning, require_extra
 from purecnn.regular_files import open_regular
+from purecnn.whole_files import append_whole
 
 #: Bytes of a line that is still one of a log: metrics may be arrays.
 MAX_LINE = 1 << 24
@@ -30,7 +34,54 @@ def measured(epoch: int, history: History) -> dict[str, Any]:
     return {"epoch": epoch, **found, "images_per_second": history.images_per_second[-1]}
 
 
-class FileLog(Callback):
+class Log(Callback):
+    """What all logs do: write what was measured after each epoch, or, on a full disk, as soon as they can.
+
+    A log that can't be written warns of it and costs no training.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    unwritten : list of dict
+        What was measured and is not in the file yet, by epoch.
+    """
+
+    path: str
+    unwritten: list[dict[str, Any]]
+
+    def epoch(self, epoch: int, history: History) -> None:
+        """Write the epoch's numbers, and those that could not be written before."""
+        self.unwritten.append(measured(self.fit.network.epochs, history))
+        self.write()
+
+    def write(self) -> None:
+        """Add all that is unwritten to the file, or warn that it can't be written."""
+        try:
+            append_whole(self.path, self.encoded())
+        except OSError as error:
+            first, last = (self.unwritten[place]["epoch"] for place in (0, -1))
+            lacks = f"epoch {first}" if first == last else f"epochs {first} to {last}"
+            warnings.warn(
+                f"{error}: the log could not be written; it lacks {lacks}, to be written once there is room, "
+                f"and the training goes on",
+                LogWarning,
+                stacklevel=2,
+            )
+        else:
+            self.unwritten = []
+
+    def end(self, history: History) -> None:
+        """Try once more to write what could not be written."""
+        if self.unwritten:
+            self.write()
+
+    @abstractmethod
+    def encoded(self) -> bytes:
+        """Return what is unwritten as it is added to the file."""
+
+
+class FileLog(Log):
     """What both logs in files do: keep the lines of earlier epochs, add one an epoch.
 
     Parameters
@@ -45,7 +96,7 @@ class FileLog(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
             raise TypeError(f"path must be the name of a file, got {path!r}")
-        self.path = os.fspath(path)
+        self.path, self.unwritten = os.fspath(path), []
 
     def begin(self, epochs: int, steps: int) -> None:
         """Cut the file off behind the epochs that the network has been trained for.
@@ -57,16 +108,20 @@ class FileLog(Callback):
         FileFormatError
             If there is another file of that name; it is left as it is.
         """
+        self.unwritten = []
         with open_regular(self.path, self.wanted(), mode="a+b") as file:
             file.seek(0)
             file.truncate(self.kept(file, self.fit.network.epochs))
 
-    def epoch(self, epoch: int, history: History) -> None:
-        """Add the epoch's line."""
-        values = measured(self.fit.network.epochs, history)
+    def encoded(self) -> bytes:
+        """Return a line an epoch."""
         with open_regular(self.path, self.wanted(), mode="a+b") as file:
             file.seek(0)
-            file.write(self.line(values, file.readline(MAX_LINE)))
+            first, lines = file.readline(MAX_LINE), b""
+        for values in self.unwritten:
+            lines += self.line(values, first)
+            first = first or lines[: lines.index(b"\n") + 1]
+        return lines
 
     def wanted(self) -> str:
         """Return what the file must be, for a sentence."""
@@ -217,13 +272,12 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class TensorBoard(Callback):
+class TensorBoard(Log):
     """Write each epoch's numbers for TensorBoard: ``tensorboard --logdir FOLDER`` shows them.
 
     Takes the extra ``tensorboard`` of this package, which is tensorboardX: neither TensorFlow nor PyTorch.
     Each name of the history is a chart over the epochs; metrics that are arrays are left out. Of earlier runs
-    in the same folder the epochs from this one's first are hidden. What is written reaches the disk within
-    seconds.
+    in the same folder the epochs from this one's first are hidden.
 
     Parameters
     ----------
@@ -239,26 +293,51 @@ class TensorBoard(Callback):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
             raise TypeError(f"folder must be the name of a folder, got {folder!r}")
-        self.folder = os.fspath(folder)
-        self.make = require_extra("tensorboardX", "tensorboard", "writing for TensorBoard").SummaryWriter
+        self.folder, self.unwritten = os.fspath(folder), []
+        self.host = socket.gethostname()
+        require_extra("tensorboardX", "tensorboard", "writing for TensorBoard")
 
     def begin(self, epochs: int, steps: int) -> None:
-        """Open a file of its own in the folder; hide what others tell of the epochs to come."""
-        # Files are named by the second at which they begin; one of the same name would be overwritten.
-        self.writer = self.make(
-            self.folder,
-            purge_step=self.fit.network.epochs + 1,
-            flush_secs=5,
-            filename_suffix=f".{time.time_ns()}",
+        """Begin a file of its own in the folder; hide what others tell of the epochs to come.
+
+        Raises
+        ------
+        OSError
+            If it can't be written: better now than after the first epoch.
+        """
+        from tensorboardX.proto.event_pb2 import Event, SessionLog  # here, since it is an extra's
+
+        self.unwritten, now = [], time.time_ns()
+        os.makedirs(self.folder, exist_ok=True)
+        # Files are told apart by the nanosecond at which they begin: another run's is not written over.
+        name = f"events.out.tfevents.{now // 10**9}.{self.host}.{now}"
+        self.path = os.path.join(self.folder, name)
+        first = self.fit.network.epochs + 1
+        events = [
+            Event(wall_time=time.time(), file_version="brain.Event:2"),
+            Event(wall_time=time.time(), step=first, session_log=SessionLog(status=SessionLog.START)),
+        ]
+        append_whole(self.path, b"".join(map(record, events)))
+
+    def encoded(self) -> bytes:
+        """Return an event a number."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        return b"".join(
+            record(Event(wall_time=time.time(), step=values["epoch"], summary=scalar(name, value)))
+            for values in self.unwritten
+            for name, value in values.items()
+            if isinstance(value, float)
         )
 
-    def epoch(self, epoch: int, history: History) -> None:
-        """Write the epoch's numbers."""
-        for name, value in measured(self.fit.network.epochs, history).items():
-            if name != "epoch" and isinstance(value, float):
-                self.writer.add_scalar(name, value, self.fit.network.epochs)
-        self.writer.flush()
 
-    def end(self, history: History) -> None:
-        """Close the file."""
-        self.writer.close()
+def record(event: Any) -> bytes:
+    """Return an event as a TFRecord: its length and its bytes, each with their checksum."""
+    from tensorboardX.record_writer import masked_crc32c
+
+    data = event.SerializeToString()
+    length = struct.pack("<Q", len(data))
+    return b"".join(
+        [length, struct.pack("<I", masked_crc32c(length)), data, struct.pack("<I", masked_crc32c(data))]
+    )

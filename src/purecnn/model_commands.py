@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def playground(model: str | None, port: int, no_browser: bool) -> None:
     from purecnn.playground import serve  # here, since few commands need a server
 
     def ready(address: str) -> None:
-        echo(f"{address} (Ctrl-C ends it)")
+        echo(f"{address} (Ctrl-C ends it)", err=sys.stdout is None)
         if not no_browser:
             webbrowser.open(address)
 

@@ -40,8 +40,8 @@ CHECKPOINT, STATE = "checkpoint", "checkpoint."
 MAX_TEXT = 1_000_000
 #: What NumPy can index, with room for a batch; no product of shapes may come near an overflow.
 MAX_VALUES, MAX_AXES = 2**40, 32
-#: Steps and epochs are counted in the keys of random streams, which have 64 bits.
-MAX_COUNT = 2**63
+#: Steps and epochs are counted in integers of 64 bits; this leaves more of them than anybody can take.
+MAX_COUNT = 2**62
 #: Layers within layers, of which `Residual` is made; and layers in all.
 MAX_DEPTH, MAX_LAYERS = 8, 2000
 #: Arguments of layers that say how to draw parameters, and so have no place in a file.
@@ -125,6 +125,11 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
     }
     try:
         check_texts(texts)
+        check_shape("its input", network.input_shape)
+        for place, layer in enumerate(network):
+            for part in (layer, *layer.parts()):
+                check_shape(f"the output of {part}, layer {place} or inside of it,", part.output_shape or ())
+        check_counts(epochs=network.epochs, updates=network.updates)
         check_classes(network)
         for name, array in tensors.items():
             check_finite(name, array)
@@ -222,9 +227,7 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
         task=as_task(decode(texts, "task", str, NoneType)),
     )
     network.epochs, network.updates = decode(texts, "epochs", int), decode(texts, "updates", int)
-    for name, count in (("epochs", network.epochs), ("updates", network.updates)):
-        if not 0 <= count < MAX_COUNT:
-            raise FileFormatError(f"its {name} are {count}, wanted from 0 to below {MAX_COUNT}")
+    check_counts(epochs=network.epochs, updates=network.updates)
     check_classes(network)
     return network
 
@@ -348,6 +351,13 @@ def decode(texts: dict[str, str], name: str, *kinds: type) -> Any:
 def refuse_constant(name: str) -> None:
     """Refuse NaN and the infinities, which Python's JSON reads and JSON does not have."""
     raise ValueError(f"{name} is no number")
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse counts of steps or epochs that no training has."""
+    for name, count in counts.items():
+        if not 0 <= count < MAX_COUNT:
+            raise FileFormatError(f"its {name} are {count!r:.100}, wanted from 0 to below {MAX_COUNT}")
 
 
 def check_shape(what: str, shape: Shape) -> Shape:

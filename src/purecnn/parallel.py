@@ -109,12 +109,36 @@ def add_tree(terms: Sequence[Array], span: slice = slice(None)) -> None:
 Job = Callable[[int, int], None]
 
 
+def started(thread: threading.Thread) -> bool:
+    """Start a thread; return whether the system lets it, which may limit how many there are.
+
+    Examples
+    --------
+    >>> started(threading.Thread(target=int))
+    True
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if is_limit(error):
+            return False
+        raise
+    return True
+
+
+def is_limit(error: RuntimeError) -> bool:
+    """Return whether an error says that the system lets no more threads start."""
+    return "can't start new thread" in str(error)
+
+
 def idle(_worker: int, _number: int) -> None:
     """Do nothing: the job of a closed team, which so lets go of what its own one held."""
 
 
 class Team:
     """Standing worker threads, of which the caller is one, that share out numbered jobs.
+
+    Where the system lets no more threads start, those that there are do all the jobs.
 
     Parameters
     ----------
@@ -133,25 +157,27 @@ class Team:
     """
 
     def __init__(self, threads: int, job: Job) -> None:
-        self.threads, self._job = threads, job
-        self._go = [threading.Semaphore(0) for _ in range(threads - 1)]
+        self._job = job
+        self._go: list[threading.Semaphore] = []
         self._done = threading.Semaphore(0)
         self._taking = threading.Lock()  # a free-threaded Python's iterators may give one number twice
         self._tickets: itertools.count[int] = itertools.count()
         self._count = 0
         self._failures: list[tuple[int, BaseException]] = []
-        self._workers = [
-            threading.Thread(
+        self._workers: list[threading.Thread] = []
+        for worker in range(1, threads):
+            go = threading.Semaphore(0)
+            thread = threading.Thread(
                 # with the caller's NumPy errstate, which is of the context
                 target=contextvars.copy_context().run,
-                args=(self._stand, worker),
+                args=(self._stand, worker, go),
                 name=f"purecnn-{worker}",
                 daemon=True,
             )
-            for worker in range(1, threads)
-        ]
-        for thread in self._workers:
-            thread.start()
+            if not started(thread):
+                break
+            self._go.append(go)
+            self._workers.append(thread)
 
     def run(self, count: int) -> None:
         """Have the job done for each number below `count`; return when all have ended.
@@ -187,11 +213,11 @@ class Team:
         with self._taking:
             return next(self._tickets)
 
-    def _stand(self, worker: int) -> None:
+    def _stand(self, worker: int, go: threading.Semaphore) -> None:
         np.setbufsize(BUFFER)  # of this thread alone
         blas.alone()
         while True:
-            self._go[worker - 1].acquire()
+            go.acquire()
             if self._count == 0:
                 return
             self._work(worker)

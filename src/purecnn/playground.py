@@ -33,7 +33,7 @@ from purecnn.lessons import LessonError, Lessons
 from purecnn.model_file import load
 from purecnn.model_path import DIGITS
 from purecnn.network import Network
-from purecnn.parallel import cores
+from purecnn.parallel import cores, is_limit
 from purecnn.picture import read_picture
 from purecnn.preparation import prepared
 
@@ -246,6 +246,10 @@ def endpoint(function: Answer, pool: ThreadPoolExecutor) -> Callable[[Request], 
             return reply({"error": str(error)}, 404)
         except (PureCNNError, ValueError, TypeError) as error:
             return reply({"error": str(error)}, 422)
+        except RuntimeError as error:
+            if not is_limit(error):
+                raise
+            return reply({"error": "no thread is to be had: the limit on processes is reached"}, 503)
 
     return answer
 
@@ -293,6 +297,7 @@ def server(network: Network, port: int, name: str = "digits") -> Any:
             http=Patient,
             ws="none",
             log_level="error",
+            log_config=None,  # uvicorn's own asks standard output, which may be closed, for its colours
             access_log=False,
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,

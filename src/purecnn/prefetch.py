@@ -9,6 +9,7 @@ from contextvars import copy_context
 import numpy as np
 
 from purecnn.dataset import Rows
+from purecnn.parallel import is_limit
 from purecnn.scratch import Array
 
 
@@ -44,7 +45,8 @@ class Prefetcher:
     def __init__(self, rows: Rows, batch_size: int, zeros: Callable[..., Array]) -> None:
         self.rows, self.size = rows, batch_size
         self.buffer = zeros((2 * batch_size, rows.shape[1]), rows.dtype)
-        self._reader = ThreadPoolExecutor(1, "purecnn-reader")  # its thread starts with its first work
+        # Its thread starts with its first work; None where the system lets none start.
+        self._reader: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "purecnn-reader")
         self._half = 0
         self._coming: tuple[bytes, Future[None]] | None = None
 
@@ -66,10 +68,15 @@ class Prefetcher:
                 coming[1].exception()  # it writes into the same memory: wait until it has ended
             self._read(rows, self._half)
         following = np.array(following, np.int64)  # its own: the caller may write other numbers into theirs
-        if len(following):
+        if len(following) and self._reader is not None:
             read = copy_context().run  # under the caller's errstate
-            future = self._reader.submit(read, self._read, following, self._half ^ 1)
-            self._coming = following.tobytes(), future
+            try:
+                future = self._reader.submit(read, self._read, following, self._half ^ 1)
+                self._coming = following.tobytes(), future
+            except RuntimeError as error:
+                if not is_limit(error):
+                    raise
+                self.close()
         start = self._half * self.size
         return np.arange(start, start + len(rows))
 
@@ -78,5 +85,7 @@ class Prefetcher:
         self.buffer[start : start + len(rows)] = self.rows[rows]
 
     def close(self) -> None:
-        """Wait for what is being read, and let the thread go."""
-        self._reader.shutdown()
+        """Wait for what is being read, and let the thread go; what is read later is read at once."""
+        if self._reader is not None:
+            self._reader.shutdown(cancel_futures=True)
+        self._reader = None

@@ -399,7 +399,7 @@ def check_interrupted(folder: Path) -> None:
     if not kept.exists() or is_complete(folder):
         return
     try:
-        updates = load(kept).updates
+        updates = load(kept, max_bytes=None).updates
     except FileFormatError:
         return  # nothing could go on from it
     if updates:

@@ -289,8 +289,9 @@ def _entry(name: str, dtype: str, shape: list[int], data_offsets: list[int]) -> 
     if dtype not in STORED_DTYPES:
         raise FileFormatError(f"{where} has dtype {_short(dtype)}, wanted one of {', '.join(STORED_DTYPES)}")
     itemsize = STORED_DTYPES[dtype].itemsize
-    # A 0 makes the product 0, yet NumPy must count the other axes; 4, for BF16 is widened.
-    if len(shape) > MAX_AXES or math.prod(max(1, n) for n in shape) * max(4, itemsize) > MAX_BYTES:
+    # A 0 makes the product 0, yet NumPy must count the other axes.
+    widened = 4 if dtype == "BF16" else itemsize
+    if len(shape) > MAX_AXES or math.prod(max(1, n) for n in shape) * widened > MAX_BYTES:
         limits = f"at most {MAX_AXES} axes and {MAX_BYTES} bytes"
         raise FileFormatError(f"{where} has shape {_short(shape)}, wanted {limits}")
     size = math.prod(shape) * itemsize

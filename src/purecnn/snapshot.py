@@ -140,6 +140,7 @@ class Saved:
         for count in (epochs, epoch, step, optimizer["steps"]):
             if not is_integer(count):
                 raise TypeError(f"a count is {count!r:.100}, wanted an integer")
+            model_file.check_counts(counts=count)
         self.epochs, self.epoch, self.step, self.spent = epochs, epoch, step, float(spent)
         of_metrics = {kind: measured(history[kind], self.epoch) for kind in METRICS}
         self.losses, self.history = list(losses), {**history, **of_metrics}

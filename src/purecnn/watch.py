@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from purecnn import sentinel
+from purecnn.errors import RankError
+from purecnn.parallel import started
 
 if TYPE_CHECKING:
     from purecnn.distributed import Ranks
@@ -49,13 +51,16 @@ class Watch:
         places, token, port = ranks.share(given)
         self.connection = reach(places, port)
         if self.connection is not None:
+            if not started(threading.Thread(target=self.wait, name="purecnn-watch", daemon=True)):
+                raise RankError(
+                    f"{self.name} can start no thread to watch the job: the limit on processes is reached"
+                )
             greeting = json.dumps([token, ranks.rank, os.getpid(), ranks.host[:100]]).encode()
             self.connection.sendall(greeting.ljust(sentinel.GREETING))
             sentinel.notice_silence(self.connection, sentinel.SILENCE)
             if hasattr(os, "register_at_fork"):  # else a worker would hold it
                 os.register_at_fork(after_in_child=self.connection.close)
             atexit.register(self.leave)
-            threading.Thread(target=self.wait, name="purecnn-watch", daemon=True).start()
         out_of_reach = [
             rank for rank, reached in enumerate(ranks.gather(self.connection is not None)) if not reached
         ]

@@ -94,6 +94,36 @@ def _temporary(folder: str, name: str) -> tuple[str, IO[bytes]]:
         file.close()  # taken for a leftover before it was locked
 
 
+def append_whole(path: Path, data: bytes) -> None:
+    """Add bytes to the end of a file, all of them or, where the disk is full, none.
+
+    Raises
+    ------
+    OSError
+        If they can't be written; names `path`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for line in (b"one ", b"two"):
+    ...         append_whole(pathlib.Path(folder, "a"), line)
+    ...     pathlib.Path(folder, "a").read_bytes()
+    b'one two'
+    """
+    try:
+        with open(path, "ab", buffering=0) as file:
+            size, rest = file.seek(0, os.SEEK_END), memoryview(data)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except BaseException:
+                file.truncate(size)
+                raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
 def to_disk(file: IO[bytes]) -> None:
     """Send what was written into a file to the disk."""
     file.flush()
