@@ -356,7 +356,7 @@ def edited(path: Path, change: Callable[[dict[str, Any], Texts], object]) -> str
         ("seed", "-1", "seed must be from 0 to 2**64 - 1, got -1"),
         ("seed", "true", "its seed is True, wanted an integer"),
         ("epochs", "-1", "its epochs are -1, wanted from 0"),
-        ("updates", str(2**63), "wanted from 0 to below 9223372036854775808"),
+        ("updates", str(2**63), "wanted from 0 to below 4611686018427387904"),
         ("preprocessing", "[]", "its preprocessing is [], wanted an object"),
         (
             "preprocessing",

@@ -1,6 +1,7 @@
 """What becomes of a job whose ranks die, leave or fall silent: the sentinel, and who listens to it."""
 
 import json
+import mmap
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import types
 
 import pytest
 
-from purecnn import sentinel, watch
+from purecnn import RankError, sentinel, watch
 from purecnn.sentinel import ENDS_ALL, GREETING, LEAVES, Sentinel
 from tests.test_distributed import MPIEXEC, job
 from waiting import PATIENCE
@@ -60,6 +61,93 @@ def test_a_rank_that_dies_is_named_and_the_others_are_told():
         "Error: rank 1 (process 101 on node) was killed or crashed: the job ends, and can be resumed "
         "from its checkpoint"
     ]
+
+
+def test_a_rank_of_which_nothing_was_heard_may_be_the_one_that_died():
+    job = Job(4)
+    job.rank(0)
+    job.rank(1).close()
+    assert job.end() == [
+        "Error: rank 1 (process 101 on node) was killed or crashed; or rank 2 or 3, of which nothing was "
+        "heard yet, was: the job ends, and can be resumed from its checkpoint"
+    ]
+
+
+def test_who_comes_as_a_rank_dies_is_let_in_and_told():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        watching = Sentinel(listener, "token", 3, print)
+        with socket.create_connection(listener.getsockname(), PATIENCE) as late:
+            late.sendall(json.dumps(["token", 2, 102, "node"]).encode().ljust(GREETING))
+            watching.let_in_all()
+            assert watching.awaited == {0, 1}
+            assert list(watching.ranks.values()) == ["rank 2 (process 102 on node)"]
+            watching.close()
+            assert late.recv(1) == b""
+
+
+def test_a_sentinel_whose_rank_0_has_died_ends_without_a_word():
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-I", "-S", sentinel.__file__, "token", "2", "127.0.0.1", "12", "0"]
+    with os.fdopen(writing, "wb") as nobody:
+        found = subprocess.run(words, stdout=nobody, stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("word", "stays"), [(LEAVES, True), (ENDS_ALL, False), (b"", False)])
+def test_what_mpi_leaves_in_memory_is_removed_where_a_job_is_broken(tmp_path, word, stays):
+    segment = tmp_path / "mpich_shm_1"
+    segment.touch()
+    words = [sys.executable, "-I", "-S", sentinel.__file__, "token", "1", "127.0.0.1", "12", "0"]
+    with subprocess.Popen(
+        [*words, str(tmp_path / "missing"), str(segment)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        with watch.reach(["127.0.0.1"], int(process.stdout.readline())) as rank:
+            rank.sendall(json.dumps(["token", 0, 1, "node"]).encode().ljust(GREETING))
+            rank.send(word)
+        assert process.wait(PATIENCE) == 0
+    assert segment.exists() == stays
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="shared memory is not in files here")
+def test_segments_are_those_that_this_process_has_mapped():
+    name = f"/dev/shm/mpich_shm_test{os.getpid()}"
+    with open(name, "w+b") as file:
+        file.truncate(4096)
+        with mmap.mmap(file.fileno(), 4096):
+            assert name in sentinel.segments()
+            sentinel.remove([name, name])
+            assert not os.path.exists(name)
+            assert name not in sentinel.segments()
+
+
+def test_a_rank_that_comes_too_late_ends_with_the_others(monkeypatch):
+    class Gone:
+        closed = False
+
+        def sendall(self, words):
+            raise ConnectionResetError
+
+        def close(self):
+            self.closed = True
+
+    gone = Gone()
+    monkeypatch.setattr(watch, "start", lambda *_: (types.SimpleNamespace(), 1))
+    monkeypatch.setattr(watch, "reach", lambda *_: gone)
+    with pytest.warns(RuntimeWarning, match=r"ranks \[0\] can't reach port 1 of node"):
+        assert watch.Watch(Alone()).connection is None
+    assert gone.closed
+
+
+def test_a_rank_without_a_thread_to_watch_by_is_one_sentence(monkeypatch):
+    job = Job(1)
+    port = job.listener.getsockname()[1]
+    monkeypatch.setattr(watch, "start", lambda *_: (types.SimpleNamespace(), port))
+    monkeypatch.setattr(watch, "started", lambda thread: False)
+    with pytest.raises(RankError, match="rank 0 on node can start no thread to watch the job"):
+        watch.Watch(Alone())
+    job.rank(0).send(LEAVES)
+    assert job.end() == []
 
 
 def test_who_is_still_at_the_door_when_a_rank_dies_is_told_too():

@@ -51,13 +51,19 @@ class Watch:
         places, token, port = ranks.share(given)
         self.connection = reach(places, port)
         if self.connection is not None:
+            greeting = json.dumps([token, ranks.rank, os.getpid(), ranks.host[:100]]).encode()
+            try:
+                self.connection.sendall(greeting.ljust(sentinel.GREETING))
+                sentinel.notice_silence(self.connection, sentinel.SILENCE)
+            except OSError:  # another rank has died, and the launcher is about to end this one
+                self.connection.close()
+                self.connection = None
+        if self.connection is not None:
             if not started(threading.Thread(target=self.wait, name="purecnn-watch", daemon=True)):
+                self.connection.close()
                 raise RankError(
                     f"{self.name} can start no thread to watch the job: the limit on processes is reached"
                 )
-            greeting = json.dumps([token, ranks.rank, os.getpid(), ranks.host[:100]]).encode()
-            self.connection.sendall(greeting.ljust(sentinel.GREETING))
-            sentinel.notice_silence(self.connection, sentinel.SILENCE)
             if hasattr(os, "register_at_fork"):  # else a worker would hold it
                 os.register_at_fork(after_in_child=self.connection.close)
             atexit.register(self.leave)
@@ -81,6 +87,7 @@ class Watch:
             return
         if not said:
             print(f"Error: {self.name} lost the machine of rank 0, and ends", file=sys.stderr, flush=True)
+        sentinel.remove(sentinel.segments())
         os._exit(1)
 
     def leave(self, words: bytes = sentinel.LEAVES) -> None:
@@ -110,7 +117,7 @@ def start(token: str, size: int, address: str) -> tuple[subprocess.Popen[bytes],
         [
             sys.executable,
             *("-I", "-S", sentinel.__file__, token, str(size), address),
-            *(str(sentinel.SILENCE), str(launcher())),
+            *(str(sentinel.SILENCE), str(launcher()), *sentinel.segments()),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
