@@ -39,7 +39,9 @@ def test_all_names_every_exception() -> None:
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, PureCNNError)
     }
-    assert ours | {"CheckpointWarning", "LogWarning", "require_extra"} == set(errors.__all__)
+    assert ours | {"CheckpointWarning", "LogWarning", "PreprocessingWarning", "require_extra"} == set(
+        errors.__all__
+    )
 
 
 def test_require_extra_returns_the_module_itself() -> None:
