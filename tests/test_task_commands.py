@@ -158,6 +158,24 @@ def test_a_task_that_is_named_decides(place: Path) -> None:
     assert "reproduced: the same bits" in run("reproduce", "out", "--threads", 1)
 
 
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_a_run_of_each_task_stops_early_and_is_extended(place: Path, task: str) -> None:
+    data = written(ANSWERS[task])
+    options = ("--data", data, *OPTIONS[2:], "--validation", 0.25, "--no-report")
+    run("train", "--epochs", 2, *options)
+    first = json.loads(Path("out/run.json").read_text(encoding="utf-8"))["result"]
+    run("train", "--resume", "out", "--epochs", 8, "--no-report", "--threads", 1)
+    then = json.loads(Path("out/run.json").read_text(encoding="utf-8"))["result"]
+    assert then["epochs"] == 8
+    assert then["test_loss"] < first["test_loss"]
+    assert list(then["curves"]) == ["training", "validation"]
+    if task == "regression":  # in the unit of the file again
+        predicted = load("out/model.safetensors").predict(X[120:])[:, 0]
+        assert theirs.r2_score(ANSWERS[task][120:], predicted) == pytest.approx(then["test_r2"], abs=1e-3)
+    run("train", "--epochs", 4, "--patience", 1, *options, "--overwrite")
+    assert 1 <= json.loads(Path("out/run.json").read_text(encoding="utf-8"))["result"]["best_epoch"] <= 4
+
+
 def test_a_set_without_a_test_set_is_divided_for_each_task(place: Path) -> None:
     for task, y in ANSWERS.items():
         np.savez(f"{task}.npz", x=X, y=y)

@@ -38,6 +38,8 @@ from purecnn.multilabel_metrics import label_accuracy, multilabel_f1, multilabel
 from purecnn.regression_metrics import mean_absolute_error, r2
 from purecnn.safetensors import read_safetensors, write_safetensors
 from purecnn.saliency import explained
+from purecnn.samples import Targets
+from purecnn.splits import strata
 from purecnn.tasks import decide
 
 RNG = np.random.default_rng(5)
@@ -90,6 +92,13 @@ def test_a_late_value_decides_as_an_early_one() -> None:
     assert decide(LOSSES["mse"], Dense(1, 2), y) == "regression"
     y[:, 0], y[-1] = 1, 1
     assert decide(LOSSES["mse"], Dense(1, 2), y) == "multilabel"
+
+
+def test_values_are_no_classes_where_samples_are_set_aside() -> None:
+    y = np.arange(100.0)
+    assert not strata(Targets(y)).any()
+    assert not strata(Targets(y[:, np.newaxis])).any()
+    assert strata(Targets(y.astype(int) % 3)).tolist() == (y % 3).tolist()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,7 @@ def test_a_task_once_decided_stays_until_it_is_taken_away() -> None:
 )
 def test_what_is_measured_anyway_may_be_asked_for(last: Any, y: Any, name: str) -> None:
     net = network(*last, outputs=2 if y is VALUES else 3)
-    history = net.fit(X, y, metrics=[name], validation_data=(X, y))
+    history = net.fit(X, y, metrics=[name.upper()], validation_data=(X, y))
     assert history.metrics[name] == history.validation_metrics[name] == [net.evaluate(X, y)[name]]
 
 

@@ -237,7 +237,8 @@ def as_metrics(
             raise ValueError(f'{metric!r} has no name: wanted a dict, such as {{"name": function}}')
         if name in found or name in taken or name.startswith("validation_"):
             raise ValueError(f"a metric's name must be its own, got {name!r} twice or for something else")
-        if name in USUAL[task] and metric not in (name, METRICS[task][name]):
+        word = metric.lower() if isinstance(metric, str) else metric
+        if name in USUAL[task] and word not in (name, METRICS[task][name]):
             raise ValueError(
                 f"a metric's name must be its own, and {name!r} is measured of {task} anyway; got {metric!r}"
             )

@@ -269,7 +269,7 @@ class Targets:
     Parameters
     ----------
     values : ndarray
-        One of the two; labels as `numpy.intp`.
+        One of the two; labels as `numpy.intp`, floats ``(n,)`` as values ``(n, 1)``.
     weights : ndarray, optional
         How much each sample counts, ``(n,)`` float64; all alike if left out.
     """
@@ -278,6 +278,8 @@ class Targets:
     weights: Array | None = None
 
     def __post_init__(self) -> None:
+        if self.values.ndim == 1 and self.values.dtype.kind == "f":
+            self.values = self.values[:, np.newaxis]  # values of one output: as integers they would be others
         if self.are_labels:  # which are indices, on a device too, and not of every kind of integer
             self.values = self.values.astype(np.intp, copy=False)
 

@@ -15,6 +15,7 @@ from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.signatures import explained
 from purecnn.streams import SPLIT, as_seed, stream
+from purecnn.tasks import form_of
 
 
 @explained
@@ -91,6 +92,6 @@ def check_fraction(name: str, value: Any) -> None:
 
 def strata(targets: Targets) -> Array:
     """Return the class of each target: labels, or columns of zeros and ones; one class if they are values."""
-    if targets.are_labels or np.isin(targets.values, (0, 1)).all():
-        return targets.classes()
-    return np.zeros(len(targets.values), np.intp)
+    if form_of(targets.values) in ("shares", "values"):
+        return np.zeros(len(targets.values), np.intp)
+    return targets.classes()

@@ -66,7 +66,7 @@ def form_of(y: Array) -> str:
     Parameters
     ----------
     y : ndarray
-        Labels ``(n,)``, or rows ``(n, outputs)``.
+        Labels ``(n,)``, or rows ``(n, outputs)``; floats ``(n,)`` are rows of one.
 
     Examples
     --------
@@ -74,7 +74,9 @@ def form_of(y: Array) -> str:
     ['labels', 'one-hot', 'multi-hot', 'shares', 'values']
     """
     if y.ndim == 1:
-        return "labels"
+        if y.dtype.kind != "f":
+            return "labels"
+        y = y[:, np.newaxis]
     lone = y.shape[1] == 1
     for rows in (y[:FIRST], y):
         if not ((rows == 0) | (rows == 1)).all():
