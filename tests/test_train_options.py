@@ -166,7 +166,9 @@ def test_weights_of_classes_are_refused_where_there_are_none() -> None:
     x = np.zeros((12, 8, 8), np.float32)
     y = RANDOM.normal(size=(12, 2))
     np.savez("set.npz", x=x, y=y, x_test=x, y_test=y)
-    assert "class_weight wants classes as targets" in train(*BASE, "--class-weight", "balanced", status=2)
+    assert "class_weight 'balanced' is for classes, not for regression" in train(
+        *BASE, "--class-weight", "balanced", status=2
+    )
     assert not Path("runs").exists()
 
 

@@ -155,6 +155,10 @@ class Run:
         network.preprocessing.preparation = sets.preparation
         as_augmentation(self.recipe.augmentation, network.input_shape)  # better refused now than later
         if self.recipe.class_weight is not None:
+            if task != "classification":
+                raise ValueError(
+                    f"{self.data}: class_weight {self.recipe.class_weight!r} is for classes, not for {task}"
+                )
             sample_weights(network.targets(y, len(y)), outputs, class_weight=self.recipe.class_weight)
         return network
 
