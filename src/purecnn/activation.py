@@ -46,5 +46,5 @@ class Activation(Layer):
         return self.receive_gradient(output_gradient) * self.activation_prime(self.input)
 
     def configuration(self) -> dict[str, Any]:
-        """Return the two functions: such a layer can be printed, not saved."""
+        """Return the two functions: such a layer can be printed, and saved as a class of its own."""
         return {"activation": self.activation, "activation_prime": self.activation_prime}

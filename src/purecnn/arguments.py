@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,22 @@ def is_number(value: object) -> bool:
         and not isinstance(value, bool)
         and bool(np.isfinite(value))
     )
+
+
+def full_name(thing: Any) -> str:
+    """Return a name that tells a function or a class from all others: of a partial one with its arguments.
+
+    Examples
+    --------
+    >>> full_name(positive), full_name(int)
+    ('purecnn.arguments.positive', 'builtins.int')
+    """
+    if isinstance(thing, partial):
+        named = [f"{name}={value!r}" for name, value in thing.keywords.items()]
+        return f"{full_name(thing.func)}({', '.join([*map(repr, thing.args), *named])})"
+    if not hasattr(thing, "__qualname__"):  # an object that can be called
+        thing = type(thing)
+    return f"{thing.__module__}.{thing.__qualname__}"
 
 
 def positive(name: str, value: int) -> int:

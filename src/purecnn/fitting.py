@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from purecnn.arguments import full_name
 from purecnn.augmentation import Augmentation
 from purecnn.callbacks import Callback, History
 from purecnn.dataset import Rows, Subset
@@ -23,6 +24,7 @@ from purecnn.parallel import shard_count
 from purecnn.samples import Targets
 from purecnn.schedules import LearningRate
 from purecnn.scratch import Array
+from purecnn.shards import is_own
 from purecnn.steps import Steps
 from purecnn.streams import ORDER, stream
 from purecnn.tasks import as_truth
@@ -142,7 +144,8 @@ class Fit:
         self.runs = False
         self.saved = saved
         settings = {k: v for k, v in optimizer.configuration().items() if k != "learning_rate"}
-        self.asked = {"type": type(optimizer).__name__, **settings}
+        kind = type(optimizer)
+        self.asked = {"type": kind.__name__ if is_own(optimizer) else full_name(kind), **settings}
         # The rate as it is given, before a callback moves it; where a schedule decides it, that says nothing.
         scheduled = any(isinstance(one, LearningRate) for one in callbacks)
         self.rate = None if scheduled else optimizer.learning_rate
@@ -164,7 +167,7 @@ class Fit:
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
             "loss": [
-                *(f"{part.__module__}.{part.__qualname__}" for part in (self.loss.function, self.loss.prime)),
+                *map(full_name, (self.loss.function, self.loss.prime)),
                 self.loss.smoothing,
             ],
             "optimizer": self.asked,

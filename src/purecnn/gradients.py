@@ -260,6 +260,7 @@ def _as_layers(target: Sequence[Layer], input_shape: Shape, seed: int) -> list[L
     layers, shape = [copy.deepcopy(layer) for layer in target], input_shape
     for number, layer in enumerate(layers):
         shape = layer.bind(shape)
+        layer.begin()
         rng = stream(seed, PARAMETERS, number)
         if layer.parameter_shapes() and not layer.parameters:
             layer.draw(rng, np.float64, "glorot")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from purecnn.signatures import explain_constructor, explained
 from purecnn.streams import Drawn, as_seed
 
 Shape = tuple[int, ...]
+Rule = TypeVar("Rule")
 #: The shape of one sample as it is given: a size, sizes, or an image's axes by name.
 ShapeLike = int | Sequence[int] | Mapping[str, int]
 #: An image's axes, as they are named.
@@ -112,6 +113,19 @@ def plain(shape: Shape) -> Shape | dict[str, int]:
     return dict(zip(AXES, shape, strict=True)) if named else shape
 
 
+def rule_for(rules: Mapping[Any, Rule], layer: Layer) -> Rule | None:
+    """Return the rule for what a layer computes, None if there is none.
+
+    It is that of the class whose `forward` the layer has, or of one above it that has none of its own: what
+    is true of a class need not be so of a class derived from it with another `forward`.
+    """
+    own = next(kind for kind in type(layer).__mro__ if "forward" in vars(kind))
+    for kind in type(layer).__mro__:
+        if kind in rules and (issubclass(kind, own) or "forward" not in vars(kind)):
+            return rules[kind]
+    return None
+
+
 class Layer(ABC):
     """One step of a network.
 
@@ -167,6 +181,11 @@ class Layer(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         explain_constructor(cls)
+        # What a class promises of its passes need not be true of other ones.
+        if {"forward", "backward"} & vars(cls).keys():
+            for promise in ("non_decreasing", "output_is_free", "overwrites"):
+                if promise not in vars(cls):
+                    setattr(cls, promise, False)
 
     @explained
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
@@ -62,7 +62,9 @@ def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> No
     Raises
     ------
     TypeError
-        If a layer is of no class that `layers.LAYERS` names, such as an `Activation` of your own functions.
+        If a layer of your own can't be made anew from what a file holds: its `configuration` must give its
+        constructor's arguments as plain numbers, strings and lists. An `Activation` of your own functions
+        becomes one as a class derived from it.
     ValueError
         If the network has no input shape yet, or holds a parameter that is NaN or infinite.
     OSError
@@ -70,7 +72,9 @@ def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> No
 
     Notes
     -----
-    The state of an optimizer is not part of a model; a `Checkpoint` has it.
+    The state of an optimizer is not part of a model; a `Checkpoint` has it. Of a layer of your own the file
+    has the name of its class, its arguments and its arrays, no code: ``load(path, layers=...)`` is given the
+    class.
 
     Examples
     --------
@@ -92,13 +96,7 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
             "a network that was trained, used or given an input_shape is wanted"
         )
     network.gather()
-    parts = ((place, part) for place, layer in enumerate(network) for part in (layer, *layer.parts()))
-    for place, layer in parts:
-        if LAYERS.get(type(layer).__name__) is not type(layer):
-            raise TypeError(
-                f"layer {place}, {type(layer).__name__}, can't be saved, since its code is not part of this "
-                f"package: one of {', '.join(LAYERS)} is wanted"
-            )
+    own_layers(network)
     layers, deep = sum(1 + len(layer.parts()) for layer in network), max(map(depth, network))
     if layers > MAX_LAYERS or deep > MAX_DEPTH:
         raise ValueError(
@@ -138,14 +136,82 @@ def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
     return tensors, texts
 
 
+def own_layers(network: Network) -> dict[str, type[Layer]]:
+    """Return the classes of a network's layers that are not this package's, by name.
+
+    Raises
+    ------
+    TypeError
+        If a file can't say what such a layer is.
+    """
+    found: dict[str, type[Layer]] = {}
+    for place, layer in enumerate(network):
+        for part in (layer, *layer.parts()):
+            kind, name = type(part), type(part).__name__
+            if LAYERS.get(name) is kind:
+                continue
+            words = f"layer {place}, {name}, can't be saved"
+            if name in LAYERS or found.setdefault(name, kind) is not kind:
+                raise TypeError(
+                    f"{words}: another class has the same name, and a file knows classes by their names "
+                    f"alone; a name of its own is wanted"
+                )
+            given, wanted = part.configuration(), arguments_of(kind)
+            if given.keys() != wanted.keys():
+                raise TypeError(
+                    f"{words}: its configuration() must give the arguments of its constructor, "
+                    f"{', '.join(wanted) or 'none'}, got {', '.join(given) or 'none'}"
+                )
+            try:
+                written(given)
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"{words}: its configuration() must give plain numbers, strings and lists, since a file "
+                    f"holds no code, got {given!r:.200}: a class with these written in it is wanted"
+                ) from None
+    return found
+
+
+def arguments_of(kind: type[Layer]) -> dict[str, inspect.Parameter]:
+    """Return what a file must say to have a layer of a class made."""
+    parameters = inspect.signature(kind.__init__).parameters.items()
+    return {
+        name: parameter
+        for name, parameter in parameters
+        if name not in NOT_SAVED and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
+
+
+def known_layers(layers: Mapping[str, type[Layer]] | None) -> dict[str, type[Layer]]:
+    """Return the classes that a file may name: this package's, and those of `layers`."""
+    if not isinstance(layers, Mapping | None):
+        raise TypeError(f"layers must be a dict of names to classes, got {layers!r:.200}")
+    for name, kind in (layers or {}).items():
+        if not isinstance(kind, type) or not issubclass(kind, Layer):
+            raise TypeError(
+                f"layers must be a dict of names to classes of layers, got {name!r}: {kind!r:.200}"
+            )
+        if LAYERS.get(name, kind) is not kind:
+            raise ValueError(f"layers must have names of their own, got {name!r}, a layer of this package")
+    return {**LAYERS, **(layers or {})}
+
+
 @explained
-def load(path: str | os.PathLike[str], *, max_bytes: int | None = MAX_BYTES) -> Network:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    layers: Mapping[str, type[Layer]] | None = None,
+    max_bytes: int | None = MAX_BYTES,
+) -> Network:
     """Read a network that `save` or a `Checkpoint` wrote; it predicts the same bits and can go on training.
 
     Parameters
     ----------
     path : str or path-like
         The file.
+    layers : dict of str to type of Layer, optional
+        The classes of layers of your own, by the names under which the file has them:
+        ``{"UpSampling": UpSampling}``. A file holds no code, so they come from your program.
     max_bytes : int or None
         How much one sample may take on its way through the layers, which a file of a few bytes can make
         any size; the time it takes is bounded in proportion. It is the network's `max_bytes` from then on,
@@ -165,16 +231,20 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = MAX_BYTES) -> 
 
     Notes
     -----
-    Nothing in a file is ever run, and no array takes more memory than the file itself. What the layers make
-    of a sample is known from their shapes, and refused where it is more than `max_bytes`.
+    Nothing in a file is ever run; a class in `layers` is called with the arguments that the file has. No
+    array takes more memory than the file itself. What the layers make of a sample is known from their shapes,
+    and refused where it is more than `max_bytes`.
     """
-    return load_with_state(path, max_bytes)[0]
+    return load_with_state(path, max_bytes, layers)[0]
 
 
 def load_with_state(
-    path: str | os.PathLike[str], max_bytes: int | None = MAX_BYTES
+    path: str | os.PathLike[str],
+    max_bytes: int | None = MAX_BYTES,
+    layers: Mapping[str, type[Layer]] | None = None,
 ) -> tuple[Network, str, dict[str, Array]]:
     """Read a network, and what a checkpoint holds beside it: a text, "" in a model, and its arrays."""
+    kinds = known_layers(layers)
     tensors, texts = read_safetensors(path)
     try:
         state = {name: tensors.pop(name) for name in list(tensors) if name.startswith(STATE)}
@@ -182,7 +252,7 @@ def load_with_state(
             raise FileFormatError(
                 "the file is damaged: a checkpoint, yet its state or its SHA-256 is missing"
             )
-        network = build(tensors, texts)
+        network = build(tensors, texts, kinds)
         check_footprint(network, max_bytes)
         return network, texts.get(CHECKPOINT, ""), state
     except FileFormatError as error:
@@ -194,12 +264,14 @@ def load_with_state(
         ) from None
 
 
-def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
+def build(
+    tensors: dict[str, Array], texts: dict[str, str], kinds: Mapping[str, type[Layer]] = LAYERS
+) -> Network:
     """Return the network of a file's arrays and metadata; takes the arrays out of `tensors`."""
     check_texts(texts)
     numbers = iter(range(MAX_LAYERS))
     entries = decode(texts, "architecture", list)
-    layers = [build_layer(place, entry, numbers) for place, entry in enumerate(entries)]
+    layers = [build_layer(place, entry, numbers, kinds) for place, entry in enumerate(entries)]
     if not layers:
         raise FileFormatError("its architecture has no layers, wanted at least 1")
     dtype = np.dtype(texts["dtype"])
@@ -215,7 +287,10 @@ def build(tensors: dict[str, Array], texts: dict[str, str]) -> Network:
         buffers = layer.buffers
         for name, wanted in layer.buffer_shapes().items():
             kind = buffers[name].dtype if name in buffers else np.dtype(np.float64)
-            buffers[name] = take(tensors, f"layers.{place}.{name}", wanted, kind)
+            stored = f"layers.{place}.{name}"
+            if name not in buffers and type(layer) not in LAYERS.values() and stored in tensors:
+                kind = tensors[stored].dtype  # its `begin`, which would have made it, did not run
+            buffers[name] = take(tensors, stored, wanted, kind)
     if tensors:
         raise FileFormatError(f"holds the tensor {next(iter(tensors))!r:.100}, which no layer of it wants")
     network = Network(
@@ -251,7 +326,9 @@ def depth(layer: Layer) -> int:
     return max((1 + depth(part) for part in layer.inside().values()), default=0)
 
 
-def build_layer(place: int, entry: Any, numbers: Iterator[int], level: int = 0) -> Layer:
+def build_layer(
+    place: int, entry: Any, numbers: Iterator[int], kinds: Mapping[str, type[Layer]], level: int = 0
+) -> Layer:
     """Return the layer that one entry of an architecture describes, itself inside of `level` others.
 
     `numbers` has one for each layer that a file may have.
@@ -266,16 +343,14 @@ def build_layer(place: int, entry: Any, numbers: Iterator[int], level: int = 0) 
     trainable = entry.get("trainable", True)
     if not isinstance(trainable, bool):
         raise FileFormatError(f"layer {place} has trainable {trainable!r:.100}, wanted true or false")
-    kind = LAYERS.get(entry["type"])
+    kind = kinds.get(entry["type"])
     if kind is None:
-        raise FileFormatError(
-            f"layer {place} is of type {entry['type']!r:.100}, wanted one of {', '.join(LAYERS)}"
+        name = f"{entry['type']:.100}"
+        own = (
+            f"; load(path, layers={{{name!r}: {name}}}) reads one of your own" if name.isidentifier() else ""
         )
-    known = {
-        name: parameter
-        for name, parameter in inspect.signature(kind.__init__).parameters.items()
-        if name not in NOT_SAVED
-    }
+        raise FileFormatError(f"layer {place} is of type {name!r}, wanted one of {', '.join(LAYERS)}{own}")
+    known = arguments_of(kind)
     for name in given:
         if name not in known:
             wanted = ", ".join(known) or "none"
@@ -287,10 +362,11 @@ def build_layer(place: int, entry: Any, numbers: Iterator[int], level: int = 0) 
             raise FileFormatError(f"layer {place}, {entry['type']}, lacks its argument {name}")
     for name in kind.holds:
         if isinstance(given.get(name), list):
-            given[name] = [build_layer(place, inner, numbers, level + 1) for inner in given[name]]
+            given[name] = [build_layer(place, inner, numbers, kinds, level + 1) for inner in given[name]]
+    raised = (ArithmeticError, TypeError, ValueError) if kind in LAYERS.values() else (Exception,)
     try:
         layer = kind(**given)
-    except (ArithmeticError, TypeError, ValueError) as error:
+    except raised as error:
         raise FileFormatError(f"layer {place}: {error!s:.500}") from None
     if not trainable:  # a layer made of layers would set it in all of them, also in those that are frozen
         layer.trainable = False
@@ -331,6 +407,8 @@ def written(value: Any) -> str:
 
 def described(layer: Layer) -> dict[str, Any]:
     """Return a layer's entry in an architecture: its type, its arguments and, if so, that it is frozen."""
+    if not isinstance(layer, Layer):
+        raise TypeError(f"{layer!r:.100} is no JSON")
     frozen = {} if layer.trainable else {"trainable": False}
     return {"type": type(layer).__name__, **layer.configuration(), **frozen}
 

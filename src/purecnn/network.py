@@ -409,9 +409,11 @@ class Network(FlatParameters):
                 raise TypeError(f"ranks must be a Ranks, got {ranks!r:.100}")
         saved = None
         if resume is not None:
-            from purecnn.snapshot import Saved  # here, since few runs need it
+            from purecnn.model_file import own_layers  # here, since few runs need it
+            from purecnn.snapshot import Saved
 
-            saved = Saved(resume) if ranks is None else ranks.first(lambda: Saved(resume))
+            own = own_layers(self)
+            saved = Saved(resume, own) if ranks is None else ranks.first(lambda: Saved(resume, own))
         epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
         check_threads(threads, self.device)
         rows = self.receive(x)

@@ -26,7 +26,7 @@ from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
 from purecnn.dropout import Dropout
 from purecnn.gates import GELU, HardSwish, Mish, SiLU
-from purecnn.layer import Layer
+from purecnn.layer import Layer, rule_for
 from purecnn.normalization import BatchNormalization
 from purecnn.padding import ZeroPadding
 from purecnn.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
@@ -101,9 +101,8 @@ def output_range(layers: Sequence[Layer], given: Range | None = None) -> Range |
     (-1.0, 1.0, Tanh())
     """
     for layer in layers:
-        # A class that says nothing of its own about `forward` computes what its parent does.
-        kind = next(kind for kind in type(layer).__mro__ if "forward" in vars(kind))
-        given = RULES[kind](layer, given) if kind in RULES else None
+        rule = rule_for(RULES, layer)
+        given = rule and rule(layer, given)
     return given
 
 

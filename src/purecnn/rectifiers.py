@@ -122,6 +122,7 @@ class SELU(ELU):
     """
 
     gain = "glorot"
+    non_decreasing = True
     #: Slope at the right, and with `alpha` what the paper solves for.
     scale = 1.0507009873554804934193349852946
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from purecnn.arguments import is_integer, is_number
 from purecnn.callbacks import Callback
 from purecnn.device import module_of, to_device
 from purecnn.errors import CheckpointError, CheckpointWarning, FileFormatError
+from purecnn.layer import Layer
 from purecnn.packing import unpack
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ class Saved:
     ----------
     path : str or path-like
         The file.
+    layers : dict of str to type of Layer
+        As `load` takes them.
 
     Raises
     ------
@@ -104,9 +108,9 @@ class Saved:
         If it can't be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] | None = None) -> None:
         self.path = os.fspath(path)
-        self.network, text, arrays = model_file.load_with_state(path, None)
+        self.network, text, arrays = model_file.load_with_state(path, None, layers)
         if not text:
             raise FileFormatError(f"{self.path}: a model, not a checkpoint: wanted what `Checkpoint` wrote")
         try:

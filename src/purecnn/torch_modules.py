@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 
@@ -12,7 +12,7 @@ from purecnn.convolutional import Convolutional
 from purecnn.dense import Dense
 from purecnn.dropout import Dropout, SpatialDropout
 from purecnn.gates import GELU, HardSwish, Mish, SiLU
-from purecnn.layer import Layer, Shape
+from purecnn.layer import Layer, Shape, rule_for
 from purecnn.network import Network
 from purecnn.normalization import BatchNormalization
 from purecnn.padding import ZeroPadding
@@ -66,6 +66,8 @@ class Module:
         Tensors that another module of the kind may lack: they are zeros then.
     inside : dict of str to list of Module
         The modules of a `Residual`, one after the other, by the attribute that holds them.
+    is_own : bool
+        Whether its class is the user's, of whom PyTorch's counterpart is wanted.
     """
 
     call: str
@@ -73,28 +75,50 @@ class Module:
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     inside: Mapping[str, Sequence[Module]] = field(default_factory=dict)
+    is_own: bool = False
 
 
 @singledispatch
 def translate(layer: Layer) -> list[Module]:
     """Return the modules that compute, one after the other, what a bound layer does.
 
+    A layer of one's own is a module of one's own, by the name of its class.
+
     Raises
     ------
     TypeError
         If there are none.
     """
-    kind = type(layer)
-    if kind not in PLAIN:
+    call = rule_for(PLAIN, layer)
+    if call is not None:
+        return [Module(f"nn.{call}()", layer)]
+    return [own_module(layer)]
+
+
+def own_module(layer: Layer) -> Module:
+    """Return the module that stands for a layer of the user's own, its tensors as the layer has them."""
+    if layer.inside():
         raise TypeError(
-            f"{kind.__name__} can't be written as a module of PyTorch, since its code is not part of this "
-            f"package: a network of this package's own layers is wanted"
+            f"{type(layer).__name__} can't be written as a module of PyTorch, since it is made of layers: of "
+            f"this package's classes Residual alone is"
         )
-    return [Module(f"nn.{PLAIN[kind]}()", layer)]
+    arrays = {"parameters": layer.parameters, "buffers": layer.buffers}
+    tensors = {
+        name: Tensor(home, name, array.shape) for home, held in arrays.items() for name, array in held.items()
+    }
+    return Module(repr(layer), layer, tensors, is_own=True)
+
+
+def counterpart(layer: Layer) -> list[Module]:
+    """Return the modules of a layer, by the rule of the class that says what it computes."""
+    rule: Callable[[Layer], list[Module]] | None = rule_for(translate.registry, layer)
+    return [own_module(layer)] if rule is None else rule(layer)
 
 
 @translate.register
 def _(layer: Activation) -> list[Module]:
+    if type(layer) is not Activation:
+        return [own_module(layer)]
     raise TypeError(
         "Activation can't be written as a module of PyTorch, since its functions are your own: one of this "
         "package's activations, such as ReLU, is wanted in its place"
@@ -166,7 +190,7 @@ def _(layer: PReLU) -> list[Module]:
 @translate.register
 def _(layer: Residual) -> list[Module]:
     ways = {"layers": layer.layers, "shortcut": layer.shortcut}
-    inside = {name: [module for part in way for module in translate(part)] for name, way in ways.items()}
+    inside = {name: [module for part in way for module in counterpart(part)] for name, way in ways.items()}
     return [Module("Residual", layer, inside=inside)]
 
 
@@ -261,7 +285,7 @@ def modules(network: Network) -> list[Module]:
         found.append(Module(f"Preprocessing({before.scale!r}, {before.shift!r})", None))
     for place, layer in enumerate(network):
         try:
-            found += translate(layer)
+            found += counterpart(layer)
         except TypeError as error:
             raise TypeError(f"layer {place}, {error}") from None
     return found

@@ -109,6 +109,10 @@ def torch_code(
         if any(line.lstrip().startswith(f"{kind}(") for line in body):
             lines += [*source.replace("DTYPE", f"torch.{network.dtype}").splitlines(), ""]
     lines += [""] if lines[-2].startswith(" ") else []
+    for kind, tensors in own_classes(found).items():
+        lines.append(
+            f"# {kind} is a layer of your own: import an nn.Module of that name, its tensors {tensors}"
+        )
     if names := network.preprocessing.classes:
         lines += [f"CLASSES = {list(names)!r}", ""]
     shapes = (f"(N, {', '.join(map(str, s or ()))})" for s in (network.input_shape, network.output_shape))
@@ -122,6 +126,18 @@ def torch_code(
     if weights is not None:
         lines += [f"{name}.load_state_dict(load_file({os.fspath(weights)!r}))", f"{name}.eval()"]
     return "\n".join(lines) + "\n"
+
+
+def own_classes(found: Sequence[Module]) -> dict[str, str]:
+    """Return the names of the user's own classes, and their tensors in words."""
+    names: dict[str, str] = {}
+    for module in found:
+        if module.is_own:
+            told = ", ".join(f"{name} {held.shape}" for name, held in module.tensors.items())
+            names[type(module.layer).__name__] = told or "none"
+        for way in module.inside.values():
+            names |= own_classes(way)
+    return names
 
 
 def written(found: Sequence[Module], indent: str) -> Iterator[str]:

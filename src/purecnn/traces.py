@@ -14,7 +14,7 @@ from purecnn.arguments import is_integer, positive
 from purecnn.barrier import trains
 from purecnn.cells import Cell, explain, made
 from purecnn.errors import ShapeError
-from purecnn.layer import Layer, Shape
+from purecnn.layer import Layer, Shape, rule_for
 from purecnn.lists import as_network
 from purecnn.loss import Loss, LossFunction, LossPrime, columns
 from purecnn.network import Network
@@ -92,7 +92,8 @@ class LayerTrace:
             summands = [self.input if end is None else end.output for end in ends]
             window = np.array([summand[sample][at] for summand in summands])
             return made(self.layer, self.output, at, sample, window=window, origin=at, weights=np.ones(2))
-        return explain(self.layer, self.input, self.output, at, sample)
+        rule: Any = rule_for(explain.registry, self.layer)
+        return rule(self.layer, self.input, self.output, at, sample)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
