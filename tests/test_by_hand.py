@@ -228,18 +228,22 @@ def test_a_layer_used_by_hand_does_not_disturb_its_network():
     assert np.array_equal(network.predict(samples(4, 2)), before)
 
 
-def test_layers_shared_with_a_network_of_another_size():
+def test_layers_copied_into_a_network_of_another_size():
     body = [Convolutional(kernel_size=3, depth=2, stride=2, padding="same"), ReLU()]
     network = Network([*body, Flatten(), Dense(output_size=3)], input_shape=(1, 8, 8))
+    with pytest.raises(ValueError, match=r"layer 1, Convolutional\(.* is part of another network"):
+        Network([Dropout(0.5), *body, Flatten(), Dense(output_size=5)], input_shape=(1, 9, 9))
     x, y = samples(64, 1, 8, 8), np.arange(64) % 3
     network.fit(x, y, batch_size=64)
     before = network.predict(x)
-    other = Network([Dropout(0.5), *body, Flatten(), Dense(output_size=5)], input_shape=(1, 9, 9))
+    copied = copy.deepcopy(body)
+    other = Network([Dropout(0.5), *copied, Flatten(), Dense(output_size=5)], input_shape=(1, 9, 9))
+    assert np.array_equal(network[0].parameters["kernels"], other[1].parameters["kernels"])
     assert other.predict(samples(2, 1, 9, 9)).shape == (2, 5)
     assert np.array_equal(network.predict(x), before)
     other.fit(samples(64, 1, 9, 9), np.arange(64) % 5)
-    assert not np.array_equal(network.predict(x), before)  # what they share was trained
-    assert np.array_equal(network[0].parameters["kernels"], other[1].parameters["kernels"])
+    assert np.array_equal(network.predict(x), before)
+    assert not np.array_equal(network[0].parameters["kernels"], other[1].parameters["kernels"])
 
 
 @each_layer

@@ -157,7 +157,7 @@ class Network(FlatParameters):
         ShapeError
             If a layer can't take what the layer before it gives, or the last one gives no vector.
         """
-        check_free(self.layers, self, self.seed)
+        check_free(as_layers(self.layers), self, self.seed)
         shape = super().bind(input_shape)
         claim(self.layers, self)
         return shape
