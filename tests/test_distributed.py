@@ -342,8 +342,8 @@ def test_the_command_line_trains_on_ranks_and_rank_0_alone_speaks(tmp_path):
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
         lines = done.stdout.splitlines()
-        assert [line.partition(":")[0] for line in lines[:3]] == ["lenet", "epoch 1/2", "epoch 2/2"]
-        assert len(lines) == 6
+        assert [line.partition(":")[0] for line in lines[:4]] == ["lenet", "task", "epoch 1/2", "epoch 2/2"]
+        assert len(lines) == 7
         result = json.loads((tmp_path / str(size) / "run.json").read_text(encoding="utf-8"))["result"]
         found.append({k: v for k, v in result.items() if k != "seconds"})
     assert found[0] == found[1]
