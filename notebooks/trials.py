@@ -280,7 +280,7 @@ plots.history(history, title="Five epochs of MNIST")
 plots.kernels(network)
 
 # %%
-plots.feature_maps(network, x_test[0])
+plots.feature_maps(network, x_test[:1])
 
 # %% [markdown]
 # ### What it confuses, and how sure it is
