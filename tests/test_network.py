@@ -494,7 +494,7 @@ def test_fit_learns_and_tells_its_history(capsys):
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
-        ({"epochs": 0}, ValueError, "epochs must be an integer of at least 1, got 0"),
+        ({"epochs": -1}, ValueError, "epochs must be an integer of at least 0, got -1"),
         ({"batch_size": 2.5}, TypeError, "batch_size must be an integer of at least 1, got 2.5"),
         ({"threads": -1}, ValueError, "threads"),
         ({"optimizer": "sdg"}, ValueError, "optimizer must be one of sgd, rms.*got 'sdg'"),

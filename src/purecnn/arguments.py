@@ -39,8 +39,8 @@ def full_name(thing: Any) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-def positive(name: str, value: int) -> int:
-    """Return `value` if it is an integer of at least 1.
+def positive(name: str, value: int, least: int = 1) -> int:
+    """Return `value` if it is an integer of at least `least`.
 
     Examples
     --------
@@ -49,9 +49,9 @@ def positive(name: str, value: int) -> int:
     ValueError: depth must be an integer of at least 1, got 0
     """
     if not is_integer(value):
-        raise TypeError(f"{name} must be an integer of at least 1, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value}")
+        raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value}")
     return int(value)
 
 

@@ -204,7 +204,11 @@ class Estimator(Joining):
         if callable(self.learning_rate):
             callbacks.append(LearningRate(optimizer, self.learning_rate))
         if not once:
-            epochs = usual_epochs(len(rows), batch_size) if self.epochs is None else self.epochs
+            epochs = (
+                usual_epochs(len(rows), batch_size)
+                if self.epochs is None
+                else positive("epochs", self.epochs)
+            )
             callbacks += self.stopping()
         aside = share_of(len(rows), self.validation_fraction) if self.early_stopping else 0
         history = network.to(self.device).fit(

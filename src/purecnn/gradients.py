@@ -11,7 +11,7 @@ import numpy as np
 
 from purecnn.arguments import positive, within
 from purecnn.errors import GradientError, ShapeError
-from purecnn.layer import Layer, Shape, ShapeLike, sample_shape
+from purecnn.layer import Layer, Shape, ShapeLike, check_style, sample_shape
 from purecnn.lists import at_home
 from purecnn.loss import Loss, LossFunction, LossPrime
 from purecnn.losses import LOSSES, as_loss
@@ -357,6 +357,8 @@ def check_gradients(
         and all(isinstance(f, Layer) for f in target)
     ):
         parts: Sequence[Layer] = [target] if isinstance(target, Layer) else target  # type: ignore[assignment]
+        for part in (inner for layer in parts for inner in (layer, *layer.parts())):
+            check_style(part)
         subjects = [_of_layers(target, parts, input_shape, batch, loss, seed, rng)]
     elif loss is None:
         subjects = _of_loss(target, sample_shape(4 if input_shape is None else input_shape), batch, seed, rng)

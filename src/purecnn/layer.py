@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +111,34 @@ def plain(shape: Shape) -> Shape | dict[str, int]:
     """Return a shape as a configuration has it: by names where it was named and would else be doubted."""
     named = isinstance(shape, NamedShape) and seems_channels_last(shape)
     return dict(zip(AXES, shape, strict=True)) if named else shape
+
+
+def check_style(layer: Layer, front: str = "") -> None:
+    """Refuse a layer written as the original program's are: without the base's constructor, or with a rate.
+
+    Raises
+    ------
+    TypeError
+        If it is one; it says what is written otherwise here.
+    """
+    kind = type(layer)
+    if kind.__module__.startswith("purecnn."):
+        return
+    from inspect import signature  # here, since layers of one's own alone are looked at
+
+    faults = []
+    if "scratch" not in vars(layer):
+        faults.append("__init__ begins with super().__init__()")
+    for name, argument in (("forward", "input"), ("backward", "output_gradient")):
+        given = signature(getattr(layer, name)).parameters.values()
+        if len([p for p in given if p.default is p.empty and p.kind < p.VAR_POSITIONAL]) > 1:
+            step = ", writes self.gradients, and leaves the step to the optimizer"
+            faults.append(f"{name} takes {argument} alone{step if name == 'backward' else ''}")
+    if faults:
+        raise TypeError(
+            f"{front}{kind.__name__} is written as in the original program; here {', and '.join(faults)}: "
+            f"see docs/guides/customizing.md"
+        )
 
 
 def rule_for(rules: Mapping[Any, Rule], layer: Layer) -> Rule | None:
@@ -398,6 +426,22 @@ class Layer(ABC):
             if name not in self.gradients:  # a parameter put in by hand
                 self.gradients[name] = np.zeros(parameter.shape, kind)
         return array.astype(kind, copy=False)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say of what is missing in a layer of one's own why it may be."""
+            kind = type(self)
+            words = f"{kind.__name__!r} object has no attribute {name!r}"
+            if not name.startswith("__") and not kind.__module__.startswith("purecnn."):
+                if "scratch" not in vars(self):
+                    words += ": its __init__ must begin with super().__init__()"
+                else:
+                    words += (
+                        ": workers, copies and files carry no arrays that are plain attributes; wanted "
+                        "parameters (parameter_shapes) or buffers"
+                    )
+            raise AttributeError(words)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.configuration().items())})"

@@ -88,7 +88,7 @@ def train(
     x_train, y_train : array_like
         Samples first: each in the network's input shape; each answer a column ``(outputs, 1)`` or a row.
     epochs : int
-        How often to go over the samples.
+        How often to go over the samples; 0 trains nothing.
     learning_rate : float
         Size of a step.
     verbose : bool

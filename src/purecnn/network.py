@@ -322,7 +322,8 @@ class Network(FlatParameters):
         y : array_like
             Integer labels ``(n,)``, or values ``(n, outputs)``; a data set's own labels if left out.
         epochs, batch_size : int
-            How often to go over the set, and how many samples a step takes; the last batch may be short.
+            How often to go over the set, 0 to train nothing, and how many samples a step takes; the last
+            batch may be short.
         loss : str, Loss or callable
             One of `losses.LOSSES`, or a function ``(y_true, y_pred)`` with its derivative as `loss_prime`.
             Left out: the cross-entropy that belongs to a last Softmax or Sigmoid, else
@@ -414,7 +415,7 @@ class Network(FlatParameters):
 
             own = own_layers(self)
             saved = Saved(resume, own) if ranks is None else ranks.first(lambda: Saved(resume, own))
-        epochs, batch_size = positive("epochs", epochs), positive("batch_size", batch_size)
+        epochs, batch_size = positive("epochs", epochs, least=0), positive("batch_size", batch_size)
         check_threads(threads, self.device)
         rows = self.receive(x)
         if isinstance(x, Dataset) and self.preprocessing.preparation == "unknown":

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from purecnn.device import CPU, Device, as_device, explained, module_of, to_device, to_host
 from purecnn.errors import ShapeError
-from purecnn.layer import Layer, Shape, ShapeLike, as_dtype, check_channels, sample_shape
+from purecnn.layer import Layer, Shape, ShapeLike, as_dtype, check_channels, check_style, sample_shape
 from purecnn.samples import as_array
 from purecnn.scratch import Array
 from purecnn.streams import PARAMETERS, as_seed, stream
@@ -31,10 +31,12 @@ def as_layers(layers: Any) -> list[Layer]:
             raise TypeError(f"layer {place} must be a Layer, got {layer!r}")
         if id(layer) in seen:
             raise ValueError(f"layer {place}, {layer}, stands in this network twice")
+        check_style(layer, f"layer {place}, ")
         seen.add(id(layer))
     for part in (part for layer in found for part in layer.parts()):
         if id(part) in seen:
             raise ValueError(f"{part} stands in this network twice, once inside of another layer")
+        check_style(part)
         seen.add(id(part))
     return found
 
