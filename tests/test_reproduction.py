@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from purecnn import FileFormatError, mnist, provenance, reproduce
 from purecnn.commands import purecnn
-from purecnn.records import digests, read_record
+from purecnn.records import MAX_RECORD, digests, read_record
 from purecnn.reproduction import Reproduction
 from purecnn.runs import Run
 from test_cli import write_data
@@ -237,8 +237,8 @@ def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes, words: str
 
 def test_a_huge_record_is_refused_unread(tmp_path: Path) -> None:
     with open(tmp_path / "run.json", "wb") as file:
-        file.truncate(2_000_001)
-    with pytest.raises(FileFormatError, match=r"2000001 bytes, wanted a run.s record of at most 2000000"):
+        file.truncate(MAX_RECORD + 1)
+    with pytest.raises(FileFormatError, match=r"256000001 bytes, wanted a run.s record of at most 256000000"):
         read_record(tmp_path)
 
 

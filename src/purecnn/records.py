@@ -10,11 +10,13 @@ from purecnn import provenance
 from purecnn.datasets import Sets
 from purecnn.errors import FileFormatError
 from purecnn.measures import USUAL, in_words
-from purecnn.regular_files import open_regular
+from purecnn.regular_files import read_regular
 from purecnn.tasks import Task, as_task
 from purecnn.whole_files import write_whole
 
 RECORD, VERSION = "run.json", 1
+#: Bytes of a record that is still one: a million epochs have less.
+MAX_RECORD = 256_000_000
 
 
 def digests(sets: Sets) -> dict[str, str]:
@@ -66,8 +68,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"{path}: there is no such file; the folder of a run of `purecnn train` is wanted"
         )
-    with open_regular(path, "a run's record", "json", "text") as file:
-        text = file.read()
+    text = read_regular(path, "a run's record", "json", "text", most=MAX_RECORD)
     try:
         record = json.loads(text)
     except (RecursionError, ValueError) as error:
