@@ -468,7 +468,7 @@ def rewrite(path: Path, change: Any, **arrays: Any) -> None:
         (lambda state: state.pop("losses"), "losses"),
         (lambda state: state.update(more=1), "more"),
         (lambda state: state.update(step=7), "step 7 of epoch 1 of 3"),
-        (lambda state: state.update(epoch=-1), "epoch -1"),
+        (lambda state: state.update(epoch=-1), "its counts are -1, wanted from 0 to below"),
         (lambda state: state.update(losses=["x"]), "step 1 of epoch 1 of 3"),
         (lambda state: state.update(losses=[1.0] * 20), "step 1 of epoch 1 of 3"),
         (lambda state: state.update(epochs="3"), "a count is '3', wanted an integer"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -67,7 +68,7 @@ MANY = {
 @pytest.mark.parametrize("name", MANY)
 def test_a_prediction_takes_no_more_than_is_said_before(name, samples, dtype, monkeypatch):
     monkeypatch.setattr(scratch, "LARGE", 2**60)  # so that all is seen
-    asked = Network(MANY[name], input_shape=IMAGES, dtype=dtype)
+    asked = Network(copy.deepcopy(MANY[name]), input_shape=IMAGES, dtype=dtype)
     x = np.ones((samples, *IMAGES), dtype)
     asked.predict(x, threads=1)
     asked._idle.clear()
