@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -131,8 +132,7 @@ CASES |= {
 def network_of(case: str, dtype: str) -> Network:
     """Return a case's network; all that training would have moved is drawn."""
     shape, layers = CASES[case]
-    layers = [type(layer)(**layer.configuration()) for layer in layers]
-    network = Network([*layers, Flatten()], input_shape=shape, dtype=dtype)
+    network = Network([*copy.deepcopy(layers), Flatten()], input_shape=shape, dtype=dtype)
     return moved(network)
 
 
@@ -252,7 +252,12 @@ def test_every_named_network_answers_alike(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(run(model, images[:samples]), wanted, rtol=1e-5, atol=1e-5)
     found = evaluated(model, images[:2])
     np.testing.assert_allclose(found, network.predict(images[:2]), rtol=1e-5, atol=1e-5)
-    double = Network(network, input_shape=(1, 28, 28), dtype="float64", preprocessing=network.preprocessing)
+    double = Network(
+        copy.deepcopy(list(network)),
+        input_shape=(1, 28, 28),
+        dtype="float64",
+        preprocessing=copy.deepcopy(network.preprocessing),
+    )
     found = evaluated(exported(double, tmp_path), images[:2])
     np.testing.assert_allclose(found, double.predict(images[:2]), rtol=1e-12, atol=1e-12)
 
@@ -389,6 +394,7 @@ class Steep(ReLU):
 @pytest.mark.parametrize("layer", [Activation(np.sin, np.cos), Double(), Steep()])
 @pytest.mark.parametrize("inside", [False, True])
 def test_layers_of_ones_own_are_refused_by_name(layer: Layer, inside: bool, tmp_path: Path) -> None:
+    layer = copy.deepcopy(layer)
     network = Network([Tanh(), Residual([layer]) if inside else layer], input_shape=(3,))
     place = "layers.1.0" if inside else "layers.1"
     with pytest.raises(
@@ -466,12 +472,11 @@ def coverage_table(folder: Path) -> str:
         if name in CASES:
             case = name
         shape, layers = CASES[case]
-        layer = type(layers[0])(**layers[0].configuration())
         found = []
         for dtype in ("float32", "float64"):
+            layer = copy.deepcopy(layers[0])
             model = exported(Network([layer, Flatten()], input_shape=shape, dtype=dtype), folder)
             found.append(operators(model)[:-1])
-            layer = type(layers[0])(**layers[0].configuration())
         single, double = [", ".join(f"`{operator}`" for operator in one) or "nothing" for one in found]
         if name == "Residual":
             single = double = "those of its layers, `Add`"

@@ -103,7 +103,7 @@ def test_a_record_and_arrays_beside_a_model_are_regular_files(tmp_path):
     with (tmp_path / "other" / "run.json").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(
-        p.FileFormatError, match="1099511627776 bytes, wanted a run's record of at most 2000000"
+        p.FileFormatError, match="1099511627776 bytes, wanted a run's record of at most 256000000"
     ):
         read_record(tmp_path / "other")
 
