@@ -157,7 +157,7 @@ def feature_maps(
     Examples
     --------
     >>> from purecnn.networks import lenet
-    >>> figure = feature_maps(lenet(), np.zeros((28, 28), np.uint8), layer=2)
+    >>> figure = feature_maps(lenet(), np.zeros((1, 28, 28), np.uint8), layer=2)
     >>> figure.data[0].z.shape  # eight maps of 12 x 12
     (12, 103)
     """
