@@ -348,7 +348,8 @@ def test_the_command_line_trains_on_ranks_and_rank_0_alone_speaks(tmp_path):
         found.append({k: v for k, v in result.items() if k != "seconds"})
     assert found[0] == found[1]
     done = train(2, tmp_path, "--resume", str(tmp_path / "2"))
-    assert (done.stdout, done.stderr) == (f"{tmp_path / '2'}: this run is complete\n", "")
+    words = "this run is complete; more --epochs than it has extend it"
+    assert (done.stdout, done.stderr) == (f"{tmp_path / '2'}: {words}\n", "")
 
 
 def test_the_command_lines_refusals_are_said_once_and_end_the_job(tmp_path):
