@@ -319,3 +319,11 @@ def test_a_header_of_any_length_is_one(size, tmp_path):
     """Lengths whose bytes are how pickles, bitmaps and packed files begin."""
     start = size.to_bytes(8, "little") + b'{"' + b" " * 500
     assert kind_of(start).name == "safetensors"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux's /proc")
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        p.load(tmp_path / "model")
+    assert caught.value.filename == str(tmp_path / "model")

@@ -83,14 +83,19 @@ def open_regular(path: Path, wanted: str, *kinds: str, mode: str = "rb") -> Iter
             raise
         return descriptor
 
-    with open(path, mode, opener=opener) as opened:
-        file = cast(BufferedReader, opened)
-        if kinds:
-            other = mismatch(file.read(START), kinds, wanted)
-            if other:
-                raise FileFormatError(f"{os.fspath(path)}: {other}")
-            file.seek(0)
-        yield file
+    try:
+        with open(path, mode, opener=opener) as opened:
+            file = cast(BufferedReader, opened)
+            if kinds:
+                other = mismatch(file.read(START), kinds, wanted)
+                if other:
+                    raise FileFormatError(f"{os.fspath(path)}: {other}")
+                file.seek(0)
+            yield file
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # of a read, which does not know its file
+            error.filename = os.fspath(path)
+        raise
 
 
 def check_regular(path: Path, status: os.stat_result, wanted: str) -> None:
