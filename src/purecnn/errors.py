@@ -227,7 +227,7 @@ def require_extra(module: str, extra: str, purpose: str) -> ModuleType:
     >>> require_extra("no_such_module", "report", "reading pictures")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    purecnn.errors.MissingExtraError: reading pictures needs no_such_module: ... install "plotly>=5.24"
+    purecnn.errors.MissingExtraError: reading pictures needs no_such_module: ... install "plotly>=..."
     """
     try:
         return import_module(module)

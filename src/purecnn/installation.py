@@ -28,8 +28,8 @@ def install_command(extra: str, package: str, *options: str) -> str:
 
     Examples
     --------
-    >>> install_command("report", "plotly").endswith('pip install "plotly>=5.24"')
-    True
+    >>> install_command("report", "plotly").split("pip install ")[1]  # doctest: +ELLIPSIS
+    '"plotly>=..."'
     """
     wanted = requirements(extra) or [package]
     return " ".join(
@@ -42,8 +42,8 @@ def requirements(extra: str) -> list[str]:
 
     Examples
     --------
-    >>> requirements("report"), requirements("no such extra")
-    (['plotly>=5.24'], [])
+    >>> requirements("report"), requirements("no such extra")  # doctest: +ELLIPSIS
+    (['plotly>=...'], [])
     """
     try:
         lines = requires("purecnn") or []
