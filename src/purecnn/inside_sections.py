@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from purecnn.charts import mosaic, picture_of
@@ -20,9 +18,6 @@ from purecnn.sections import Section, chart, image, table, text, tiles
 from purecnn.summaries import written
 from purecnn.timings import time_layers, times_figure
 from purecnn.traces import LayerTrace, trace
-
-if TYPE_CHECKING:
-    pass
 
 #: How much is shown at most: kernels or maps of a layer, inputs of a kernel, samples of an embedding.
 TILES, INPUTS, POINTS = 32, 64, 400
