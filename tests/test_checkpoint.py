@@ -271,7 +271,7 @@ def test_buffers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def count(fit: Any) -> None:
         fit.network[0].buffers["count"] += [1, fit.epoch]
 
-    monkeypatch.setattr("purecnn.model_file.LAYERS", {"Counting": Counting})
+    monkeypatch.setattr("purecnn.serialization.LAYERS", {"Counting": Counting})
     network, second = (Network([Counting(4, 3)]) for _ in range(2))
     with pytest.raises(Killed):
         network.fit(ROWS, LABELS[:50], epochs=3, callbacks=[count, Checkpoint(tmp_path / "c"), Kill(epoch=2)])

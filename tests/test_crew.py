@@ -37,7 +37,7 @@ from purecnn import (
 from purecnn import crew as crews
 from purecnn.callbacks import Callback
 from purecnn.crew import Crew, can_fork, shared_zeros
-from purecnn.shards import is_own
+from purecnn.layers import is_own
 from purecnn.training import LONG
 from waiting import PATIENCE
 

@@ -17,13 +17,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from purecnn import datasets, mnist, progress
+from purecnn import datasets, mnist, transfers
 from purecnn.archives import unpack
 from purecnn.datasets import NAMES, cache_folder, fetch, load
 from purecnn.errors import DownloadError, FileFormatError
 from purecnn.sources import SOURCES, Remote, Source
-from purecnn.terminal import Terminal
 
 RNG = np.random.default_rng(0)
 PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -201,7 +201,7 @@ def test_an_unknown_name() -> None:
 def test_without_rich_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     with datasets.transfer("a.gz", 5) as report:
         report(3, 5)
-    monkeypatch.setitem(sys.modules, "purecnn.progress", None)
+    monkeypatch.setitem(sys.modules, "purecnn.transfers", None)
     with datasets.transfer("a.gz", 5) as report:
         assert report is None
 
@@ -209,7 +209,7 @@ def test_without_rich_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(
-        progress, "Terminal", functools.partial(Terminal, file=shown, force_terminal=True, width=90)
+        transfers, "Console", functools.partial(Console, file=shown, force_terminal=True, width=90)
     )
     with datasets.transfer("train-images.gz", 5_000_000) as report:
         report(2_000_000, 5_000_000)

@@ -216,7 +216,7 @@ def test_what_is_no_chain_is_computed_in_parts_where_it_is_asked_for():
 def test_products_are_run_on_one_thread_and_the_setting_given_back(monkeypatch):
     import contextlib
 
-    from purecnn import graph as module
+    from purecnn import graph_runtime as module
 
     inside, used = [], []
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from purecnn import Loss, ShapeError, check_gradients, entropies, losses, smoothed
+from purecnn.layers import is_own
 from purecnn.losses import LOSSES, as_loss, columns
-from purecnn.shards import is_own
 from reference import cases, close, listed, part
 
 

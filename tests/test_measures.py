@@ -1,7 +1,7 @@
 """Metrics in `fit` and `evaluate`: on both sets after each epoch, as probabilities, in History."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from purecnn import (
     Tanh,
     metrics,
 )
+from purecnn.measures import RESERVED, as_metrics
 from purecnn.snapshot import measured
 
 
@@ -182,3 +183,13 @@ def test_a_resumed_run_has_the_whole_history(until, tmp_path):
 def test_damaged_metrics_in_a_checkpoint_are_refused(value):
     with pytest.raises(ValueError, match="wanted 1 values of 'f1', got"):
         measured({"f1": value}, 1)
+
+
+def test_the_names_that_a_history_has_are_reserved():
+    own = {field.name for field in fields(History)} | {
+        name for name, value in vars(History).items() if isinstance(value, property)
+    }
+    assert own <= RESERVED
+    for name in RESERVED:
+        with pytest.raises(ValueError, match="must be its own"):
+            as_metrics({name: "accuracy"}, "classification")

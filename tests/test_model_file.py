@@ -52,8 +52,8 @@ from purecnn import (
     load,
     save,
 )
-from purecnn.model_file import described
 from purecnn.safetensors import read_safetensors, write_safetensors
+from purecnn.serialization import described
 
 RANDOM = np.random.default_rng(0)
 

@@ -34,9 +34,9 @@ from purecnn import (
 from purecnn.crew import can_fork
 from purecnn.fusion import PooledConvolutional
 from purecnn.losses import as_loss
-from purecnn.model_file import MAX_DEPTH
 from purecnn.residual import Arrays, Fork, Join
 from purecnn.safetensors import read_safetensors, write_safetensors
+from purecnn.serialization import MAX_DEPTH
 from purecnn.training import Trainer
 from reference import close, listed, part
 from reference import load as fixture

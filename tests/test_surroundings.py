@@ -28,6 +28,7 @@ from purecnn import (
     prefetch,
     records,
     save,
+    serialization,
     training,
 )
 from purecnn.callbacks import Callback
@@ -209,13 +210,13 @@ def test_counts_of_a_checkpoint_that_no_training_has_are_refused(tmp_path, place
     network().fit(x, y, optimizer=Adam(0.01), callbacks=[Checkpoint(kept)])
     Saved(kept)
     arrays, texts = read_safetensors(kept)
-    state = json.loads(texts[model_file.CHECKPOINT])
+    state = json.loads(texts[serialization.CHECKPOINT])
     inner = state
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = 2**63
     texts.pop("file_sha256")
-    write_safetensors(kept, arrays, {**texts, model_file.CHECKPOINT: json.dumps(state)}, sealed=True)
+    write_safetensors(kept, arrays, {**texts, serialization.CHECKPOINT: json.dumps(state)}, sealed=True)
     with pytest.raises(FileFormatError, match=f"{2**63}, wanted from 0 to below"):
         Saved(kept)
 

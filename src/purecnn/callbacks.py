@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from purecnn.arguments import choice, is_number, positive, suggestion, within
-from purecnn.device import module_of, to_device
+from purecnn.dataset import Data
+from purecnn.device import Device, module_of, to_device
 from purecnn.escapes import visible
+from purecnn.layer import Layer, Shape
+from purecnn.loss import Loss, LossFunction
+from purecnn.measures import Metric
+from purecnn.optimizer import Optimizer
+from purecnn.samples import Preprocessing
 from purecnn.scratch import Array
+from purecnn.serialization import Contents
 from purecnn.signatures import explain_constructor
-
-if TYPE_CHECKING:
-    from purecnn.fitting import Fit
+from purecnn.tasks import Task
 
 
 @dataclass
@@ -151,12 +159,135 @@ def spoken(metrics: dict[str, list[Any]]) -> list[str]:
     ]
 
 
+class RunNetwork(Protocol):
+    """What a callback may ask of the network in training: `Network` is one."""
+
+    seed: int
+    epochs: int
+    updates: int
+
+    @property
+    def layers(self) -> list[Layer]:
+        """From input to output."""
+
+    @property
+    def parameters(self) -> Array:
+        """The flat vector."""
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """Shape of one sample."""
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of one output."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the parameters."""
+
+    @property
+    def device(self) -> Device:
+        """Where it computes."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to samples first."""
+
+    @property
+    def task(self) -> Task | None:
+        """What the outputs are."""
+
+    def __iter__(self) -> Iterator[Layer]:
+        """Its layers."""
+
+    def contents(self) -> Contents:
+        """What a model's file says of it."""
+
+    def predict(self, x: Data, *, threads: int | None = None) -> Array:
+        """Its outputs, as `Network.predict` gives them."""
+
+    def evaluate(
+        self,
+        x: Data,
+        y: npt.ArrayLike | None = None,
+        *,
+        loss: str | Loss | LossFunction | None = None,
+        metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric],
+        threads: int | None = None,
+    ) -> dict[str, Any]:
+        """Loss and metrics, as `Network.evaluate` measures them."""
+
+
+class Run(Protocol):
+    """A run of the training loop, as callbacks see it: what `Network.fit` sets as their `fit`.
+
+    Attributes
+    ----------
+    epoch, step : int
+        How many epochs are done, and how many steps of the next one.
+    losses : list of float
+        Of those steps, each times what its samples weigh.
+    spent : float
+        Seconds that they took.
+    stopped : str
+        Why a callback asked for the end; empty while none did.
+    error : BaseException or None
+        What ends the run before its time.
+    """
+
+    epoch: int
+    step: int
+    losses: list[float]
+    spent: float
+    stopped: str
+    error: BaseException | None
+
+    @property
+    def network(self) -> RunNetwork:
+        """What is trained."""
+
+    @property
+    def history(self) -> History:
+        """What was measured so far."""
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What takes the steps."""
+
+    @property
+    def callbacks(self) -> Sequence[Callback]:
+        """All that look on."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What decides the bits beside the network, as JSON values."""
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were asked for."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has."""
+
+    @property
+    def validation_data(self) -> tuple[Any, Any] | None:
+        """Samples and answers that are measured after each epoch."""
+
+    def modes(self) -> dict[str, str | None]:
+        """Names of what is measured, with "min" or "max", whichever is better."""
+
+    def stop(self, reason: str) -> None:
+        """Ask for the end: no step follows the one that runs."""
+
+
 class Callback:
     """Looks on while a network trains. Override what is of interest; all do nothing here.
 
     Attributes
     ----------
-    fit : Fit
+    fit : Run
         The run that it looks on at, set before `begin`: its `network` and `history`, how far it is (`epoch`
         whole epochs and `step` steps of the next one), and `stop`, which asks for its end.
 
@@ -174,7 +305,7 @@ class Callback:
     True
     """
 
-    fit: Fit
+    fit: Run
     #: Whether it is called after all others, and ended before them, because it keeps what they hold.
     last = False
 
@@ -209,10 +340,10 @@ class FunctionCallback(Callback):
     Parameters
     ----------
     function : callable
-        Takes a `Fit`: ``lambda fit: print(fit.history.line())``.
+        Takes a `Run`: ``lambda fit: print(fit.history.line())``.
     """
 
-    def __init__(self, function: Callable[[Fit], Any]) -> None:
+    def __init__(self, function: Callable[[Run], Any]) -> None:
         self.function = function
 
     def epoch(self, epoch: int, history: History) -> None:

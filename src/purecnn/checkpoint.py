@@ -1,7 +1,7 @@
 """A run that is killed goes on where it was: what decides its bits lies in a file that is never half written.
 
-A checkpoint is a model's file (`model_file`) with more in it (`snapshot`), so that `load` reads its network.
-A SHA-256 seals it.
+A checkpoint is a model's file (`serialization`) with more in it (`snapshot`), so that `load` reads its
+network. A SHA-256 seals it.
 
 One file is enough. It takes its name once all of it is on the disk, so that the one before is the last good
 one until that moment, whatever happens; an older generation would only be more steps to do again.
@@ -16,13 +16,14 @@ import warnings
 
 import numpy as np
 
-from purecnn import model_file, provenance
+from purecnn import provenance
 from purecnn.arguments import positive
 from purecnn.callbacks import Callback, History
 from purecnn.device import to_host
 from purecnn.errors import CheckpointError, CheckpointWarning, DivergedError
 from purecnn.packing import pack
 from purecnn.safetensors import write_safetensors
+from purecnn.serialization import CHECKPOINT, MAX_TEXT, describe
 from purecnn.snapshot import said, snapshot
 from purecnn.whole_files import remove_leftovers
 
@@ -153,21 +154,21 @@ class Checkpoint(Callback):
         if self.written == place:
             return
         network = self.fit.network
-        network.gather()
+        contents = network.contents()
         arrays = [network.parameters, *(buffer for layer in network for buffer in layer.buffers.values())]
         if not all(np.isfinite(to_host(array)).all() for array in arrays):
             raise DivergedError(
                 f"a parameter is no longer finite at step {network.updates}: try a smaller learning rate "
                 f"than {self.fit.optimizer.learning_rate:g}"
             )
-        tensors, texts = model_file.describe(network)
-        text, states = pack(snapshot(self.fit, self.machine), model_file.CHECKPOINT)
-        if len(text) > model_file.MAX_TEXT:
+        tensors, texts = describe(contents)
+        text, states = pack(snapshot(self.fit, self.machine), CHECKPOINT)
+        if len(text) > MAX_TEXT:
             raise ValueError(
-                f"the state of this run takes {len(text)} characters, wanted at most {model_file.MAX_TEXT}: "
+                f"the state of this run takes {len(text)} characters, wanted at most {MAX_TEXT}: "
                 f"a callback should keep long lists as arrays"
             )
-        texts = {**texts, model_file.CHECKPOINT: text}
+        texts = {**texts, CHECKPOINT: text}
         write_safetensors(self.path, tensors | states, texts, sealed=True)
         self.written = place
 

@@ -11,7 +11,6 @@ import click
 import numpy as np
 from rich.table import Table
 
-import purecnn as package
 from purecnn import datasets, near_names
 from purecnn.conversion import convert
 from purecnn.data_path import for_task, read_data
@@ -46,6 +45,7 @@ from purecnn.report_commands import report
 from purecnn.samples import PREPARATIONS
 from purecnn.terminal import Terminal, echo, warnings_as_sentences
 from purecnn.train_commands import reproduce, train
+from purecnn.version import __version__
 from purecnn.whole_files import write_whole
 
 
@@ -145,7 +145,7 @@ def no_such_option(error: click.NoSuchOption) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.version_option(package.__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def purecnn() -> None:
     """Train a convolutional neural network with NumPy alone, and use it."""
 

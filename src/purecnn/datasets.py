@@ -206,7 +206,7 @@ def _is_there(path: Path) -> bool:
 def transfer(name: str, size: int) -> AbstractContextManager[Any]:
     """Return a progress bar, where the package that draws it is there."""
     try:
-        from purecnn.progress import transfer_bar
+        from purecnn.transfers import transfer_bar
     except ImportError:
         return nullcontext()
     return transfer_bar(name, size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from purecnn.freezing import trained_spans
 from purecnn.optimizer import BLOCK, Optimizer, write_squares
 from purecnn.parallel import add_tree
 from purecnn.penalties import Penalty, mark_weights
+from purecnn.runnable import RunnableNetwork
 from purecnn.scratch import Array
 
 
@@ -46,7 +46,7 @@ class Descent:
     """
 
     def __init__(
-        self, network: Any, optimizer: Optimizer, shards: int, l1: float, l2: float, zeros: Zeros
+        self, network: RunnableNetwork, optimizer: Optimizer, shards: int, l1: float, l2: float, zeros: Zeros
     ) -> None:
         self.optimizer, self.parameters, self.zeros = optimizer, network.parameters, zeros
         weights: Array | None = None

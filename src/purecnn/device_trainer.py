@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from purecnn.augmentation import Augmentation
@@ -11,12 +9,14 @@ from purecnn.dataset import Rows
 from purecnn.descent import Descent
 from purecnn.device import explained, module_of, to_host
 from purecnn.layer import Layer
+from purecnn.layers import is_own
 from purecnn.loss import Loss
 from purecnn.optimizer import Optimizer
 from purecnn.parallel import shard_bounds, shard_count
+from purecnn.runnable import RunnableNetwork
 from purecnn.samples import Targets
 from purecnn.scratch import Array
-from purecnn.shards import Shards, is_own
+from purecnn.shards import Shards
 from purecnn.steps import Steps
 from purecnn.streams import DROPOUT, Drawn, stream
 
@@ -51,7 +51,7 @@ class DeviceTrainer(Steps):
 
     def __init__(
         self,
-        network: Any,
+        network: RunnableNetwork,
         loss: Loss,
         optimizer: Optimizer,
         x: Array | Rows,

@@ -17,23 +17,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from purecnn import provenance
 from purecnn.arguments import flag
 from purecnn.errors import RankError, require_extra
-from purecnn.fingerprints import difference, facts
+from purecnn.escapes import visible
+from purecnn.fingerprints import difference
 from purecnn.jobs import GRACE, end_job, retold, told
 from purecnn.parallel import cores
 from purecnn.scratch import Array
 from purecnn.signatures import explained_class
 from purecnn.watch import watch
-
-if TYPE_CHECKING:
-    from purecnn.fitting import Fit
 
 T = TypeVar("T")
 
@@ -224,25 +222,6 @@ class Ranks:
 
     # A run ------------------------------------------------------------------------------------------------
 
-    def begin(self, fit: Fit) -> None:
-        """Compare what decides the result; take over rank 0's seed and buffers.
-
-        Raises
-        ------
-        RankError
-            On all ranks, if they differ: the sentence says where, and in what.
-        """
-        self.compare(facts(fit))
-        fit.network.seed = self.share(fit.network.seed)
-        for buffer in buffers(fit.network):
-            self.communicator.Bcast(buffer)
-        room = self.threads()
-        if fit.threads is None:
-            fit.threads = room
-        self.is_crowded = any(self.gather(fit.threads > room))
-        self.header = np.zeros(4 + 2 * fit.largest_batch + 2 + len(fit.optimizer.numbers()), np.int64)
-        self.is_busy = False
-
     def compare(self, own: dict[str, Any]) -> None:
         """Refuse ranks whose facts are not those of rank 0."""
         accepted = provenance.DECIDES_BITS if self.allow_differences else ()
@@ -259,28 +238,6 @@ class Ranks:
         """Receive rank 0's header; return whether a step follows."""
         self.exchange("Bcast", self.header)
         return bool(self.header[0] == STEP)
-
-    def conclude(self, fit: Fit) -> None:
-        """Give all ranks what rank 0 ended in: its network and history, or what ended it before its time."""
-        network = fit.network
-        if self.is_first:
-            if self.is_busy:
-                # The others wait inside of a step for what will not come.
-                print(f"Error: rank 0 on {self.host} left a step: {fit.error!r}", file=sys.stderr, flush=True)
-                end_job(1)
-            self.tell(END)
-        failure = None if fit.error is None else told(fit.error)
-        failure, history, counts = self.share([failure, vars(fit.history), [network.epochs, network.updates]])
-        if failure is not None and not self.is_first:
-            time.sleep(GRACE)
-            raise retold(failure)
-        if failure is None:
-            self.communicator.Bcast(network.parameters)
-            for buffer in buffers(network):
-                self.communicator.Bcast(buffer)
-        if not self.is_first:
-            vars(fit.history).update(history)
-            network.epochs, network.updates = counts
 
     @contextmanager
     def obedience(self) -> Iterator[None]:
@@ -312,6 +269,26 @@ def mapped(path: str, kind: str, shape: tuple[int, ...]) -> Array:
     return np.memmap(path, kind, "r", 0, shape) if math.prod(shape) else np.zeros(shape, kind)
 
 
-def buffers(network: Any) -> list[Array]:
-    """Return what layers keep beside their parameters."""
-    return [buffer for layer in network for buffer in layer.buffers.values()]
+@contextmanager
+def assisting(ranks: Ranks | None) -> Iterator[None]:
+    """Let all ranks but 0 be silent in a block, in which rank 0 speaks, and end quietly where it says why.
+
+    What fails on another rank alone ends the job, named by it.
+    """
+    if ranks is None or ranks.is_first:
+        yield
+        return
+    speak = sys.stderr
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
+        try:
+            yield
+        except BaseException as error:
+            if not hasattr(error, "is_retold"):
+                time.sleep(GRACE)  # rank 0 may have met the same, say so and end the job
+                words = f"Error: rank {ranks.rank} on {ranks.host}: {type(error).__name__}: {error}"
+                print(visible(words), file=speak, flush=True)
+                end_job(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,25 +16,23 @@ from purecnn.callbacks import Callback, History
 from purecnn.dataset import Rows, Subset
 from purecnn.device_trainer import DeviceTrainer
 from purecnn.errors import DivergedError
+from purecnn.layers import is_own
 from purecnn.loss import Loss
 from purecnn.measures import Measure, measure, usual
 from purecnn.optimizer import Optimizer
 from purecnn.overflow import unwarned
 from purecnn.parallel import shard_count
+from purecnn.runnable import RunnableNetwork
 from purecnn.samples import Targets
 from purecnn.schedules import LearningRate
 from purecnn.scratch import Array
-from purecnn.shards import is_own
 from purecnn.steps import Steps
 from purecnn.streams import ORDER, stream
 from purecnn.tasks import as_truth
 from purecnn.training import Trainer
 
 if TYPE_CHECKING:
-    from purecnn.distributed import Ranks
-    from purecnn.rank_training import RankTrainer
     from purecnn.snapshot import Saved
-
 
 T = TypeVar("T")
 
@@ -78,8 +76,6 @@ class Fit:
         What the weights cost.
     saved : Saved or None
         The checkpoint to go on from.
-    ranks : Ranks or None
-        The processes that train together, this one among them.
 
     Attributes
     ----------
@@ -97,7 +93,7 @@ class Fit:
 
     def __init__(
         self,
-        network: Any,
+        network: RunnableNetwork,
         rows: Array | Rows,
         targets: Targets,
         loss: Loss,
@@ -117,7 +113,6 @@ class Fit:
         saved: Saved | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
-        ranks: Ranks | None = None,
     ) -> None:
         self.network, self.rows, self.targets = network, rows, targets
         self.loss, self.optimizer = loss, optimizer
@@ -149,11 +144,7 @@ class Fit:
         # The rate as it is given, before a callback moves it; where a schedule decides it, that says nothing.
         scheduled = any(isinstance(one, LearningRate) for one in callbacks)
         self.rate = None if scheduled else optimizer.learning_rate
-        self.ranks = ranks
-        if ranks is not None:
-            ranks.first(self.prepare)
-        else:
-            self.prepare()
+        self.prepare()
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -219,10 +210,6 @@ class Fit:
         The network has the history too, from the start, so that it is there however the run ends.
         """
         self.network.history = self.history
-        if self.ranks is not None:
-            self.ranks.begin(self)
-            if not self.ranks.is_first:
-                return self.assist(self.ranks)
         try:
             with unwarned(), self.trainer() as trainer:
                 trainer.check_batch(self.taken % self.batch_size or self.batch_size)
@@ -236,15 +223,7 @@ class Fit:
 
     def trainer(self) -> Steps:
         """Return what takes the steps."""
-        if self.ranks is not None:
-            return self.rank_trainer(self.ranks)
         return self.made(Trainer) if self.network.device.is_host else self.made(DeviceTrainer)
-
-    def rank_trainer(self, ranks: Ranks) -> RankTrainer:
-        """Return what takes this rank's part in the steps."""
-        from purecnn.rank_training import RankTrainer  # here, since few runs need it
-
-        return self.made(partial(RankTrainer, ranks))
 
     def made(self, kind: Callable[..., T]) -> T:
         """Return a trainer of a kind."""
@@ -261,15 +240,6 @@ class Fit:
             l1=self.l1,
             l2=self.l2,
         )
-
-    def assist(self, ranks: Ranks) -> History:
-        """Train as rank 0 says, and end in what it ends in."""
-        with ranks.obedience():
-            with unwarned(), self.rank_trainer(ranks) as trainer:
-                while ranks.hear():
-                    trainer.assist()
-            ranks.conclude(self)
-        return self.history
 
     def begin(self) -> None:
         """Let the callbacks begin, and go on where they were if this run is resumed."""
@@ -317,7 +287,7 @@ class Fit:
         The training set in a forward pass of its own: then both are measured on one set of parameters, and a
         run resumed in the middle of an epoch finds the same.
         """
-        history, options = self.history, {"loss": self.loss, "metrics": self.metrics, "threads": self.threads}
+        history = self.history
         if self.metrics:
             rows, answers = self.rows, self.targets.values
             if len(self.kept) < len(rows):
@@ -332,7 +302,9 @@ class Fit:
             for name, value in found.items():
                 history.metrics.setdefault(name, []).append(value)
         if self.validation_data is not None:
-            found = self.network.evaluate(*self.validation_data, **options)
+            found = self.network.evaluate(
+                *self.validation_data, loss=self.loss, metrics=self.metrics, threads=self.threads
+            )
             history.validation_loss.append(found.pop("loss"))
             if self.network.task == "classification":
                 history.validation_accuracy.append(found["accuracy"])
@@ -349,13 +321,15 @@ class Fit:
             except BaseException as error:
                 self.error = self.error or error
         try:
-            if self.ranks is not None:
-                self.ranks.conclude(self)
+            self.conclude()
             if self.error is None:
                 return self.history
             raise self.error
         finally:
             self.error = None  # it holds this frame, and so all the arrays of the run
+
+    def conclude(self) -> None:
+        """Do what a run ends with, whether it failed or not; `RankedFit` has more to do."""
 
     def order(self) -> Array:
         """Return the samples of the epoch that runs, in order: a function of the seed and the epoch."""

@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 import builtins
-import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from purecnn import errors
 from purecnn.errors import RankError
-from purecnn.escapes import visible
 from purecnn.watch import end_all
-
-if TYPE_CHECKING:
-    from purecnn.distributed import Ranks
 
 #: Seconds that rank 0 has to tell what ended the training, before the others do.
 GRACE = 0.5
-
-
-@contextmanager
-def assisting(ranks: Ranks | None) -> Iterator[None]:
-    """Let all ranks but 0 be silent in a block, in which rank 0 speaks, and end quietly where it says why.
-
-    What fails on another rank alone ends the job, named by it.
-    """
-    if ranks is None or ranks.is_first:
-        yield
-        return
-    speak = sys.stderr
-    with (
-        open(os.devnull, "w", encoding="utf-8") as nowhere,
-        redirect_stdout(nowhere),
-        redirect_stderr(nowhere),
-    ):
-        try:
-            yield
-        except BaseException as error:
-            if not hasattr(error, "is_retold"):
-                time.sleep(GRACE)  # rank 0 may have met the same, say so and end the job
-                words = f"Error: rank {ranks.rank} on {ranks.host}: {type(error).__name__}: {error}"
-                print(visible(words), file=speak, flush=True)
-                end_job(1)
 
 
 def end_job(status: Any) -> None:

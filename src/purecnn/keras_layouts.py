@@ -13,12 +13,12 @@ from purecnn.convolutional import Convolutional, DepthwiseConvolutional
 from purecnn.dense import Dense
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.layer import Layer, Shape
-from purecnn.model_file import check_finite
 from purecnn.normalization import BatchNormalization
 from purecnn.prelu import PReLU
 from purecnn.reshape import Flatten, Reshape
 from purecnn.residual import Residual
 from purecnn.scratch import Array
+from purecnn.serialization import check_finite
 
 #: What an array that Keras leaves out (``use_bias=False``, ``scale=False``) would hold.
 MISSING = {"bias": 0.0, "gamma": 1.0, "beta": 0.0}

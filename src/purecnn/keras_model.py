@@ -32,10 +32,10 @@ from purecnn.keras_weights import (
 )
 from purecnn.layer import Layer, NamedShape, Shape
 from purecnn.matching import short
-from purecnn.model_file import MAX_LAYERS, check_shape
 from purecnn.network import Network
 from purecnn.regular_files import open_regular
 from purecnn.samples import Preprocessing
+from purecnn.serialization import MAX_LAYERS, check_shape
 from purecnn.signatures import explained
 
 #: Characters of a config.

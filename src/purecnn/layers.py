@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from purecnn.activation import Activation
 from purecnn.activations import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Softsign, Tanh
 from purecnn.convolutional import Convolutional, DepthwiseConvolutional
 from purecnn.dense import Dense
@@ -52,3 +53,12 @@ LAYERS: dict[str, type[Layer]] = {
         ZeroPadding,
     )
 }
+
+
+def is_own(part: object) -> bool:
+    """Return whether `part` is of this package, and so safe to run in a process of its own.
+
+    What users write may print, count or keep things, and so runs in threads, where they can see it.
+    """
+    kind = part if callable(part) and not isinstance(part, Layer) else type(part)
+    return kind.__module__.startswith("purecnn.") and kind is not Activation

@@ -8,14 +8,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from purecnn.arguments import is_integer, suggestion
-from purecnn.callbacks import History
 from purecnn.metrics import (
     accuracy,
     calibration_error,
@@ -140,6 +139,20 @@ MAIN: dict[Task, str] = {
     "multilabel": "subset_accuracy",
     "regression": "r2",
 }
+#: Names that a history has already.
+RESERVED = frozenset(
+    (
+        "epoch",
+        "images_per_second",
+        "loss",
+        "metrics",
+        "samples",
+        "seconds",
+        "validation_accuracy",
+        "validation_loss",
+        "validation_metrics",
+    )
+)
 #: What is written in another way than its name.
 WRITTEN = {"r2": "R2", "f1": "F1"}
 
@@ -230,12 +243,11 @@ def as_metrics(
         pairs = list(metrics.items())
     else:
         pairs = [(m.lower() if isinstance(m, str) else getattr(m, "__name__", ""), m) for m in metrics]
-    taken = {"epoch", "images_per_second", *(field.name for field in fields(History))}
     found: dict[str, Measure] = {}
     for name, metric in pairs:
         if not name or not isinstance(name, str):
             raise ValueError(f'{metric!r} has no name: wanted a dict, such as {{"name": function}}')
-        if name in found or name in taken or name.startswith("validation_"):
+        if name in found or name in RESERVED or name.startswith("validation_"):
             raise ValueError(f"a metric's name must be its own, got {name!r} twice or for something else")
         word = metric.lower() if isinstance(metric, str) else metric
         if name in USUAL[task] and word not in (name, METRICS[task][name]):

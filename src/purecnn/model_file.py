@@ -1,51 +1,21 @@
-"""A trained network outlives the program that trained it: one safetensors file holds all it takes to go on.
+"""Saving and loading: one safetensors file holds all that a trained network takes to go on.
 
-The arrays are the layers' parameters, under names such as ``layers.0.kernels``. The metadata are texts, most
-of them JSON: the layers and their arguments, the input shape, the preprocessing, the task. A file can come
-from anywhere, so `load` believes nothing: it builds only layers that `layers.LAYERS` names, draws nothing,
-and takes no array whose shape it has not worked out by itself.
+What lies in the file, and what is believed of it, is in `serialization`.
 """
 
 from __future__ import annotations
 
-import inspect
-import json
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from types import NoneType
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from purecnn.device import to_host
-from purecnn.errors import FileFormatError
-from purecnn.footprint import MAX_BYTES, footprint
-from purecnn.graph_work import FREE, MAX_TIMES
-from purecnn.layer import Layer, NamedShape, Shape, sample_shape
-from purecnn.layers import LAYERS
+from purecnn.footprint import MAX_BYTES
+from purecnn.layer import Layer
 from purecnn.lists import as_network
 from purecnn.network import Network
-from purecnn.safetensors import SEAL, read_safetensors, write_safetensors
-from purecnn.samples import Preprocessing
-from purecnn.scratch import Array
+from purecnn.safetensors import write_safetensors
+from purecnn.serialization import describe, read_contents, refusing
 from purecnn.signatures import explained
 from purecnn.tasks import as_task
-from purecnn.version import __version__
-
-FORMAT, VERSION = "purecnn", "1"
-#: The text that makes a model's file a checkpoint, and how the names of the arrays that belong to it begin.
-CHECKPOINT, STATE = "checkpoint", "checkpoint."
-#: Characters of one text of the metadata: thousands of layers, and little enough to parse anywhere.
-MAX_TEXT = 1_000_000
-#: What NumPy can index, with room for a batch; no product of shapes may come near an overflow.
-MAX_VALUES, MAX_AXES = 2**40, 32
-#: Steps and epochs are counted in integers of 64 bits; this leaves more of them than anybody can take.
-MAX_COUNT = 2**62
-#: Layers within layers, of which `Residual` is made; and layers in all.
-MAX_DEPTH, MAX_LAYERS = 8, 2000
-#: Arguments of layers that say how to draw parameters, and so have no place in a file.
-NOT_SAVED = {"self", "rng", "dtype"}
 
 
 @explained
@@ -85,115 +55,7 @@ def save(network: Network | Sequence[Layer], path: str | os.PathLike[str]) -> No
     ...     load(pathlib.Path(folder, "model.safetensors")).input_shape
     (2,)
     """
-    write_safetensors(path, *describe(as_network(network)))
-
-
-def describe(network: Network) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the arrays and the texts of a network's file; raises what `save` does."""
-    if network.input_shape is None:
-        raise ValueError(
-            "this network has no input shape yet, so it has no parameters to save: "
-            "a network that was trained, used or given an input_shape is wanted"
-        )
-    network.gather()
-    own_layers(network)
-    layers, deep = sum(1 + len(layer.parts()) for layer in network), max(map(depth, network))
-    if layers > MAX_LAYERS or deep > MAX_DEPTH:
-        raise ValueError(
-            f"this network can't be saved: it has {layers} layers, {deep} deep within others, wanted at most "
-            f"{MAX_LAYERS} and {MAX_DEPTH}"
-        )
-    tensors = {
-        f"layers.{place}.{name}": to_host(array)
-        for place, layer in enumerate(network)
-        for name, array in (layer.parameters | layer.buffers).items()
-    }
-    texts = {
-        "architecture": written(list(network)),
-        "dtype": str(network.dtype),
-        "epochs": written(network.epochs),
-        "format": FORMAT,
-        "input_shape": written(network.input_shape),
-        "preprocessing": written(network.preprocessing.configuration()),
-        "purecnn": __version__,
-        "seed": written(network.seed),
-        "task": written(network.task),
-        "updates": written(network.updates),
-        "version": VERSION,
-    }
-    try:
-        check_texts(texts)
-        check_shape("its input", network.input_shape)
-        for place, layer in enumerate(network):
-            for part in (layer, *layer.parts()):
-                check_shape(f"the output of {part}, layer {place} or inside of it,", part.output_shape or ())
-        check_counts(epochs=network.epochs, updates=network.updates)
-        check_classes(network)
-        for name, array in tensors.items():
-            check_finite(name, array)
-    except FileFormatError as error:
-        raise ValueError(f"this network can't be saved: {error}") from None
-    return tensors, texts
-
-
-def own_layers(network: Network) -> dict[str, type[Layer]]:
-    """Return the classes of a network's layers that are not this package's, by name.
-
-    Raises
-    ------
-    TypeError
-        If a file can't say what such a layer is.
-    """
-    found: dict[str, type[Layer]] = {}
-    for place, layer in enumerate(network):
-        for part in (layer, *layer.parts()):
-            kind, name = type(part), type(part).__name__
-            if LAYERS.get(name) is kind:
-                continue
-            words = f"layer {place}, {name}, can't be saved"
-            if name in LAYERS or found.setdefault(name, kind) is not kind:
-                raise TypeError(
-                    f"{words}: another class has the same name, and a file knows classes by their names "
-                    f"alone; a name of its own is wanted"
-                )
-            given, wanted = part.configuration(), arguments_of(kind)
-            if given.keys() != wanted.keys():
-                raise TypeError(
-                    f"{words}: its configuration() must give the arguments of its constructor, "
-                    f"{', '.join(wanted) or 'none'}, got {', '.join(given) or 'none'}"
-                )
-            try:
-                written(given)
-            except (TypeError, ValueError):
-                raise TypeError(
-                    f"{words}: its configuration() must give plain numbers, strings and lists, since a file "
-                    f"holds no code, got {given!r:.200}: a class with these written in it is wanted"
-                ) from None
-    return found
-
-
-def arguments_of(kind: type[Layer]) -> dict[str, inspect.Parameter]:
-    """Return what a file must say to have a layer of a class made."""
-    parameters = inspect.signature(kind.__init__).parameters.items()
-    return {
-        name: parameter
-        for name, parameter in parameters
-        if name not in NOT_SAVED and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-    }
-
-
-def known_layers(layers: Mapping[str, type[Layer]] | None) -> dict[str, type[Layer]]:
-    """Return the classes that a file may name: this package's, and those of `layers`."""
-    if not isinstance(layers, Mapping | None):
-        raise TypeError(f"layers must be a dict of names to classes, got {layers!r:.200}")
-    for name, kind in (layers or {}).items():
-        if not isinstance(kind, type) or not issubclass(kind, Layer):
-            raise TypeError(
-                f"layers must be a dict of names to classes of layers, got {name!r}: {kind!r:.200}"
-            )
-        if LAYERS.get(name, kind) is not kind:
-            raise ValueError(f"layers must have names of their own, got {name!r}, a layer of this package")
-    return {**LAYERS, **(layers or {})}
+    write_safetensors(path, *describe(as_network(network).contents()))
 
 
 @explained
@@ -235,241 +97,16 @@ def load(
     array takes more memory than the file itself. What the layers make of a sample is known from their shapes,
     and refused where it is more than `max_bytes`.
     """
-    return load_with_state(path, max_bytes, layers)[0]
-
-
-def load_with_state(
-    path: str | os.PathLike[str],
-    max_bytes: int | None = MAX_BYTES,
-    layers: Mapping[str, type[Layer]] | None = None,
-) -> tuple[Network, str, dict[str, Array]]:
-    """Read a network, and what a checkpoint holds beside it: a text, "" in a model, and its arrays."""
-    kinds = known_layers(layers)
-    tensors, texts = read_safetensors(path)
-    try:
-        state = {name: tensors.pop(name) for name in list(tensors) if name.startswith(STATE)}
-        if (CHECKPOINT in texts or state) and not {CHECKPOINT, SEAL} <= texts.keys():
-            raise FileFormatError(
-                "the file is damaged: a checkpoint, yet its state or its SHA-256 is missing"
-            )
-        network = build(tensors, texts, kinds)
-        check_footprint(network, max_bytes)
-        return network, texts.get(CHECKPOINT, ""), state
-    except FileFormatError as error:
-        raise FileFormatError(f"{os.fspath(path)}: {error}") from None
-    # What layers say about their arguments comes in these.
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"{os.fspath(path)}: the network in it can't be built: {error!s:.500}"
-        ) from None
-
-
-def build(
-    tensors: dict[str, Array], texts: dict[str, str], kinds: Mapping[str, type[Layer]] = LAYERS
-) -> Network:
-    """Return the network of a file's arrays and metadata; takes the arrays out of `tensors`."""
-    check_texts(texts)
-    numbers = iter(range(MAX_LAYERS))
-    entries = decode(texts, "architecture", list)
-    layers = [build_layer(place, entry, numbers, kinds) for place, entry in enumerate(entries)]
-    if not layers:
-        raise FileFormatError("its architecture has no layers, wanted at least 1")
-    dtype = np.dtype(texts["dtype"])
-    shape: Shape = NamedShape(check_shape("its input", sample_shape(decode(texts, "input_shape", list))))
-    input_shape = shape
-    for place, layer in enumerate(layers):
-        shape = check_shape(f"the output of layer {place}, {layer},", layer.bind(shape))
-        held = layer.parameters  # a Residual puts it together anew each time
-        for name, wanted in layer.parameter_shapes().items():
-            held[name] = take(tensors, f"layers.{place}.{name}", wanted, dtype)
-        for part in layer.parts():
-            check_shape(f"the output of {part}, inside of layer {place},", part.output_shape or ())
-        buffers = layer.buffers
-        for name, wanted in layer.buffer_shapes().items():
-            kind = buffers[name].dtype if name in buffers else np.dtype(np.float64)
-            stored = f"layers.{place}.{name}"
-            if name not in buffers and type(layer) not in LAYERS.values() and stored in tensors:
-                kind = tensors[stored].dtype  # its `begin`, which would have made it, did not run
-            buffers[name] = take(tensors, stored, wanted, kind)
-    if tensors:
-        raise FileFormatError(f"holds the tensor {next(iter(tensors))!r:.100}, which no layer of it wants")
-    network = Network(
-        layers,
-        input_shape=input_shape,
-        seed=decode(texts, "seed", int),
-        dtype=dtype,
-        preprocessing=build_preprocessing(decode(texts, "preprocessing", dict)),
-        task=as_task(decode(texts, "task", str, NoneType)),
-    )
-    network.epochs, network.updates = decode(texts, "epochs", int), decode(texts, "updates", int)
-    check_counts(epochs=network.epochs, updates=network.updates)
-    check_classes(network)
-    return network
-
-
-def check_footprint(network: Network, max_bytes: int | None) -> None:
-    """Refuse a network that takes too much memory or time for one sample, and have it remember the bound."""
+    contents, _, _ = read_contents(path, max_bytes, layers)
+    with refusing(path):
+        network = Network(
+            contents.layers,
+            input_shape=contents.input_shape,
+            seed=contents.seed,
+            dtype=contents.dtype,
+            preprocessing=contents.preprocessing,
+            task=as_task(contents.task),
+        )
+    network.epochs, network.updates = contents.epochs, contents.updates
     network.max_bytes = max_bytes
-    if max_bytes is None:
-        return
-    size, found = network.dtype.itemsize, footprint(network, network.input_shape or ())
-    for taken, allowed, what in (
-        (found.memory(size), max_bytes, "takes {} bytes on its way through the layers, wanted at most {}"),
-        (found.cost(size), MAX_TIMES * max(max_bytes, FREE), "goes over {} bytes, wanted at most {}"),
-    ):
-        if taken > allowed:
-            raise FileFormatError(f"one sample {what.format(taken, allowed)}: max_bytes of load raises it")
-
-
-def depth(layer: Layer) -> int:
-    """Return how deep layers lie within this one: 0 for a plain layer."""
-    return max((1 + depth(part) for part in layer.inside().values()), default=0)
-
-
-def build_layer(
-    place: int, entry: Any, numbers: Iterator[int], kinds: Mapping[str, type[Layer]], level: int = 0
-) -> Layer:
-    """Return the layer that one entry of an architecture describes, itself inside of `level` others.
-
-    `numbers` has one for each layer that a file may have.
-    """
-    if next(numbers, None) is None:
-        raise FileFormatError(f"its architecture has more than {MAX_LAYERS} layers, wanted at most as many")
-    if level > MAX_DEPTH:
-        raise FileFormatError(f"layer {place} holds layers within layers, wanted at most {MAX_DEPTH} deep")
-    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-        raise FileFormatError(f"layer {place} is {entry!r:.100}, wanted an object with a type")
-    given = {name: value for name, value in entry.items() if name not in ("type", "trainable")}
-    trainable = entry.get("trainable", True)
-    if not isinstance(trainable, bool):
-        raise FileFormatError(f"layer {place} has trainable {trainable!r:.100}, wanted true or false")
-    kind = kinds.get(entry["type"])
-    if kind is None:
-        name = f"{entry['type']:.100}"
-        own = (
-            f"; load(path, layers={{{name!r}: {name}}}) reads one of your own" if name.isidentifier() else ""
-        )
-        raise FileFormatError(f"layer {place} is of type {name!r}, wanted one of {', '.join(LAYERS)}{own}")
-    known = arguments_of(kind)
-    for name in given:
-        if name not in known:
-            wanted = ", ".join(known) or "none"
-            raise FileFormatError(
-                f"layer {place}, {entry['type']}, has an argument {name!r:.100}, wanted {wanted}"
-            )
-    for name, parameter in known.items():
-        if name not in given and parameter.default is inspect.Parameter.empty:
-            raise FileFormatError(f"layer {place}, {entry['type']}, lacks its argument {name}")
-    for name in kind.holds:
-        if isinstance(given.get(name), list):
-            given[name] = [build_layer(place, inner, numbers, kinds, level + 1) for inner in given[name]]
-    raised = (ArithmeticError, TypeError, ValueError) if kind in LAYERS.values() else (Exception,)
-    try:
-        layer = kind(**given)
-    except raised as error:
-        raise FileFormatError(f"layer {place}: {error!s:.500}") from None
-    if not trainable:  # a layer made of layers would set it in all of them, also in those that are frozen
-        layer.trainable = False
-    return layer
-
-
-def build_preprocessing(fields: dict[str, Any]) -> Preprocessing:
-    """Return the preprocessing that a file describes."""
-    wanted = Preprocessing().configuration()
-    if fields.keys() != wanted.keys():
-        raise FileFormatError(f"its preprocessing has {list(fields)!r:.100}, wanted {', '.join(wanted)}")
-    classes = fields["classes"]
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise FileFormatError(f"its classes are {classes!r:.100}, wanted a list of strings")
-    return Preprocessing(**fields)
-
-
-def check_texts(texts: dict[str, str]) -> None:
-    """Refuse metadata of another format or version, or with a text missing, or too long to parse."""
-    for name, wanted in (("format", (FORMAT,)), ("version", (VERSION,)), ("dtype", ("float32", "float64"))):
-        if texts.get(name) not in wanted:
-            given = f"is {texts[name]!r:.100}" if name in texts else "is missing"
-            hint = "; weights alone go into a network by load_state_dict" if name == "format" else ""
-            raise FileFormatError(f"its {name} {given}, wanted {' or '.join(map(repr, wanted))}{hint}")
-    for name in ("architecture", "epochs", "input_shape", "preprocessing", "seed", "task", "updates"):
-        if name not in texts:
-            raise FileFormatError(f"its {name} is missing from the metadata")
-        if len(texts[name]) > MAX_TEXT:
-            raise FileFormatError(
-                f"its {name} takes {len(texts[name])} characters, wanted at most {MAX_TEXT}"
-            )
-
-
-def written(value: Any) -> str:
-    """Return `value` as JSON, which knows no NaN."""
-    return json.dumps(value, allow_nan=False, default=described)
-
-
-def described(layer: Layer) -> dict[str, Any]:
-    """Return a layer's entry in an architecture: its type, its arguments and, if so, that it is frozen."""
-    if not isinstance(layer, Layer):
-        raise TypeError(f"{layer!r:.100} is no JSON")
-    frozen = {} if layer.trainable else {"trainable": False}
-    return {"type": type(layer).__name__, **layer.configuration(), **frozen}
-
-
-def decode(texts: dict[str, str], name: str, *kinds: type) -> Any:
-    """Return one text's JSON value, of a type wanted."""
-    try:
-        value = json.loads(texts[name], parse_constant=refuse_constant)
-    except (RecursionError, ValueError) as error:
-        raise FileFormatError(f"its {name} is no JSON: {error}") from None
-    if type(value) not in kinds:
-        words = {list: "a list", dict: "an object", int: "an integer", str: "a string", NoneType: "null"}
-        wanted = " or ".join(words[kind] for kind in kinds)
-        raise FileFormatError(f"its {name} is {value!r:.100}, wanted {wanted}")
-    return value
-
-
-def refuse_constant(name: str) -> None:
-    """Refuse NaN and the infinities, which Python's JSON reads and JSON does not have."""
-    raise ValueError(f"{name} is no number")
-
-
-def check_counts(**counts: int) -> None:
-    """Refuse counts of steps or epochs that no training has."""
-    for name, count in counts.items():
-        if not 0 <= count < MAX_COUNT:
-            raise FileFormatError(f"its {name} are {count!r:.100}, wanted from 0 to below {MAX_COUNT}")
-
-
-def check_shape(what: str, shape: Shape) -> Shape:
-    """Return a sample's shape, unless it has more values or axes than any network can use."""
-    if not shape or len(shape) > MAX_AXES or not 0 < math.prod(shape) <= MAX_VALUES:
-        raise FileFormatError(
-            f"{what} has shape {shape!r:.100}, wanted 1 to {MAX_AXES} axes and at most {MAX_VALUES} values"
-        )
-    return shape
-
-
-def check_classes(network: Network) -> None:
-    """Refuse names of classes that are more or fewer than the outputs."""
-    classes, outputs = len(network.preprocessing.classes), math.prod(network.output_shape or ())
-    if classes not in (0, outputs):
-        raise FileFormatError(
-            f"there are {classes} names of classes, wanted none or one for each of {outputs} outputs"
-        )
-
-
-def check_finite(name: str, array: Array) -> Array:
-    """Return `array`, unless one of its values is NaN or infinite."""
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise FileFormatError(f"{name} holds {array[~np.isfinite(array)][0]}, wanted finite numbers alone")
-    return array
-
-
-def take(tensors: dict[str, Array], name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """Take one array out of a file's, of exactly this shape and dtype."""
-    array = tensors.pop(name, None)
-    if array is None:
-        raise FileFormatError(f"the tensor {name} is missing, wanted {dtype} of shape {shape}")
-    if array.shape != shape or array.dtype != dtype:
-        raise FileFormatError(
-            f"{name} is {array.dtype} of shape {array.shape}, wanted {dtype} of shape {shape}"
-        )
-    return check_finite(name, array)
+    return network

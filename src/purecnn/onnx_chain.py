@@ -18,7 +18,7 @@ import numpy as np
 from purecnn.activations import HardSigmoid, ReLU, Sigmoid, Softsign, Tanh
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.gates import GELU, HardSwish, Mish, SiLU
-from purecnn.graph import Graph
+from purecnn.graph_runtime import Runtime
 from purecnn.graph_work import FREE, Budget
 from purecnn.layer import Layer, Shape
 from purecnn.operators import Call
@@ -92,7 +92,7 @@ def refuse(call: Call, why: str) -> NoReturn:
 class Finder:
     """Where values of a graph come from, and what shapes they have."""
 
-    def __init__(self, graph: Graph, shape: Shape) -> None:
+    def __init__(self, graph: Runtime, shape: Shape) -> None:
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise FileFormatError(
                 f"a network has one input and one output, the graph has {len(graph.inputs)} and "

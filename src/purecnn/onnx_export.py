@@ -13,11 +13,11 @@ from purecnn import onnx_activations  # noqa: F401 - which adds the rules of the
 from purecnn.arguments import choice
 from purecnn.layer import Layer, as_dtype
 from purecnn.lists import at_home
-from purecnn.model_file import check_classes, check_finite, written
 from purecnn.network import Network
 from purecnn.onnx_nodes import ELEMENT_TYPES, Nodes, described
 from purecnn.onnx_schema import SCHEMA
 from purecnn.protobuf import Message, encode
+from purecnn.serialization import check_classes, check_finite, written
 from purecnn.signatures import explained
 from purecnn.version import __version__
 from purecnn.whole_files import write_whole
@@ -102,7 +102,7 @@ def describe(network: Network, input: str, dtype: np.dtype[Any]) -> Message:
             "a network that was trained, used or given an input_shape is wanted"
         )
     network.gather()
-    check_classes(network)
+    check_classes(network.preprocessing.classes, network.output_shape)
     for place, layer in enumerate(network):
         for name, array in (layer.parameters | layer.buffers).items():
             with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and refused

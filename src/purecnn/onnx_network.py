@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from purecnn.activations import Identity
 from purecnn.arguments import choice
 from purecnn.convolutional import Convolutional
 from purecnn.errors import FileFormatError, PureCNNError, ShapeError
-from purecnn.graph import Graph, Layers
+from purecnn.graph_runtime import Runtime
 from purecnn.layer import Layer, NamedShape, Shape, ShapeLike, check_channels, sample_shape
 from purecnn.network import Network
 from purecnn.onnx_chain import Both, Finder, Step, refuse
@@ -27,7 +28,23 @@ from purecnn.tasks import Task, as_task
 RENAMING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
 
-def as_network(graph: Graph, input_shape: ShapeLike | None = None) -> Layers:
+@dataclass(frozen=True)
+class Layers:
+    """A graph as layers.
+
+    Attributes
+    ----------
+    network : Network
+        That computes the same.
+    output_shape : tuple of int
+        Shape of one sample of the output, as the graph has it.
+    """
+
+    network: Network
+    output_shape: tuple[int, ...]
+
+
+def as_network(graph: Runtime, input_shape: ShapeLike | None = None) -> Layers:
     """Return a graph as a network.
 
     Raises
@@ -45,7 +62,7 @@ def as_network(graph: Graph, input_shape: ShapeLike | None = None) -> Layers:
         raise FileFormatError(f"the graph can't become a network: {error}") from error
 
 
-def sample_of(graph: Graph, given: ShapeLike | None) -> Shape:
+def sample_of(graph: Runtime, given: ShapeLike | None) -> Shape:
     """Return the shape of one sample of the input: as the file has it, or as given where it is open."""
     value = graph.inputs[0] if len(graph.inputs) == 1 else None
     stated = value.shape[1:] if value and value.shape is not None else None
@@ -93,7 +110,7 @@ def translated(finder: Finder) -> Layers:
     return Layers(network, shape)
 
 
-def classes(graph: Graph, shape: Shape) -> tuple[str, ...]:
+def classes(graph: Runtime, shape: Shape) -> tuple[str, ...]:
     """Return the names of the outputs, if the file has them as purecnn writes them."""
     try:
         found = json.loads(graph.metadata.get("classes", "[]"))
@@ -103,7 +120,7 @@ def classes(graph: Graph, shape: Shape) -> tuple[str, ...]:
     return tuple(found) if named and len(found) == int(np.prod(shape)) else ()
 
 
-def preparation(graph: Graph) -> str:
+def preparation(graph: Runtime) -> str:
     """Return how the pictures were prepared, if the file has it as purecnn writes it."""
     try:
         given = json.loads(graph.metadata.get("preprocessing", "{}"))["preparation"]
@@ -112,7 +129,7 @@ def preparation(graph: Graph) -> str:
         return "unknown"
 
 
-def task(graph: Graph) -> Task | None:
+def task(graph: Runtime) -> Task | None:
     """Return the task, if the file has one as purecnn writes it.
 
     Raises

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from purecnn.activations import Sigmoid, Softmax
 from purecnn.errors import ShapeError
 from purecnn.layer import Layer, Shape
+from purecnn.layers import is_own
 from purecnn.loss import Loss
 from purecnn.ranges import output_range
 from purecnn.scratch import Array
-from purecnn.shards import is_own
 
 #: The right pairs, by what a loss's targets are: one for each kind of last layer.
 RIGHT = {

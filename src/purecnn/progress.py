@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 
 from purecnn.callbacks import Callback, History
@@ -80,24 +76,3 @@ class ProgressBar(Callback):
     def epoch(self, epoch: int, history: History) -> None:
         """Print the epoch's line."""
         self.console.print(f"epoch {epoch}/{self.epochs}: {history.line()}")
-
-
-@contextmanager
-def transfer_bar(name: str, size: int) -> Iterator[Callable[[int, int], None]]:
-    """Show how far the transfer of a file is; yields what is to be told the bytes so far and in all.
-
-    It is drawn beside a program's output, on the standard error stream, and only where that is a terminal.
-    """
-    console = Terminal(stderr=True)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task(name, total=size)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

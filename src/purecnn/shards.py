@@ -9,27 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from purecnn.activation import Activation
 from purecnn.augmentation import Augmentation
 from purecnn.barrier import Zeros, is_barrier
 from purecnn.descent import Descent
 from purecnn.device import module_of, to_device, to_host
 from purecnn.errors import DivergedError, ShapeError
 from purecnn.layer import Layer
+from purecnn.layers import is_own
 from purecnn.loss import Loss, columns
+from purecnn.runnable import RunnableNetwork
 from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.session import Session
 from purecnn.streams import DROPOUT, Drawn, stream
-
-
-def is_own(part: object) -> bool:
-    """Return whether `part` is of this package, and so safe to run in a process of its own.
-
-    What users write may print, count or keep things, and so runs in threads, where they can see it.
-    """
-    kind = part if callable(part) and not isinstance(part, Layer) else type(part)
-    return kind.__module__.startswith("purecnn.") and kind is not Activation
 
 
 class Shards:
@@ -70,7 +62,7 @@ class Shards:
 
     def __init__(
         self,
-        network: Any,
+        network: RunnableNetwork,
         loss: Loss,
         x: Array,
         y: Targets,

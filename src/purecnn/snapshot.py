@@ -11,20 +11,18 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from purecnn import model_file, provenance
+from purecnn import provenance
 from purecnn.arguments import is_integer, is_number
-from purecnn.callbacks import Callback
+from purecnn.callbacks import Callback, Run
 from purecnn.device import module_of, to_device
 from purecnn.errors import CheckpointError, CheckpointWarning, FileFormatError
 from purecnn.layer import Layer
 from purecnn.packing import unpack
-
-if TYPE_CHECKING:
-    from purecnn.fitting import Fit
+from purecnn.serialization import check_counts, read_contents
 
 #: Written into each file; another one is refused.
 VERSION = 1
@@ -46,7 +44,7 @@ def said(place: tuple[int, int] | None) -> str:
     return f"step {step} of epoch {epoch + 1}" if step else f"epoch {epoch}"
 
 
-def snapshot(fit: Fit, machine: dict[str, Any]) -> dict[str, Any]:
+def snapshot(fit: Run, machine: dict[str, Any]) -> dict[str, Any]:
     """Return all that a run on some machine needs to go on, beside its network, as JSON values and arrays."""
     optimizer = fit.optimizer
     return {
@@ -70,7 +68,7 @@ def snapshot(fit: Fit, machine: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def stateful(fit: Fit) -> dict[str, Callback]:
+def stateful(fit: Run) -> dict[str, Callback]:
     """Return the callbacks that have a state, named by class and by place among those of that class."""
     found: dict[str, Callback] = {}
     counts: Counter[str] = Counter()
@@ -110,7 +108,7 @@ class Saved:
 
     def __init__(self, path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] | None = None) -> None:
         self.path = os.fspath(path)
-        self.network, text, arrays = model_file.load_with_state(path, None, layers)
+        self.contents, text, arrays = read_contents(path, None, layers)
         if not text:
             raise FileFormatError(f"{self.path}: a model, not a checkpoint: wanted what `Checkpoint` wrote")
         try:
@@ -144,7 +142,7 @@ class Saved:
         for count in (epochs, epoch, step, optimizer["steps"]):
             if not is_integer(count):
                 raise TypeError(f"a count is {count!r:.100}, wanted an integer")
-            model_file.check_counts(counts=count)
+            check_counts(counts=count)
         self.epochs, self.epoch, self.step, self.spent = epochs, epoch, step, float(spent)
         of_metrics = {kind: measured(history[kind], self.epoch) for kind in METRICS}
         self.losses, self.history = list(losses), {**history, **of_metrics}
@@ -157,7 +155,7 @@ class Saved:
         if not in_place or not all(isinstance(loss, float) for loss in self.losses):
             raise ValueError(f"step {step} of epoch {epoch} of {epochs}")
 
-    def prepare(self, fit: Fit) -> None:
+    def prepare(self, fit: Run) -> None:
         """Give a run, before it begins, the network, the optimizer's state and the place that were kept.
 
         Raises
@@ -167,15 +165,11 @@ class Saved:
         """
         self.compare(fit)
         network, optimizer = fit.network, fit.optimizer
-        network.parameters = self.network.parameters
-        for layer, kept in zip(network, self.network, strict=True):
-            for name, buffer in layer.buffers.items():
-                buffer[...] = to_device(kept.buffers[name], module_of(buffer))
-        network.seed, network.epochs, network.updates = (
-            self.network.seed,
-            self.network.epochs,
-            self.network.updates,
-        )
+        contents = self.contents
+        for layer, kept in zip(network.layers, contents.layers, strict=True):
+            for name, array in (layer.parameters | layer.buffers).items():
+                array[...] = to_device((kept.parameters | kept.buffers)[name], module_of(array))
+        network.seed, network.epochs, network.updates = contents.seed, contents.epochs, contents.updates
         optimizer.state, optimizer.steps = self.state, self.steps
         fit.epoch, fit.step, fit.losses, fit.spent = self.epoch, self.step, self.losses, self.spent
         for name, value in self.history.items():
@@ -183,10 +177,9 @@ class Saved:
                 raise FileFormatError(f"{self.path}: a History has no {name!s:.100}={value!r:.100}")
             setattr(fit.history, name, value)
 
-    def compare(self, fit: Fit) -> None:
+    def compare(self, fit: Run) -> None:
         """Refuse a run that can't end as this one would have; warn of what may change its bits."""
-        _, here = model_file.describe(fit.network)
-        _, there = model_file.describe(self.network)
+        here, there = fit.network.contents().texts(), self.contents.texts()
         pairs: dict[str, tuple[Any, Any]] = {name: (there[name], here[name]) for name in ARCHITECTURE}
         pairs |= {
             name: (self.arguments.get(name), fit.arguments.get(name))
@@ -218,7 +211,7 @@ class Saved:
                 f"a run that is resumed wants all that decides its bits as it was"
             )
 
-    def settle(self, fit: Fit) -> None:
+    def settle(self, fit: Run) -> None:
         """Give the optimizer its settings back and the callbacks their states, once these have begun."""
         held = fit.optimizer.configuration()
         for name, value in self.configuration.items():

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from purecnn.dataset import Rows
 from purecnn.descent import Descent
 from purecnn.freezing import check_trainable
 from purecnn.optimizer import Optimizer
+from purecnn.runnable import RunnableNetwork
 from purecnn.samples import Targets
 from purecnn.scratch import Array
 from purecnn.shards import Shards
@@ -48,7 +49,7 @@ class Steps(ABC):
     descent: Descent
     shards: Shards
 
-    def __init__(self, network: Any, optimizer: Optimizer, y: Targets, batch_size: int) -> None:
+    def __init__(self, network: RunnableNetwork, optimizer: Optimizer, y: Targets, batch_size: int) -> None:
         check_trainable(network)
         self.network, self.optimizer, self.y = network, optimizer, y
         self.prefetcher: Prefetcher | None = None

@@ -13,10 +13,10 @@ from purecnn.errors import FileFormatError
 from purecnn.layer import Layer
 from purecnn.lists import as_network, at_home, on_host
 from purecnn.matching import Place, match
-from purecnn.model_file import check_finite
 from purecnn.network import Network
 from purecnn.safetensors import read_safetensors, write_safetensors
 from purecnn.scratch import Array
+from purecnn.serialization import check_finite
 from purecnn.signatures import explained
 from purecnn.torch_modules import modules, named, tensor
 from purecnn.torch_program import torch_code

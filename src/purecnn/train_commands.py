@@ -11,13 +11,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-import purecnn as package
-from purecnn import report_commands
+from purecnn import report_commands, reproduction
 from purecnn.arguments import positive, within
 from purecnn.datasets import Sets
-from purecnn.distributed import Ranks
+from purecnn.distributed import Ranks, assisting
 from purecnn.errors import CheckpointWarning, FileFormatError
-from purecnn.jobs import assisting
 from purecnn.locks import folder_lock
 from purecnn.model_path import default_folder, run_folder
 from purecnn.network import Network
@@ -398,7 +396,7 @@ def reproduce(folder: str, data: str | None, threads: int | None) -> None:
     if they are not.
     """
     with ExitStack() as stack:
-        found = package.reproduce(
+        found = reproduction.reproduce(
             run_folder(folder),
             data=data,
             threads=threads,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 
@@ -12,12 +11,14 @@ from purecnn.augmentation import Augmentation
 from purecnn.crew import Crew, can_fork, shared_zeros
 from purecnn.dataset import Rows
 from purecnn.descent import Descent
+from purecnn.layers import is_own
 from purecnn.loss import Loss
 from purecnn.optimizer import Optimizer
 from purecnn.parallel import Team, as_threads, shard_bounds, shard_count
+from purecnn.runnable import RunnableNetwork
 from purecnn.samples import Targets
 from purecnn.scratch import Array, aligned_zeros
-from purecnn.shards import Shards, is_own
+from purecnn.shards import Shards
 from purecnn.steps import Steps
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
@@ -61,7 +62,7 @@ class Trainer(Steps):
 
     def __init__(
         self,
-        network: Any,
+        network: RunnableNetwork,
         loss: Loss,
         optimizer: Optimizer,
         x: Array | Rows,

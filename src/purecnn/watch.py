@@ -13,17 +13,34 @@ import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from purecnn import sentinel
 from purecnn.errors import RankError
 from purecnn.parallel import started
 
-if TYPE_CHECKING:
-    from purecnn.distributed import Ranks
-
 #: Seconds in which a rank must reach rank 0's machine.
 REACH = 5.0
+
+
+class Group(Protocol):
+    """What a watch must know of the ranks of a job: `Ranks` is one."""
+
+    rank: int
+    size: int
+    host: str
+    node: Any
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is rank 0."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return each rank's value."""
+
+    def share(self, value: Any) -> Any:
+        """Return rank 0's value."""
+
 
 #: This process's, once it has one.
 _own: Watch | None = None
@@ -34,11 +51,11 @@ class Watch:
 
     Parameters
     ----------
-    ranks : Ranks
+    ranks : Group
         Of the whole job; all make one together.
     """
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, ranks: Group) -> None:
         self.name, self.has_left = f"rank {ranks.rank} on {ranks.host}", False
         is_one_machine = len(set(ranks.gather(ranks.node.size))) == 1 and ranks.node.size == ranks.size
         given: list[Any] = []
@@ -98,7 +115,7 @@ class Watch:
                 self.connection.send(words)
 
 
-def watch(ranks: Ranks) -> None:
+def watch(ranks: Group) -> None:
     """Have the ranks of this process's job watched, unless they are."""
     global _own
     if _own is None:
