@@ -71,7 +71,7 @@ test-wheel: dist ## run the tests against the built wheel, in an environment of 
 	cd $(WHEEL)/unpacked && ../bin/python -m pytest $(AT_ONCE) tests --pyargs purecnn
 
 test-sycl: $(SYCL_STAMP) ## run the tests of devices on dpnp, by OpenCL on this processor, in an environment of their own
-	$(SYCL)/bin/python -c "from purecnn.device import as_device; print(as_device('sycl').xp.ones(1).sycl_device)"
+	$(SYCL)/bin/python -c "from purecnn.backend import as_device; print(as_device('sycl').xp.ones(1).sycl_device)"
 	$(SYCL)/bin/python -m pytest tests/test_devices.py tests/test_backends.py --device sycl
 
 test-cuda: $(CUDA_STAMP) ## run the tests of devices on CuPy, where there is an NVIDIA GPU

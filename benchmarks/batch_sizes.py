@@ -19,8 +19,10 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.ranks import PAGE
 from benchmarks.rows import heading, put_between
-from purecnn import Adam, LearningRate, OneCycle, mnist, stratified_split
+from purecnn import Adam, LearningRate, stratified_split
+from purecnn.datasets import mnist
 from purecnn.networks import NETWORKS
+from purecnn.optimizers.schedules import OneCycle
 
 SIZES = (128, 512, 2048, 8192)
 RATES = (0.01, 0.02, 0.04)

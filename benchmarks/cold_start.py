@@ -46,7 +46,7 @@ def make_purecnn(folder: Path) -> None:
     for place, number in ((0, 1), (3, 2), (7, 3)):
         for array, name in zip(made[place].parameters.values(), (f"w{number}", f"b{number}"), strict=True):
             array[...] = np.reshape(given[name], array.shape)
-    purecnn.save(made, folder / "purecnn.safetensors")
+    purecnn.save(made, folder / "purecnn.formats.safetensors")
 
 
 def ask_purecnn(folder: Path) -> Numbers:
@@ -55,7 +55,7 @@ def ask_purecnn(folder: Path) -> Numbers:
     import purecnn
 
     image = np.fromfile(folder / "image.bin", np.uint8).reshape(1, 1, 28, 28)
-    answers: Numbers = purecnn.load(folder / "purecnn.safetensors").predict(image)[0].tolist()
+    answers: Numbers = purecnn.load(folder / "purecnn.formats.safetensors").predict(image)[0].tolist()
     return answers
 
 

@@ -21,8 +21,9 @@ from benchmarks import machine
 from benchmarks.networks import BENCHES, Bench, initial_parameters
 from benchmarks.peer_purecnn import build, set_parameters
 from benchmarks.setup import mnist
-from purecnn import Adam, DeviceError, MissingExtraError, Network
-from purecnn.device import as_device
+from purecnn import Adam, Network
+from purecnn.backend import as_device
+from purecnn.errors import DeviceError, MissingExtraError
 
 NETWORKS, BATCHES = ("lenet", "keras", "cifar", "normalized"), (128, 1024)
 #: Batches in an epoch.

@@ -35,8 +35,8 @@ from purecnn import (
     export_onnx,
     load_onnx,
 )
+from purecnn.backend.threads import cores
 from purecnn.networks import lenet
-from purecnn.parallel import cores
 
 BATCHES = (1, 256)
 

@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from purecnn import Adam, Dense, Flatten, ReLU, blas, mnist
+from purecnn import Adam, Dense, Flatten, Optimizer, ReLU
+from purecnn.backend import blas
+from purecnn.datasets import mnist
+from purecnn.kernels.pooled import PooledConvolution
+from purecnn.kernels.unrolled import Unrolled
+from purecnn.kernels.winograd import Winograd
 from purecnn.losses import as_loss
 from purecnn.networks import lenet
-from purecnn.optimizers import Optimizer
-from purecnn.pooled import PooledConvolution
-from purecnn.session import Session
-from purecnn.shards import Shards
-from purecnn.training import Trainer
-from purecnn.unrolled import Unrolled
-from purecnn.winograd import Winograd
+from purecnn.training.host import Trainer
+from purecnn.training.replica import Session
+from purecnn.training.shards import Shards
 
 SAMPLES = 64
 

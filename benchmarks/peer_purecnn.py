@@ -30,7 +30,7 @@ from purecnn import (
     train,
 )
 from purecnn.losses import as_loss
-from purecnn.training import Trainer
+from purecnn.training.host import Trainer
 
 
 def build(bench: Bench) -> list[Any]:
@@ -130,13 +130,13 @@ class SingleImage:
         set_parameters(self.layers, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> None:
-        loss, prime = purecnn.binary_cross_entropy, purecnn.binary_cross_entropy_prime
+        loss, prime = purecnn.losses.binary_cross_entropy, purecnn.losses.binary_cross_entropy_prime
         train(self.layers, loss, prime, x, y, epochs=1, learning_rate=self.bench.rate, verbose=False)
 
     def train_step(self) -> float:
         x, y = self.x[self.at], self.y[self.at]
         self.at = (self.at + 1) % len(self.x)
-        loss = float(purecnn.binary_cross_entropy(y, predict(self.layers, x)))
+        loss = float(purecnn.losses.binary_cross_entropy(y, predict(self.layers, x)))
         self.fit(x[None], y[None])
         return loss
 

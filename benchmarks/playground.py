@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.time_to_99 import ROOT
-from purecnn import mnist
+from purecnn.datasets import mnist
 
 
 def draw(port: int, number: int, seconds: float, spent: list[float]) -> None:

@@ -20,11 +20,12 @@ from unittest import mock
 
 import numpy as np
 
-from purecnn import Dense, Flatten, Network, ReLU, Softmax, blas, mnist
-from purecnn.distributed import Ranks
+from purecnn import Dense, Flatten, Network, Ranks, ReLU, Softmax
+from purecnn.backend import blas
+from purecnn.backend.sharding import shard_count
+from purecnn.datasets import mnist
 from purecnn.networks import lenet
-from purecnn.parallel import shard_count
-from purecnn.rank_training import RankTrainer
+from purecnn.training.distributed.trainer import RankTrainer
 
 #: Steps of an epoch, of which there are three; the first warms up.
 STEPS = 20

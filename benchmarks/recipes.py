@@ -23,7 +23,7 @@ from benchmarks import machine
 from benchmarks.rows import heading
 from benchmarks.time_to_99 import ROOT, timed
 from purecnn.networks import NETWORKS
-from purecnn.recipes import RECIPES
+from purecnn.runs import RECIPES
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- recipes: begin -->", "<!-- recipes: end -->"

@@ -17,7 +17,7 @@ ORDERS = 4  # so many epochs before the order repeats
 
 def mnist() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """MNIST as purecnn carries it: uint8 images (n, 28, 28) and labels (n,), for training and for test."""
-    from purecnn.mnist import load_data
+    from purecnn.datasets.mnist import load_data
 
     (x, y), (x_test, y_test) = load_data()
     return (x, y), (x_test, y_test)

@@ -11,7 +11,8 @@ import numpy as np
 
 from campaigns.containers import gzipped, lying_gzip, lying_tar, lying_zip, zipped
 from campaigns.mutations import INTEGERS, blind
-from purecnn import archives, datasets
+from purecnn import datasets
+from purecnn.formats import archives
 
 # IDX ----------------------------------------------------------------------------------------------------
 

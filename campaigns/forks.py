@@ -33,7 +33,7 @@ import numpy as np
 
 from campaigns.resume import ROOT, write_outcome
 from purecnn import Dense, Network, ReLU, Softmax
-from purecnn.scratch import Array
+from purecnn.backend.types import Array
 
 #: Seconds in which a fit, and a product beside it, must end; more where others use the machine.
 WATCH = 60.0

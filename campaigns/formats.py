@@ -16,9 +16,10 @@ import purecnn as p
 from campaigns import data_files, hostile_hdf5, model_files, onnx_files, picture_files, run_files
 from campaigns.containers import gzipped, lying_message, lying_zip, tarred, zipped
 from campaigns.mutations import blind
-from purecnn import datasets, npz, onnx_schema, protobuf
-from purecnn.idx import load_folder, read_idx
-from purecnn.safetensors import read_safetensors
+from purecnn import datasets
+from purecnn.formats import npz, protobuf, read_idx, read_safetensors
+from purecnn.formats.idx import load_folder
+from purecnn.onnx import schema
 
 #: Bytes of memory that any file may take, and how many times its size besides.
 MEMORY, TIMES = 64 << 20, 40
@@ -118,7 +119,7 @@ FORMATS = {
         model_files.checkpoint_seeds,
         model_files.resumed,
         model_files.lying_model,
-        warns=(p.CheckpointWarning, RuntimeWarning),
+        warns=(p.errors.CheckpointWarning, RuntimeWarning),
     ),
     "state-dict": Format(
         model_files.state_dict_seeds,
@@ -206,7 +207,7 @@ FORMATS = {
     ),
     "protobuf": Format(
         onnx_files.onnx_seeds,
-        lambda path: protobuf.decode(path.read_bytes(), onnx_schema.SCHEMA, "ModelProto"),
+        lambda path: protobuf.decode(path.read_bytes(), schema.SCHEMA, "ModelProto"),
         lambda rng, seeds: lying_message(rng, rng.choice(seeds)),
     ),
     "onnx": Format(onnx_files.onnx_seeds, onnx_files.read_graph, onnx_files.lying_graph, name="a.onnx"),

@@ -18,7 +18,7 @@ import purecnn as p
 from campaigns.containers import closed, lying_zip, opened, spoiled, zipped
 from campaigns.fence import remove
 from campaigns.mutations import TEXTS, as_json, blind, twisted
-from purecnn.safetensors import write_safetensors
+from purecnn.formats import write_safetensors
 
 #: Bytes that a sample may take on its way through the network of a hostile file.
 ROOM = 1 << 21
@@ -74,7 +74,7 @@ def fitted(network: p.Network, path: Path, epochs: int, resume: bool) -> None:
         threads=1,
         optimizer=optimizer,
         metrics=["accuracy"],
-        callbacks=[p.LearningRate(optimizer, p.Cosine(0.01)), *keep],
+        callbacks=[p.LearningRate(optimizer, p.optimizers.schedules.Cosine(0.01)), *keep],
         resume=path if resume else None,
     )
 

@@ -21,10 +21,10 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from purecnn.graph import Graph
-from purecnn.onnx_file import as_model
-from purecnn.onnx_schema import DTYPES
-from purecnn.operators import OPERATORS
+from purecnn.onnx import Graph
+from purecnn.onnx.operators.registry import OPERATORS
+from purecnn.onnx.reader import as_model
+from purecnn.onnx.schema import DTYPES
 
 SETS = ("node", "simple", "pytorch-converted", "pytorch-operator")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "onnx.md"

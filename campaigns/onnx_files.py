@@ -14,11 +14,12 @@ import purecnn as p
 from campaigns.containers import lying_message
 from campaigns.model_files import small_network, written
 from campaigns.mutations import FLOATS, INTEGERS, TEXTS
-from purecnn import graph as known_operators  # noqa: F401 - which makes all of them known
-from purecnn.onnx_nodes import ATTRIBUTE_TYPES, ELEMENT_TYPES, Nodes, described
-from purecnn.onnx_schema import SCHEMA
-from purecnn.operators import OPERATORS
-from purecnn.protobuf import Message, encode
+from purecnn.formats import encode
+from purecnn.formats.protobuf import Message
+from purecnn.onnx import graph as graph_module  # noqa: F401 - which makes all of them known
+from purecnn.onnx.exporter.layers import ATTRIBUTE_TYPES, ELEMENT_TYPES, Nodes, described
+from purecnn.onnx.operators.registry import OPERATORS
+from purecnn.onnx.schema import SCHEMA
 
 #: Bytes that the arrays of a hostile graph may take.
 ROOM = 1 << 20

@@ -13,10 +13,12 @@ import numpy as np
 
 from campaigns.fence import grow
 from campaigns.mutations import INTEGERS, blind
-from purecnn import Dense, Flatten, Network, Softmax, folders, picture
-from purecnn.png import png
-from purecnn.preparation import prepared
-from purecnn.samples import PREPARATIONS
+from purecnn import Dense, Flatten, Network, Softmax
+from purecnn.datasets import folders
+from purecnn.formats import pictures
+from purecnn.formats.png import png
+from purecnn.layers.preprocessing import PREPARATIONS
+from purecnn.networks.pictures import prepared
 
 # Pictures -----------------------------------------------------------------------------------------------
 
@@ -67,7 +69,7 @@ def lying_picture(rng: Random, seeds: list[bytes]) -> bytes:
 
 
 def read_any(path: Path) -> None:
-    picture.read_picture(path, (1, 3, None)[path.stat().st_size % 3])
+    pictures.read_picture(path, (1, 3, None)[path.stat().st_size % 3])
 
 
 #: Sides of pictures that are whole, and of odd proportions.

@@ -23,7 +23,7 @@ from typing import Any
 
 from campaigns.resume import Campaign, all_gone, children, finish, start, write_outcome, writing
 from campaigns.work import CHECKPOINT
-from purecnn.snapshot import Saved
+from purecnn.callbacks.resume import Saved
 
 #: Beside the interpreter lies the one that the extra `mpi` installs.
 MPIEXEC = shutil.which(

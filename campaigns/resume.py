@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from campaigns.work import CHECKPOINT, set_fault
-from purecnn import provenance
-from purecnn.snapshot import Saved
+from purecnn.backend import machine as machine_module
+from purecnn.callbacks.resume import Saved
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = ("dense", "convolutional", "convolutional, float64")
@@ -283,8 +283,8 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
 
 def write_outcome(folder: Path, name: str, title: str, command: str, said: str) -> None:
     """Write what a campaign said into a folder, with the command, the commit and the machine."""
-    commit, today = provenance.commit() or "unknown", datetime.date.today().isoformat()
-    machine = provenance.machine()
+    commit, today = machine_module.commit() or "unknown", datetime.date.today().isoformat()
+    machine = machine_module.machine()
     heading = [
         f"# {title}, {today}",
         f"Command `{command}` at commit `{commit}`, on {machine['processor']}, {machine['cores']} cores, "

@@ -16,14 +16,12 @@ import purecnn as p
 from campaigns.containers import zipped
 from campaigns.data_files import npz_members
 from campaigns.mutations import TEXTS, as_json, blind, hostile, twisted
-from purecnn import comparison, reproduction, run_reports
-from purecnn.answer_sections import learning
-from purecnn.datasets import Sets
-from purecnn.loggers import CSVLog, JSONLog
+from purecnn import CSVLog, JSONLog
+from purecnn.datasets.catalog import Sets
 from purecnn.playground import application
-from purecnn.recipes import RECIPES
-from purecnn.records import RECORD, VERSION
-from purecnn.runs import Run
+from purecnn.plots.report.answers import learning
+from purecnn.runs import RECIPES, Run, comparison, report, reproduction
+from purecnn.runs.record import RECORD, VERSION
 
 # Run records --------------------------------------------------------------------------------------------
 
@@ -67,13 +65,13 @@ def reported(path: Path) -> None:
     """Make what a report has of a run's record, alone and beside another run."""
     network, sets = answering()
     try:
-        one = run_reports.done(path, sets=sets, network=network, threads=1)
+        one = report.done(path, sets=sets, network=network, threads=1)
     except ValueError as error:
         if "this run is not complete" not in str(error):
             raise
-        raise p.FileFormatError(str(error)) from None
-    learning(one.history, "test set", run_reports.note_of(one.record))
-    run_reports.repeat(one)
+        raise p.errors.FileFormatError(str(error)) from None
+    learning(one.history, "test set", report.note_of(one.record))
+    report.repeat(one)
     runs, names = [one, one], comparison.named([one, one])
     for section in (comparison.at_a_glance, comparison.settings, comparison.commands):
         section(runs, names)
@@ -163,7 +161,7 @@ def request_seeds() -> list[bytes]:
 @cache
 def playground() -> Any:
     """Return the application, made once."""
-    return application(p.load(Path(p.__file__).parent / "data" / "digits.safetensors"), [HOST])
+    return application(p.load(Path(p.__file__).parent / "playground" / "digits.safetensors"), [HOST])
 
 
 def answered(path: Path) -> None:
@@ -186,7 +184,7 @@ def answered(path: Path) -> None:
     if token:
         ask("/api/lessons/end", json.dumps({"lesson": token}).encode())
     if refused:
-        raise p.FileFormatError(refused)
+        raise p.errors.FileFormatError(refused)
 
 
 def ask(path: str, body: bytes) -> tuple[int, Any]:

@@ -216,7 +216,9 @@ def original() -> dict[str, Any]:
     layers = [p.Dense(2, 3), p.Tanh(), p.Dense(3, 1), p.Tanh()]
     x = np.reshape([[0, 0], [0, 1], [1, 0], [1, 1]], (4, 2, 1))
     y = np.reshape([[0], [1], [1], [0]], (4, 1, 1))
-    errors = p.train(layers, p.mse, p.mse_prime, x, y, epochs=50, learning_rate=0.1, verbose=False)
+    errors = p.train(
+        layers, p.losses.mse, p.losses.mse_prime, x, y, epochs=50, learning_rate=0.1, verbose=False
+    )
     outputs = [p.predict(layers, one) for one in x]
     return {"errors": digest(np.array(errors)), "outputs": digest(*outputs)}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from campaigns.fence import fenced, listing, remove
 from campaigns.formats import FORMATS, case
-from purecnn.errors import PureCNNError
+from purecnn import PureCNNError
 
 #: Seconds of the processor that one file may take, and for each of its bytes besides.
 SECONDS, SECONDS_PER_BYTE = 2.0, 1e-6

@@ -27,8 +27,6 @@ from purecnn import (
     Adam,
     BatchNormalization,
     Checkpoint,
-    CheckpointError,
-    CheckpointWarning,
     Convolutional,
     Dense,
     Dropout,
@@ -37,17 +35,18 @@ from purecnn import (
     LearningRate,
     MaxPooling,
     Network,
-    OneCycle,
     Ranks,
     ReLU,
     Softmax,
     Tanh,
-    safetensors,
-    sentinel,
-    whole_files,
 )
-from purecnn.fitting import Fit
-from purecnn.provenance import digest
+from purecnn.backend import files
+from purecnn.backend.digests import digest
+from purecnn.errors import CheckpointError, CheckpointWarning
+from purecnn.formats import safetensors
+from purecnn.optimizers.schedules import OneCycle
+from purecnn.training import Fit
+from purecnn.training.distributed import sentinel
 
 CHECKPOINT, RESULT = "checkpoint.safetensors", "result.json"
 #: Samples; the last batch of each size here is a short one.
@@ -78,7 +77,7 @@ def build(kind: str) -> Network:
 
 def slow_writes(seconds: float) -> None:
     """Spread each write of a checkpoint over some time, before, in and behind the renaming."""
-    plain, replace = whole_files.write_whole, os.replace
+    plain, replace = files.write_whole, os.replace
 
     def pieces(parts: Iterable[Any]) -> Iterator[Any]:
         for part in parts:

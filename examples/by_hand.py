@@ -7,9 +7,10 @@ writes down its own gradient. Then the optimizer takes a step. Inside, the batch
 
 import numpy as np
 
-from purecnn import Adam, Convolutional, Dense, Flatten, MaxPooling, Network, ReLU, Softmax, mnist
-from purecnn import categorical_cross_entropy as loss
-from purecnn import categorical_cross_entropy_prime as loss_prime
+from purecnn import Adam, Convolutional, Dense, Flatten, MaxPooling, Network, ReLU, Softmax
+from purecnn.datasets import mnist
+from purecnn.losses import categorical_cross_entropy as loss
+from purecnn.losses import categorical_cross_entropy_prime as loss_prime
 
 (x, y), (x_test, y_test) = mnist.load_data()
 x, y, x_test, y_test = x[:5000], y[:5000], x_test[:1000], y_test[:1000]  # a tenth, and of the time too

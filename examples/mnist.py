@@ -5,8 +5,9 @@ import sys
 import time
 
 from purecnn import Adam, Convolutional, Dense, Dropout, Flatten, MaxPooling, Network, ReLU, Softmax
-from purecnn.mnist import load_data
-from purecnn.schedules import LearningRate, OneCycle
+from purecnn.callbacks import LearningRate
+from purecnn.datasets.mnist import load_data
+from purecnn.optimizers.schedules import OneCycle
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=5)

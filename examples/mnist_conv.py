@@ -8,17 +8,9 @@ import sys
 
 import numpy as np
 
-from purecnn import (
-    Convolutional,
-    Dense,
-    Reshape,
-    Sigmoid,
-    binary_cross_entropy,
-    binary_cross_entropy_prime,
-    predict,
-    train,
-)
-from purecnn.mnist import load_data, preprocess_data
+from purecnn import Convolutional, Dense, Reshape, Sigmoid, predict, train
+from purecnn.datasets.mnist import load_data, preprocess_data
+from purecnn.losses import binary_cross_entropy, binary_cross_entropy_prime
 
 (x_train, y_train), (x_test, y_test) = load_data()
 x_train, y_train = preprocess_data(x_train, y_train, 100)

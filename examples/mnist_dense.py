@@ -4,8 +4,9 @@ import argparse
 
 import numpy as np
 
-from purecnn import Dense, Tanh, mse, mse_prime, predict, train
-from purecnn.mnist import load_data
+from purecnn import Dense, Tanh, predict, train
+from purecnn.datasets.mnist import load_data
+from purecnn.losses import mse, mse_prime
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=100)

@@ -9,7 +9,8 @@ import sys
 
 import numpy as np
 
-from purecnn import Dense, MissingExtraError, Network, Sigmoid, Tanh
+from purecnn import Dense, Network, Sigmoid, Tanh
+from purecnn.errors import MissingExtraError
 from purecnn.plots import Stages, decision_boundary, write_page
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -12,7 +12,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from purecnn import CNNClassifier, OneCycle
+from purecnn import CNNClassifier
+from purecnn.optimizers.schedules import OneCycle
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seeds", type=int, default=10, help="how many times to train each (default: 10)")

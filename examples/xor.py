@@ -9,8 +9,9 @@ import sys
 
 import numpy as np
 
-from purecnn import Dense, Tanh, mse, mse_prime, predict, train
+from purecnn import Dense, Tanh, predict, train
 from purecnn.errors import MissingExtraError
+from purecnn.losses import mse, mse_prime
 from purecnn.plots import Stages, decision_boundary, write_page
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -30,19 +30,16 @@ from purecnn import (
     Sigmoid,
     Softmax,
     Tanh,
-    binary_cross_entropy,
-    binary_cross_entropy_prime,
     check_gradients,
-    class_table,
-    kernels,
-    mnist,
-    mse,
-    mse_prime,
     plots,
     predict,
     trace,
     train,
 )
+from purecnn.datasets import mnist
+from purecnn.kernels import reference
+from purecnn.losses import binary_cross_entropy, binary_cross_entropy_prime, mse, mse_prime
+from purecnn.metrics import class_table
 
 #: The tests run every cell, with few images and epochs.
 FEW = "PURECNN_FEW" in os.environ
@@ -73,7 +70,7 @@ def code(*functions):
 # That is all of backpropagation: each layer hands the second answer on. The code is the same four lines:
 
 # %%
-code(kernels.dense_forward, kernels.dense_backward)
+code(reference.dense_forward, reference.dense_backward)
 
 # %% [markdown]
 # ## 2. An activation
@@ -180,7 +177,7 @@ plots.kernels(shown, title="What the first 40 neurons look for")
 # For each cell $(i, j)$ of the window that is one product of matrices, forward and backward:
 
 # %%
-code(kernels.conv2d_forward, kernels.conv2d_backward)
+code(reference.conv2d_forward, reference.conv2d_backward)
 
 # %% [markdown]
 # `trace` keeps all that passes through a network, and tells of each number what it was made of. Here is one

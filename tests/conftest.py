@@ -7,7 +7,7 @@ import pytest
 def no_reports(request, monkeypatch):
     """`train` writes no report, 5 MB and two seconds each, but where reports are tested."""
     if request.module is not None and request.module.__name__ != "test_report":
-        monkeypatch.setattr("purecnn.report_commands.report_if_possible", lambda *_: None, raising=False)
+        monkeypatch.setattr("purecnn.cli.report.report_if_possible", lambda *_: None, raising=False)
 
 
 def pytest_addoption(parser):

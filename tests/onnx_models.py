@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from purecnn.graph import Graph
-from purecnn.onnx_file import as_model
+from purecnn.onnx import Graph
+from purecnn.onnx.reader import as_model
 
 node = helper.make_node
 

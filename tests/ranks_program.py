@@ -23,9 +23,9 @@ from purecnn import (
     Residual,
     Softmax,
 )
-from purecnn.dataset import Subset
-from purecnn.provenance import digest
-from purecnn.training import LONG
+from purecnn.backend.digests import digest
+from purecnn.datasets import Subset
+from purecnn.training.host import LONG
 
 #: Samples: the last batch has seven of them, in two shards behind batches of 128, in four behind 256, and in
 #: seven behind 512, whose others have eight.
@@ -140,7 +140,7 @@ def run(threads, ranks=None):
 
 
 if __name__ == "__main__":
-    from purecnn.distributed import Ranks
+    from purecnn import Ranks
 
     together = Ranks()
     everywhere = together.gather(run(int(sys.argv[1]), together))

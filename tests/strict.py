@@ -2,8 +2,8 @@
 
 What CuPy or dpnp would do behind the caller's back, slowly, or would refuse, it refuses: conversions that
 wait for the device, operands of the host beside those of the device, functions and arguments that one of the
-two lacks. Allowed of what waits is `asnumpy`, from `device.to_host`, and of what crosses the other way
-`asarray` of NumPy's arrays, from `device.to_device`. Numbers, NumPy's scalars too, may stand beside arrays:
+two lacks. Allowed of what waits is `asnumpy`, from `arrays.to_host`, and of what crosses the other way
+`asarray` of NumPy's arrays, from `arrays.to_device`. Numbers, NumPy's scalars too, may stand beside arrays:
 they are arguments, and wait for nothing.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from purecnn import device
+from purecnn.backend import arrays as arrays_module
 
 #: What both packages have, by name: the parameters of functions that say theirs, and the methods of arrays.
 MODULES = [
@@ -31,7 +31,7 @@ class Refused(TypeError):
 
 def refuse(what):
     def method(self, *_, **__):
-        raise Refused(f"{what}: it waits for the device; `to_host` says so")
+        raise Refused(f"{what}: it waits for the arrays_module; `to_host` says so")
 
     return method
 
@@ -133,7 +133,7 @@ class StrictArray:
         self.held[index(key)] = plain(value, "an assignment")
 
     def __repr__(self):
-        return f"<{self.dtype} of shape {self.shape}, on the strict device>"
+        return f"<{self.dtype} of shape {self.shape}, on the strict arrays_module>"
 
     def reshape(self, *shape):
         return StrictArray(self.held.reshape(*shape))
@@ -242,7 +242,7 @@ class Module:
         self.used.add("asarray")
         if isinstance(values, StrictArray):
             return values if dtype is None else values.astype(dtype, copy=False)
-        if sys._getframe(1).f_code is not device.to_device.__code__:
+        if sys._getframe(1).f_code is not arrays_module.to_device.__code__:
             raise Refused("asarray of an array of the host, not from `to_device`")
         return StrictArray(np.array(values))
 
@@ -253,7 +253,7 @@ class Module:
     def asnumpy(self, values):
         """Give an array to the host, to the seam alone."""
         self.used.add("asnumpy")
-        if sys._getframe(1).f_code is not device.to_host.__code__:
+        if sys._getframe(1).f_code is not arrays_module.to_host.__code__:
             raise Refused("asnumpy, not from `to_host`")
         return values.held.copy()
 
@@ -263,4 +263,4 @@ def is_array(value):
 
 
 strict = Module()
-STRICT = device.register(device.Device("strict", strict))
+STRICT = arrays_module.register(arrays_module.Device("strict", strict))

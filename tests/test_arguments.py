@@ -13,17 +13,17 @@ from purecnn import (
     Adam,
     Augmentation,
     Checkpoint,
-    CheckpointError,
     Convolutional,
     Dense,
     Flatten,
     LearningRate,
     Network,
-    OneCycle,
     Softmax,
 )
+from purecnn.backend.threads import check_threads
+from purecnn.errors import CheckpointError
 from purecnn.metrics import accuracy
-from purecnn.parallel import check_threads
+from purecnn.optimizers.schedules import OneCycle
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((24, 1, 4, 4)).astype(np.float32), np.arange(24) % 3

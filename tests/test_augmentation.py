@@ -6,8 +6,20 @@ import math
 import numpy as np
 import pytest
 
-from purecnn import Convolutional, Dense, Flatten, MaxPooling, Network, ReLU, ShapeError, Softmax
-from purecnn.augmentation import (
+from purecnn import (
+    Augmentation,
+    Convolutional,
+    Dense,
+    Flatten,
+    MaxPooling,
+    Network,
+    ReLU,
+    ShapeError,
+    Softmax,
+)
+from purecnn.backend.memory import Scratch
+from purecnn.backend.random import AUGMENTATION, stream, uniforms
+from purecnn.datasets.augmentation import (
     ANGLE,
     DOWN,
     DRAWS,
@@ -17,10 +29,7 @@ from purecnn.augmentation import (
     RIGHT,
     SCALE,
     SHEAR,
-    Augmentation,
 )
-from purecnn.scratch import Scratch
-from purecnn.streams import AUGMENTATION, stream, uniforms
 
 SEED, STEP = 3, 11
 

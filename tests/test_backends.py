@@ -12,18 +12,23 @@ import numpy as np
 import pytest
 
 import strict
-from purecnn import Dense, DeviceError, MissingExtraError, Network, backends, device
-from purecnn.backends import explain_cuda, explain_no_sycl, explain_sycl, open_cuda, open_sycl
-from purecnn.device import CPU, Device, as_device, explained
+from purecnn import Dense, Network
+from purecnn.backend import Device, arrays, as_device, sycl
+from purecnn.backend import cuda as cuda_module
+from purecnn.backend.arrays import CPU
+from purecnn.backend.cuda import explain_cuda, open_cuda
+from purecnn.backend.devices import explained
+from purecnn.backend.sycl import explain_no_sycl, explain_sycl, open_sycl
+from purecnn.errors import DeviceError, MissingExtraError
 
 
 @pytest.fixture(autouse=True)
 def nothing_opened(monkeypatch):
     """Forget which devices are open, and what the environment says of them."""
-    monkeypatch.setattr(device, "_opened", {"cpu": CPU})
-    monkeypatch.setattr(device, "_modules", dict(device._modules))
+    monkeypatch.setattr(arrays, "_opened", {"cpu": CPU})
+    monkeypatch.setattr(arrays, "_modules", dict(arrays._modules))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.delenv(backends.DRIVERS, raising=False)
+    monkeypatch.delenv(sycl.DRIVERS, raising=False)
 
 
 class Runtime:
@@ -74,7 +79,7 @@ def failing(error):
 
 
 def test_an_extra_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr(cuda_module, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "cupy", None)
     monkeypatch.setitem(sys.modules, "dpnp", None)
     with pytest.raises(
@@ -180,14 +185,14 @@ def test_a_gpu_that_is_there_is_opened_once(monkeypatch):
     found = as_device("cuda")
     assert (found.name, found.xp, str(found)) == ("cuda", module, "cuda")
     assert as_device("cuda") is found
-    assert device.module_of(np.zeros(2).view(There)) is module
+    assert arrays.module_of(np.zeros(2).view(There)) is module
     assert not found.is_host
 
 
 def test_memory_that_runs_out_in_a_step_is_explained_and_the_network_is_as_it_was(monkeypatch):
-    monkeypatch.setitem(device._modules, strict.StrictArray, strict.strict)
+    monkeypatch.setitem(arrays._modules, strict.StrictArray, strict.strict)
     network = Network([Dense(3, 2)], device=Device("strict", strict.strict, explain_cuda))
-    before = device.to_host(network.parameters)
+    before = arrays.to_host(network.parameters)
     full = failing(OutOfMemoryError("Out of memory allocating 1,024 bytes (allocated so far: 9 bytes)."))
     with monkeypatch.context() as short:
         short.setattr(strict.Module, "__getattr__", lambda self, name: full)
@@ -198,7 +203,7 @@ def test_memory_that_runs_out_in_a_step_is_explained_and_the_network_is_as_it_wa
             with pytest.raises(DeviceError, match=r"the GPU's memory is full .*batch_size") as caught:
                 ask()
             assert isinstance(caught.value.__cause__, MemoryError)
-    assert (device.to_host(network.parameters) == before).all()
+    assert (arrays.to_host(network.parameters) == before).all()
 
 
 def test_what_is_not_the_devices_fault_stays_what_it_is():
@@ -228,18 +233,18 @@ def test_the_driver_that_pip_brought_is_named_before_the_import(monkeypatch, tmp
     monkeypatch.delitem(sys.modules, "dpnp", raising=False)
 
     def load(module, extra):
-        assert os.environ[backends.DRIVERS] == str(driver)
+        assert os.environ[sycl.DRIVERS] == str(driver)
         return stand_in(monkeypatch, module)
 
-    monkeypatch.setattr(backends, "load", load)
+    monkeypatch.setattr(sycl, "load", load)
     assert open_sycl().name == "sycl"
 
 
 def test_what_the_user_has_set_stays(monkeypatch, tmp_path):
-    monkeypatch.setenv(backends.DRIVERS, "mine")
+    monkeypatch.setenv(sycl.DRIVERS, "mine")
     stand_in(monkeypatch, "dpnp")
     open_sycl()
-    assert os.environ[backends.DRIVERS] == "mine"
+    assert os.environ[sycl.DRIVERS] == "mine"
 
 
 def test_no_device_at_all_says_what_to_install(monkeypatch):
@@ -251,7 +256,7 @@ def test_no_device_at_all_says_what_to_install(monkeypatch):
         r"pip install intel-opencl-rt, and set OCL_ICD_FILENAMES .*here it is not set$",
     ):
         as_device("sycl")
-    monkeypatch.setenv(backends.DRIVERS, "/none.so")
+    monkeypatch.setenv(sycl.DRIVERS, "/none.so")
     assert explain_no_sycl(error).endswith("here it is /none.so")
 
 

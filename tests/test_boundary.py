@@ -8,18 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from purecnn import (
-    Dense,
-    MissingExtraError,
-    Network,
-    ShapeError,
-    Softmax,
-    Tanh,
-    mse,
-    mse_prime,
-    predict,
-    train,
-)
+from purecnn import Dense, Network, ShapeError, Softmax, Tanh, predict, train
+from purecnn.errors import MissingExtraError
+from purecnn.losses import mse, mse_prime
 from purecnn.plots import Stages, decision_boundary, write_page
 
 X = np.reshape([[0, 0], [0, 1], [1, 0], [1, 1]], (4, 2, 1))

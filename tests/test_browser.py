@@ -15,7 +15,8 @@ import pytest
 import browser
 import drawings
 import purecnn
-from purecnn import Dense, Network, Softmax, mnist
+from purecnn import Dense, Network, Softmax
+from purecnn.datasets import mnist
 from waiting import PATIENCE
 
 pytest.importorskip("uvicorn")

@@ -20,31 +20,28 @@ from purecnn import (
     Adam,
     Callback,
     Checkpoint,
-    CheckpointError,
-    CheckpointWarning,
     Convolutional,
     Dense,
-    DivergedError,
     Dropout,
     EarlyStopping,
-    FileFormatError,
     Flatten,
     History,
     LearningRate,
     MaxPooling,
     Network,
-    OneCycle,
     Optimizer,
     ReLU,
     Softmax,
     Tanh,
     load,
-    whole_files,
 )
-from purecnn.packing import pack, unpack
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.snapshot import Saved, said
-from purecnn.whole_files import remove_leftovers, write_whole
+from purecnn.backend import files
+from purecnn.backend.files import remove_leftovers, write_whole
+from purecnn.callbacks.resume import Saved, said
+from purecnn.callbacks.state import pack, unpack
+from purecnn.errors import CheckpointError, CheckpointWarning, DivergedError, FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.optimizers.schedules import OneCycle
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (150, 6, 6), dtype=np.uint8)
@@ -271,7 +268,7 @@ def test_buffers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def count(fit: Any) -> None:
         fit.network[0].buffers["count"] += [1, fit.epoch]
 
-    monkeypatch.setattr("purecnn.serialization.LAYERS", {"Counting": Counting})
+    monkeypatch.setattr("purecnn.layers.serialization.LAYERS", {"Counting": Counting})
     network, second = (Network([Counting(4, 3)]) for _ in range(2))
     with pytest.raises(Killed):
         network.fit(ROWS, LABELS[:50], epochs=3, callbacks=[count, Checkpoint(tmp_path / "c"), Kill(epoch=2)])
@@ -395,7 +392,7 @@ def test_the_best_of_another_network_is_refused() -> None:
 
 def test_another_machine_is_a_warning(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = {"numpy": "1.0", "blas": "none", "features": ["MMX"], "cores": 64}
-    monkeypatch.setattr("purecnn.provenance.machine", lambda *_: machine)
+    monkeypatch.setattr("purecnn.backend.machine.machine", lambda *_: machine)
     with pytest.warns(
         CheckpointWarning, match=r"may not end in the bits .* since numpy is 1\.0, was "
     ) as caught:
@@ -557,7 +554,7 @@ def test_a_state_too_long_for_a_text_is_refused(tmp_path: Path) -> None:
 
 def fail(monkeypatch: pytest.MonkeyPatch, call: str, code: int, times: list[int]) -> None:
     """Let one of the steps of writing a file fail at some of its calls, counted from 1."""
-    plain, calls = getattr(whole_files, call), []
+    plain, calls = getattr(files, call), []
 
     def failing(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -565,7 +562,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, call: str, code: int, times: list[int]
             raise OSError(code, os.strerror(code))
         return plain(*arguments)
 
-    monkeypatch.setattr(whole_files, call, failing)
+    monkeypatch.setattr(files, call, failing)
 
 
 @pytest.mark.parametrize(
@@ -711,16 +708,16 @@ def test_a_folder_that_can_not_be_synced(tmp_path: Path, monkeypatch: pytest.Mon
         def refusing(_: int) -> None:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(whole_files.os, "fsync", refusing)
+        monkeypatch.setattr(files.os, "fsync", refusing)
 
-    monkeypatch.setattr(whole_files, "to_disk", lambda file: file.flush())
+    monkeypatch.setattr(files, "to_disk", lambda file: file.flush())
     refuse(errno.EINVAL)
     write_whole(tmp_path / "a", [b"1"])  # some file systems have no such call
     refuse(errno.EIO)
     with pytest.raises(OSError, match=r"Input/output error: .*a'"):
         write_whole(tmp_path / "a", [b"2"])
-    monkeypatch.setattr(whole_files, "WINDOWS", True)
-    monkeypatch.setattr("purecnn.whole_files.os.open", None)
+    monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr("purecnn.backend.files.os.open", None)
     write_whole(tmp_path / "a", [b"3"])
     assert (tmp_path / "a").read_bytes() == b"3"
 

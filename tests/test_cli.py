@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import Dense, Flatten, Network, Preprocessing, __version__, device, load, save
+from purecnn import Dense, Flatten, Network, Preprocessing, load, save
+from purecnn.backend import arrays
 from purecnn.cli import main
-from purecnn.commands import purecnn
+from purecnn.cli.app import purecnn
+from purecnn.cli.progress import ProgressBar
 from purecnn.networks import NETWORKS
-from purecnn.progress import ProgressBar
+from purecnn.version import __version__
 from strict import STRICT
 from waiting import PATIENCE
 
@@ -136,7 +138,7 @@ def test_the_same_options_give_the_same_file(data: str) -> None:
 def test_train_and_evaluate_on_a_device_and_a_record_that_says_so(
     data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(device._opened, "cuda", STRICT)  # in the place of a GPU
+    monkeypatch.setitem(arrays._opened, "cuda", STRICT)  # in the place of a GPU
     losses = []
     for where in ("cpu", "cuda"):
         arguments = ("--data", data, "--epochs", 2, "--batch-size", 20, "--device", where, "--output", where)
@@ -146,7 +148,7 @@ def test_train_and_evaluate_on_a_device_and_a_record_that_says_so(
         assert record["machines"][0].get("device") == {"cpu": None, "cuda": "strict: strict 1"}[where]
         losses.append(record["result"]["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    assert load("cuda/model.safetensors").device is device.CPU
+    assert load("cuda/model.safetensors").device is arrays.CPU
     result = run("evaluate", "cuda/model.safetensors", "--data", data, "--device", "cuda")
     assert result.exit_code == 0, result.output
     result = run("reproduce", "cuda")
@@ -157,7 +159,7 @@ def test_train_and_evaluate_on_a_device_and_a_record_that_says_so(
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
     data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("purecnn.backends.find_spec", lambda name: None)
+    monkeypatch.setattr("purecnn.backend.cuda.find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "cupy", None)
     said = refused("train", "--data", data, "--device", "cuda", "--output", "run")
     assert re.match(r"Error: device='cuda' needs cupy: .+ install \"cupy-cuda13x", said)
@@ -513,7 +515,7 @@ def test_an_interruption_elsewhere_is_no_error(monkeypatch: pytest.MonkeyPatch) 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("purecnn.model_commands.summary", interrupt)
+    monkeypatch.setattr("purecnn.cli.model.summary", interrupt)
     result = run("summary")
     assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
@@ -547,15 +549,16 @@ def test_ctrl_c_in_a_real_process(data: str, times: int) -> None:
 def test_ctrl_c_once_more_while_python_ends_is_no_traceback() -> None:
     program = """
 import atexit, signal
-from purecnn import cli, model_commands
+from purecnn.cli import entry
+from purecnn.cli import model as model_module
 
 def interrupt(*_):
     raise KeyboardInterrupt
 
-model_commands.summary = interrupt
+model_module.summary = interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 atexit.register(signal.raise_signal, signal.SIGINT)
-cli.main(["summary"])
+entry.main(["summary"])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
@@ -590,7 +593,7 @@ def test_a_reader_that_goes_away_ends_quietly(monkeypatch: pytest.MonkeyPatch) -
     def broken(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("purecnn.model_commands.summary", broken)
+    monkeypatch.setattr("purecnn.cli.model.summary", broken)
     result = run("summary")
     assert (result.exit_code, result.output) == (1, "")
 

@@ -19,6 +19,7 @@ from purecnn import (
     SGD,
     Activation,
     Adam,
+    Callback,
     Convolutional,
     Dense,
     Dropout,
@@ -28,17 +29,15 @@ from purecnn import (
     ReLU,
     ShapeError,
     Softmax,
-    WorkerError,
-    blas,
     losses,
-    mse,
-    training,
 )
-from purecnn import crew as crews
-from purecnn.callbacks import Callback
-from purecnn.crew import Crew, can_fork, shared_zeros
-from purecnn.layers import is_own
-from purecnn.training import LONG
+from purecnn.backend import blas, processes
+from purecnn.backend.processes import Crew, can_fork, shared_zeros
+from purecnn.errors import WorkerError
+from purecnn.layers.registry import is_own
+from purecnn.losses import mse
+from purecnn.training import host
+from purecnn.training.host import LONG
 from waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
@@ -94,7 +93,7 @@ def test_processes_give_the_bits_of_threads(monkeypatch, make, width):
     x, y = data()
     found = []
     for forked, workers in ((True, 2), (True, 4), (False, 2), (False, 1)):
-        monkeypatch.setattr(training, "can_fork", lambda forked=forked: forked)
+        monkeypatch.setattr(host, "can_fork", lambda forked=forked: forked)
         net = network(width)
         net.fit(x, y, epochs=2, batch_size=128, optimizer=make(), threads=workers)
         assert (net.parameters.size > LONG) == (width == 1500)
@@ -229,8 +228,8 @@ def test_an_openblas_that_can_not_be_told_costs_the_process_beside_a_thread(monk
 
 def test_a_worker_that_can_not_multiply_is_replaced_by_a_thread(monkeypatch):
     here = os.getpid()
-    monkeypatch.setattr(crews, "READY", 0.1)
-    monkeypatch.setattr(crews, "multiply", lambda: os.getpid() == here or time.sleep(PATIENCE))
+    monkeypatch.setattr(processes, "READY", 0.1)
+    monkeypatch.setattr(processes, "multiply", lambda: os.getpid() == here or time.sleep(PATIENCE))
     look, made, alone = Look(), network(), network()
     made.fit(*data(), batch_size=128, threads=2, callbacks=[look])
     assert look.seen == {0}
@@ -365,7 +364,7 @@ def test_an_exception_of_the_callers_own_part_leaves_the_crew_usable():
 
 
 def test_a_killed_worker_is_told_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(crews, "ALIVE", 0.05)
+    monkeypatch.setattr(processes, "ALIVE", 0.05)
     here = os.getpid()
 
     def job(worker, number):
@@ -383,9 +382,9 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
     program = textwrap.dedent(
         """
         import sys, time, os, numpy as np
-        from purecnn import crew
-        crew.ALIVE = 0.05
-        team = crew.Crew(3, lambda worker, number: None)
+        from purecnn.backend import processes as processes_module
+        processes_module.ALIVE = 0.05
+        team = processes_module.Crew(3, lambda worker, number: None)
         team.run(3)
         print(*team._children, flush=True)
         time.sleep(10_000)
@@ -416,7 +415,7 @@ def test_an_interrupt_reaches_the_parent_alone():
         """
         import os, signal, numpy as np
         from purecnn import Dense, Network, Softmax
-        from purecnn.callbacks import Callback
+        from purecnn import Callback
 
         class Interrupt(Callback):
             def step(self, epoch, step, loss):
@@ -446,8 +445,9 @@ def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
     program = textwrap.dedent(
         f"""
         import os, signal, threading, time, numpy as np
-        from purecnn import Checkpoint, Dense, Network, Softmax, training
-        from purecnn.callbacks import Callback
+        from purecnn import Checkpoint, Dense, Network, Softmax
+        from purecnn import Callback
+        from purecnn.training import host
 
         def ask(children):
             os.kill(children[0], signal.SIGSTOP)
@@ -461,12 +461,12 @@ def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
                     threading.Thread(target=ask, args=(crews[0]._children,), daemon=True).start()
                     time.sleep(0.2)
 
-        class Crew(training.Crew):
+        class Crew(host.Crew):
             def __init__(self, *given):
                 super().__init__(*given)
                 crews.append(self)
 
-        crews, training.Crew = [], Crew
+        crews, host.Crew = [], Crew
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         net = Network([Dense(2, 3), Softmax()])
         try:
@@ -482,7 +482,7 @@ def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
 
 def test_a_worker_in_a_long_job_does_not_keep_a_crew_from_closing(monkeypatch):
     here, began = os.getpid(), shared_zeros(1, np.int64)
-    monkeypatch.setattr(crews, "LEAVE", 0.05)
+    monkeypatch.setattr(processes, "LEAVE", 0.05)
 
     def job(worker, number):
         if os.getpid() != here:
@@ -572,7 +572,7 @@ def test_workers_that_nobody_is_told_the_end_of():
 
 
 def test_a_killed_worker_that_nobody_is_told_of(monkeypatch):
-    monkeypatch.setattr(crews, "ALIVE", 0.05)
+    monkeypatch.setattr(processes, "ALIVE", 0.05)
     here, ignored = os.getpid(), signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
     def job(worker, number):
@@ -593,7 +593,7 @@ def test_what_a_fit_worked_with_goes_at_its_end_without_the_collector(threads):
     class Look(Callback):
         def begin(self, epochs, steps):
             for held in gc.get_objects():
-                if isinstance(held, training.Trainer):
+                if isinstance(held, host.Trainer):
                     found.append(weakref.ref(held))
 
     x, y = data()

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import ImageFolder, load, mnist
-from purecnn.commands import purecnn
-from purecnn.data_path import named, read_data
-from purecnn.datasets import Sets
+from purecnn import ImageFolder, load
+from purecnn.cli.app import purecnn
+from purecnn.datasets import mnist
+from purecnn.datasets.catalog import Sets
+from purecnn.datasets.data_path import named, read_data
+from purecnn.datasets.sources import SOURCES, Source
 from purecnn.errors import FileFormatError
-from purecnn.sources import SOURCES, Source
 
 Image = pytest.importorskip("PIL.Image")
 RNG = np.random.default_rng(0)

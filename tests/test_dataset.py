@@ -7,11 +7,21 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from purecnn import Convolutional, Dense, Flatten, MaxPooling, Network, ReLU, ShapeError, Softmax
-from purecnn.augmentation import Augmentation
-from purecnn.dataset import Dataset, Rows, Subset
-from purecnn.prefetch import Prefetcher
-from purecnn.samples import PIECE, as_array
+from purecnn import (
+    Augmentation,
+    Convolutional,
+    Dataset,
+    Dense,
+    Flatten,
+    MaxPooling,
+    Network,
+    ReLU,
+    ShapeError,
+    Softmax,
+)
+from purecnn.backend.checks import PIECE, as_array
+from purecnn.datasets import Subset
+from purecnn.training.rows import Prefetcher, Rows
 from waiting import PATIENCE
 
 
@@ -207,7 +217,7 @@ def test_training_from_disk_takes_no_more_memory_than_its_batches(tmp_path, dtyp
 
 
 def test_floats_are_checked_piece_by_piece(monkeypatch):
-    monkeypatch.setattr("purecnn.samples.PIECE", 64)
+    monkeypatch.setattr("purecnn.backend.checks.PIECE", 64)
     values = np.zeros((40, 3))
     values[33, 1] = np.nan
     with pytest.raises(ValueError, match=r"^x must be finite, got nan at \(33, 1\)$"):

@@ -19,11 +19,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from purecnn import datasets, mnist, transfers
-from purecnn.archives import unpack
-from purecnn.datasets import NAMES, cache_folder, fetch, load
+from purecnn.datasets import NAMES, cache_folder, catalog, fetch, load, mnist
+from purecnn.datasets.sources import SOURCES, Remote, Source
 from purecnn.errors import DownloadError, FileFormatError
-from purecnn.sources import SOURCES, Remote, Source
+from purecnn.formats import transfers, unpack
 
 RNG = np.random.default_rng(0)
 PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -199,10 +198,10 @@ def test_an_unknown_name() -> None:
 
 
 def test_without_rich_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    with datasets.transfer("a.gz", 5) as report:
+    with catalog.transfer("a.gz", 5) as report:
         report(3, 5)
-    monkeypatch.setitem(sys.modules, "purecnn.transfers", None)
-    with datasets.transfer("a.gz", 5) as report:
+    monkeypatch.setitem(sys.modules, "purecnn.formats.transfers", None)
+    with catalog.transfer("a.gz", 5) as report:
         assert report is None
 
 
@@ -211,7 +210,7 @@ def test_the_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         transfers, "Console", functools.partial(Console, file=shown, force_terminal=True, width=90)
     )
-    with datasets.transfer("train-images.gz", 5_000_000) as report:
+    with catalog.transfer("train-images.gz", 5_000_000) as report:
         report(2_000_000, 5_000_000)
     assert "train-images.gz" in shown.getvalue()
     assert "2.0/5.0 MB" in shown.getvalue()

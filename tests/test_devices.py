@@ -18,8 +18,10 @@ from purecnn import (
     AdamW,
     Augmentation,
     BatchNormalization,
-    CheckpointWarning,
+    Callback,
+    Checkpoint,
     Convolutional,
+    Dataset,
     Dense,
     Dropout,
     EarlyStopping,
@@ -29,7 +31,6 @@ from purecnn import (
     LearningRate,
     MaxPooling,
     Network,
-    OneCycle,
     ReLU,
     Residual,
     RMSprop,
@@ -46,17 +47,15 @@ from purecnn import (
     save_state_dict,
     trace,
 )
-from purecnn.callbacks import Callback
-from purecnn.checkpoint import Checkpoint
-from purecnn.dataset import Dataset
-from purecnn.device import as_device, module_of, to_device, to_host
-from purecnn.device_trainer import DeviceTrainer
-from purecnn.errors import DivergedError
-from purecnn.loss import columns
+from purecnn.backend import as_device, module_of, to_device, to_host
+from purecnn.errors import CheckpointWarning, DivergedError
 from purecnn.losses import LOSSES, as_loss, smoothed
-from purecnn.network import DEVICE_CHUNK
-from purecnn.samples import Targets
-from purecnn.training import Trainer
+from purecnn.losses.base import columns
+from purecnn.optimizers.schedules import OneCycle
+from purecnn.training.device import DeviceTrainer
+from purecnn.training.host import Trainer
+from purecnn.training.runnable import DEVICE_CHUNK
+from purecnn.training.targets import Targets
 from test_gradients import LAYERS
 
 
@@ -120,7 +119,7 @@ def test_every_layer_forward_and_back(name, batch, dtype, device):
 def test_a_window_too_large_to_be_unrolled_is_taken_cell_by_cell(device, monkeypatch):
     names = ["convolution", "convolution, same and stride", "convolution, groups", "convolution, dilation"]
     unrolled = [one_step(name, 3, np.float64, device) for name in names]
-    monkeypatch.setattr("purecnn.kernels_device.ROOM", 0)
+    monkeypatch.setattr("purecnn.kernels.device.ROOM", 0)
     for name, (loss, gradient, _) in zip(names, unrolled, strict=True):
         other_loss, other_gradient, _ = one_step(name, 3, np.float64, device)
         assert loss == pytest.approx(other_loss, rel=1e-12)
@@ -374,7 +373,7 @@ def test_callbacks_see_the_network_where_it_lies_and_may_change_it(device):
     alike(found, wanted)
 
 
-@pytest.mark.filterwarnings("ignore:.*may not end in the bits.*device is:purecnn.CheckpointWarning")
+@pytest.mark.filterwarnings("ignore:.*may not end in the bits.*device is:purecnn.errors.CheckpointWarning")
 def test_an_interrupted_run_goes_on_here_or_there(device, tmp_path):
     x, y = data()
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from purecnn import Dense, Network
-from purecnn.distributed import Ranks
-from purecnn.fingerprints import spoken
-from purecnn.parallel import cores
-from purecnn.rank_training import share_out
+from purecnn import Dense, Network, Ranks
+from purecnn.backend.threads import cores
+from purecnn.training.distributed.agreement import spoken
+from purecnn.training.distributed.trainer import share_out
 from tests import ranks_program
 from waiting import PATIENCE
 
@@ -105,7 +104,7 @@ def test_what_one_rank_meets_is_raised_on_all():
     done = job(
         3,
         """
-        from purecnn.distributed import Ranks
+        from purecnn import Ranks
         from purecnn.errors import DivergedError, RankError
         from purecnn import Layer
         import purecnn
@@ -176,7 +175,7 @@ def test_what_rank_0_alone_meets_is_raised_on_all_and_they_go_on(tmp_path):
         2,
         f"""
         from pathlib import Path
-        from purecnn.distributed import Ranks
+        from purecnn import Ranks
         from purecnn import Callback, Checkpoint
         ranks, (x, y) = Ranks(), data()
         folder = Path({str(tmp_path)!r})
@@ -214,8 +213,9 @@ def test_what_rank_0_alone_meets_is_raised_on_all_and_they_go_on(tmp_path):
 def test_a_checkpoint_goes_on_at_another_number_of_ranks(tmp_path):
     program = f"""
         import os
-        from purecnn.distributed import Ranks
-        from purecnn import Checkpoint, EarlyStopping, LearningRate, OneCycle
+        from purecnn import Ranks
+        from purecnn import Checkpoint, EarlyStopping, LearningRate
+        from purecnn.optimizers.schedules import OneCycle
         ranks, (x, y) = Ranks(), data()
         path = {str(tmp_path / "run")!r}
         network = convolutional(normalize=True, seed=None if ranks.rank else 9)
@@ -245,11 +245,11 @@ def test_ranks_that_differ_are_refused_with_what_and_where():
     done = job(
         3,
         """
-        from purecnn.distributed import Ranks
-        from purecnn import provenance
+        from purecnn import Ranks
+        from purecnn.backend import machine
         x, y = data()
         ranks, other = Ranks(), Ranks(allow_differences=True)
-        plain = provenance.machine
+        plain = machine.machine
 
         def attempt(ranks, **options):
             try:
@@ -264,10 +264,10 @@ def test_ranks_that_differ_are_refused_with_what_and_where():
                 print(words)
 
         if ranks.rank == 1:
-            provenance.machine = lambda: {**plain(), "numpy": "1.0", "features": ["x86_64", "SSE7"]}
+            machine.machine = lambda: {**plain(), "numpy": "1.0", "features": ["x86_64", "SSE7"]}
         attempt(ranks)
         attempt(other)
-        provenance.machine = plain
+        machine.machine = plain
         if ranks.rank == 2:
             x[0, 0, 0] ^= 1
         attempt(other)
@@ -293,7 +293,7 @@ def test_arrays_are_read_once_on_a_machine_and_lie_in_one_memory():
     done = job(
         3,
         """
-        from purecnn.distributed import Ranks
+        from purecnn import Ranks
         import os, tempfile
         ranks, calls = Ranks(), []
 

@@ -77,9 +77,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert names - told == {name.removeprefix("src/") for name in files("src/purecnn")}
     assert {name.partition("/")[2] for name in told} == {
         *("METADATA", "WHEEL", "RECORD", "entry_points.txt"),
-        *("licenses/LICENSE", "licenses/src/purecnn/data/mnist/SOURCE.md"),
+        *("licenses/LICENSE", "licenses/src/purecnn/datasets/files/mnist/SOURCE.md"),
     }
-    assert {"purecnn/py.typed", *(f"purecnn/data/mnist/{name}" for name in MNIST)} <= names
+    assert {"purecnn/py.typed", *(f"purecnn/datasets/files/mnist/{name}" for name in MNIST)} <= names
     assert [name for name in names if "test" in name or "__pycache__" in name] == []
 
 

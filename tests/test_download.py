@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from purecnn.download import download, fits
 from purecnn.errors import DownloadError
+from purecnn.formats.downloads import download, fits
 from waiting import PATIENCE
 
 BODY = np.random.default_rng(0).bytes(300_000)

@@ -10,22 +10,13 @@ import pytest
 
 import drawings
 import purecnn
-from purecnn import (
-    Convolutional,
-    Dense,
-    FileFormatError,
-    Flatten,
-    Network,
-    ReLU,
-    Residual,
-    ShapeError,
-    Sigmoid,
-    Softmax,
-    mnist,
-)
-from purecnn.drawing import MOST_EXACT, MOST_NUMBERS, Reader, decoded, encoded, walk
-from purecnn.familiarity import Familiarity, edges, halving, inks
-from purecnn.playground import DIGITS, knows_digits
+from purecnn import Convolutional, Dense, Flatten, Network, ReLU, Residual, ShapeError, Sigmoid, Softmax
+from purecnn.datasets import mnist
+from purecnn.errors import FileFormatError
+from purecnn.playground.familiarity import Familiarity, edges, halving, inks
+from purecnn.playground.reader import MOST_EXACT, MOST_NUMBERS, Reader, decoded, encoded, walk
+from purecnn.playground.server import knows_digits
+from purecnn.runs.model_path import DIGITS
 
 
 @pytest.fixture(scope="module")

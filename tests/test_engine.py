@@ -6,35 +6,27 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from purecnn import (
-    Adam,
-    activations,
-    adaptive,
-    entropies,
-    kernels_cpu,
-    optimizer,
-    parallel,
-    pooled,
-    rowwise,
-    session,
-    unrolled,
-    winograd,
-)
-from purecnn.losses import as_loss
+from purecnn import SGD, Adam
+from purecnn.backend import threads
+from purecnn.kernels import cpu, pooled, unrolled, winograd
+from purecnn.kernels import rows as rows_module
+from purecnn.layers.activations import rectified
+from purecnn.losses import as_loss, classification
 from purecnn.networks import lenet, original
-from purecnn.optimizers import SGD
-from purecnn.training import Trainer
+from purecnn.optimizers import adaptive, base
+from purecnn.training import replica
+from purecnn.training.host import Trainer
 
 MODULES = (
-    activations,
+    rectified,
     adaptive,
-    entropies,
-    kernels_cpu,
-    optimizer,
-    parallel,
-    session,
+    classification,
+    cpu,
+    base,
+    threads,
+    replica,
     pooled,
-    rowwise,
+    rows_module,
     unrolled,
     winograd,
 )

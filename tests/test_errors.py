@@ -7,9 +7,10 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from purecnn import errors, installation
-from purecnn.errors import MissingExtraError, PureCNNError, require_extra
-from purecnn.installation import install_command
+from purecnn import PureCNNError, errors
+from purecnn.errors import MissingExtraError
+from purecnn.messages import extras
+from purecnn.messages.extras import install_command, require_extra
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,7 @@ def test_all_names_every_exception() -> None:
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, PureCNNError)
     }
-    assert ours | {"CheckpointWarning", "LogWarning", "PreprocessingWarning", "require_extra"} == set(
-        errors.__all__
-    )
+    assert ours | {"CheckpointWarning", "LogWarning", "PreprocessingWarning"} == set(errors.__all__)
 
 
 def test_require_extra_returns_the_module_itself() -> None:
@@ -77,10 +76,10 @@ def test_a_missing_extra_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, module.partition(".")[0], None)
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setattr(installation, "requires", lambda _: METADATA)
+    monkeypatch.setattr(extras, "requires", lambda _: METADATA)
     with pytest.raises(MissingExtraError) as caught:
         require_extra(module, extra, "reading pictures")
-    assert str(caught.value).endswith(wanted.format(installation.installer()))
+    assert str(caught.value).endswith(wanted.format(extras.installer()))
     assert caught.value.name == module
     assert isinstance(caught.value.__cause__, ImportError)
 
@@ -89,12 +88,12 @@ def test_the_command_installs_into_the_environment_that_runs(monkeypatch: pytest
     def missing(_: str) -> list[str]:
         raise PackageNotFoundError
 
-    monkeypatch.setattr(installation, "requires", missing)  # as where the sources lie on the path alone
+    monkeypatch.setattr(extras, "requires", missing)  # as where the sources lie on the path alone
     monkeypatch.setattr(sys, "executable", "/my place/bin/python3")
     programs = {"uv": "/bin/uv", "python": "/bin/python"}
     monkeypatch.setattr(shutil, "which", programs.get)
     assert install_command("cli", "Pillow") == '"/my place/bin/python3" -m pip install Pillow'
-    monkeypatch.setattr(installation, "find_spec", lambda _: None)  # an environment of uv's
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)  # an environment of uv's
     assert install_command("cli", "Pillow") == 'uv pip install --python "/my place/bin/python3" Pillow'
     programs["python"] = "/my place/bin/python"
     assert install_command("cli", "Pillow") == "uv pip install --python python Pillow"

@@ -43,15 +43,15 @@ from purecnn import (
     Dropout,
     Flatten,
     Network,
-    OneCycle,
     ReLU,
     ShapeError,
     Sigmoid,
     Softmax,
-    joining,
     networks,
 )
-from purecnn.estimator import own_threads
+from purecnn.interop.sklearn import bases
+from purecnn.interop.sklearn.base import own_threads
+from purecnn.optimizers.schedules import OneCycle
 from strict import STRICT
 from waiting import PATIENCE
 
@@ -144,7 +144,7 @@ def test_without_scikit_learn_the_command_that_installs_it_is_named():
         "import sys; sys.modules['sklearn'] = None\n"
         "import purecnn\n"
         "try: purecnn.CNNClassifier()\n"
-        "except purecnn.MissingExtraError as error: print(error)"
+        "except purecnn.errors.MissingExtraError as error: print(error)"
     )
     assert re.fullmatch(r'an estimator needs scikit-learn: .*pip install "scikit-learn>=[\d.]+"\n', printed)
 
@@ -162,7 +162,7 @@ def test_both_are_what_they_say(digits):
 
 @pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
 def test_type_checkers_are_told_of_what_scikit_learn_gives(kind):
-    told = inspect.get_annotations(joining.Joining)
+    told = inspect.get_annotations(bases.Joining)
     assert "score" in told
     for name in set(told) - {"mixin"}:
         assert callable(getattr(kind(), name))
@@ -567,7 +567,7 @@ def test_augmentation_and_a_loss_of_choice(digits):
     x, y = digits
     given = {
         "augmentation": Augmentation(shift=1),
-        "loss": purecnn.smoothed("categorical_cross_entropy", 0.1),
+        "loss": purecnn.losses.smoothed("categorical_cross_entropy", 0.1),
     }
     model = small(epochs=20, **given).fit(x, y)
     assert model.score(x, y) > 0.9

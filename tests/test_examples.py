@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import purecnn
-from purecnn import Dense, Network, Tanh, mnist, mse, mse_prime, train
+from purecnn import Dense, Network, Tanh, train
+from purecnn.datasets import mnist
+from purecnn.losses import mse, mse_prime
 from waiting import PATIENCE
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -51,7 +53,7 @@ for x, y in zip(x_test, y_test):
 IMPORTS = """\
 import numpy as np
 from purecnn import Convolutional, Dense, Reshape, Sigmoid, predict, train
-from purecnn import binary_cross_entropy, binary_cross_entropy_prime
+from purecnn.losses import binary_cross_entropy, binary_cross_entropy_prime
 """
 
 

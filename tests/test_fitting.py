@@ -11,17 +11,16 @@ from purecnn import (
     BatchNormalization,
     Callback,
     Checkpoint,
-    CheckpointError,
     Dense,
-    DivergedError,
     EarlyStopping,
     History,
     LearningRate,
     Network,
     Optimizer,
 )
-from purecnn.callbacks import PrintEpochs
-from purecnn.scratch import Array
+from purecnn.backend.types import Array
+from purecnn.callbacks.base import PrintEpochs
+from purecnn.errors import CheckpointError, DivergedError
 
 X = np.arange(10.0)[:, np.newaxis]
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from purecnn import Dense, Flatten, Network, Softmax
-from purecnn.data_path import read_data
-from purecnn.dataset import Dataset
+from purecnn import Dataset, Dense, Flatten, ImageFolder, Network, Softmax
+from purecnn.datasets.data_path import read_data
+from purecnn.datasets.folders import class_names, fitted
 from purecnn.errors import FileFormatError
-from purecnn.folders import ImageFolder, class_names, fitted
-from purecnn.picture import picture_shape, read_picture
+from purecnn.formats import picture_shape, read_picture
 
 Image = pytest.importorskip("PIL.Image")
 RNG = np.random.default_rng(0)

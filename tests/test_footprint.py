@@ -16,7 +16,6 @@ from purecnn import (
     Convolutional,
     Dense,
     DepthwiseConvolutional,
-    FileFormatError,
     Flatten,
     GlobalAveragePooling,
     MaxPooling,
@@ -28,12 +27,13 @@ from purecnn import (
     Softmax,
     ZeroPadding,
     load,
-    network,
     save,
-    scratch,
 )
-from purecnn.footprint import footprint
+from purecnn.backend import memory
+from purecnn.errors import FileFormatError
 from purecnn.layers import LAYERS
+from purecnn.layers.footprint import footprint
+from purecnn.training import runnable
 
 IMAGES = (4, 33, 47)
 PLAIN = ("HardSwish", "Identity", "LeakyReLU", "Mish", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Tanh")
@@ -67,7 +67,7 @@ MANY = {
 @pytest.mark.parametrize("samples", [1, 20])
 @pytest.mark.parametrize("name", MANY)
 def test_a_prediction_takes_no_more_than_is_said_before(name, samples, dtype, monkeypatch):
-    monkeypatch.setattr(scratch, "LARGE", 2**60)  # so that all is seen
+    monkeypatch.setattr(memory, "LARGE", 2**60)  # so that all is seen
     asked = Network(copy.deepcopy(MANY[name]), input_shape=IMAGES, dtype=dtype)
     x = np.ones((samples, *IMAGES), dtype)
     asked.predict(x, threads=1)
@@ -127,7 +127,7 @@ def test_the_bound_of_a_file_is_its_networks_from_then_on(tmp_path):
     save(made, path)
     found = load(path, max_bytes=20 * each)
     x = np.random.default_rng(0).normal(size=(70, 1, 30, 30)).astype(np.float32)
-    assert (made.chunk(), found.chunk()) == (network.CHUNK, 16)
+    assert (made.chunk(), found.chunk()) == (runnable.CHUNK, 16)
     np.testing.assert_allclose(found.predict(x), made.predict(x), rtol=1e-5, atol=1e-6)
     found.max_bytes = each - 1
     with pytest.raises(ShapeError, match=rf"one sample takes {each} bytes .*; max_bytes allows {each - 1}"):
@@ -137,7 +137,7 @@ def test_the_bound_of_a_file_is_its_networks_from_then_on(tmp_path):
 def test_as_many_large_samples_are_predicted_at_a_time_as_fit(monkeypatch):
     made = Network([Reshape((1, 30, 30), (900,))], input_shape=(1, 30, 30))
     each = footprint(made, (1, 30, 30)).memory(4)
-    monkeypatch.setattr(network, "CHUNK_BYTES", 100 * each)
+    monkeypatch.setattr(runnable, "CHUNK_BYTES", 100 * each)
     assert made.chunk() == 64
-    monkeypatch.setattr(network, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(runnable, "CHUNK_BYTES", 1)
     assert made.chunk() == 1  # the user's own network is asked, whatever it takes

@@ -16,7 +16,6 @@ from purecnn import (
     Dropout,
     Flatten,
     GlobalAveragePooling,
-    GradientError,
     HardSigmoid,
     HardSwish,
     Identity,
@@ -42,7 +41,9 @@ from purecnn import (
     check_gradients,
     losses,
 )
-from purecnn.gradients import COLUMNS, FULL, GradientReport, GradientRow
+from purecnn.errors import GradientError
+from purecnn.inspection import GradientReport, GradientRow
+from purecnn.inspection.gradients import COLUMNS, FULL
 
 LAYERS = {
     "convolution": (Convolutional(kernel_size=3, depth=4), (2, 6, 7)),

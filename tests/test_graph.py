@@ -23,7 +23,6 @@ from purecnn import (
     Convolutional,
     Dense,
     DepthwiseConvolutional,
-    FileFormatError,
     Flatten,
     GlobalAveragePooling,
     HardSigmoid,
@@ -34,6 +33,7 @@ from purecnn import (
     Network,
     PReLU,
     Preprocessing,
+    PureCNNError,
     ReLU,
     ReLU6,
     Reshape,
@@ -50,11 +50,11 @@ from purecnn import (
     load_onnx,
     networks,
 )
-from purecnn.errors import PureCNNError
-from purecnn.graph import Graph
-from purecnn.graph_work import Budget
-from purecnn.onnx_file import as_model
-from purecnn.onnx_model import Model, Value
+from purecnn.errors import FileFormatError
+from purecnn.onnx import Graph
+from purecnn.onnx.cost import Budget
+from purecnn.onnx.model import Model, Value
+from purecnn.onnx.reader import as_model
 from waiting import slowness
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
@@ -216,7 +216,7 @@ def test_what_is_no_chain_is_computed_in_parts_where_it_is_asked_for():
 def test_products_are_run_on_one_thread_and_the_setting_given_back(monkeypatch):
     import contextlib
 
-    from purecnn import graph_runtime as module
+    from purecnn.onnx import runtime
 
     inside, used = [], []
 
@@ -226,7 +226,7 @@ def test_products_are_run_on_one_thread_and_the_setting_given_back(monkeypatch):
         yield True
         inside.pop()
 
-    monkeypatch.setattr(module.blas, "single_threaded", told)
+    monkeypatch.setattr(runtime.blas, "single_threaded", told)
     one = graph(*chain())
     compute = one.compute
     monkeypatch.setattr(one, "compute", lambda *given: used.append(len(inside)) or compute(*given))

@@ -16,16 +16,15 @@ from purecnn import (
     ReLU,
     ShapeError,
     Softmax,
-    grouped,
-    kernels,
 )
-from purecnn.fusion import PooledConvolutional, fuse
-from purecnn.scratch import Scratch
+from purecnn.backend.memory import Scratch
+from purecnn.kernels import grouped, reference
+from purecnn.training.fusion import PooledConvolutional, fuse
 from reference import cases, close, part
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
 dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
-modules = pytest.mark.parametrize("module", [kernels, grouped])
+modules = pytest.mark.parametrize("module", [reference, grouped])
 
 GEOMETRIES = {  # image (C, H, W), maps, window, stride, padding, dilation, groups
     "two groups": ((4, 5, 6), 6, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 2),

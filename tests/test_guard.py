@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from purecnn.guard import HEADERS, MOST_BYTES, WAITING, Guard
+from purecnn.playground.security import HEADERS, MOST_BYTES, WAITING, Guard
 
 HOST = "127.0.0.1:8642"
 

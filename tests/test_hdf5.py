@@ -8,7 +8,7 @@ import pytest
 
 from campaigns.hostile_hdf5 import lookup3, starts, sums
 from purecnn.errors import FileFormatError
-from purecnn.hdf5 import opened
+from purecnn.formats.hdf5 import opened
 
 h5py = pytest.importorskip("h5py")
 

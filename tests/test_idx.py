@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from purecnn.errors import FileFormatError
-from purecnn.idx import load_folder, read_idx
+from purecnn.formats import read_idx
+from purecnn.formats.idx import load_folder
 
 # two images of 2 x 3 pixels, and their labels, written out byte by byte
 IMAGES = bytes(

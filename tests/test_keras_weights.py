@@ -11,7 +11,6 @@ import pytest
 
 from purecnn import (
     Dense,
-    FileFormatError,
     HardSigmoid,
     Network,
     PureCNNError,
@@ -23,9 +22,10 @@ from purecnn import (
     load_onnx,
     save,
 )
-from purecnn.hdf5 import Group
-from purecnn.keras_layers import translate
-from purecnn.keras_model import chain
+from purecnn.errors import FileFormatError
+from purecnn.formats.hdf5 import Group
+from purecnn.interop.keras.layers import translate
+from purecnn.interop.keras.model import chain
 
 h5py = pytest.importorskip("h5py")
 HERE = Path(__file__).parent / "fixtures" / "weights"

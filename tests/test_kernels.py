@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import loops
-from purecnn import kernels, kernels_cpu, rowwise, unrolled, winograd
-from purecnn.scratch import Scratch
+from purecnn.backend.memory import Scratch
+from purecnn.kernels import cpu, reference, unrolled, winograd
+from purecnn.kernels import rows as rows_module
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
 BATCHES = (1, 2, 17)
@@ -109,7 +110,7 @@ def run_pooling(module, name, batch, dtype, scratch, seed=0):
     close(module.max_pool_backward(g, winners, x.shape, size, stride, scratch), dx, dtype)
 
 
-both = pytest.mark.parametrize("module", [kernels, kernels_cpu], ids=["kernels", "kernels_cpu"])
+both = pytest.mark.parametrize("module", [reference, cpu], ids=["kernels", "kernels_cpu"])
 dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
 
 
@@ -137,9 +138,9 @@ def test_average_pooling(dtype, name, batch):
     _, size, stride = POOLINGS[name]
     x, g, *_ = pooling(name, batch)
     scratch = Scratch()
-    found = kernels.average_pool_forward(x.astype(dtype), size, stride, scratch)
+    found = reference.average_pool_forward(x.astype(dtype), size, stride, scratch)
     close(found, loops.average_pool_forward(x, size, stride), dtype)
-    back = kernels.average_pool_backward(g.astype(dtype), x.shape, size, stride, scratch)
+    back = reference.average_pool_backward(g.astype(dtype), x.shape, size, stride, scratch)
     close(back, loops.average_pool_backward(g, x, size, stride), dtype)
 
 
@@ -152,14 +153,14 @@ def test_dense(dtype, name, batch):
     x, weights = rng.standard_normal((inputs, batch)), rng.standard_normal((outputs, inputs))
     biases, g = rng.standard_normal((outputs, 1)), rng.standard_normal((outputs, batch))
     scratch, into = Scratch(), (np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype))
-    found = kernels.dense_forward(x.astype(dtype), weights.astype(dtype), biases.astype(dtype), scratch)
+    found = reference.dense_forward(x.astype(dtype), weights.astype(dtype), biases.astype(dtype), scratch)
     close(found, loops.dense_forward(x, weights, biases[:, 0]), dtype)
     dx, dweights, dbiases = loops.dense_backward(g, x, weights)
     arguments = g.astype(dtype), x.astype(dtype), weights.astype(dtype), *into, scratch
-    close(kernels.dense_backward(*arguments), dx, dtype)
+    close(reference.dense_backward(*arguments), dx, dtype)
     close(into[0], dweights, dtype)
     close(into[1], dbiases[:, None], dtype)
-    assert kernels.dense_backward(*arguments, propagate=False) is None
+    assert reference.dense_backward(*arguments, propagate=False) is None
 
 
 @both
@@ -272,12 +273,12 @@ def run_pooled_convolution(dtype, name, ties):
         x = held.setdefault(batch, x)
         x[...] = arguments[0]
         geometry = stride, padding, pool, scratch
-        close(kernels_cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, True), y, dtype)
+        close(cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, True), y, dtype)
         into = np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype)
-        close(kernels_cpu.conv2d_max_pool_backward(g, x, weights, *into, *geometry), dx, dtype)
+        close(cpu.conv2d_max_pool_backward(g, x, weights, *into, *geometry), dx, dtype)
         close(into[0], dweights, dtype)
         close(into[1], dbiases, dtype)
-        close(kernels_cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, False), y, dtype)
+        close(cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, False), y, dtype)
 
 
 @dtypes
@@ -305,8 +306,8 @@ def tiles(monkeypatch):
 @pytest.mark.parametrize("per_position", [False, True], ids=["shared", "per position"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolution_by_tiles(tiles, monkeypatch, dtype, name, per_position, batch, block):
-    monkeypatch.setattr(rowwise, "BLOCK", block)
-    run_convolution(kernels_cpu, name, per_position, batch, dtype, Scratch())
+    monkeypatch.setattr(rows_module, "BLOCK", block)
+    run_convolution(cpu, name, per_position, batch, dtype, Scratch())
     _, _, (_, width), stride, _ = CONVOLUTIONS[name]
     assert bool(tiles) == (stride == (1, 1) and width <= 5)
 
@@ -315,7 +316,7 @@ def test_convolution_by_tiles(tiles, monkeypatch, dtype, name, per_position, bat
 @pytest.mark.parametrize("block", [1, 1 << 18], ids=["row by row", "whole"])
 @pytest.mark.parametrize("name", POOLED)
 def test_pooled_convolution_by_tiles(tiles, monkeypatch, dtype, name, block):
-    monkeypatch.setattr(rowwise, "BLOCK", block)
+    monkeypatch.setattr(rows_module, "BLOCK", block)
     run_pooled_convolution(dtype, name, ties=False)
     _, _, (_, width), stride, _, pool = POOLED[name]
     assert bool(tiles) == (stride == (1, 1) and width <= 5 and (7 - width) % pool[1] == 0)
@@ -366,9 +367,9 @@ def test_a_second_backward_pass_gives_the_same(name):
     *_, stride, padding = CONVOLUTIONS[name]
     x, weights, biases, g, _, dx, dweights, _ = convolution(name, False, 2)
     scratch, into = Scratch(), (np.empty_like(weights), np.empty_like(biases))
-    kernels_cpu.conv2d_forward(x, weights, biases, stride, padding, scratch)
+    cpu.conv2d_forward(x, weights, biases, stride, padding, scratch)
     for _ in range(2):
-        found = kernels_cpu.conv2d_backward(g, x, weights, *into, stride, padding, scratch)
+        found = cpu.conv2d_backward(g, x, weights, *into, stride, padding, scratch)
         close(found, dx, np.float64)
         close(into[0], dweights, np.float64)
 
@@ -376,11 +377,11 @@ def test_a_second_backward_pass_gives_the_same(name):
 @pytest.mark.parametrize("cached", [1, 20, 1 << 15])
 @pytest.mark.parametrize("propagate", [True, False])
 def test_descending_is_a_backward_pass_and_a_step(monkeypatch, cached, propagate):
-    monkeypatch.setattr(kernels_cpu, "CACHED", cached)
+    monkeypatch.setattr(cpu, "CACHED", cached)
     rng = np.random.default_rng(0)
     g, x, weights, biases = (rng.standard_normal(shape) for shape in ((5, 1), (7, 1), (5, 7), (5, 1)))
     stepped = weights.copy(), biases.copy()
-    found = kernels_cpu.dense_descend(g, x, *stepped, Scratch(), propagate)
+    found = cpu.dense_descend(g, x, *stepped, Scratch(), propagate)
     dx, dweights, dbiases = loops.dense_backward(g, x, weights)
     if propagate:
         close(found, dx, np.float64)

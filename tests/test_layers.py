@@ -42,11 +42,11 @@ from purecnn import (
     Tanh,
     ZeroPadding,
 )
-from purecnn.activations import sigmoid
-from purecnn.arguments import pair, positive, within
-from purecnn.initialization import draw
-from purecnn.layer import as_dtype, sample_shape
-from purecnn.streams import as_seed
+from purecnn.backend.checks import pair, positive, within
+from purecnn.backend.random import as_seed
+from purecnn.layers.activations.elementwise import sigmoid
+from purecnn.layers.initializers import draw
+from purecnn.layers.shapes import as_dtype, sample_shape
 from reference import cases, close, load, part
 
 # Against PyTorch ------------------------------------------------------------------------------------------

@@ -11,9 +11,19 @@ import numpy as np
 import pytest
 
 import purecnn
-from purecnn.drawing import decoded
-from purecnn.lesson import CHUNK, DATA, FORMULAS, LAYERS, MOST_LAYERS, OPTIMIZERS, Lesson, points, samples
-from purecnn.lessons import LessonError, Lessons
+from purecnn.playground.lesson import (
+    CHUNK,
+    DATA,
+    FORMULAS,
+    LAYERS,
+    MOST_LAYERS,
+    OPTIMIZERS,
+    Lesson,
+    points,
+    samples,
+)
+from purecnn.playground.reader import decoded
+from purecnn.playground.sessions import LessonError, Lessons
 from waiting import PATIENCE
 
 PLAN = {
@@ -39,7 +49,7 @@ IMAGES = {
 @pytest.fixture(autouse=True)
 def time_enough(monkeypatch):
     """All steps that are asked for are done, on a slow machine too."""
-    monkeypatch.setattr("purecnn.lesson.MOST_SECONDS", PATIENCE)
+    monkeypatch.setattr("purecnn.playground.lesson.MOST_SECONDS", PATIENCE)
 
 
 def advanced(lesson, steps):
@@ -58,7 +68,7 @@ def test_points_are_learnt(name, steps):
 
 
 def test_no_more_steps_are_done_than_there_is_time_for(monkeypatch):
-    monkeypatch.setattr("purecnn.lesson.MOST_SECONDS", 0.0)
+    monkeypatch.setattr("purecnn.playground.lesson.MOST_SECONDS", 0.0)
     assert [Lesson(PLAN).advance(steps)["step"] for steps in (3, 10)] == [3, CHUNK]
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from purecnn import locks, whole_files
-from purecnn.commands import purecnn
-from purecnn.locks import LOCK, folder_lock
-from purecnn.whole_files import remove_leftovers, write_whole
+from purecnn.backend import files, locks
+from purecnn.backend.files import remove_leftovers, write_whole
+from purecnn.backend.locks import LOCK, folder_lock
+from purecnn.cli.app import purecnn
 from waiting import PATIENCE
 
 WORDS = "another process is training into this folder: wait until it ends, or name another --output"
-HOLDS = "import sys, os, time; from purecnn.locks import folder_lock"
+HOLDS = "import sys, os, time; from purecnn.backend.locks import folder_lock"
 
 
 def test_a_folder_is_locked_once_and_nothing_is_left(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_another_writes_at_this_moment_is_no_leftover(tmp_path: Path) -> No
 def test_a_temporary_file_that_was_taken_for_a_leftover_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, names = whole_files.acquire, []
+    plain, names = files.acquire, []
 
     def acquire(file: Any) -> bool:
         names.append(file.name)
@@ -160,7 +160,7 @@ def test_a_temporary_file_that_was_taken_for_a_leftover_is_made_anew(
             os.unlink(file.name)
         return len(names) != 2 and plain(file)
 
-    monkeypatch.setattr(whole_files, "acquire", acquire)
+    monkeypatch.setattr(files, "acquire", acquire)
     write_whole(tmp_path / "a", [b"1"])
     assert (tmp_path / "a").read_bytes() == b"1"
     assert len(set(names)) == 3

@@ -12,19 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from purecnn import (
-    CSVLog,
-    Dense,
-    FileFormatError,
-    JSONLog,
-    LogWarning,
-    MissingExtraError,
-    Network,
-    Softmax,
-    TensorBoard,
-    whole_files,
-)
-from purecnn.callbacks import Callback
+from purecnn import Callback, CSVLog, Dense, JSONLog, Network, Softmax, TensorBoard
+from purecnn.backend import files
+from purecnn.errors import FileFormatError, LogWarning, MissingExtraError
 
 
 def samples(count=40):
@@ -198,7 +188,7 @@ class Full(Callback):
     def step(self, epoch, step, loss):
         self.monkeypatch.undo()
         if epoch in self.epochs:
-            self.monkeypatch.setattr(whole_files, "open", torn, raising=False)
+            self.monkeypatch.setattr(files, "open", torn, raising=False)
 
 
 def torn(path, mode, buffering=-1):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from purecnn import Loss, ShapeError, check_gradients, entropies, losses, smoothed
-from purecnn.layers import is_own
-from purecnn.losses import LOSSES, as_loss, columns
+from purecnn import ShapeError, check_gradients, losses
+from purecnn.layers.registry import is_own
+from purecnn.losses import LOSSES, Loss, as_loss, classification, smoothed
+from purecnn.losses.base import columns
 from reference import cases, close, listed, part
 
 
@@ -188,7 +189,7 @@ def test_labels_become_columns_and_columns_stay():
 
 def test_a_known_pair_brings_its_joint_form_along():
     found = as_loss(losses.binary_cross_entropy, losses.binary_cross_entropy_prime)
-    assert found.joint is entropies.sigmoid_binary_cross_entropy_both
+    assert found.joint is classification.sigmoid_binary_cross_entropy_both
     assert as_loss(losses.binary_cross_entropy, losses.mse_prime) == Loss(
         losses.binary_cross_entropy, losses.mse_prime
     )

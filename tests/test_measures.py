@@ -8,7 +8,6 @@ import pytest
 
 from purecnn import (
     Checkpoint,
-    CheckpointError,
     CSVLog,
     Dense,
     EarlyStopping,
@@ -20,8 +19,9 @@ from purecnn import (
     Tanh,
     metrics,
 )
-from purecnn.measures import RESERVED, as_metrics
-from purecnn.snapshot import measured
+from purecnn.callbacks.resume import measured
+from purecnn.errors import CheckpointError
+from purecnn.metrics.registry import RESERVED, as_metrics
 
 
 def samples(count, seed=0):

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from purecnn import ShapeError
-from purecnn.class_tables import class_table
 from purecnn.losses import LOSSES
-from purecnn.measures import METRICS, as_metrics, measure
 from purecnn.metrics import (
     accuracy,
     calibration_error,
+    class_table,
     confusion_matrix,
     f1,
     log_loss,
@@ -19,6 +18,7 @@ from purecnn.metrics import (
     recall,
     top_k_accuracy,
 )
+from purecnn.metrics.registry import METRICS, as_metrics, measure
 from reference import cases, close, part
 
 KINDS = {"precision": precision, "recall": recall, "f1": f1}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from purecnn.errors import ShapeError
-from purecnn.idx import Samples
-from purecnn.mnist import load_data, preprocess_data
+from purecnn import ShapeError
+from purecnn.datasets.mnist import load_data, preprocess_data
+from purecnn.formats.idx import Samples
 
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -31,7 +31,7 @@ def mnist() -> tuple[Samples, Samples]:
 
 @pytest.mark.parametrize("name", SHA256)
 def test_checksums(name: str) -> None:
-    own = resources.files("purecnn") / "data" / "mnist"
+    own = resources.files("purecnn.datasets") / "files" / "mnist"
     assert hashlib.sha256(gzip.decompress((own / f"{name}.gz").read_bytes())).hexdigest() == SHA256[name]
     assert SHA256[name] in (own / "SOURCE.md").read_text(encoding="utf-8")
 

@@ -23,7 +23,6 @@ from purecnn import (
     Dense,
     DepthwiseConvolutional,
     Dropout,
-    FileFormatError,
     Flatten,
     GlobalAveragePooling,
     HardSigmoid,
@@ -52,8 +51,9 @@ from purecnn import (
     load,
     save,
 )
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.serialization import described
+from purecnn.errors import FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.layers.serialization import described
 
 RANDOM = np.random.default_rng(0)
 

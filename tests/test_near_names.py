@@ -17,7 +17,6 @@ from purecnn import (
     Checkpoint,
     CNNClassifier,
     Convolutional,
-    Cosine,
     Dense,
     DepthwiseConvolutional,
     EarlyStopping,
@@ -31,11 +30,13 @@ from purecnn import (
     RMSprop,
     Softmax,
     fit,
-    near_names,
     predict,
 )
-from purecnn.measures import METRICS
-from purecnn.signatures import explained
+from purecnn.messages import near_names, vocabulary
+from purecnn.messages.lazy import public_names
+from purecnn.messages.signatures import explained
+from purecnn.metrics.registry import METRICS
+from purecnn.optimizers.schedules import Cosine
 
 X = np.random.default_rng(0).random((20, 4), dtype=np.float32)
 Y = np.arange(20) % 3
@@ -246,10 +247,10 @@ def test_signatures_stay_what_they_were():
 
 
 def test_what_the_table_calls_a_name_here_is_one():
-    public = set(purecnn.__all__)
-    for row in (*near_names.LAYERS, *near_names.LOSSES, *near_names.PARTS):
+    public = {*purecnn.__all__, *public_names()}
+    for row in (*vocabulary.LAYERS, *vocabulary.LOSSES, *vocabulary.PARTS):
         assert row.here in public, row
-    assert {row.here for row in near_names.METRICS} <= {
+    assert {row.here for row in vocabulary.METRICS} <= {
         "top_5_accuracy",
         *(name for metrics in METRICS.values() for name in metrics),
     }
@@ -260,10 +261,10 @@ def test_what_the_table_calls_a_name_here_is_one():
             if each is not None and not (isinstance(each, type) and issubclass(each, BaseException)):
                 taken |= set(inspect.signature(each).parameters)
     taken |= {"weight_decay", "clip_norm"}
-    assert {row.here for row in near_names.ARGUMENTS if row.here} - taken == set()
-    for row in (*near_names.METHODS, *near_names.HISTORIES):
+    assert {row.here for row in vocabulary.ARGUMENTS if row.here} - taken == set()
+    for row in (*vocabulary.METHODS, *vocabulary.HISTORIES):
         assert not row.here or hasattr(Network, row.here) or hasattr(purecnn.History(), row.here), row
-    for row in (*near_names.IMPORTS, *near_names.ARGUMENTS, *near_names.METHODS):
+    for row in (*vocabulary.IMPORTS, *vocabulary.ARGUMENTS, *vocabulary.METHODS):
         assert row.here or row.note, row
 
 

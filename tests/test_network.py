@@ -24,16 +24,15 @@ from purecnn import (
     Tanh,
     fit,
     load,
-    mse,
-    mse_prime,
     networks,
     predict,
     save,
     summary,
+    trace,
     train,
 )
-from purecnn.fusion import PooledConvolutional, fuse
-from purecnn.traces import trace
+from purecnn.losses import mse, mse_prime
+from purecnn.training.fusion import PooledConvolutional, fuse
 
 
 def images(samples=5, channels=1, size=8, seed=0):

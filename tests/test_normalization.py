@@ -11,9 +11,9 @@ import loops
 from purecnn import (
     SGD,
     BatchNormalization,
+    Callback,
     Convolutional,
     Dense,
-    DivergedError,
     Dropout,
     Flatten,
     MaxPooling,
@@ -22,18 +22,16 @@ from purecnn import (
     ShapeError,
     Softmax,
     Tanh,
-    WorkerError,
-    kernels,
     load,
-    moments,
     save,
-    training,
 )
-from purecnn.callbacks import Callback
-from purecnn.crew import can_fork
+from purecnn.backend.processes import can_fork
+from purecnn.backend.sharding import shard_count
+from purecnn.errors import DivergedError, WorkerError
+from purecnn.kernels import batch_norm, reference
 from purecnn.losses import as_loss
-from purecnn.parallel import shard_count
-from purecnn.training import Trainer
+from purecnn.training import host
+from purecnn.training.host import Trainer
 from reference import cases, close, part
 
 SHAPES = [(2, 3, 4, 5), (3, 7), (1, 1, 1, 2), (4, 2, 3, 2, 3)]
@@ -46,12 +44,12 @@ def test_the_readable_kernels_are_the_loops(shape):
     gamma, beta = rng.standard_normal((2, shape[0]))
     wanted, mean, variance = loops.batch_norm_forward(x, gamma, beta, 1e-3)
     for found, expected in zip(
-        kernels.batch_norm_forward(x, gamma, beta, 1e-3), (wanted, mean, variance), strict=True
+        reference.batch_norm_forward(x, gamma, beta, 1e-3), (wanted, mean, variance), strict=True
     ):
         close(found, expected)
     into = np.full((2, shape[0]), np.nan)
     dx, dgamma, dbeta = loops.batch_norm_backward(g, x, gamma, 1e-3)
-    close(kernels.batch_norm_backward(g, x, gamma, *into, 1e-3), dx, 1e-9, 1e-11)
+    close(reference.batch_norm_backward(g, x, gamma, *into, 1e-3), dx, 1e-9, 1e-11)
     close(into, np.stack([dgamma, dbeta]))
 
 
@@ -133,8 +131,8 @@ def test_a_mean_far_from_zero_costs_no_digits():
 def test_moments_of_parts_are_those_of_the_whole(parts):
     values = np.add(np.random.default_rng(0).standard_normal((3, 5)), [[0.0], [5.0], [1e4]])
     cut = np.split(values, np.cumsum(parts)[:-1], axis=1)
-    told = [moments.moment_sums(p, np.empty_like(p)) for p in cut]
-    mean, squares = moments.add_moments(np.array(parts, float), *map(np.array, zip(*told, strict=True)))
+    told = [batch_norm.moment_sums(p, np.empty_like(p)) for p in cut]
+    mean, squares = batch_norm.add_moments(np.array(parts, float), *map(np.array, zip(*told, strict=True)))
     close(mean, values.mean(axis=1), 1e-13)
     close(squares / 5, values.var(axis=1), 1e-7)
 
@@ -186,7 +184,7 @@ def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, batch_siz
     x, y = digits(300)  # the last batch is short for three of these
     found = []
     for forks, threads in ((True, 1), (True, 2), (True, 4), (False, 2), (False, 4)):
-        monkeypatch.setattr(training, "can_fork", lambda forks=forks: forks and can_fork())
+        monkeypatch.setattr(host, "can_fork", lambda forks=forks: forks and can_fork())
         network = small(dropout=0.2)
         fresh = optimizer if isinstance(optimizer, str) else SGD(0.05)
         history = network.fit(x, y, epochs=2, batch_size=batch_size, optimizer=fresh, threads=threads)
@@ -382,13 +380,13 @@ class Fails(BatchNormalization):
         return super().backward(output_gradient)
 
 
-Fails.__module__ = "purecnn.normalization"  # so that it runs in processes
+Fails.__module__ = "purecnn.layers.normalization"  # so that it runs in processes
 
 
 @pytest.mark.parametrize("forks", [True, False], ids=["processes", "threads"])
 @pytest.mark.parametrize("where", ["survey", "survey_back", "backward"])
 def test_a_shard_that_fails_between_meetings_says_so(monkeypatch, where, forks):
-    monkeypatch.setattr(training, "can_fork", lambda: forks and can_fork())
+    monkeypatch.setattr(host, "can_fork", lambda: forks and can_fork())
     monkeypatch.setattr(Fails, "where", where)
     x, y = digits(64)
     network = Network(

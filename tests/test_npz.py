@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from purecnn.errors import FileFormatError
-from purecnn.npz import read_npz
+from purecnn.formats import read_npz
 
 X, Y = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8), np.arange(6)
 

@@ -7,9 +7,9 @@ import pytest
 
 from campaigns import onnx_conformance
 from campaigns.onnx_conformance import FOREIGN, NO_TENSOR, RANDOM
-from purecnn.errors import PureCNNError
-from purecnn.graph import Graph
-from purecnn.onnx_file import as_model
+from purecnn import PureCNNError
+from purecnn.onnx import Graph
+from purecnn.onnx.reader import as_model
 
 
 def answered(case):

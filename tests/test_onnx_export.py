@@ -42,16 +42,16 @@ from purecnn import (
     SpatialDropout,
     Tanh,
     ZeroPadding,
-    __version__,
     export_onnx,
-    mnist,
     save,
 )
-from purecnn.commands import purecnn
+from purecnn.cli.app import purecnn
+from purecnn.datasets import mnist
 from purecnn.layers import LAYERS
 from purecnn.networks import NETWORKS
-from purecnn.onnx_export import IR_VERSION, OPSET
-from purecnn.onnx_nodes import Nodes, become
+from purecnn.onnx.exporter.layers import Nodes, become
+from purecnn.onnx.exporter.writer import IR_VERSION, OPSET
+from purecnn.version import __version__
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
 
@@ -438,7 +438,7 @@ def test_what_cannot_be_exported_is_refused_and_leaves_the_old_file(
     network.parameters[0] = np.nan
     with pytest.raises(ValueError, match=r"layers\.0\.weights holds nan, wanted finite"):
         export_onnx(network, path)
-    monkeypatch.setattr("purecnn.onnx_export.MAX_BYTES", 100)
+    monkeypatch.setattr("purecnn.onnx.exporter.writer.MAX_BYTES", 100)
     with pytest.raises(ValueError, match="must stay below 100 bytes, this one would have"):
         export_onnx(Network([Dense(2, 3)]), path)
     assert path.read_bytes() == old

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from purecnn import FileFormatError, load_onnx
+from purecnn import load_onnx
+from purecnn.errors import FileFormatError
 
 HERE = Path(__file__).parent / "fixtures" / "onnx"
 KINDS = {

@@ -10,13 +10,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_models import floats, graph, model, node, value
-from purecnn import FileFormatError, ShapeError, scratch
-from purecnn.graph import Graph
-from purecnn.graph_work import Budget
-from purecnn.onnx_file import as_model, as_node
-from purecnn.onnx_schema import SCHEMA
-from purecnn.operators import OPERATORS, Call
-from purecnn.protobuf import decode
+from purecnn import ShapeError
+from purecnn.backend import memory
+from purecnn.errors import FileFormatError
+from purecnn.formats import decode
+from purecnn.onnx import Graph
+from purecnn.onnx.cost import Budget
+from purecnn.onnx.operators.registry import OPERATORS, Call
+from purecnn.onnx.reader import as_model, as_node
+from purecnn.onnx.schema import SCHEMA
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
 
@@ -455,7 +457,7 @@ def inputs_of(name, function, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
 @pytest.mark.parametrize("name", sorted(OPERATORS))
 def test_no_operator_takes_more_than_it_claims_before_it_computes(name, dtype, monkeypatch):
-    monkeypatch.setattr(scratch, "LARGE", 2**60)  # so that all is seen
+    monkeypatch.setattr(memory, "LARGE", 2**60)  # so that all is seen
     function = OPERATORS[name][-1][1]
     arrays, attributes = inputs_of(name, function, dtype)
     outputs = ["y", "z"][: attributes.pop("outputs", 2 if name == "MaxPool" else 1)]

@@ -25,10 +25,7 @@ from purecnn import (
     Softmax,
     Tanh,
 )
-from purecnn import (
-    optimizer as optimizer_module,
-)
-from purecnn.optimizers import OPTIMIZERS, as_optimizer
+from purecnn.optimizers import OPTIMIZERS, as_optimizer, base
 from reference import close, listed, load, part
 
 
@@ -59,7 +56,7 @@ def test_stretches_and_blocks_give_the_same_bits_as_the_whole(name, setting, dty
     start, gradients = rng.standard_normal(101).astype(dtype), rng.standard_normal((5, 101)).astype(dtype)
     found = []
     for block, edges in ((1 << 14, (0, 101)), (1 << 14, (0, 50, 101)), (7, (0, 3, 3, 64, 101))):
-        monkeypatch.setattr(optimizer_module, "BLOCK", block)
+        monkeypatch.setattr(base, "BLOCK", block)
         parameters, optimizer = start.copy(), made(setting)
         optimizer.begin(parameters)
         for gradient in gradients.copy():

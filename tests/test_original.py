@@ -16,15 +16,12 @@ from purecnn import (
     Reshape,
     Residual,
     Sigmoid,
-    binary_cross_entropy,
-    binary_cross_entropy_prime,
     check_gradients,
     fit,
-    mse,
-    mse_prime,
     predict,
     train,
 )
+from purecnn.losses import binary_cross_entropy, binary_cross_entropy_prime, mse, mse_prime
 from reference import close, load, part
 
 PLACES = {"convolution": 0, "dense1": 3, "dense2": 5}

@@ -8,19 +8,17 @@ from purecnn import (
     CNNRegressor,
     Convolutional,
     Dense,
-    DivergedError,
     Flatten,
     Network,
     Softmax,
     metrics,
-    mse,
-    mse_prime,
     plots,
-    softmax_cross_entropy,
     trace,
     write_report,
 )
-from purecnn.overflow import unwarned
+from purecnn.backend.overflow import unwarned
+from purecnn.errors import DivergedError
+from purecnn.losses import mse, mse_prime, softmax_cross_entropy
 
 X = np.random.default_rng(0).random((12, 1, 8, 8), dtype=np.float32)
 Y = np.arange(12) % 3

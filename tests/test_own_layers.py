@@ -9,14 +9,13 @@ import pytest
 from purecnn import (
     Activation,
     Checkpoint,
-    CheckpointError,
     Convolutional,
     Dense,
-    FileFormatError,
     Flatten,
     Layer,
     MaxPooling,
     Network,
+    Optimizer,
     ReLU,
     Residual,
     Softmax,
@@ -25,12 +24,12 @@ from purecnn import (
     load_state_dict,
     save,
     save_state_dict,
+    trace,
 )
-from purecnn.distances import huber, huber_prime
-from purecnn.optimizer import Optimizer
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.torch_weights import state_dict
-from purecnn.traces import trace
+from purecnn.errors import CheckpointError, FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.interop.torch.weights import state_dict
+from purecnn.losses import huber, huber_prime
 
 
 class UpSampling(Layer):

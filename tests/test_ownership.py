@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from purecnn import (
+    SGD,
     Adam,
     Callback,
     CNNClassifier,
@@ -24,7 +25,6 @@ from purecnn import (
     train,
 )
 from purecnn.losses import mse, mse_prime
-from purecnn.optimizers import SGD
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.arange(12) % 2

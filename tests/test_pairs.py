@@ -33,15 +33,13 @@ from purecnn import (
     ZeroPadding,
     check_gradients,
     losses,
-    smoothed,
+    trace,
     train,
 )
 from purecnn.layers import LAYERS
-from purecnn.loss import Loss
-from purecnn.losses import LOSSES
-from purecnn.pairs import check_pair, suitable_loss
-from purecnn.ranges import RULES, ends_in_probabilities, output_range
-from purecnn.traces import trace
+from purecnn.layers.ranges import RULES, ends_in_probabilities, output_range
+from purecnn.losses import LOSSES, Loss, smoothed
+from purecnn.losses.pairs import check_pair, suitable_loss
 
 ENDS = {
     "none": [],

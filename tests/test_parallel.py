@@ -8,8 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
-from purecnn import Callback, Dense, Network, Sigmoid, Softmax, blas
-from purecnn.parallel import Team, add_tree, as_threads, cores, shard_bounds, shard_count
+from purecnn import Callback, Dense, Network, Sigmoid, Softmax
+from purecnn.backend import blas
+from purecnn.backend.sharding import add_tree, shard_bounds, shard_count
+from purecnn.backend.threads import Team, as_threads, cores
 from waiting import PATIENCE
 
 

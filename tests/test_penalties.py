@@ -11,9 +11,9 @@ from purecnn import (
     Adagrad,
     Adam,
     AdamW,
+    Callback,
     Convolutional,
     Dense,
-    DivergedError,
     Flatten,
     Network,
     PReLU,
@@ -21,13 +21,13 @@ from purecnn import (
     RMSprop,
     Softmax,
     Tanh,
-    training,
 )
-from purecnn.callbacks import Callback
-from purecnn.crew import can_fork
-from purecnn.optimizer import BLOCK, write_squares
-from purecnn.penalties import Penalty, mark_weights
-from purecnn.training import LONG
+from purecnn.backend.processes import can_fork
+from purecnn.errors import DivergedError
+from purecnn.optimizers.base import BLOCK, write_squares
+from purecnn.optimizers.penalties import Penalty, mark_weights
+from purecnn.training import host
+from purecnn.training.host import LONG
 
 
 def network(dtype=np.float64, seed=0):
@@ -223,7 +223,7 @@ def test_same_bits_in_threads_in_processes_and_alone(make, width, monkeypatch):
     x, y = rng.integers(0, 256, (300, 14, 14)).astype(np.uint8), rng.integers(0, 4, 300)
     found = []
     for forks, threads in ((True, 1), (True, 2), (True, 3), (False, 2), (False, 4)):
-        monkeypatch.setattr(training, "can_fork", lambda forks=forks: forks and can_fork())
+        monkeypatch.setattr(host, "can_fork", lambda forks=forks: forks and can_fork())
         net, optimizer = (
             Network([Flatten(), Dense(output_size=width), ReLU(), Dense(output_size=4), Softmax()]),
             make(),

@@ -10,18 +10,17 @@ import zlib
 import numpy as np
 import pytest
 
-from purecnn import Dense, Flatten, Network, Softmax
-from purecnn import picture as module
-from purecnn.errors import FileFormatError, MissingExtraError, ShapeError
-from purecnn.framing import prepare_digit
-from purecnn.picture import read_picture
-from purecnn.png import png
-from purecnn.preparation import prepared
-from purecnn.resampling import resample
+from purecnn import Dense, Flatten, Network, ShapeError, Softmax
+from purecnn.backend.resampling import resample
+from purecnn.datasets import prepare_digit
+from purecnn.errors import FileFormatError, MissingExtraError
+from purecnn.formats import pictures, read_picture
+from purecnn.formats.png import png
+from purecnn.networks.pictures import prepared
 
 
 def some_digits(count=40):
-    from purecnn.mnist import load_data
+    from purecnn.datasets.mnist import load_data
 
     return load_data()[1][0][:count]
 
@@ -323,7 +322,7 @@ def test_transparent_pictures_are_laid_on_white_a_few_rows_at_a_time(
     drawn = drawn.quantize(9) if mode == "P" else drawn.convert(mode)
     drawn.save(tmp_path / "a.png")
     whole = read_picture(tmp_path / "a.png", channels)
-    monkeypatch.setattr(module, "PIECE", 15)
+    monkeypatch.setattr(pictures, "PIECE", 15)
     assert np.array_equal(read_picture(tmp_path / "a.png", channels), whole)
     monkeypatch.undo()
     pillow.new("LA", (3000, 3000)).save(tmp_path / "b.png")

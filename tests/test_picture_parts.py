@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from purecnn.errors import FileFormatError
-from purecnn.picture import read_picture
-from purecnn.picture_parts import Metered, parts_of
+from purecnn.formats import read_picture
+from purecnn.formats.picture_parts import Metered, parts_of
 from waiting import slowness
 
 pillow = pytest.importorskip("PIL.Image")

@@ -10,15 +10,14 @@ from purecnn import (
     Convolutional,
     Dense,
     Flatten,
+    Layer,
     Network,
     Preprocessing,
-    PreprocessingWarning,
     ReLU,
     Softmax,
-    Subset,
-    mnist,
 )
-from purecnn.layer import Layer
+from purecnn.datasets import Subset, mnist
+from purecnn.errors import PreprocessingWarning
 
 IMAGES, LABELS = (array[:40] for array in mnist.load_data()[0])
 

@@ -10,27 +10,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from purecnn import (
-    Checkpoint,
-    Dense,
-    Network,
-    ReLU,
-    Softmax,
-    Subset,
-    blas,
-    crew,
-    metrics,
-    plots,
-    save,
-    training,
-    whole_files,
-)
-from purecnn.class_tables import class_table
-from purecnn.dataset import Rows
-from purecnn.parallel import BUFFER, Team, cores
-from purecnn.prefetch import Prefetcher
-from purecnn.scratch import LARGE, aligned_zeros
-from purecnn.whole_files import remove_leftovers, write_whole
+from purecnn import Checkpoint, Dense, Network, ReLU, Softmax, metrics, plots, save
+from purecnn.backend import blas, files, processes
+from purecnn.backend.files import remove_leftovers, write_whole
+from purecnn.backend.memory import LARGE, aligned_zeros
+from purecnn.backend.threads import BUFFER, Team, cores
+from purecnn.datasets import Subset
+from purecnn.metrics import class_table
+from purecnn.training import host
+from purecnn.training.rows import Prefetcher, Rows
 from waiting import PATIENCE
 
 # Files -----------------------------------------------------------------------------------------------------
@@ -40,8 +28,8 @@ from waiting import PATIENCE
 def windows(monkeypatch):
     """Be on Windows; returns the pauses that are made."""
     pauses = []
-    monkeypatch.setattr(whole_files, "WINDOWS", True)
-    monkeypatch.setattr(whole_files.time, "sleep", pauses.append)
+    monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
     return pauses
 
 
@@ -55,7 +43,7 @@ def held(monkeypatch, times):
             raise PermissionError(13, "Access is denied")
         replace(source, target)
 
-    monkeypatch.setattr(whole_files.os, "replace", refuse)
+    monkeypatch.setattr(files.os, "replace", refuse)
 
 
 def test_windows_waits_for_who_holds_the_file(tmp_path, monkeypatch, windows):
@@ -64,7 +52,7 @@ def test_windows_waits_for_who_holds_the_file(tmp_path, monkeypatch, windows):
     held(monkeypatch, 3)
     write_whole(path, [b"new"])
     assert path.read_bytes() == b"new"
-    assert windows == list(whole_files.PAUSES[:3])
+    assert windows == list(files.PAUSES[:3])
 
 
 def test_windows_gives_up_in_a_second_and_leaves_the_old_file(tmp_path, monkeypatch, windows):
@@ -78,7 +66,7 @@ def test_windows_gives_up_in_a_second_and_leaves_the_old_file(tmp_path, monkeypa
 
 
 def test_other_systems_wait_for_nobody(tmp_path, monkeypatch):
-    monkeypatch.setattr(whole_files, "WINDOWS", False)
+    monkeypatch.setattr(files, "WINDOWS", False)
     held(monkeypatch, 1)
     with pytest.raises(PermissionError):
         write_whole(tmp_path / "a", [b"new"])
@@ -99,16 +87,16 @@ def test_windows_one_bit_of_a_mode_is_not_copied(tmp_path, monkeypatch):
         seen.append(os.stat(source).st_mode & stat.S_IWUSR)
         replace(source, target)
 
-    monkeypatch.setattr(whole_files.os, "replace", look)
+    monkeypatch.setattr(files.os, "replace", look)
     write_whole(path, [b"new"])
     assert seen == [stat.S_IWUSR]
 
 
 def test_a_disk_of_macos_is_told_to_empty_its_cache(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(whole_files, "FULL_SYNC", 51)
+    monkeypatch.setattr(files, "FULL_SYNC", 51)
     monkeypatch.setattr(
-        whole_files, "fcntl", SimpleNamespace(fcntl=lambda *given: calls.append(given[1])), raising=False
+        files, "fcntl", SimpleNamespace(fcntl=lambda *given: calls.append(given[1])), raising=False
     )
     write_whole(tmp_path / "a", [b"1"])
     assert calls == [51]
@@ -117,10 +105,10 @@ def test_a_disk_of_macos_is_told_to_empty_its_cache(tmp_path, monkeypatch):
         raise OSError(45, "Operation not supported")
 
     synced = []
-    monkeypatch.setattr(whole_files, "fcntl", SimpleNamespace(fcntl=unknown), raising=False)
-    monkeypatch.setattr(whole_files.os, "fsync", synced.append)
+    monkeypatch.setattr(files, "fcntl", SimpleNamespace(fcntl=unknown), raising=False)
+    monkeypatch.setattr(files.os, "fsync", synced.append)
     write_whole(tmp_path / "a", [b"2"])
-    assert len(synced) == (1 if whole_files.WINDOWS else 2)  # the file, then the folder
+    assert len(synced) == (1 if files.WINDOWS else 2)  # the file, then the folder
     assert (tmp_path / "a").read_bytes() == b"2"
 
 
@@ -135,7 +123,7 @@ def test_a_temporary_name_is_whole_characters(tmp_path, monkeypatch, name):
         seen.append(os.path.basename(source))
         replace(source, target)
 
-    monkeypatch.setattr(whole_files.os, "replace", look)
+    monkeypatch.setattr(files.os, "replace", look)
     write_whole(tmp_path / name, [b"1"])
     (temporary,) = seen
     assert len(temporary.encode("utf-8", "strict")) <= 255
@@ -160,14 +148,14 @@ def test_a_name_that_the_code_page_lacks_ends_no_command(tmp_path):
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_other_systems_than_linux_fork_nobody(monkeypatch, system):
     monkeypatch.setattr(sys, "platform", system)
-    assert not crew.can_fork()
+    assert not processes.can_fork()
 
 
 @pytest.mark.parametrize("locked", [True, False])
 def test_without_a_global_lock_threads_do_as_well(monkeypatch, locked):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: locked, raising=False)
-    assert crew.can_fork() == (locked and os.access("/dev/shm", os.W_OK))
+    assert processes.can_fork() == (locked and os.access("/dev/shm", os.W_OK))
 
 
 def small(seed=0):
@@ -186,7 +174,7 @@ def test_without_fork_the_bits_are_the_same(monkeypatch):
 
     wanted = trained()
     monkeypatch.delattr(os, "fork", raising=False)
-    monkeypatch.setattr(training, "can_fork", lambda: False)
+    monkeypatch.setattr(host, "can_fork", lambda: False)
     assert trained() == wanted
 
 

@@ -16,13 +16,16 @@ import numpy as np
 import pytest
 
 import purecnn
-from purecnn import Dense, Flatten, Network, Softmax, mnist
-from purecnn.drawing import Reader, decoded
-from purecnn.guard import HEADERS
-from purecnn.model_commands import playground
-from purecnn.playground import DIGITS, PAGE, knows_digits, listen, serve, server
-from purecnn.preparation import prepared
-from purecnn.sources import SOURCES
+from purecnn import Dense, Flatten, Network, Softmax
+from purecnn.cli.model import playground
+from purecnn.datasets import mnist
+from purecnn.datasets.sources import SOURCES
+from purecnn.networks.pictures import prepared
+from purecnn.playground import serve
+from purecnn.playground.reader import Reader, decoded
+from purecnn.playground.security import HEADERS
+from purecnn.playground.server import PAGE, knows_digits, listen, server
+from purecnn.runs.model_path import DIGITS
 from waiting import PATIENCE
 
 pytest.importorskip("uvicorn")
@@ -211,7 +214,7 @@ def test_an_example_is_a_test_digit(port):
 
 
 def test_a_lesson_from_begin_to_end(port, monkeypatch):
-    monkeypatch.setattr("purecnn.lesson.MOST_SECONDS", PATIENCE)
+    monkeypatch.setattr("purecnn.playground.lesson.MOST_SECONDS", PATIENCE)
     status, told = ask(port, "lessons/begin", PLAN)
     assert status == 200
     token = told["lesson"]
@@ -257,7 +260,7 @@ def test_pages_elsewhere_are_refused(port):
 
 
 def test_who_asks_for_nothing_is_not_waited_for(monkeypatch):
-    from purecnn.patience import Patient
+    from purecnn.playground.timeouts import Patient
 
     monkeypatch.setattr(Patient, "seconds", 0.3)
     with serving(purecnn.load(DIGITS)) as port:
@@ -282,10 +285,10 @@ def test_who_asks_for_nothing_is_not_waited_for(monkeypatch):
 
 
 def test_who_takes_no_answer_is_not_waited_for(monkeypatch):
-    from purecnn.patience import Patient
+    from purecnn.playground.timeouts import Patient
 
     monkeypatch.setattr(Patient, "sending", 0.2)
-    monkeypatch.setattr("purecnn.playground.MOST_CONNECTIONS", 5)
+    monkeypatch.setattr("purecnn.playground.server.MOST_CONNECTIONS", 5)
     with serving(purecnn.load(DIGITS), buffer=4096) as port, ExitStack() as stack:
         wanted = f"GET /train.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() * 20
         for _ in range(4):
@@ -371,7 +374,7 @@ def test_the_command_says_where_the_page_is(monkeypatch, tmp_path):
 
 def test_lessons_left_behind_are_swept(monkeypatch):
     swept = threading.Event()
-    monkeypatch.setattr("purecnn.playground.SWEEP", 0.05)
-    monkeypatch.setattr("purecnn.lessons.Lessons.sweep", lambda self: swept.set())
+    monkeypatch.setattr("purecnn.playground.server.SWEEP", 0.05)
+    monkeypatch.setattr("purecnn.playground.sessions.Lessons.sweep", lambda self: swept.set())
     with serving(purecnn.load(DIGITS)):
         assert swept.wait(PATIENCE)

@@ -14,7 +14,6 @@ from purecnn import (
     Flatten,
     History,
     MaxPooling,
-    MissingExtraError,
     Network,
     ReLU,
     Residual,
@@ -26,15 +25,17 @@ from purecnn import (
     plots,
     trace,
 )
-from purecnn.charts import mosaic, picture_of
-from purecnn.confusions import confused, verdict
-from purecnn.embedding import pca, penultimate, tsne
-from purecnn.evaluations import Evaluations
-from purecnn.findings import find
-from purecnn.maps import with_weights
-from purecnn.png import address, colored, png
-from purecnn.saliency import grad_cam_maps, last_maps, saliency_maps, stretch
-from purecnn.timings import time_layers, times_figure
+from purecnn.callbacks.evaluations import Evaluations
+from purecnn.errors import MissingExtraError
+from purecnn.formats.png import address, png
+from purecnn.inspection import find, grad_cam_maps, pca, saliency_maps, time_layers, tsne
+from purecnn.inspection.attribution import last_maps, stretch
+from purecnn.inspection.projections import penultimate
+from purecnn.plots.colors import colored
+from purecnn.plots.confusions import confused, verdict
+from purecnn.plots.maps import with_weights
+from purecnn.plots.style import mosaic, picture_of
+from purecnn.plots.timing import times_figure
 
 RANDOM = np.random.default_rng(0)
 

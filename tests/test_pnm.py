@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from purecnn.errors import FileFormatError
-from purecnn.picture import read_picture
-from purecnn.pnm import read_header, read_pnm
+from purecnn.formats import read_picture, read_pnm
+from purecnn.formats.pnm import read_header
 from waiting import slowness
 
 RNG = np.random.default_rng(0)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import Dense, Flatten, Network, Preprocessing, Sigmoid, Softmax, load, mnist, save
-from purecnn.commands import purecnn
-from purecnn.model_path import default_folder, is_model
-from purecnn.predictions import pictures_in
+from purecnn import Dense, Flatten, Network, Preprocessing, Sigmoid, Softmax, load, save
+from purecnn.cli.app import purecnn
+from purecnn.cli.predictions import pictures_in
+from purecnn.datasets import mnist
+from purecnn.runs.model_path import default_folder, is_model
 
 pillow = pytest.importorskip("PIL.Image")
 

@@ -12,18 +12,18 @@ from purecnn import (
     Network,
     Preprocessing,
     Reshape,
+    ShapeError,
     Softmax,
     datasets,
     load,
     save,
 )
-from purecnn.data_path import read_data
-from purecnn.errors import FileFormatError, ShapeError
-from purecnn.framing import prepare_object
-from purecnn.preparation import image_shape, prepared
-from purecnn.recipes import RECIPES
-from purecnn.runs import Run
-from purecnn.sources import SOURCES
+from purecnn.datasets import prepare_object
+from purecnn.datasets.data_path import read_data
+from purecnn.datasets.sources import SOURCES
+from purecnn.errors import FileFormatError
+from purecnn.networks.pictures import image_shape, prepared
+from purecnn.runs import RECIPES, Run
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from purecnn import FileFormatError
-from purecnn.protobuf import MAX_DEPTH, Field, decode, encode
+from purecnn.errors import FileFormatError
+from purecnn.formats import decode, encode
+from purecnn.formats.protobuf import MAX_DEPTH, Field
 
 SCHEMA = {
     "Test": {
@@ -121,7 +122,7 @@ def _length(data: bytes) -> bytes:
 
 
 def test_too_many_fields_are_refused(monkeypatch):
-    monkeypatch.setattr("purecnn.protobuf.MAX_OBJECTS", 100)
+    monkeypatch.setattr("purecnn.formats.protobuf.MAX_OBJECTS", 100)
     with pytest.raises(FileFormatError, match="more than 100 fields"):
         decode(bytes.fromhex("4a 00") * 101, SCHEMA, "Test")
 
@@ -140,7 +141,7 @@ def test_numbers_that_are_not_packed_take_the_memory_of_packed_ones() -> None:
 def test_packed_numbers_are_the_same_wherever_they_are_cut(
     piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("purecnn.protobuf.PIECE", piece)
+    monkeypatch.setattr("purecnn.formats.protobuf.PIECE", piece)
     schema = {"Test": {1: Field("a", "integer", repeated=True), 2: Field("b", "float", repeated=True)}}
     values = [0, 1, 127, 128, -1, 2**63 - 1, -(2**63), 300, 5] * 7
     found = decode(

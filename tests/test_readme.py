@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import purecnn
-from purecnn import mnist
+from purecnn.datasets import mnist
 from test_examples import ORIGINAL
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def subcommands():
     """Return the options of each subcommand of the command line."""
     pytest.importorskip("click")
     pytest.importorskip("rich")
-    from purecnn.commands import purecnn
+    from purecnn.cli.app import purecnn
 
     return {
         command: {flag for option in found.params for flag in option.opts} | {"--help"}

@@ -17,23 +17,25 @@ from purecnn import (
     ShapeError,
     Sigmoid,
     Softmax,
+    load,
+    predict,
+    save,
+    train,
+)
+from purecnn.backend import files
+from purecnn.backend.processes import Crew, can_fork
+from purecnn.backend.sharding import shard_count
+from purecnn.losses import (
     binary_cross_entropy,
     categorical_cross_entropy,
     categorical_cross_entropy_prime,
     huber,
-    load,
     mean_absolute_error_prime,
     mse,
     mse_prime,
-    predict,
-    save,
     softmax_cross_entropy,
-    train,
-    whole_files,
 )
-from purecnn.crew import Crew, can_fork
-from purecnn.parallel import shard_count
-from purecnn.training import Trainer
+from purecnn.training.host import Trainer
 
 X = np.random.default_rng(0).standard_normal((40, 4))
 Y = np.arange(40) % 3
@@ -182,7 +184,7 @@ def test_a_file_that_can_not_be_written_is_named_as_the_user_named_it(tmp_path, 
     def full(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(whole_files, "to_disk", full)
+    monkeypatch.setattr(files, "to_disk", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*full\.safetensors'$"):
         save(network, tmp_path / "full.safetensors")
     assert not list(tmp_path.iterdir())

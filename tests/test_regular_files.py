@@ -17,15 +17,14 @@ import pytest
 from click.testing import CliRunner
 
 import purecnn as p
-from purecnn import archives, idx, npz
-from purecnn.commands import purecnn
-from purecnn.data_path import read_data
-from purecnn.file_kinds import KINDS, kind_of
-from purecnn.loggers import CSVLog, JSONLog
-from purecnn.picture import read_picture
-from purecnn.records import read_record
-from purecnn.regular_files import open_regular, read_regular
-from purecnn.safetensors import read_safetensors
+from purecnn import CSVLog, JSONLog
+from purecnn.cli.app import purecnn
+from purecnn.datasets.data_path import read_data
+from purecnn.errors import FileFormatError
+from purecnn.formats import archives, idx, kind_of, npz, read_picture, read_safetensors
+from purecnn.formats.file_kinds import KINDS
+from purecnn.formats.regular_files import open_regular, read_regular
+from purecnn.runs.record import read_record
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -87,7 +86,7 @@ def test_what_is_no_regular_file_is_refused_at_once(reader, other, tmp_path):
     path = OTHERS[other](tmp_path / "file")
     tracemalloc.start()
     try:
-        with pytest.raises(p.FileFormatError, match=f"{path}: not a regular file but {other}, wanted "):
+        with pytest.raises(FileFormatError, match=f"{path}: not a regular file but {other}, wanted "):
             READERS[reader](path)
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:
@@ -97,13 +96,13 @@ def test_what_is_no_regular_file_is_refused_at_once(reader, other, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="such files are others elsewhere")
 def test_a_record_and_arrays_beside_a_model_are_regular_files(tmp_path):
     os.mkfifo(tmp_path / "run.json")
-    with pytest.raises(p.FileFormatError, match="not a regular file but a pipe, wanted a run's record"):
+    with pytest.raises(FileFormatError, match="not a regular file but a pipe, wanted a run's record"):
         read_record(tmp_path)
     (tmp_path / "other").mkdir()
     with (tmp_path / "other" / "run.json").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(
-        p.FileFormatError, match="1099511627776 bytes, wanted a run's record of at most 256000000"
+        FileFormatError, match="1099511627776 bytes, wanted a run's record of at most 256000000"
     ):
         read_record(tmp_path / "other")
 
@@ -114,7 +113,7 @@ def test_no_model_is_larger_than_its_format_lets_it_be(tmp_path):
         file.write(b"\x08\x08\x12\x00\x3a\x00")
         file.truncate(2**40)  # none of which is on the disk
     with pytest.raises(
-        p.FileFormatError, match="1099511627776 bytes, wanted an ONNX model of at most 2147483648"
+        FileFormatError, match="1099511627776 bytes, wanted an ONNX model of at most 2147483648"
     ):
         p.load_onnx(path)
 
@@ -140,7 +139,7 @@ def test_what_is_read_is_what_there_was_when_it_was_opened(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
     assert read_regular(path, "ten bytes", most=10) == b"0123456789"
-    with pytest.raises(p.FileFormatError, match="file: 10 bytes, wanted nine bytes of at most 9"):
+    with pytest.raises(FileFormatError, match="file: 10 bytes, wanted nine bytes of at most 9"):
         read_regular(path, "nine bytes", most=9)
 
 
@@ -159,9 +158,7 @@ def test_a_log_is_read_a_line_at_a_time(kind, opening, tmp_path):
             file.truncate(size)
         tracemalloc.start()
         try:
-            with pytest.raises(
-                p.FileFormatError, match=f"line {number} is none that a {kind.__name__} writes"
-            ):
+            with pytest.raises(FileFormatError, match=f"line {number} is none that a {kind.__name__} writes"):
                 logged(kind, path)
             assert tracemalloc.get_traced_memory()[1] < size
         finally:
@@ -249,7 +246,7 @@ def test_a_file_of_another_program_is_named(reader, seems, tmp_path):
     path.write_bytes(FOREIGN[seems])
     if any(own in seems for own in OWN[reader]):
         return
-    with pytest.raises(p.FileFormatError) as caught:
+    with pytest.raises(FileFormatError) as caught:
         READERS[reader](path)
     assert str(caught.value).startswith(f"{path}: looks like {seems}")
     assert ", wanted " in str(caught.value)
@@ -258,7 +255,7 @@ def test_a_file_of_another_program_is_named(reader, seems, tmp_path):
 def test_the_sentence_names_the_reader_or_what_to_do(tmp_path):
     path = tmp_path / "model.pt"
     path.write_bytes(FOREIGN["a PyTorch checkpoint, a zip of pickles"])
-    with pytest.raises(p.FileFormatError) as caught:
+    with pytest.raises(FileFormatError) as caught:
         p.load(path)
     assert str(caught.value) == (
         f"{path}: looks like a PyTorch checkpoint, a zip of pickles, wanted a safetensors file: pickles are "
@@ -292,7 +289,7 @@ def test_at_the_command_line_too(tmp_path):
     assert found.exit_code == 2
     assert "looks like a PyTorch checkpoint" in found.output
     (tmp_path / "digit.png").write_bytes(FOREIGN["a PNG picture"])
-    with pytest.raises(p.FileFormatError, match=r"looks like a PNG picture, wanted a folder or an \.npz"):
+    with pytest.raises(FileFormatError, match=r"looks like a PNG picture, wanted a folder or an \.npz"):
         read_data(tmp_path / "digit.png")
 
 

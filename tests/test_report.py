@@ -17,25 +17,23 @@ from browser import Visit, chromium
 from purecnn import (
     Convolutional,
     Dense,
-    FileFormatError,
     Flatten,
     History,
     MaxPooling,
-    MissingExtraError,
     Network,
     ReLU,
     Sigmoid,
     Softmax,
     load,
     metrics,
-    pages,
     write_report,
 )
-from purecnn.commands import purecnn
-from purecnn.recipes import RECIPES
-from purecnn.records import read_record
-from purecnn.run_reports import command_of, history_of
-from purecnn.runs import Run
+from purecnn.cli.app import purecnn
+from purecnn.errors import FileFormatError, MissingExtraError
+from purecnn.plots import pages
+from purecnn.runs import RECIPES, Run
+from purecnn.runs.record import read_record
+from purecnn.runs.report import command_of, history_of
 from test_cli import write_data
 
 RANDOM = np.random.default_rng(0)
@@ -239,7 +237,7 @@ def test_a_report_that_fails_does_not_fail_the_training(runs, monkeypatch, tmp_p
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("purecnn.report.write_whole", full)
+    monkeypatch.setattr("purecnn.plots.report.writer.write_whole", full)
     options = ("--data", runs[0] / "data", "--network", "dense", "--epochs", 1, "--output", tmp_path / "run")
     said = run("train", *options)
     assert "Warning: no report: [Errno 28] No space left on device" in said
@@ -247,7 +245,7 @@ def test_a_report_that_fails_does_not_fail_the_training(runs, monkeypatch, tmp_p
     def broken(*_, **__):
         raise RuntimeError("whatever it is")
 
-    monkeypatch.setattr("purecnn.report.write_whole", broken)
+    monkeypatch.setattr("purecnn.plots.report.writer.write_whole", broken)
     said = run("train", *options)
     assert "Warning: no report: whatever it is" in said
 
@@ -294,7 +292,8 @@ def test_two_runs_are_compared(runs, tmp_path, monkeypatch):
 
 
 def test_who_is_right_where_the_other_is_wrong(runs, tmp_path):
-    from purecnn import load, mnist, save
+    from purecnn import load, save
+    from purecnn.datasets import mnist
 
     place, _ = runs
     broken = tmp_path / "broken"

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from purecnn import FileFormatError, mnist, provenance, reproduce
-from purecnn.commands import purecnn
-from purecnn.records import MAX_RECORD, digests, read_record
-from purecnn.reproduction import Reproduction
-from purecnn.runs import Run
+from purecnn import reproduce
+from purecnn.backend import digests as digests_module
+from purecnn.backend import machine as machine_module
+from purecnn.cli.app import purecnn
+from purecnn.datasets import mnist
+from purecnn.errors import FileFormatError
+from purecnn.runs import Reproduction, Run
+from purecnn.runs.record import MAX_RECORD, digests, read_record
 from test_cli import write_data
 
 
@@ -76,15 +79,15 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
         "task": None,
         "extended": [],
     }
-    assert record["machines"] == [provenance.machine()]
-    assert record["commit"] == provenance.commit()
+    assert record["machines"] == [machine_module.machine()]
+    assert record["commit"] == machine_module.commit()
     assert record["data"] == digests(mnist.load_data(str(data)))
     result = record["result"]
     assert (result["epochs"], len(result["loss"]), len(result["seconds"])) == (2, 2, 2)
     assert 0 <= result["test_accuracy"] <= 1
     from purecnn import load
 
-    assert result["parameters"] == provenance.digest(load(folder / "model.safetensors").parameters)
+    assert result["parameters"] == digests_module.digest(load(folder / "model.safetensors").parameters)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -122,7 +125,7 @@ def test_other_bits_on_another_machine_are_measured_by_accuracy_and_loss(changed
     for words in (
         f"numpy is {np.__version__}, was 1.26.4\n",
         ", was MMX\n",
-        f"commit is {provenance.commit()}, was {'0' * 40}\n",
+        f"commit is {machine_module.commit()}, was {'0' * 40}\n",
         "\nreproduced: other bits; wanted: accuracy within 0.5 points or 2 images, loss of the last epoch ",
     ):
         assert words in result.output
@@ -249,8 +252,8 @@ def test_a_machine_that_took_over_is_recorded_too(
     sets = asked.read()
     with pytest.raises(ZeroDivisionError):
         asked.train(tmp_path, asked.build(sets), sets, callbacks=[lambda fit: 1 / 0])  # type: ignore[list-item]
-    there = {**provenance.machine(), "processor": "another"}
-    monkeypatch.setattr("purecnn.provenance.machine", lambda *_: there)
+    there = {**machine_module.machine(), "processor": "another"}
+    monkeypatch.setattr("purecnn.backend.machine.machine", lambda *_: there)
     asked.train(tmp_path, asked.build(sets), sets, resume=True)
     machines = read_record(tmp_path)["machines"]
     assert [machine["processor"] == "another" for machine in machines] == [False, True]
@@ -262,17 +265,17 @@ def test_a_machine_that_took_over_is_recorded_too(
 def test_the_digest_is_of_values_and_not_of_their_layout() -> None:
     array = np.arange(6.0).reshape(2, 3)
     same = (np.asfortranarray(array), array[::-1][::-1], array.astype(">f8"))
-    assert {provenance.digest(one) for one in same} == {provenance.digest(array)}
+    assert {digests_module.digest(one) for one in same} == {digests_module.digest(array)}
     others = (array.astype("f4"), array.T, array + 1, array.reshape(3, 2), array.ravel())
-    assert len({provenance.digest(one) for one in (array, *others)}) == 6
-    assert provenance.digest(array, array) != provenance.digest(array)
-    assert len(provenance.digest(np.zeros(()))) == 64
+    assert len({digests_module.digest(one) for one in (array, *others)}) == 6
+    assert digests_module.digest(array, array) != digests_module.digest(array)
+    assert len(digests_module.digest(np.zeros(()))) == 64
 
 
 def test_the_machine_says_what_decides_bits() -> None:
     """Other processors, as OpenBLAS and NumPy let themselves be told."""
-    program = "from purecnn import provenance; import json; print(json.dumps(provenance.machine()))"
-    here = provenance.machine()
+    program = "from purecnn.backend.machine import machine; import json; print(json.dumps(machine()))"
+    here = machine_module.machine()
     found = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -284,19 +287,19 @@ def test_the_machine_says_what_decides_bits() -> None:
     if "OpenBLAS" in here["blas"] and "x86_64" in here["features"] and "X86_V3" in here["features"]:
         assert "Haswell" in there["blas"]
     assert {**there, "blas": here["blas"]} == here
-    assert provenance.decides_bits(here, here) == []
-    assert provenance.decides_bits(here, {**here, "cores": 99, "python": "3"}) == []
-    assert provenance.decides_bits(here, {**here, "numpy": "3"}) == [f"numpy is 3, was {np.__version__}"]
+    assert machine_module.decides_bits(here, here) == []
+    assert machine_module.decides_bits(here, {**here, "cores": 99, "python": "3"}) == []
+    assert machine_module.decides_bits(here, {**here, "numpy": "3"}) == [f"numpy is 3, was {np.__version__}"]
 
 
 def test_another_blas_is_named_as_numpy_was_built_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("purecnn.blas._libraries", lambda: iter(()))
+    monkeypatch.setattr("purecnn.backend.blas._libraries", lambda: iter(()))
     monkeypatch.setattr(
-        "purecnn.provenance.Path.read_text", lambda *_, **__: (_ for _ in ()).throw(OSError())
+        "purecnn.backend.machine.Path.read_text", lambda *_, **__: (_ for _ in ()).throw(OSError())
     )
     config = {"Build Dependencies": {"blas": {"name": "mkl", "version": "2025"}}}
     monkeypatch.setattr(np, "show_config", lambda mode: config)
-    found = provenance.machine()
+    found = machine_module.machine()
     assert found["blas"] == "mkl 2025"
     assert len(found["features"]) == 1
     assert found["processor"]
@@ -311,19 +314,19 @@ def test_the_commit_is_that_of_the_packages_own_checkout(
             ["git", "-C", str(tmp_path), *options, *words], capture_output=True, text=True, check=True
         ).stdout.strip()
 
-    monkeypatch.setattr("purecnn.provenance.__file__", str(tmp_path / "provenance.py"))
-    assert provenance.commit() is None
+    monkeypatch.setattr("purecnn.backend.machine.__file__", str(tmp_path / "provenance.py"))
+    assert machine_module.commit() is None
     git("init")
     (tmp_path / "other").write_text("", encoding="utf-8")
     (tmp_path / "__init__.py").write_text("", encoding="utf-8")
     git("add", "other")
     git("commit", "-m", "a")
-    assert provenance.commit() is None  # somebody else's checkout
+    assert machine_module.commit() is None  # somebody else's checkout
     git("add", ".")
     git("commit", "-m", "b")
     head = git("rev-parse", "HEAD")
-    assert provenance.commit() == head
+    assert machine_module.commit() == head
     (tmp_path / "other").write_text("changed", encoding="utf-8")
-    assert provenance.commit() == f"{head}-dirty"
+    assert machine_module.commit() == f"{head}-dirty"
     monkeypatch.setenv("PATH", "")
-    assert provenance.commit() is None
+    assert machine_module.commit() is None

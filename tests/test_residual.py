@@ -12,7 +12,6 @@ from purecnn import (
     Convolutional,
     Dense,
     Dropout,
-    FileFormatError,
     Flatten,
     GlobalAveragePooling,
     Identity,
@@ -29,15 +28,16 @@ from purecnn import (
     load,
     save,
     summary,
-    training,
 )
-from purecnn.crew import can_fork
-from purecnn.fusion import PooledConvolutional
+from purecnn.backend.processes import can_fork
+from purecnn.errors import FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.layers.residual import Arrays, Fork, Join
+from purecnn.layers.serialization import MAX_DEPTH
 from purecnn.losses import as_loss
-from purecnn.residual import Arrays, Fork, Join
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.serialization import MAX_DEPTH
-from purecnn.training import Trainer
+from purecnn.training import host
+from purecnn.training.fusion import PooledConvolutional
+from purecnn.training.host import Trainer
 from reference import close, listed, part
 from reference import load as fixture
 
@@ -224,7 +224,7 @@ def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, name):
     x, y = data(150)
     found = set()
     for forks, threads in ((True, 1), (True, 2), (True, 4), (False, 2), (False, 4)):
-        monkeypatch.setattr(training, "can_fork", lambda forks=forks: forks and can_fork())
+        monkeypatch.setattr(host, "can_fork", lambda forks=forks: forks and can_fork())
         network = build(name, np.float32)
         network.fit(x, y, epochs=2, batch_size=128, threads=threads)
         found.add(network.parameters.tobytes())

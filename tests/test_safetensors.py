@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
 
-from purecnn import whole_files
+from purecnn.backend import files
 from purecnn.errors import FileFormatError
-from purecnn.safetensors import read_safetensors, write_safetensors
+from purecnn.formats import read_safetensors, write_safetensors
 
 CODES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
 
@@ -313,7 +313,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, monkeyp
         raise error
 
     write_safetensors(tmp_path / "a", {"x": np.ones(3)})
-    monkeypatch.setattr(whole_files, step, fail)
+    monkeypatch.setattr(files, step, fail)
     with pytest.raises(type(error)):
         write_safetensors(tmp_path / "a", {"x": np.zeros(1000)})
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from purecnn import SGD, Constant, Cosine, Dense, Exponential, LearningRate, Network, OneCycle, Step, WarmUp
-from purecnn.schedules import Schedule
+from purecnn import SGD, Dense, LearningRate, Network
+from purecnn.optimizers.schedules import Constant, Cosine, Exponential, OneCycle, Schedule, Step, WarmUp
 from reference import cases, load
 
 

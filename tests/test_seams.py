@@ -26,11 +26,11 @@ from purecnn import (
     Softmax,
     load,
     save,
-    smoothed,
     stratified_split,
     trace,
 )
-from purecnn.commands import purecnn
+from purecnn.cli.app import purecnn
+from purecnn.losses import smoothed
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 255, (200, 1, 8, 8)).astype(np.uint8)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from purecnn import Dense, Flatten, Network, ShapeError, Softmax
-from purecnn.samples import Targets
-from purecnn.splits import strata, stratified_split
+from purecnn import Dense, Flatten, Network, ShapeError, Softmax, stratified_split
+from purecnn.training.targets import Targets, strata
 
 RNG = np.random.default_rng(0)
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from purecnn import SGD, Activation, Dense, Dropout, Layer, Network, ReLU, device
-from purecnn.device import module_of, to_device, to_host
+from purecnn import SGD, Activation, Dense, Dropout, Layer, Network, ReLU
+from purecnn.backend import devices, module_of, to_device, to_host
 from strict import STRICT, Refused, StrictArray, strict
 
 
@@ -116,13 +116,13 @@ def test_a_layer_that_is_not_careful_is_found_out(layer):
 @pytest.mark.parametrize(
     ("place", "wrong"),
     [
-        ("purecnn.kernels.module_of", lambda array: np),
-        ("purecnn.loss.to_host", lambda array: array),
-        ("purecnn.dropout.to_device", lambda array, xp: array),
-        ("purecnn.session.to_device", lambda array, xp: array),
-        ("purecnn.shards.to_device", lambda array, xp: array),
-        ("purecnn.network.to_host", lambda array: array),
-        ("purecnn.optimizers.module_of", lambda array: np),
+        ("purecnn.kernels.reference.module_of", lambda array: np),
+        ("purecnn.losses.base.to_host", lambda array: array),
+        ("purecnn.layers.dropout.to_device", lambda array, xp: array),
+        ("purecnn.training.replica.to_device", lambda array, xp: array),
+        ("purecnn.training.shards.to_device", lambda array, xp: array),
+        ("purecnn.training.runnable.to_host", lambda array: array),
+        ("purecnn.optimizers.sgd.module_of", lambda array: np),
     ],
 )
 def test_code_broken_on_purpose_is_found_out(place, wrong, monkeypatch):
@@ -136,6 +136,6 @@ def test_code_broken_on_purpose_is_found_out(place, wrong, monkeypatch):
 
 def test_the_seam_is_two_functions():
     assert to_device(there(2), strict).held is not None
-    assert device.as_device("strict") is STRICT
+    assert devices.as_device("strict") is STRICT
     with pytest.raises(Refused, match="not from `to_device`"):
         strict.asarray(np.ones(2))

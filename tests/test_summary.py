@@ -2,17 +2,7 @@
 
 import pytest
 
-from purecnn import (
-    Convolutional,
-    Dense,
-    Flatten,
-    MaxPooling,
-    Network,
-    ReLU,
-    ShapeError,
-    Softmax,
-    summary,
-)
+from purecnn import Convolutional, Dense, Flatten, MaxPooling, Network, ReLU, ShapeError, Softmax, summary
 
 
 def layers() -> list[object]:

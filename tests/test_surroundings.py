@@ -13,31 +13,29 @@ import pytest
 
 from purecnn import (
     Adam,
+    Callback,
     Checkpoint,
     Dense,
-    FileFormatError,
     Flatten,
     Network,
     ReLU,
     Reshape,
     Softmax,
-    Subset,
     datasets,
     load,
-    model_file,
-    prefetch,
-    records,
     save,
-    serialization,
-    training,
 )
-from purecnn.callbacks import Callback
-from purecnn.dataset import Rows
-from purecnn.parallel import Team
-from purecnn.prefetch import Prefetcher
-from purecnn.records import read_record, write_record
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.snapshot import Saved
+from purecnn.backend.threads import Team
+from purecnn.callbacks.resume import Saved
+from purecnn.datasets import Subset
+from purecnn.errors import FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.layers import serialization
+from purecnn.networks import files
+from purecnn.runs import record as record_module
+from purecnn.runs.record import read_record, write_record
+from purecnn.training import host, rows
+from purecnn.training.rows import Prefetcher, Rows
 from waiting import PATIENCE
 
 
@@ -97,7 +95,7 @@ def test_training_and_answers_without_a_thread_or_a_process_have_the_same_bits(m
     wanted.fit(x, y, epochs=2, batch_size=64, threads=2)
     answers = wanted.predict(np.repeat(x, 3, axis=0), threads=2)
     let_start(monkeypatch, 0)
-    monkeypatch.setattr(training, "can_fork", lambda: False)
+    monkeypatch.setattr(host, "can_fork", lambda: False)
     made = network()
     made.fit(x, y, epochs=2, batch_size=64, threads=2)
     np.testing.assert_array_equal(made.parameters, wanted.parameters)
@@ -110,7 +108,7 @@ def test_data_are_read_without_a_thread(monkeypatch):
     def refuse(self, *given):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(prefetch.ThreadPoolExecutor, "submit", refuse)
+    monkeypatch.setattr(rows.ThreadPoolExecutor, "submit", refuse)
     ahead = Prefetcher(Rows(Subset(values, range(10), labels=np.zeros(10))), 2, np.zeros)
     for taken, following in (((7, 3), (9, 1)), ((9, 1), (0, 2)), ((0, 2), ())):
         found = ahead.buffer[ahead.places(np.array(taken), np.array(following))]
@@ -224,7 +222,7 @@ def test_counts_of_a_checkpoint_that_no_training_has_are_refused(tmp_path, place
 def test_a_record_of_many_epochs_is_read_again(tmp_path):
     numbers = np.random.default_rng(0).random(40_000).tolist()
     record = {
-        "version": records.VERSION,
+        "version": record_module.VERSION,
         "arguments": {},
         "machines": [],
         "data": {},
@@ -232,7 +230,7 @@ def test_a_record_of_many_epochs_is_read_again(tmp_path):
         "result": {"loss": numbers, "seconds": numbers},
     }
     write_record(tmp_path, record)
-    assert (tmp_path / records.RECORD).stat().st_size > 1_500_000
+    assert (tmp_path / record_module.RECORD).stat().st_size > 1_500_000
     assert read_record(tmp_path) == record
 
 
@@ -249,7 +247,7 @@ def test_an_empty_array_of_bytes_with_a_long_axis_is_read_again(tmp_path):
 
 
 def test_an_interrupted_run_of_a_network_above_the_usual_bound_is_not_written_over(tmp_path, monkeypatch):
-    runs = pytest.importorskip("purecnn.runs")
+    runs = pytest.importorskip("purecnn.runs.run")
     x, y = data()
 
     class Stop(Callback):
@@ -257,7 +255,7 @@ def test_an_interrupted_run_of_a_network_above_the_usual_bound_is_not_written_ov
             self.fit.stop("enough")
 
     network().fit(x, y, callbacks=[Stop(), Checkpoint(tmp_path / runs.CHECKPOINT, every=1)])
-    monkeypatch.setitem(model_file.load.__wrapped__.__kwdefaults__, "max_bytes", 1)
+    monkeypatch.setitem(files.load.__wrapped__.__kwdefaults__, "max_bytes", 1)
     with pytest.raises(FileFormatError, match="max_bytes"):
         load(tmp_path / runs.CHECKPOINT)
     with pytest.raises(ValueError, match="holds a run that was interrupted after 1 steps"):

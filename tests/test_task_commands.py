@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from sklearn import metrics as theirs
 
 from purecnn import load, save
-from purecnn.commands import purecnn
-from purecnn.data_path import read_data
-from purecnn.reproduction import near
+from purecnn.cli.app import purecnn
+from purecnn.datasets.data_path import read_data
 from purecnn.runs import Run
+from purecnn.runs.reproduction import near
 
 
 def run(*arguments: object, code: int = 0) -> str:

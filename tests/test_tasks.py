@@ -11,10 +11,10 @@ import pytest
 from sklearn import metrics as theirs
 
 from purecnn import (
+    Checkpoint,
     CNNClassifier,
     CNNRegressor,
     Dense,
-    FileFormatError,
     Flatten,
     Network,
     ReLU,
@@ -27,20 +27,25 @@ from purecnn import (
     load_onnx,
     save,
 )
-from purecnn.checkpoint import Checkpoint
-from purecnn.confusions import verdict
-from purecnn.drawing import Reader
-from purecnn.embedding import embedding
-from purecnn.findings import find
+from purecnn.errors import FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.inspection import find
+from purecnn.inspection.attribution import explained
 from purecnn.losses import LOSSES
-from purecnn.measures import METRICS, as_metrics, measure
-from purecnn.multilabel_metrics import label_accuracy, multilabel_f1, multilabel_precision, subset_accuracy
-from purecnn.regression_metrics import mean_absolute_error, r2
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.saliency import explained
-from purecnn.samples import Targets
-from purecnn.splits import strata
-from purecnn.tasks import decide
+from purecnn.losses.tasks import decide
+from purecnn.metrics import (
+    label_accuracy,
+    mean_absolute_error,
+    multilabel_f1,
+    multilabel_precision,
+    r2,
+    subset_accuracy,
+)
+from purecnn.metrics.registry import METRICS, as_metrics, measure
+from purecnn.playground.reader import Reader
+from purecnn.plots import embedding
+from purecnn.plots.confusions import verdict
+from purecnn.training.targets import Targets, strata
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(24, 4))

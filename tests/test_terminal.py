@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 import purecnn as package
-from purecnn import Dense, Flatten, Network, Preprocessing, class_table, save
-from purecnn.callbacks import History
-from purecnn.commands import purecnn
+from purecnn import Dense, Flatten, History, Network, Preprocessing, save
+from purecnn.backend.html import html_table
+from purecnn.cli.app import purecnn
 from purecnn.errors import FileFormatError
 from purecnn.escapes import visible
-from purecnn.html_tables import html_table
-from purecnn.reproduction import Reproduction
-from purecnn.sections import text
+from purecnn.metrics import class_table
+from purecnn.plots.report.sections import text
+from purecnn.runs import Reproduction
 
 #: Sets the title of the terminal, moves back over the line, rings, writes from right to left, is not seen.
 HOSTILE = "a\x1b]0;owned\x07\rb\x9b31m\u202ec\u200bd\u2066\x7f"

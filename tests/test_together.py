@@ -22,16 +22,16 @@ from purecnn import (
     LearningRate,
     MaxPooling,
     Network,
-    OneCycle,
     ReLU,
     Residual,
     Softmax,
     SpatialDropout,
     load,
-    smoothed,
-    training,
 )
-from purecnn.winograd import Winograd
+from purecnn.kernels.winograd import Winograd
+from purecnn.losses import smoothed
+from purecnn.optimizers.schedules import OneCycle
+from purecnn.training import host
 
 RANDOM = np.random.default_rng(5)
 LABELS = RANDOM.integers(0, 3, 150)
@@ -225,5 +225,5 @@ def test_tiles_give_the_same_bits_on_any_workers(monkeypatch: pytest.MonkeyPatch
     alone = trained(1)
     assert laid_out
     if not forks:
-        monkeypatch.setattr(training, "can_fork", lambda: False)
+        monkeypatch.setattr(host, "can_fork", lambda: False)
     assert all(trained(threads) == alone for threads in (2, 4))

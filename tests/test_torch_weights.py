@@ -13,7 +13,6 @@ from purecnn import (
     BatchNormalization,
     Convolutional,
     Dense,
-    FileFormatError,
     Flatten,
     MaxPooling,
     Network,
@@ -25,9 +24,10 @@ from purecnn import (
     save_state_dict,
     torch_code,
 )
+from purecnn.errors import FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.interop.torch.weights import state_dict
 from purecnn.layers import LAYERS
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.torch_weights import state_dict
 
 HERE = Path(__file__).parent / "fixtures" / "weights"
 
@@ -162,7 +162,7 @@ def test_what_pytorch_lacks_is_one_sentence():
 def test_the_command_turns_files(tmp_path):
     testing = pytest.importorskip("click.testing")
     pytest.importorskip("h5py")
-    from purecnn.commands import purecnn
+    from purecnn.cli.app import purecnn
 
     ours, theirs = str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")
     run = testing.CliRunner().invoke

@@ -31,11 +31,10 @@ from purecnn import (
     SpatialDropout,
     Tanh,
     ZeroPadding,
-    mse,
-    mse_prime,
     trace,
 )
-from purecnn.fusion import PooledConvolutional
+from purecnn.losses import mse, mse_prime
+from purecnn.training.fusion import PooledConvolutional
 from reference import close
 
 

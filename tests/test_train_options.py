@@ -9,13 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from purecnn import Augmentation, load
-from purecnn.commands import purecnn
-from purecnn.data_path import read_data
-from purecnn.options import read_changes, written_changes
-from purecnn.progress import ProgressBar
-from purecnn.recipes import RATES, RECIPES, Recipe
-from purecnn.run_reports import command_of
-from purecnn.runs import Run
+from purecnn.cli.app import purecnn
+from purecnn.cli.progress import ProgressBar
+from purecnn.datasets.data_path import read_data
+from purecnn.runs import RECIPES, Recipe, Run
+from purecnn.runs.recipes import RATES, read_changes, written_changes
+from purecnn.runs.report import command_of
 
 RANDOM = np.random.default_rng(0)
 RUN = Path("runs", "set-dense-0")

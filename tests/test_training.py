@@ -9,9 +9,9 @@ import pytest
 from purecnn import (
     SGD,
     Adam,
+    Callback,
     Convolutional,
     Dense,
-    DivergedError,
     Dropout,
     Flatten,
     MaxPooling,
@@ -20,16 +20,13 @@ from purecnn import (
     ShapeError,
     Sigmoid,
     Softmax,
-    binary_cross_entropy,
-    binary_cross_entropy_prime,
-    mse,
-    mse_prime,
     predict,
     train,
-    training,
 )
-from purecnn.callbacks import Callback
-from purecnn.training import LONG
+from purecnn.errors import DivergedError
+from purecnn.losses import binary_cross_entropy, binary_cross_entropy_prime, mse, mse_prime
+from purecnn.training import host
+from purecnn.training.host import LONG
 
 
 def digits(samples, seed=0, size=12, classes=4):
@@ -324,8 +321,8 @@ def test_where_no_process_is_to_be_had_threads_give_the_same_bits(monkeypatch):
 
     x, y = digits(64)
     found = []
-    for crew in (training.Crew, refuse):
-        monkeypatch.setattr(training, "Crew", crew)
+    for crew in (host.Crew, refuse):
+        monkeypatch.setattr(host, "Crew", crew)
         network = convolutional()
         network.fit(x, y, batch_size=64, threads=2)
         found.append(network.parameters.tobytes())

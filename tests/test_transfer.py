@@ -9,11 +9,9 @@ from purecnn import (
     SGD,
     Adam,
     Checkpoint,
-    CheckpointError,
     Convolutional,
     Dense,
     Dropout,
-    FileFormatError,
     Flatten,
     MaxPooling,
     Network,
@@ -22,11 +20,12 @@ from purecnn import (
     load,
     save,
 )
-from purecnn.freezing import trained_spans
+from purecnn.errors import CheckpointError, FileFormatError
+from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.layers.stack import trained_spans
 from purecnn.losses import LOSSES
-from purecnn.safetensors import read_safetensors, write_safetensors
-from purecnn.samples import Targets
-from purecnn.training import LONG, Trainer
+from purecnn.training.host import LONG, Trainer
+from purecnn.training.targets import Targets
 from test_training import digits
 
 

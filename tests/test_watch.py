@@ -11,8 +11,9 @@ import types
 
 import pytest
 
-from purecnn import RankError, sentinel, watch
-from purecnn.sentinel import ENDS_ALL, GREETING, LEAVES, Sentinel
+from purecnn.errors import RankError
+from purecnn.training.distributed import sentinel, watch
+from purecnn.training.distributed.sentinel import ENDS_ALL, GREETING, LEAVES, Sentinel
 from tests.test_distributed import MPIEXEC, job
 from waiting import PATIENCE
 

@@ -3,24 +3,10 @@
 import numpy as np
 import pytest
 
-from purecnn import (
-    SGD,
-    Activation,
-    Adam,
-    Dense,
-    Identity,
-    Loss,
-    Network,
-    Sigmoid,
-    Softmax,
-    Tanh,
-    mse,
-    mse_prime,
-    smoothed,
-)
-from purecnn.callbacks import Callback
-from purecnn.samples import Targets
-from purecnn.weighting import sample_weights
+from purecnn import SGD, Activation, Adam, Callback, Dense, Identity, Network, Sigmoid, Softmax, Tanh
+from purecnn.losses import Loss, mse, mse_prime, smoothed
+from purecnn.training.targets import Targets
+from purecnn.training.weights import sample_weights
 
 
 def data(samples=90, seed=0):

@@ -6,19 +6,9 @@ from pathlib import Path
 import numpy as np
 from drawing import BLUE, GREEN, INK, ORANGE, Picture, shade, written
 
-from purecnn import (
-    SGD,
-    Adam,
-    Convolutional,
-    Dense,
-    MaxPooling,
-    Network,
-    ReLU,
-    Sigmoid,
-    categorical_cross_entropy,
-    mnist,
-    trace,
-)
+from purecnn import SGD, Adam, Convolutional, Dense, MaxPooling, Network, ReLU, Sigmoid, trace
+from purecnn.datasets import mnist
+from purecnn.losses import categorical_cross_entropy
 
 FOLDER = Path(__file__).parent / "pictures"
 PICTURES = {}

@@ -47,14 +47,28 @@ def options(thing):
     return lines + ([f"   :exclude-members: {', '.join(known)}"] if known else [])
 
 
-class Names(SphinxDirective):
-    """A table of names, one a line below `purecnn`, each with its first sentence; then all about each."""
+def border(package):
+    """Return the public names of a package but for the modules in it, as dotted names below `purecnn`."""
+    module = found(package)
+    return [f"{package}.{name}" for name in module.__all__ if not inspect.ismodule(getattr(module, name))]
 
+
+class Names(SphinxDirective):
+    """A table of a package's public names, each with its first sentence; then all about each.
+
+    ``:of:`` keeps those defined in a module below the package, ``:but:`` the others; names that stand
+    in the content are told in its place.
+    """
+
+    optional_arguments = 1
     has_content = True
+    option_spec = {"of": str, "but": str}  # noqa: RUF012 - as docutils has it
 
     def run(self):
         """Write what autosummary and autodoc read."""
         names = [line.strip() for line in self.content if line.strip()]
+        if self.arguments:
+            names = [name for name in border(self.arguments[0]) if self.is_wanted(found(name))]
         lines = [".. autosummary::", "   :nosignatures:", "", *(f"   ~purecnn.{name}" for name in names), ""]
         for name in names:
             thing = found(name)
@@ -62,17 +76,33 @@ class Names(SphinxDirective):
         place = self.env.doc2path(self.env.docname), self.lineno
         return self.parse_text_to_nodes(StringList(lines, items=[place] * len(lines)))
 
+    def is_wanted(self, thing):
+        """Return whether a thing is of the modules that the options name."""
+        module = getattr(thing, "__module__", "")
+        below = f"purecnn.{self.arguments[0]}."
+        wanted, others = (self.options.get(name) for name in ("of", "but"))
+        return (not wanted or module.startswith(below + wanted)) and (
+            not others or not module.startswith(below + others)
+        )
+
 
 def target(env, text):
-    """Return the page and the anchor that explain a name as texts write it, or None."""
+    """Return the page and the anchor that explain a name as texts write it, or None.
+
+    The last parts are enough, as in ``Dense`` or ``Network.fit``, where they are one thing's alone.
+    """
     objects = env.domains["py"].objects
-    parts = text.removesuffix("()").removeprefix("purecnn.").split(".")
-    # losses.smoothed is exported as smoothed, Network.fit as it is, and metrics.f1 below its module
-    for first in range(len(parts)):
-        entry = objects.get(".".join(["purecnn", *parts[first:]]))
-        if entry is not None and (first == 0 or len(parts) - first == 1):
-            return entry.docname, entry.node_id
-    return None
+    name = text.removesuffix("()").removeprefix("purecnn.")
+    entry = objects.get(f"purecnn.{name}")
+    if entry is None:
+        ends = [full for full in objects if full.endswith(f".{name}")]
+        if not ends and "." in name:  # what is called by its module is in the border of the package
+            last = name.split(".")[-1]
+            ends = [full for full in objects if full.endswith(f".{last}") and full.count(".") == 2]
+        # autodoc also knows a thing by the module that defines it
+        public = [full for full in ends if full.count(".") == min(one.count(".") for one in ends)]
+        entry = objects[public[0]] if len(public) == 1 else None
+    return None if entry is None else (entry.docname, entry.node_id)
 
 
 def link_names(app, doctree, docname):

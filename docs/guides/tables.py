@@ -1,18 +1,18 @@
-"""The tables of other-libraries.md, made of `purecnn.near_names`: run it after a change there."""
+"""The tables of other-libraries.md, made of `purecnn.messages.near_names`: run it after a change there."""
 
 from pathlib import Path
 
-from purecnn import near_names
+from purecnn.messages import near_names, vocabulary
 
 PAGE = Path(__file__).parent / "other-libraries.md"
 TABLES = {
-    "layers": near_names.LAYERS,
-    "arguments": near_names.ARGUMENTS,
-    "losses": near_names.LOSSES,
-    "metrics": near_names.METRICS,
-    "parts": near_names.PARTS,
-    "attributes": (*near_names.METHODS, *near_names.HISTORIES),
-    "without": near_names.WITHOUT,
+    "layers": vocabulary.LAYERS,
+    "arguments": vocabulary.ARGUMENTS,
+    "losses": vocabulary.LOSSES,
+    "metrics": vocabulary.METRICS,
+    "parts": vocabulary.PARTS,
+    "attributes": (*vocabulary.METHODS, *vocabulary.HISTORIES),
+    "without": vocabulary.WITHOUT,
 }
 
 

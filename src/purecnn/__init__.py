@@ -1,279 +1,150 @@
 """Convolutional neural networks whose arithmetic is NumPy and nothing else."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-import sys
-from typing import TYPE_CHECKING, Any
-
-from purecnn.activation import Activation
-from purecnn.activations import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Softsign, Tanh
-from purecnn.adaptive import Adagrad, Adam, AdamW, RMSprop
-from purecnn.augmentation import Augmentation
-from purecnn.callbacks import Callback, EarlyStopping, History
-from purecnn.convolutional import Convolutional, DepthwiseConvolutional
-from purecnn.dataset import Dataset, Subset
-from purecnn.dense import Dense
-from purecnn.device import module_of, to_device, to_host
-from purecnn.distances import (
-    hinge,
-    hinge_prime,
-    huber,
-    huber_prime,
-    log_cosh,
-    log_cosh_prime,
-    mean_absolute_error,
-    mean_absolute_error_prime,
-    mse,
-    mse_prime,
-)
-from purecnn.dropout import Dropout, SpatialDropout
-from purecnn.entropies import (
-    binary_cross_entropy,
-    binary_cross_entropy_prime,
-    categorical_cross_entropy,
-    categorical_cross_entropy_prime,
-    kl_divergence,
-    kl_divergence_prime,
-    sigmoid_binary_cross_entropy,
-    sigmoid_binary_cross_entropy_prime,
-    softmax_cross_entropy,
-    softmax_cross_entropy_prime,
-)
-from purecnn.errors import (
-    CheckpointError,
-    CheckpointWarning,
-    DeviceError,
-    DivergedError,
-    DownloadError,
-    FileFormatError,
-    GradientError,
-    LogWarning,
-    MissingExtraError,
-    PreprocessingWarning,
-    PureCNNError,
-    RankError,
-    ShapeError,
-    WorkerError,
-)
-from purecnn.gates import GELU, HardSwish, Mish, SiLU
-from purecnn.layer import Layer
-from purecnn.lists import fit, predict, train
-from purecnn.loss import Loss
-from purecnn.losses import smoothed
-from purecnn.network import Network
-from purecnn.normalization import BatchNormalization
-from purecnn.optimizer import Optimizer
-from purecnn.optimizers import SGD
-from purecnn.padding import ZeroPadding
-from purecnn.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
-from purecnn.prelu import PReLU
-from purecnn.rectifiers import ELU, SELU, LeakyReLU, ReLU6, Softplus
-from purecnn.reshape import Flatten, Reshape
-from purecnn.residual import Residual
-from purecnn.samples import Preprocessing
-from purecnn.splits import stratified_split
-from purecnn.version import __version__
+from purecnn.messages.lazy import lazily
+from purecnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from purecnn import datasets, metrics, mnist, plots
-    from purecnn.checkpoint import Checkpoint
-    from purecnn.class_tables import ClassTable, class_table
-    from purecnn.classifier import CNNClassifier
-    from purecnn.distributed import Ranks
-    from purecnn.folders import ImageFolder
-    from purecnn.gradients import GradientReport, check_gradients
-    from purecnn.graph import Graph, load_onnx
-    from purecnn.keras_model import load_keras
-    from purecnn.keras_weights import load_keras_weights
-    from purecnn.loggers import CSVLog, JSONLog, TensorBoard
-    from purecnn.model_file import load, save
-    from purecnn.onnx_export import export_onnx
-    from purecnn.regressor import CNNRegressor
-    from purecnn.report import write_report
-    from purecnn.reproduction import Reproduction, reproduce
-    from purecnn.schedules import Constant, Cosine, Exponential, LearningRate, OneCycle, Step, WarmUp
-    from purecnn.summaries import Summary, summary
-    from purecnn.torch_program import torch_code
-    from purecnn.torch_weights import load_state_dict, save_state_dict
-    from purecnn.traces import Trace, trace
-
-__all__ = [
-    "__version__",
-    "Activation",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Augmentation",
-    "AveragePooling",
-    "BatchNormalization",
-    "binary_cross_entropy",
-    "binary_cross_entropy_prime",
-    "Callback",
-    "categorical_cross_entropy",
-    "categorical_cross_entropy_prime",
-    "check_gradients",
-    "Checkpoint",
-    "CheckpointError",
-    "CheckpointWarning",
-    "class_table",
-    "ClassTable",
-    "CNNClassifier",
-    "CNNRegressor",
-    "Constant",
-    "Convolutional",
-    "Cosine",
-    "CSVLog",
-    "Dataset",
-    "datasets",
-    "Dense",
-    "DepthwiseConvolutional",
-    "DeviceError",
-    "DivergedError",
-    "DownloadError",
-    "Dropout",
-    "EarlyStopping",
-    "ELU",
-    "Exponential",
-    "export_onnx",
-    "FileFormatError",
-    "fit",
-    "Flatten",
-    "GELU",
-    "GlobalAveragePooling",
-    "GradientError",
-    "GradientReport",
-    "Graph",
-    "HardSigmoid",
-    "HardSwish",
-    "hinge",
-    "hinge_prime",
-    "History",
-    "huber",
-    "huber_prime",
-    "Identity",
-    "ImageFolder",
-    "JSONLog",
-    "kl_divergence",
-    "kl_divergence_prime",
-    "Layer",
-    "LeakyReLU",
-    "LearningRate",
-    "load",
-    "load_keras",
-    "load_keras_weights",
-    "load_onnx",
-    "load_state_dict",
-    "log_cosh",
-    "log_cosh_prime",
-    "LogWarning",
-    "Loss",
-    "MaxPooling",
-    "mean_absolute_error",
-    "mean_absolute_error_prime",
-    "metrics",
-    "Mish",
-    "MissingExtraError",
-    "mnist",
-    "module_of",
-    "mse",
-    "mse_prime",
-    "Network",
-    "OneCycle",
-    "Optimizer",
-    "plots",
-    "predict",
-    "PReLU",
-    "Preprocessing",
-    "PreprocessingWarning",
-    "PureCNNError",
-    "RankError",
-    "Ranks",
-    "ReLU",
-    "ReLU6",
-    "reproduce",
-    "Reproduction",
-    "Reshape",
-    "Residual",
-    "RMSprop",
-    "save",
-    "save_state_dict",
-    "SELU",
-    "SGD",
-    "ShapeError",
-    "Sigmoid",
-    "sigmoid_binary_cross_entropy",
-    "sigmoid_binary_cross_entropy_prime",
-    "SiLU",
-    "smoothed",
-    "Softmax",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_prime",
-    "Softplus",
-    "Softsign",
-    "SpatialDropout",
-    "Step",
-    "stratified_split",
-    "Subset",
-    "summary",
-    "Summary",
-    "Tanh",
-    "TensorBoard",
-    "to_device",
-    "to_host",
-    "torch_code",
-    "trace",
-    "Trace",
-    "train",
-    "WarmUp",
-    "WorkerError",
-    "write_report",
-    "ZeroPadding",
-]
-
-#: What is imported when it is first asked for: they would double what the package adds to an import.
-_LATER = {
-    "checkpoint": ("Checkpoint",),
-    "classifier": ("CNNClassifier",),
-    "class_tables": ("ClassTable", "class_table"),
-    "distributed": ("Ranks",),
-    "metrics": ("metrics",),
-    "datasets": ("datasets",),
-    "folders": ("ImageFolder",),
-    "mnist": ("mnist",),
-    "plots": ("plots",),
-    "gradients": ("GradientReport", "check_gradients"),
-    "graph": ("Graph", "load_onnx"),
-    "keras_model": ("load_keras",),
-    "keras_weights": ("load_keras_weights",),
-    "loggers": ("CSVLog", "JSONLog", "TensorBoard"),
-    "model_file": ("load", "save"),
-    "onnx_export": ("export_onnx",),
-    "regressor": ("CNNRegressor",),
-    "report": ("write_report",),
-    "reproduction": ("Reproduction", "reproduce"),
-    "schedules": ("Constant", "Cosine", "Exponential", "LearningRate", "OneCycle", "Step", "WarmUp"),
-    "summaries": ("Summary", "summary"),
-    "torch_program": ("torch_code",),
-    "torch_weights": ("load_state_dict", "save_state_dict"),
-    "traces": ("Trace", "trace"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for place, names in _LATER.items():
-        if name in names:
-            module = importlib.import_module(f"purecnn.{place}")
-            found = globals()[name] = module if name == place else getattr(module, name)
-            return found
-    from purecnn.near_names import is_import, missing_name  # here: for what is missing alone
-
-    reason = missing_name("purecnn", name, __all__)
-    if is_import(sys._getframe(1)):
-        advice = reason.partition(": ")[2]
-        raise ImportError(f"cannot import name {name!r} from 'purecnn'{f': {advice}' if advice else ''}")
-    raise AttributeError(reason)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    from purecnn import callbacks as callbacks
+    from purecnn import datasets as datasets
+    from purecnn import errors as errors
+    from purecnn import inspection as inspection
+    from purecnn import interop as interop
+    from purecnn import kernels as kernels
+    from purecnn import layers as layers
+    from purecnn import losses as losses
+    from purecnn import metrics as metrics
+    from purecnn import networks as networks
+    from purecnn import onnx as onnx
+    from purecnn import optimizers as optimizers
+    from purecnn import plots as plots
+    from purecnn.callbacks.base import Callback as Callback
+    from purecnn.callbacks.checkpoint import Checkpoint as Checkpoint
+    from purecnn.callbacks.early_stopping import EarlyStopping as EarlyStopping
+    from purecnn.callbacks.history import History as History
+    from purecnn.callbacks.learning_rate import LearningRate as LearningRate
+    from purecnn.callbacks.loggers import CSVLog as CSVLog
+    from purecnn.callbacks.loggers import JSONLog as JSONLog
+    from purecnn.callbacks.loggers import TensorBoard as TensorBoard
+    from purecnn.datasets.augmentation import Augmentation as Augmentation
+    from purecnn.datasets.dataset import Dataset as Dataset
+    from purecnn.datasets.folders import ImageFolder as ImageFolder
+    from purecnn.datasets.splits import stratified_split as stratified_split
+    from purecnn.errors import PureCNNError as PureCNNError
+    from purecnn.errors import ShapeError as ShapeError
+    from purecnn.inspection.gradients import check_gradients as check_gradients
+    from purecnn.inspection.traces import trace as trace
+    from purecnn.interop.keras.model import load_keras as load_keras
+    from purecnn.interop.keras.weights import load_keras_weights as load_keras_weights
+    from purecnn.interop.sklearn.classifier import CNNClassifier as CNNClassifier
+    from purecnn.interop.sklearn.regressor import CNNRegressor as CNNRegressor
+    from purecnn.interop.torch.program import torch_code as torch_code
+    from purecnn.interop.torch.weights import load_state_dict as load_state_dict
+    from purecnn.interop.torch.weights import save_state_dict as save_state_dict
+    from purecnn.layers.activations.basic import HardSigmoid as HardSigmoid
+    from purecnn.layers.activations.basic import Identity as Identity
+    from purecnn.layers.activations.basic import Sigmoid as Sigmoid
+    from purecnn.layers.activations.basic import Softmax as Softmax
+    from purecnn.layers.activations.basic import Softsign as Softsign
+    from purecnn.layers.activations.basic import Tanh as Tanh
+    from purecnn.layers.activations.custom import Activation as Activation
+    from purecnn.layers.activations.gated import GELU as GELU
+    from purecnn.layers.activations.gated import HardSwish as HardSwish
+    from purecnn.layers.activations.gated import Mish as Mish
+    from purecnn.layers.activations.gated import SiLU as SiLU
+    from purecnn.layers.activations.rectified import ELU as ELU
+    from purecnn.layers.activations.rectified import SELU as SELU
+    from purecnn.layers.activations.rectified import LeakyReLU as LeakyReLU
+    from purecnn.layers.activations.rectified import PReLU as PReLU
+    from purecnn.layers.activations.rectified import ReLU as ReLU
+    from purecnn.layers.activations.rectified import ReLU6 as ReLU6
+    from purecnn.layers.activations.rectified import Softplus as Softplus
+    from purecnn.layers.base import Layer as Layer
+    from purecnn.layers.convolution import Convolutional as Convolutional
+    from purecnn.layers.convolution import DepthwiseConvolutional as DepthwiseConvolutional
+    from purecnn.layers.dense import Dense as Dense
+    from purecnn.layers.dropout import Dropout as Dropout
+    from purecnn.layers.dropout import SpatialDropout as SpatialDropout
+    from purecnn.layers.normalization import BatchNormalization as BatchNormalization
+    from purecnn.layers.padding import ZeroPadding as ZeroPadding
+    from purecnn.layers.pooling import AveragePooling as AveragePooling
+    from purecnn.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
+    from purecnn.layers.pooling import MaxPooling as MaxPooling
+    from purecnn.layers.preprocessing import Preprocessing as Preprocessing
+    from purecnn.layers.reshape import Flatten as Flatten
+    from purecnn.layers.reshape import Reshape as Reshape
+    from purecnn.layers.residual import Residual as Residual
+    from purecnn.layers.summaries import summary as summary
+    from purecnn.networks.files import load as load
+    from purecnn.networks.files import save as save
+    from purecnn.networks.functional import fit as fit
+    from purecnn.networks.functional import predict as predict
+    from purecnn.networks.functional import train as train
+    from purecnn.networks.network import Network as Network
+    from purecnn.onnx.exporter.writer import export_onnx as export_onnx
+    from purecnn.onnx.graph import load_onnx as load_onnx
+    from purecnn.optimizers.adaptive import Adagrad as Adagrad
+    from purecnn.optimizers.adaptive import Adam as Adam
+    from purecnn.optimizers.adaptive import AdamW as AdamW
+    from purecnn.optimizers.adaptive import RMSprop as RMSprop
+    from purecnn.optimizers.base import Optimizer as Optimizer
+    from purecnn.optimizers.sgd import SGD as SGD
+    from purecnn.plots.report.writer import write_report as write_report
+    from purecnn.runs.reproduction import reproduce as reproduce
+    from purecnn.training.distributed.ranks import Ranks as Ranks
+else:
+    __all__, __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "": (
+                "callbacks datasets errors inspection interop layers "
+                "losses metrics networks onnx optimizers plots kernels"
+            ),
+            "callbacks.base": "Callback",
+            "callbacks.checkpoint": "Checkpoint",
+            "callbacks.early_stopping": "EarlyStopping",
+            "callbacks.history": "History",
+            "callbacks.learning_rate": "LearningRate",
+            "callbacks.loggers": "CSVLog JSONLog TensorBoard",
+            "datasets.augmentation": "Augmentation",
+            "datasets.dataset": "Dataset",
+            "datasets.folders": "ImageFolder",
+            "datasets.splits": "stratified_split",
+            "errors": "PureCNNError ShapeError",
+            "inspection.gradients": "check_gradients",
+            "inspection.traces": "trace",
+            "interop.keras.model": "load_keras",
+            "interop.keras.weights": "load_keras_weights",
+            "interop.sklearn.classifier": "CNNClassifier",
+            "interop.sklearn.regressor": "CNNRegressor",
+            "interop.torch.program": "torch_code",
+            "interop.torch.weights": "load_state_dict save_state_dict",
+            "layers.activations.basic": "HardSigmoid Identity Sigmoid Softmax Softsign Tanh",
+            "layers.activations.custom": "Activation",
+            "layers.activations.gated": "GELU HardSwish Mish SiLU",
+            "layers.activations.rectified": "ELU LeakyReLU PReLU ReLU ReLU6 SELU Softplus",
+            "layers.base": "Layer",
+            "layers.convolution": "Convolutional DepthwiseConvolutional",
+            "layers.dense": "Dense",
+            "layers.dropout": "Dropout SpatialDropout",
+            "layers.normalization": "BatchNormalization",
+            "layers.padding": "ZeroPadding",
+            "layers.pooling": "AveragePooling GlobalAveragePooling MaxPooling",
+            "layers.preprocessing": "Preprocessing",
+            "layers.reshape": "Flatten Reshape",
+            "layers.residual": "Residual",
+            "layers.summaries": "summary",
+            "networks.files": "load save",
+            "networks.functional": "fit predict train",
+            "networks.network": "Network",
+            "onnx.exporter.writer": "export_onnx",
+            "onnx.graph": "load_onnx",
+            "optimizers.adaptive": "Adagrad Adam AdamW RMSprop",
+            "optimizers.base": "Optimizer",
+            "optimizers.sgd": "SGD",
+            "plots.report.writer": "write_report",
+            "runs.reproduction": "reproduce",
+            "training.distributed.ranks": "Ranks",
+        },
+    )

@@ -1,7 +1,6 @@
 """Whoever uses this package must be able to tell its refusals from other errors, hence these exceptions."""
 
-from importlib import import_module
-from types import ModuleType
+from __future__ import annotations
 
 from purecnn.escapes import visible
 
@@ -20,11 +19,7 @@ __all__ = [
     "RankError",
     "ShapeError",
     "WorkerError",
-    "require_extra",
 ]
-
-# the names that people install, where they differ from the names that programs import
-_INSTALLED_AS = {"PIL": "Pillow", "sklearn": "scikit-learn"}
 
 
 class PureCNNError(Exception):
@@ -196,46 +191,3 @@ class MissingExtraError(PureCNNError, ImportError):
         ...
     purecnn.errors.MissingExtraError: drawing charts needs plotly: python -m pip install plotly
     """
-
-
-def require_extra(module: str, extra: str, purpose: str) -> ModuleType:
-    """Import an optional module, or say how to install it.
-
-    Parameters
-    ----------
-    module : str
-        The name to import; a submodule (``"PIL.Image"``) is imported and returned itself.
-    extra : str
-        The extra of this package that brings it, such as ``"cli"``.
-    purpose : str
-        What needs it, as the subject of a sentence: ``"reading pictures"``.
-
-    Returns
-    -------
-    types.ModuleType
-        The imported module.
-
-    Raises
-    ------
-    MissingExtraError
-        If the module can't be imported.
-
-    Examples
-    --------
-    >>> require_extra("math", "cli", "rounding").floor(2.5)
-    2
-    >>> require_extra("no_such_module", "report", "reading pictures")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    purecnn.errors.MissingExtraError: reading pictures needs no_such_module: ... install "plotly>=..."
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        from purecnn.installation import install_command  # here, since it is for those few who meet this
-
-        root = module.partition(".")[0]
-        package = _INSTALLED_AS.get(root, root)
-        raise MissingExtraError(
-            f"{purpose} needs {package}: {install_command(extra, package)}", name=module
-        ) from error

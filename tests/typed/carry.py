@@ -9,20 +9,19 @@ import numpy.typing as npt
 
 from purecnn import (
     Dense,
-    FileFormatError,
     Network,
     PureCNNError,
     Softmax,
     Tanh,
-    Trace,
     export_onnx,
     load_state_dict,
     save_state_dict,
     torch_code,
     trace,
 )
-from purecnn.idx import read_idx
-from purecnn.npz import read_npz
+from purecnn.errors import FileFormatError
+from purecnn.formats import read_idx, read_npz
+from purecnn.inspection import Trace
 
 
 def main(folder: Path) -> None:

@@ -5,7 +5,9 @@ from typing import Any, assert_type
 import numpy as np
 import numpy.typing as npt
 
-from purecnn import CNNClassifier, CNNRegressor, Dense, Flatten, Network, OneCycle, ReLU, Softmax, mnist
+from purecnn import CNNClassifier, CNNRegressor, Dense, Flatten, Network, ReLU, Softmax
+from purecnn.datasets import mnist
+from purecnn.optimizers.schedules import OneCycle
 
 
 def layers() -> list[Any]:

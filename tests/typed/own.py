@@ -12,18 +12,17 @@ from purecnn import (
     Dataset,
     Dense,
     Flatten,
-    GradientReport,
     History,
     Layer,
     LearningRate,
-    Loss,
     Network,
     Optimizer,
     Softmax,
     check_gradients,
-    smoothed,
 )
-from purecnn.fitting import Fit
+from purecnn.inspection import GradientReport
+from purecnn.losses import Loss, smoothed
+from purecnn.training import Fit
 
 Array = npt.NDArray[Any]
 

@@ -14,7 +14,6 @@ from purecnn import (
     BatchNormalization,
     Checkpoint,
     Convolutional,
-    Cosine,
     CSVLog,
     Dense,
     Dropout,
@@ -29,21 +28,20 @@ from purecnn import (
     ReLU,
     Residual,
     Softmax,
-    Summary,
-    WarmUp,
     datasets,
     fit,
     load,
     metrics,
-    mnist,
-    mse,
-    mse_prime,
     predict,
     save,
     stratified_split,
     summary,
     train,
 )
+from purecnn.datasets import mnist
+from purecnn.layers import Summary
+from purecnn.losses import mse, mse_prime
+from purecnn.optimizers.schedules import Cosine, WarmUp
 
 
 def layers() -> list[Layer]:
@@ -103,7 +101,7 @@ def main(folder: Path) -> None:
     assert_type(metrics.recall(y_test, answers, average=None), npt.NDArray[np.float64])
     assert_type(metrics.precision(y_test, answers, average="weighted", classes=10), float)
     assert_type(metrics.confusion_matrix(y_test, answers), npt.NDArray[Any])
-    print(purecnn.class_table(y_test, answers, names=[str(digit) for digit in range(10)]))
+    print(purecnn.metrics.class_table(y_test, answers, names=[str(digit) for digit in range(10)]))
 
     save(network, folder / "digits.safetensors")
     loaded = load(folder / "digits.safetensors")

@@ -1,0 +1,228 @@
+"""Worker processes over shared memory: each has an interpreter lock of its own.
+
+Two threads of one interpreter hand its lock to and fro between NumPy's calls: on LeNet's small arrays that
+ate all that the second thread gave (4.1 ms a step where one thread takes 4.6). Processes wait for nobody.
+They are forked, so they have the network and the data without a copy; what changes lies in shared memory.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn.backend.threads import BUFFER, Job, idle
+from purecnn.backend.types import Array
+from purecnn.errors import WorkerError
+
+#: Seconds to look again and again for the next job before sleeping: waking up takes about as long.
+SPIN = 100e-6
+#: Seconds between looks at whether the others are still alive.
+ALIVE = 1.0
+#: Seconds in which a worker must have multiplied two small matrices once it is forked.
+READY = 10.0
+#: Seconds in which workers must have gone once they are let go; they have nothing to do but to wait.
+LEAVE = 1.0
+
+
+def can_fork() -> bool:
+    """Return whether worker processes can be had and help: on Linux, where Python has its global lock."""
+    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return sys.platform == "linux" and has_lock and os.access("/dev/shm", os.W_OK)
+
+
+def shared_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    """Return zeros in memory that forked processes share; it goes when its last array does.
+
+    Examples
+    --------
+    >>> shared_zeros((2, 2), np.float32).sum()
+    np.float32(0.0)
+    """
+    values = int(np.prod(shape))
+    memory = mmap.mmap(-1, max(1, values * np.dtype(dtype).itemsize))
+    return np.frombuffer(memory, dtype, values).reshape(shape)
+
+
+class Crew:
+    """Standing worker processes, of which the caller is one, that share out numbered jobs.
+
+    A worker takes every so many-th number. Whatever the job reads must be there before the crew is made, or
+    lie in shared memory, as whatever it writes must.
+
+    Parameters
+    ----------
+    size : int
+        How many work, the caller included.
+    job : callable
+        ``job(worker, number)``.
+
+    Raises
+    ------
+    OSError
+        If there are no processes to be had, or if one of them can't multiply: it was forked while another
+        thread had a lock of BLAS's.
+    """
+
+    def __init__(self, size: int, job: Job) -> None:
+        self.threads, self._job = size, job
+        import multiprocessing  # here, since a tenth of the package's import time would be this one's
+
+        context = multiprocessing.get_context("fork")
+        self._go = [context.Semaphore(0) for _ in range(size - 1)]
+        self._done = context.Semaphore(0)
+        self._count = shared_zeros(1, np.int64)
+        self._failed = shared_zeros(size, np.int64)
+        self._words = shared_zeros((size, 400), np.uint8)
+        parent, self._children = os.getpid(), []
+        for worker in range(1, size):
+            with warnings.catch_warnings():
+                # Newer Pythons warn of any thread beside a fork, such as BLAS's; the child runs NumPy alone.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                try:
+                    child = os.fork()
+                except OSError:
+                    self.close()
+                    raise
+            if child == 0:
+                self._serve(worker, parent)
+            self._children.append(child)
+        self._await()
+
+    def _await(self) -> None:
+        """Wait until all workers have multiplied; end those that don't."""
+        until = time.monotonic() + READY
+        try:
+            for _ in self._go:
+                if not self._done.acquire(True, max(0.0, until - time.monotonic())):
+                    raise TimeoutError(f"a worker process is not ready {READY:g} s after its fork")
+        except BaseException:
+            self.kill()
+            raise
+
+    def _serve(self, worker: int, parent: int) -> None:
+        """Work until told to end or until the parent is gone; never return."""
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+            np.setbufsize(BUFFER)
+            multiply()
+            self._done.release()
+            while wait(self._go[worker - 1], lambda: os.getppid() == parent) and self._count[0]:
+                self._work(worker)
+                self._done.release()
+        finally:
+            os._exit(0)
+
+    def _work(self, worker: int) -> None:
+        for number in range(worker, int(self._count[0]), self.threads):
+            try:
+                self._job(worker, number)
+            except BaseException as failure:
+                words = f"{type(failure).__name__}: {failure}".encode()[: self._words.shape[1]]
+                self._words[worker] = 0
+                self._words[worker, : len(words)] = np.frombuffer(words, np.uint8)
+                self._failed[worker] = number + 1
+                return
+
+    def run(self, count: int) -> None:
+        """Have the job done for each number below `count`; return when all have ended.
+
+        Raises
+        ------
+        BaseException
+            Whatever the job raised: one that failed in a worker is done again here, to raise the same.
+        WorkerError
+            If a worker was killed, or failed where the caller does not.
+        """
+        self._count[0] = count
+        self._failed.fill(0)  # of a run that the caller's own part ended
+        called = self._go[: count - 1]
+        for semaphore in called:
+            semaphore.release()
+        before = np.setbufsize(BUFFER)
+        try:
+            for number in range(0, count, self.threads):
+                self._job(0, number)
+        finally:
+            np.setbufsize(before)
+            for _ in called:
+                wait(self._done, self._all_alive)
+        if self._failed.any():
+            worker = int(np.argmax(self._failed > 0))
+            self._job(0, int(self._failed[worker]) - 1)
+            words = self._words[worker].tobytes().rstrip(b"\0").decode(errors="replace")
+            raise WorkerError(f"a worker process failed where its caller does not: {words}")
+
+    def _all_alive(self) -> bool:
+        for child in self._children:
+            how = ""  # unknown where the caller's program ignores SIGCHLD, or waits for all its children
+            try:
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if not ended:
+                    continue
+                how = f" with status {os.waitstatus_to_exitcode(status)}"
+            except ChildProcessError:
+                pass
+            self._children.remove(child)
+            raise WorkerError(
+                f"worker process {child} ended{how} "
+                f"in the middle of its work: was it killed, or out of memory?"
+            )
+        return True
+
+    def kill(self) -> None:
+        """End the workers at once, whatever they are about."""
+        for child in self._children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        for child in self._children:
+            with suppress(ChildProcessError):  # somebody else was told of its end, or nobody is
+                os.waitpid(child, 0)
+        self._children, self._go = [], []
+        self._job = idle
+
+    def close(self) -> None:
+        """Let the workers go, and wait until they have gone; end those that are stopped or in a long job."""
+        self._count[0] = 0
+        for semaphore in self._go:
+            semaphore.release()
+        until = time.monotonic() + LEAVE
+        try:
+            while any(map(runs, self._children)) and time.monotonic() < until:
+                time.sleep(1e-3)
+        finally:
+            self.kill()
+
+
+def runs(child: int) -> bool:
+    """Return whether a child has not ended; it stays to be waited for."""
+    with suppress(ChildProcessError):
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    return False
+
+
+def multiply() -> None:
+    """Multiply matrices large enough for BLAS to take memory of its own for, and so the lock on that."""
+    one = np.zeros((128, 128), np.float32)
+    one @ one
+
+
+def wait(semaphore: Any, alive: Callable[[], bool]) -> bool:
+    """Return True once `semaphore` is ours: looking for a while, then asleep; False if not `alive`."""
+    until = time.perf_counter() + SPIN
+    while time.perf_counter() < until:
+        if semaphore.acquire(False):
+            return True
+    while not semaphore.acquire(True, ALIVE):
+        if not alive():
+            return False
+    return True

@@ -1,0 +1,383 @@
+"""What one does at a command line to train a network, to go on with it, and to do it again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from purecnn.backend.checks import positive, within
+from purecnn.backend.locks import folder_lock
+from purecnn.cli import report as report_module
+from purecnn.cli.options import (
+    check_options_of_pictures,
+    data_option_of,
+    device_option,
+    not_empty,
+    noted,
+    skip_option,
+)
+from purecnn.cli.progress import ProgressBar
+from purecnn.cli.terminal import echo, warnings_as_sentences
+from purecnn.datasets.catalog import Sets
+from purecnn.datasets.splits import check_fraction
+from purecnn.errors import CheckpointWarning, FileFormatError
+from purecnn.layers.summaries import summary
+from purecnn.losses.tasks import TASKS, Task
+from purecnn.networks.network import Network
+from purecnn.networks.zoo import NETWORKS
+from purecnn.optimizers.registry import OPTIMIZERS
+from purecnn.runs.folder import CHECKPOINT, MODEL, check_interrupted, make_folder
+from purecnn.runs.model_path import default_folder, run_folder
+from purecnn.runs.recipes import RATES, RECIPES, USUAL_CHANGES, read_changes
+from purecnn.runs.record import read_record, result_in_words
+from purecnn.runs.run import Run
+from purecnn.training.distributed.ranks import Ranks, assisting
+
+#: Options of `train` that say nothing about the run, which goes on as it was begun.
+OF_ANY_RUN = {
+    "epochs",
+    "resume",
+    "data",
+    "threads",
+    "device",
+    "checkpoint_every",
+    "report",
+    "allow_differences",
+}
+
+
+@click.command()
+@data_option_of("the recipe's, mnist")
+@click.option(
+    "--image-size",
+    type=int,
+    help="Side of the pictures of a folder.  [default: the medians of theirs, at most 64]",
+)
+@skip_option
+@click.option(
+    "--recipe",
+    "recipe_name",
+    type=click.Choice(list(RECIPES)),
+    default="lenet",
+    help="A network and how to train it.",
+)
+@click.option("--network", type=click.Choice(list(NETWORKS)), help="In place of the recipe's.")
+@click.option(
+    "--task",
+    type=click.Choice(TASKS),
+    help="What to learn: classes, several labels a sample, or values.  [default: what the answers y say]",
+)
+@click.option(
+    "--epochs",
+    type=int,
+    help="How often to go over the training set; beside --resume of a complete run, more than it has.  "
+    "[default: the recipe's, more for a small set]",
+)
+@click.option("--batch-size", type=int, help="Samples a step.  [default: the recipe's]")
+@click.option(
+    "--optimizer",
+    type=click.Choice(list(OPTIMIZERS)),
+    help="In place of the recipe's; sgd has a momentum of 0.9.  [default: adam]",
+)
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="Largest rate of the one cycle.  [default: the recipe's, or one for --optimizer]",
+)
+@click.option(
+    "--augment",
+    is_flag=False,
+    flag_value=USUAL_CHANGES,
+    metavar="[CHANGES]",
+    help="Change the images a little in each step: "
+    f"shift, rotate, scale, shear, flip, erase and fill, say shift=1,flip, or none.  "
+    f"[alone: {USUAL_CHANGES}]",
+)
+@click.option("--class-weight", type=click.Choice(["balanced"]), help="Let all classes count alike.")
+@click.option(
+    "--validation",
+    type=float,
+    metavar="SHARE",
+    help="Of the training set to set aside and measure after each epoch, such as 0.1.",
+)
+@click.option(
+    "--patience",
+    type=int,
+    help="Epochs without a lower loss on --validation that end the training; the best epoch is kept.",
+)
+@click.option("--seed", type=int, default=0, help="Decides first parameters and order.")
+@click.option(
+    "--threads", type=int, help="How many work; the results do not depend on it.  [default: all cores]"
+)
+@device_option
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    callback=not_empty,
+    help="Where to save the model.  [default: runs/DATA-RECIPE-SEED]",
+)
+@click.option("--overwrite", is_flag=True, help="Also where --output holds a finished run of other settings.")
+@click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
+@click.option("--resume", metavar="RUN", help="Go on with the run in this folder, to the same bits.")
+@click.option("--report/--no-report", default=True, help="Write report.html, where plotly is installed.")
+@click.option(
+    "--allow-differences",
+    is_flag=True,
+    help="Started by mpiexec: train also where processors, NumPy or BLAS of the ranks differ.",
+)
+@click.pass_context
+def train(
+    ctx: click.Context,
+    data: str | None,
+    image_size: int | None,
+    skip_damaged: bool,
+    recipe_name: str,
+    network: str | None,
+    task: Task | None,
+    epochs: int | None,
+    batch_size: int | None,
+    optimizer: str | None,
+    learning_rate: float | None,
+    augment: str | None,
+    class_weight: str | None,
+    validation: float | None,
+    patience: int | None,
+    seed: int,
+    threads: int | None,
+    device: str,
+    output: str | None,
+    overwrite: bool,
+    checkpoint_every: int | None,
+    resume: str | None,
+    report: bool,
+    allow_differences: bool,
+) -> None:
+    """Train a network, test it and save it.
+
+    Beside the model lie run.json, from which `purecnn reproduce` does it all again, and a checkpoint, from
+    which --resume goes on, or extends the run by a further cycle with more --epochs. Ctrl-C once lets the
+    step end and keeps its place; twice ends at once.
+
+    `mpiexec -n 4 python -m mpi4py -m purecnn train` trains by 4 processes, to the same bits; each has as many
+    threads as --threads says.
+    """
+
+    def asked() -> tuple[Run, Path] | None:
+        counts = {
+            "image-size": image_size,
+            "epochs": epochs,
+            "batch-size": batch_size,
+            "patience": patience,
+            "threads": threads,
+            "checkpoint-every": checkpoint_every,
+        }
+        for option, value in counts.items():
+            if value is not None:
+                positive(option, value)
+        if learning_rate is not None:
+            within("learning-rate", learning_rate, 0, open_low=True)
+        if resume is not None:
+            for name in ctx.params:
+                if (
+                    name not in OF_ANY_RUN
+                    and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+                ):
+                    option = f"--{name.removesuffix('_name').replace('_', '-')}"
+                    raise ValueError(
+                        f"--resume goes on with a run as it was begun; {option} has no place beside it"
+                    )
+            folder = run_folder(resume)
+            run = resumed(folder, epochs)
+            if run is None:
+                echo(f"{folder}: this run is complete; more --epochs than it has extend it")
+                return None
+            return replace(run, data=run.data if data is None else data), folder
+        if patience is not None and validation is None:
+            raise ValueError("--patience wants --validation, a share of the training set such as 0.1")
+        if validation is not None:
+            check_fraction("validation", validation)
+        rate = RATES.get(optimizer or "") if learning_rate is None else learning_rate
+        given = {
+            "network": network,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "optimizer": optimizer,
+            "learning_rate": rate,
+            "validation": validation,
+            "patience": patience,
+            "class_weight": class_weight,
+        }
+        recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        if augment is not None:
+            recipe = replace(recipe, augmentation=read_changes(augment))
+        run = Run(network or recipe_name, recipe, seed, data or recipe.data, image_size, skip_damaged, task)
+        folder = Path(output) if output else default_folder(run.name, run.data, seed)
+        return run, folder
+
+    ranks = Ranks.of_job(allow_differences=allow_differences)
+    with assisting(ranks):
+        found = asked() if ranks is None else ranks.first(asked)
+        if ranks is not None:
+            given = ranks.share(found and [found[0].arguments(), str(found[1])])
+            found = given and (Run.made(given[0]), Path(given[1]))
+        if found:
+            train_run(
+                *found,
+                threads,
+                device,
+                checkpoint_every,
+                suit=epochs is None and resume is None,
+                resume=resume is not None,
+                overwrite=overwrite,
+                report=report,
+                ranks=ranks,
+            )
+
+
+def resumed(folder: Path, epochs: int | None) -> Run | None:
+    """Return the run of a folder to go on with: as it was begun, or with more epochs; None if it is complete.
+
+    Raises
+    ------
+    ValueError
+        If more epochs are asked for than a run that is not complete, or stopped by itself, can have.
+    FileNotFoundError
+        If there is no such run, or no checkpoint to go on from.
+    """
+    run, result = Run.recorded(folder), read_record(folder)["result"]
+    if epochs is None:
+        return None if result else run
+    if not result:
+        raise ValueError(
+            f"{folder}: this run is not complete: `purecnn train --resume {folder}` goes on with it as it "
+            f"was begun, and once it is, with --epochs, extends it"
+        )
+    run = run.extend(epochs)
+    if isinstance(result, dict) and result.get("stopped"):
+        raise ValueError(f"{folder}: this run ended before its last epoch, since {result['stopped']}")
+    if not (folder / CHECKPOINT).exists():
+        raise FileNotFoundError(f"{folder / CHECKPOINT}: there is no such file; it is wanted to extend a run")
+    return run
+
+
+def train_run(
+    run: Run,
+    folder: Path,
+    threads: int | None,
+    device: str,
+    every: int | None,
+    *,
+    suit: bool,
+    resume: bool,
+    overwrite: bool,
+    report: bool,
+    ranks: Ranks | None,
+) -> None:
+    """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
+    sets = noted(run.read() if ranks is None else run.read_together(ranks))
+    check_options_of_pictures(run.data, run.image_size, run.skip_damaged)
+    if suit:
+        run = replace(run, recipe=run.recipe.suited(len(run.split(sets.train[1])[0])))
+    network = run.build(sets).to(device)
+
+    def prepare() -> None:
+        make_folder(folder)
+        stack.enter_context(folder_lock(folder))
+        if not resume:
+            check_interrupted(folder)
+            if not overwrite:
+                check_overwritten(folder, run)
+
+    with ExitStack() as stack:
+        if ranks is None:
+            prepare()
+        else:
+            ranks.first(prepare)
+            if not ranks.is_first:
+                run.train(folder, network, sets, threads=threads, resume=resume, ranks=ranks)
+                return
+        perform(run, folder, network, sets, threads, every, resume=resume, report=report, ranks=ranks)
+
+
+def perform(
+    run: Run,
+    folder: Path,
+    network: Network,
+    sets: Sets,
+    threads: int | None,
+    every: int | None,
+    *,
+    resume: bool,
+    report: bool,
+    ranks: Ranks | None,
+) -> None:
+    """Train in a folder that is ready for it, and say what comes of it."""
+    (kept, aside), (x_test, _), recipe = run.split(sets.train[1]), sets.test, run.recipe
+    held_out = f", {len(aside):,} to validate" if len(aside) else ""
+    echo(
+        f"{run.name}: {summary(network).parameters:,} parameters, {len(kept):,} training images{held_out}, "
+        f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"
+    )
+    echo(task_of(network))
+    try:
+        with progress(run, sets) as bar:
+            result = run.train(
+                folder,
+                network,
+                sets,
+                threads=threads,
+                every=every,
+                resume=resume,
+                callbacks=[bar],
+                ranks=ranks,
+            )
+    except KeyboardInterrupt:
+        echo(f"Interrupted: `purecnn train --resume {folder}` goes on with it.", err=True)
+        raise SystemExit(130) from None
+    seconds = sum(result["seconds"])
+    echo(f"trained in {seconds:.1f} s, {result['epochs'] * len(kept) / seconds:,.0f} images a second")
+    if "stopped" in result:
+        echo(f"ended after epoch {result['epochs']}: {result['stopped']}")
+    if "best_epoch" in result:
+        echo(f"the model is that of epoch {result['best_epoch']}, the best on the {len(aside):,} to validate")
+    echo(f"test {result_in_words(result)} on {len(x_test):,} images, loss {result['test_loss']:.4f}")
+    echo(f"saved to {folder / MODEL}")
+    if report:
+        report_module.report_if_possible(folder, sets, network.to("cpu"), threads)
+
+
+def task_of(network: Network) -> str:
+    """Return in words what a network learns."""
+    outputs = int(np.prod(network.output_shape or ()))
+    words = {"classification": "classes", "multilabel": "labels", "regression": "values"}
+    return f"task: {network.task}, {words[network.task or 'classification']}: {outputs}"
+
+
+def check_overwritten(folder: Path, run: Run) -> None:
+    """Refuse to write over a finished run of other settings; the same one again gives the same model."""
+    if not (folder / MODEL).exists():
+        return
+    try:
+        then = Run.recorded(folder).settings()
+        changes = [f"{k} was {then.get(k)}, is {v}" for k, v in run.settings().items() if then.get(k) != v]
+    except (FileFormatError, FileNotFoundError):
+        changes = ["no record tells which"]
+    if changes:
+        raise ValueError(
+            f"{folder}: holds a finished run of other settings ({'; '.join(changes)}): "
+            f"name another --output, or --overwrite it"
+        )
+
+
+@contextmanager
+def progress(run: Run, sets: Sets) -> Iterator[ProgressBar]:
+    """Show how far a run is, and its warnings as sentences."""
+    with ProgressBar(len(run.split(sets.train[1])[0]), run.recipe.batch_size) as bar, warnings_as_sentences():
+        warnings.simplefilter("always", CheckpointWarning)
+        yield bar

@@ -1,0 +1,250 @@
+"""More samples than there are: each image is shifted, turned, scaled, mirrored a little, anew each step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.checks import is_integer, is_number
+from purecnn.backend.memory import Scratch
+from purecnn.backend.random import AUGMENTATION, uniforms
+from purecnn.backend.types import Array, Shape
+from purecnn.errors import ShapeError
+from purecnn.messages.signatures import explained_class
+
+#: Which of a sample's numbers decides what: fixed, so that one setting does not change the draws of another.
+DOWN, RIGHT, ANGLE, SCALE, SHEAR, FLIP, ERASE_DOWN, ERASE_RIGHT, DRAWS = range(9)
+
+
+@explained_class
+@dataclass(frozen=True)
+class Augmentation:
+    """How much training images may be changed, at random and anew in every step.
+
+    An output pixel ``p`` takes the value of the image at ``c + A (p - c - t)``, between pixels the bilinear
+    mean of four, beyond the border `fill`; ``c`` is the image's centre, ``t`` the shift, and ``A`` turns,
+    shears and scales back. What a sample gets depends on the seed, the step and the sample's number alone.
+
+    Parameters
+    ----------
+    shift : float
+        Largest shift in pixels, along either axis; whole pixels where nothing turns, scales or shears.
+    rotate : float
+        Largest angle in degrees, to either side, below 180.
+    scale : float
+        The factor is drawn from ``1 - scale`` to ``1 + scale``, the same for both axes; below 1.
+    shear : float
+        Largest angle in degrees by which vertical lines lean, to either side, below 90.
+    flip : bool
+        Whether half of the images, drawn at random, are mirrored left to right. Not for digits and letters.
+    erase : int
+        Side in pixels of a square that is set to `fill`; its centre lies anywhere in the image, so part of
+        the square may lie outside (cutout, DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552).
+    fill : float
+        The raw value beyond the border and in the erased square, before preprocessing: 0 is MNIST's paper.
+
+    Notes
+    -----
+    PyTorch's ``RandomAffine`` takes the shift as a share of the image, and the nearest pixel unless told
+    otherwise; Keras's ``RandomTranslation`` and ``RandomRotation`` take shares of the image and of a turn.
+
+    Examples
+    --------
+    >>> from purecnn.backend.memory import Scratch
+    >>> images = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> Augmentation(shift=1).apply(images, np.array([5]), seed=0, step=1, scratch=Scratch())
+    >>> images[0, :, :, 0]
+    array([[4., 5., 0.],
+           [7., 8., 0.],
+           [0., 0., 0.]])
+    """
+
+    shift: float = 0.0
+    rotate: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    flip: bool = False
+    erase: int = 0
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, below in (("shift", math.inf), ("rotate", 180.0), ("scale", 1.0), ("shear", 90.0)):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < below:
+                bound = f" and below {below:g}" if below < math.inf else ""
+                raise ValueError(f"{name} must be a number of at least 0{bound}, got {value!r}")
+        if not isinstance(self.flip, bool | np.bool_):
+            raise TypeError(f"flip must be True or False, got {self.flip!r}")
+        if not is_integer(self.erase) or self.erase < 0:
+            raise ValueError(f"erase must be an integer of at least 0, in pixels, got {self.erase!r}")
+        if not is_number(self.fill):
+            raise ValueError(f"fill must be a finite number, got {self.fill!r}")
+        if self.fill and not (self.shift or self.warps or self.erase):
+            raise ValueError(
+                f"fill is what shift, rotate, scale, shear or erase put into free places, "
+                f"got fill={self.fill:g} without any of these"
+            )
+
+    @property
+    def warps(self) -> bool:
+        """Whether values between pixels are wanted."""
+        return bool(self.rotate or self.scale or self.shear)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the fields, as plain numbers."""
+        return asdict(self)
+
+    def apply(self, images: Array, samples: Array, seed: int, step: int, scratch: Scratch) -> None:
+        """Change raw images in place.
+
+        Parameters
+        ----------
+        images : ndarray
+            Floats ``(C, H, W, N)``, the batch last.
+        samples : ndarray
+            The samples' numbers in their set, ``(N,)``.
+        seed, step : int
+            With the samples' numbers, they decide every draw.
+        scratch : Scratch
+            Working memory.
+        """
+        drawn = uniforms(seed, AUGMENTATION, step, samples, DRAWS)
+        if self.warps:
+            self.warp(images, drawn, scratch)
+        elif self.shift or self.flip:
+            self.move(images, drawn, scratch)
+        if self.erase:
+            self.wipe(images, drawn, scratch)
+
+    def padded(
+        self, images: Array, before: tuple[int, int], after: tuple[int, int], scratch: Scratch
+    ) -> Array:
+        """Return a copy of the images with rows and columns of `fill` around it."""
+        channels, height, width, batch = images.shape
+        (top, left), (bottom, right) = before, after
+        paper = scratch.array(
+            "paper", (channels, top + height + bottom, left + width + right, batch), images.dtype
+        )
+        for edge in (np.s_[:top], np.s_[top + height :]):
+            paper[:, edge] = self.fill
+        for edge in (np.s_[:left], np.s_[left + width :]):
+            paper[:, :, edge] = self.fill
+        paper[:, top : top + height, left : left + width] = images
+        return paper
+
+    def move(self, images: Array, drawn: Array, scratch: Scratch) -> None:
+        """Shift by whole pixels, and mirror: one value for each pixel."""
+        _, height, width, batch = images.shape
+        # beyond its own size an image is gone anyway
+        most = int(self.shift)
+        reach = min(most, height), min(most, width)
+        paper = self.padded(images, reach, reach, scratch)
+        down, right = (
+            np.clip(np.floor(drawn[k] * (2 * most + 1)).astype(np.intp) - most, -far, far)
+            for k, far in zip((DOWN, RIGHT), reach, strict=True)
+        )
+        rows = np.arange(height)[:, None] + (reach[0] - down)
+        columns = np.arange(width)[:, None] - right
+        if self.flip:
+            columns = np.where(drawn[FLIP] < 0.5, width - 1 - columns, columns)
+        columns += reach[1]
+        place = scratch.array("place", (height, width, batch), np.intp)
+        np.add(
+            (rows * paper.shape[2] * batch)[:, None], (columns * batch + np.arange(batch))[None], out=place
+        )
+        for image, source in zip(images, paper, strict=True):
+            np.take(source.reshape(-1), place, out=image, mode="clip")  # "raise" would copy the output
+
+    def warp(self, images: Array, drawn: Array, scratch: Scratch) -> None:
+        """Turn, scale, shear, shift and mirror: four values for each pixel, weighted by their nearness."""
+        _, height, width, batch = images.shape
+        dtype = images.dtype
+        paper = self.padded(images, (1, 1), (2, 2), scratch)
+        angle = np.radians(self.rotate) * (2 * drawn[ANGLE] - 1)
+        factor = 1 / (1 + self.scale * (2 * drawn[SCALE] - 1))
+        lean = np.tan(np.radians(self.shear) * (2 * drawn[SHEAR] - 1))
+        cosine, sine = factor * np.cos(angle), factor * np.sin(angle)
+        down, right = self.shift * (2 * drawn[DOWN] - 1), self.shift * (2 * drawn[RIGHT] - 1)
+        middle = (height - 1) / 2, (width - 1) / 2
+        i = np.arange(height)[:, None] - middle[0] - down
+        j = np.arange(width)[:, None] - middle[1] - right
+        mirror = np.where(drawn[FLIP] < 0.5, -1.0, 1.0) if self.flip else np.ones(batch)
+
+        def coordinate(name: str, by_row: Array, by_column: Array, most: int) -> tuple[Array, Array]:
+            """Return the cell of the paper and how far past it the coordinate lies."""
+            at = scratch.array(name, (height, width, batch), dtype)
+            np.add(by_row.astype(dtype)[:, None], by_column.astype(dtype)[None], out=at)
+            np.maximum(at, 0, out=at)
+            np.minimum(at, most, out=at)
+            cell = scratch.array(f"{name} cell", at.shape, np.int32)
+            np.copyto(cell, at, casting="unsafe")  # towards zero, and none is below it
+            at -= cell
+            return cell, at
+
+        # One row and one column of paper lie before the image, so 1 is its first pixel.
+        cell, low = coordinate("down", cosine * i + (middle[0] + 1), sine * j, height + 1)
+        other, across = coordinate(
+            "right",
+            mirror * (lean * cosine - sine) * i + (middle[1] + 1),
+            mirror * (cosine + lean * sine) * j,
+            width + 1,
+        )
+        cell *= paper.shape[2]
+        cell += other
+        cell *= batch
+        cell += np.arange(batch, dtype=np.int32)
+        place = scratch.array("place", cell.shape, np.intp)
+        np.copyto(place, cell)
+        beside, under, slope = (
+            scratch.array(name, cell.shape, dtype) for name in ("beside", "under", "slope")
+        )
+        step = paper.shape[2] * batch
+        for image, source in zip(images, paper, strict=True):
+            values = source.reshape(-1)
+
+            def line(start: int, out: Array, values: Array = values) -> None:
+                np.take(values[start:], place, out=out, mode="clip")
+                np.take(values[start + batch :], place, out=beside, mode="clip")
+                np.subtract(beside, out, out=beside)
+                np.multiply(beside, across, out=beside)
+                np.add(out, beside, out=out)
+
+            line(0, image)
+            line(step, under)
+            np.subtract(under, image, out=slope)
+            np.multiply(slope, low, out=slope)
+            np.add(image, slope, out=image)
+
+    def wipe(self, images: Array, drawn: Array, scratch: Scratch) -> None:
+        """Set a square of each image to `fill`."""
+        _, height, width, batch = images.shape
+        hit = []
+        for k, length in ((ERASE_DOWN, height), (ERASE_RIGHT, width)):
+            start = np.floor(drawn[k] * length).astype(np.intp) - self.erase // 2
+            cells = np.arange(length)[:, None]
+            hit.append((cells >= start) & (cells < start + self.erase))
+        erased = scratch.array("erased", (height, width, batch), np.bool_)
+        np.logical_and(hit[0][:, None], hit[1][None], out=erased)
+        np.copyto(images, images.dtype.type(self.fill), where=erased)
+
+
+def as_augmentation(augmentation: Any, shape: Shape | None) -> Augmentation | None:
+    """Return `augmentation` if it is one, or None, and samples of `shape` are images.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    ShapeError
+        If `shape` is not ``(channels, height, width)``.
+    """
+    if augmentation is None:
+        return None
+    if not isinstance(augmentation, Augmentation):
+        raise TypeError(f"augmentation must be an Augmentation, got {augmentation!r}")
+    if shape is None or len(shape) != 3:
+        raise ShapeError(f"augmentation wants images (channels, height, width), got samples of shape {shape}")
+    return augmentation

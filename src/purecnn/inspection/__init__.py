@@ -1,0 +1,43 @@
+"""Inspection: what goes on inside a network, as numbers.
+
+`traces` keeps all that passes through, `cells` says of what one number is made, `gradients` checks
+derivatives, `attribution` has saliency and Grad-CAM, `projections` PCA and t-SNE, `timing` the time of
+each layer.
+
+Imports `backend` to `networks`. Begin with `traces`.
+"""
+
+from typing import TYPE_CHECKING
+
+from purecnn.messages.lazy import lazily
+
+if TYPE_CHECKING:
+    from purecnn.inspection.answers import Findings as Findings
+    from purecnn.inspection.answers import find as find
+    from purecnn.inspection.attribution import grad_cam_maps as grad_cam_maps
+    from purecnn.inspection.attribution import saliency_maps as saliency_maps
+    from purecnn.inspection.cells import Cell as Cell
+    from purecnn.inspection.gradient_report import GradientReport as GradientReport
+    from purecnn.inspection.gradient_report import GradientRow as GradientRow
+    from purecnn.inspection.gradients import check_gradients as check_gradients
+    from purecnn.inspection.projections import pca as pca
+    from purecnn.inspection.projections import tsne as tsne
+    from purecnn.inspection.timing import LayerTime as LayerTime
+    from purecnn.inspection.timing import time_layers as time_layers
+    from purecnn.inspection.traces import LayerTrace as LayerTrace
+    from purecnn.inspection.traces import Trace as Trace
+    from purecnn.inspection.traces import trace as trace
+else:
+    __all__, __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "answers": "find Findings",
+            "attribution": "grad_cam_maps saliency_maps",
+            "cells": "Cell",
+            "gradient_report": "GradientReport GradientRow",
+            "gradients": "check_gradients",
+            "projections": "pca tsne",
+            "timing": "LayerTime time_layers",
+            "traces": "LayerTrace Trace trace",
+        },
+    )

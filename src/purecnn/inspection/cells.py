@@ -1,0 +1,249 @@
+"""One number of a feature map is made of few others: this says of which, for each kind of layer.
+
+What a layer of one's own does is told by ``@explain.register``, as the functions below tell it for this
+package's; a layer that nothing here knows is said to look at its whole input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+
+from purecnn.backend.types import Array, Shape
+from purecnn.kernels import geometry
+from purecnn.layers.activations.custom import Activation
+from purecnn.layers.activations.elementwise import ElementWise
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import Dropout
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.padding import ZeroPadding
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from purecnn.layers.reshape import Flatten, Reshape
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """What one cell of a layer's output was made of.
+
+    Attributes
+    ----------
+    layer : str
+        The name of the layer's class.
+    place : tuple of int
+        Of the cell, in one sample of the output: (map, row, column) of an image.
+    output : float
+        What the layer gave there.
+    window : ndarray
+        The part of the input that the cell looks at, with the zeros of a padding: (C, KH, KW) for a
+        convolution, (height, width) for a pooling, () for an activation.
+    origin : tuple of int
+        Where in the input the window begins; row and column are negative where it begins in the padding.
+    weights : ndarray or None
+        What each value of the window is multiplied by, of its shape: the kernel of a convolution, a row of a
+        dense layer's weights; None where the cell is no weighted sum.
+    bias : float
+        What is added to the products.
+    winner : tuple of int or None
+        The place in the window of a max pooling's largest value.
+    """
+
+    layer: str
+    place: tuple[int, ...]
+    output: float
+    window: Array
+    origin: tuple[int, ...]
+    weights: Array | None = None
+    bias: float = 0.0
+    winner: tuple[int, ...] | None = None
+
+    @property
+    def products(self) -> Array | None:
+        """``window * weights``, None where there are no weights."""
+        return None if self.weights is None else self.window * self.weights
+
+    @property
+    def total(self) -> float:
+        """The output, made anew: the products' sum and the bias; the winner; else the output as it is.
+
+        The sum is taken in float64, so it may differ from `output` by the rounding of the layer's own sum.
+        """
+        if self.products is not None:
+            return float(self.products.sum(dtype=np.float64)) + self.bias
+        return self.output if self.winner is None else float(self.window[self.winner])
+
+    def __str__(self) -> str:
+        head = f"{self.layer} {self.place} = {self.output:.6g}"
+        if self.products is not None:
+            return f"{head}: {self.products.size} products, {self.total - self.bias:.6g}, + {self.bias:.6g}"
+        if self.winner is not None:
+            return f"{head}: the largest of {self.window.size}, at {self.winner}"
+        if self.window.size == 1:
+            return f"{head}: of {float(self.window):.6g}"
+        return f"{head}: of {self.window.size} values"
+
+
+@singledispatch
+def explain(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """Return what a cell was made of.
+
+    Parameters
+    ----------
+    layer : Layer
+        As it was when it computed `output` from `input`.
+    input, output : ndarray
+        Samples first.
+    place : tuple of int
+        Of the cell, in one sample of the output.
+    sample : int
+        Which one.
+    """
+    return made(layer, output, place, sample, window=input[sample], origin=(0,) * (input.ndim - 1))
+
+
+def made(
+    layer: Layer,
+    output: Array,
+    place: tuple[int, ...],
+    sample: int,
+    *,
+    window: Array,
+    origin: tuple[int, ...],
+    weights: Array | None = None,
+    bias: float = 0.0,
+    winner: tuple[int, ...] | None = None,
+) -> Cell:
+    """Return the cell of `output` at a place, with its window."""
+    return Cell(
+        type(layer).__name__,
+        place,
+        float(output[sample][place]),
+        np.array(window),
+        tuple(map(int, origin)),
+        None if weights is None else np.array(weights, window.dtype),
+        float(bias),
+        winner,
+    )
+
+
+@explain.register
+def _(layer: Convolutional, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The window under the kernel of a map, zeros around the image included."""
+    map, *corner = (int(number) for number in place)
+    padded = geometry.pad(input[sample][..., np.newaxis], layer.border)[..., 0]
+    row, column = (number * step for number, step in zip(corner, layer.stride, strict=True))
+    (height, width), (down, across) = layer.kernel_size, layer.dilation
+    biases, channels = layer.parameters["biases"], len(padded) // layer.groups
+    first = map // (layer.depth // layer.groups) * channels
+    (top, _), (left, _) = layer.border
+    return made(
+        layer,
+        output,
+        place,
+        sample,
+        window=padded[
+            first : first + channels,
+            row : row + (height - 1) * down + 1 : down,
+            column : column + (width - 1) * across + 1 : across,
+        ],
+        origin=(first, row - top, column - left),
+        weights=layer.parameters["kernels"][map],
+        bias=biases[place] if layer.per_position_bias else biases[map],
+    )
+
+
+@explain.register
+def _(layer: Dense, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """All inputs, and the row of the weights."""
+    weights, biases = layer.parameters["weights"][place], layer.parameters["biases"][place][0]
+    return made(layer, output, place, sample, window=input[sample], origin=(0,), weights=weights, bias=biases)
+
+
+def pooled(layer: Pooling, input: Array, place: tuple[int, ...], sample: int) -> tuple[Array, Shape]:
+    """Return a pooling's window, in one map, and where it begins."""
+    map, *corner = place
+    row, column = (number * step for number, step in zip(corner, layer.stride, strict=True))
+    height, width = layer.pool_size
+    return input[sample, map, row : row + height, column : column + width], (map, row, column)
+
+
+@explain.register
+def _(layer: MaxPooling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The window, and its winner: of equal ones the first in row order."""
+    window, origin = pooled(layer, input, place, sample)
+    winner = tuple(map(int, np.unravel_index(window.argmax(), window.shape)))
+    return made(layer, output, place, sample, window=window, origin=origin, winner=winner)
+
+
+@explain.register
+def _(layer: AveragePooling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The window, each value with an equal share."""
+    window, origin = pooled(layer, input, place, sample)
+    shares = np.full(window.shape, 1 / window.size)
+    return made(layer, output, place, sample, window=window, origin=origin, weights=shares)
+
+
+@explain.register
+def _(layer: GlobalAveragePooling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The whole map, each value with an equal share."""
+    window = input[sample][place]
+    shares = np.full(window.shape, 1 / window.size)
+    return made(layer, output, place, sample, window=window, origin=(*place, 0, 0), weights=shares)
+
+
+@explain.register
+def _(layer: BatchNormalization, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The input at the same place, times ``gamma / sqrt(variance + epsilon)``, and what is added to that."""
+    scale, shift = layer.scale_and_shift()
+    return made(
+        layer,
+        output,
+        place,
+        sample,
+        window=input[sample][place],
+        origin=place,
+        weights=np.asarray(scale[place[0]]),
+        bias=shift[place[0]],
+    )
+
+
+@explain.register
+def _(layer: ZeroPadding, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The pixel, or a zero of the border."""
+    (top, _), (left, _) = layer.padding
+    channel, row, column = place[0], place[1] - top, place[2] - left
+    is_inside = 0 <= row < input.shape[2] and 0 <= column < input.shape[3]
+    value = input[sample, channel, row, column] if is_inside else np.zeros((), input.dtype)
+    return made(
+        layer, output, place, sample, window=value, origin=(channel, row, column), weights=np.ones(())
+    )
+
+
+@explain.register(ElementWise)
+@explain.register(Activation)
+def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The input at the same place."""
+    return made(layer, output, place, sample, window=input[sample][place], origin=place)
+
+
+@explain.register
+def _(layer: Dropout, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The input at the same place, times what the mask has there."""
+    share = np.ones(())
+    if layer.hides:  # spatial dropout has one share for a whole map
+        share = np.broadcast_to(layer.mask, (*output.shape[1:], len(output)))[(*place, sample)]
+    return made(layer, output, place, sample, window=input[sample][place], origin=place, weights=share)
+
+
+@explain.register(Reshape)
+@explain.register(Flatten)
+def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The one value, wherever it was."""
+    number = np.ravel_multi_index(place, output.shape[1:])
+    origin = tuple(map(int, np.unravel_index(number, input.shape[1:])))
+    return made(
+        layer, output, place, sample, window=input[sample][origin], origin=origin, weights=np.ones(())
+    )

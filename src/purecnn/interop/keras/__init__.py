@@ -1,0 +1,23 @@
+"""Keras: its models become networks, its weights those of a network. h5py is the extra `hdf5`.
+
+`model` reads a saved model, `layers` translates its layers, `layouts` turns its arrays, `weights` reads
+weights alone.
+
+Imports what `purecnn.interop` does. Begin with `model`.
+"""
+
+from typing import TYPE_CHECKING
+
+from purecnn.messages.lazy import lazily
+
+if TYPE_CHECKING:
+    from purecnn.interop.keras.model import load_keras as load_keras
+    from purecnn.interop.keras.weights import load_keras_weights as load_keras_weights
+else:
+    __all__, __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "model": "load_keras",
+            "weights": "load_keras_weights",
+        },
+    )

@@ -1,0 +1,309 @@
+"""Keras's layers in this package's words: an entry of a config becomes the layers that do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from purecnn.backend.types import Shape
+from purecnn.errors import FileFormatError
+from purecnn.interop.keras.config import (
+    ACTIVATIONS,
+    HARD_SIGMOID_2,
+    TRAINING_ONLY,
+    Config,
+    biased,
+    flag,
+    images,
+    integers,
+    number,
+    one,
+    only,
+    pair,
+    sliding,
+)
+from purecnn.layers.activations.basic import Identity, Softmax
+from purecnn.layers.activations.rectified import ELU, LeakyReLU, PReLU, ReLU, ReLU6
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import Dropout, SpatialDropout
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.padding import ZeroPadding
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.shapes import NamedShape
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What one layer of Keras is here.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In order; none for what acts in training alone.
+    variables : list of str
+        The names of Keras's arrays, in the order in which a file has them.
+    names : dict of int to dict of str to str
+        For each of `layers` that holds arrays, by its place: what `layouts` calls an array, and which
+        of `variables` it is. Left out, the first one has all of them under their own names.
+    """
+
+    layers: list[Layer]
+    variables: list[str] = field(default_factory=list)
+    names: dict[int, dict[str, str]] | None = None
+
+    def of(self, place: int) -> dict[str, str]:
+        """Return the arrays of the layer at `place`."""
+        if self.names is None:
+            return {name: name for name in self.variables} if place == 0 else {}
+        return self.names.get(place, {})
+
+
+Translation = Callable[[Config, Shape], Translated]
+
+
+def in_new_words(config: Config) -> Config:
+    """Return the config of a layer of Keras 2 in the words of Keras 3.
+
+    The slope of ``hard_sigmoid`` alone is another; all else that has changed has another name as well, such
+    as ``alpha`` and ``batch_input_shape``, and is read by either.
+    """
+    given = config.get("activation")
+    name = given.get("config") if isinstance(given, dict) and given.get("class_name") == "function" else given
+    return {**config, "activation": HARD_SIGMOID_2} if name == "hard_sigmoid" else config
+
+
+def translate(kind: str, config: Config, shape: Shape) -> Translated:
+    """Return what a layer of Keras is here, unbound; `shape` is that of its input here, channels first.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such layer here, or not with these arguments.
+    """
+    if kind in TRAINING_ONLY:
+        return Translated([])
+    if kind not in TRANSLATIONS:
+        raise FileFormatError(
+            f"has no counterpart here, wanted one of {', '.join(sorted(TRANSLATIONS))}, or one that acts in "
+            f"training alone"
+        )
+    return TRANSLATIONS[kind](config, shape)
+
+
+def convolution(config: Config, shape: Shape) -> Translated:
+    """``Conv2D``."""
+    layer = Convolutional(
+        depth=one(config, "filters"), groups=one(config, "groups", 1), **sliding(config, shape)
+    )
+    return Translated([layer, *activation(config)], biased(config, "kernel"))
+
+
+def depthwise(config: Config, shape: Shape) -> Translated:
+    """``DepthwiseConv2D``."""
+    multiplier = one(config, "depth_multiplier", 1)
+    layer = DepthwiseConvolutional(depth_multiplier=multiplier, **sliding(config, shape))
+    return Translated([layer, *activation(config)], biased(config, "depthwise_kernel"))
+
+
+def separable(config: Config, shape: Shape) -> Translated:
+    """``SeparableConv2D``: a depthwise convolution, whose biases are zeros, then one of 1 x 1."""
+    multiplier = one(config, "depth_multiplier", 1)
+    first = DepthwiseConvolutional(depth_multiplier=multiplier, **sliding(config, shape))
+    second = Convolutional(kernel_size=1, depth=one(config, "filters"))
+    variables = biased(config, "depthwise_kernel", "pointwise_kernel")
+    names = {0: {"depthwise_kernel": "depthwise_kernel"}, 1: {"kernel": "pointwise_kernel"}}
+    if "bias" in variables:
+        names[1]["bias"] = "bias"
+    return Translated([first, second, *activation(config)], variables, names)
+
+
+def fully_connected(config: Config, shape: Shape) -> Translated:
+    """``Dense``, of vectors."""
+    if len(shape) != 1:
+        raise FileFormatError(f"gets samples with {len(shape)} axes, wanted vectors: a Flatten before it")
+    return Translated(
+        [Dense(output_size=one(config, "units")), *activation(config)], biased(config, "kernel")
+    )
+
+
+def normalization(config: Config, shape: Shape) -> Translated:
+    """``BatchNormalization``, whose momentum is what stays."""
+    axis = integers(config, "axis", -1)
+    if axis not in ((-1,), (len(shape),)):
+        raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+    only(config, "renorm", False)
+    scale, center = flag(config, "scale", True), flag(config, "center", True)
+    momentum = round(1 - number(config, "momentum", 0.99), 12)  # 0.99 is 0.01, not 0.010000000000000009
+    layer = BatchNormalization(
+        epsilon=number(config, "epsilon", 1e-3), momentum=momentum, affine=scale or center
+    )
+    names = ["gamma"] * scale + ["beta"] * center + ["moving_mean", "moving_variance"]
+    return Translated([layer], names)
+
+
+def pooling(kind: type[Pooling]) -> Translation:
+    """``MaxPooling2D`` and ``AveragePooling2D``."""
+
+    def pooled(config: Config, shape: Shape) -> Translated:
+        images(shape)
+        only(config, "data_format", "channels_last", None)
+        only(config, "padding", "valid", "same")
+        size = pair(config, "pool_size", 2)
+        stride = size if config.get("strides") is None else pair(config, "strides")
+        if min(*size, *stride) < 1:
+            raise FileFormatError(f"has pool_size {size} and strides {stride}, wanted 1 or more")
+        spans = zip(shape[1:], size, stride, strict=True)
+        if config.get("padding") == "same" and any(
+            (-(-n // step) - 1) * step + window > n for n, window, step in spans
+        ):
+            raise FileFormatError(
+                f'has padding "same" where windows of {size} overhang an image of {shape[1:]}; '
+                f'pooling has no padding here, wanted "valid"'
+            )
+        return Translated([kind(size, stride)])
+
+    return pooled
+
+
+def over_all(kind: str) -> Translation:
+    """``GlobalAveragePooling2D`` and ``GlobalMaxPooling2D``."""
+
+    def pooled(config: Config, shape: Shape) -> Translated:
+        images(shape)
+        only(config, "data_format", "channels_last", None)
+        kept = flag(config, "keepdims", False)
+        if kind == "max":
+            largest = MaxPooling((shape[1], shape[2]))
+            return Translated([largest] if kept else [largest, Flatten()])
+        back = [Reshape(shape[:1], (shape[0], 1, 1))] if kept else []
+        return Translated([GlobalAveragePooling(), *back])
+
+    return pooled
+
+
+def padding(config: Config, shape: Shape) -> Translated:
+    """``ZeroPadding2D``."""
+    images(shape)
+    only(config, "data_format", "channels_last", None)
+    given = config.get("padding", 1)
+    if not isinstance(given, list):
+        return Translated([ZeroPadding(one(config, "padding", 1))])
+    sides: Any = tuple(tuple(n) if isinstance(n, list) else n for n in given)
+    return Translated([ZeroPadding(sides)])
+
+
+def flattened(config: Config, shape: Shape) -> Translated:
+    """``Flatten``."""
+    only(config, "data_format", "channels_last", None)
+    return Translated([] if len(shape) == 1 else [Flatten()])
+
+
+def reshaped(config: Config, shape: Shape) -> Translated:
+    """``Reshape``, to an image or a vector; one axis may be -1."""
+    target = list(integers(config, "target_shape"))
+    count = 1
+    for n in shape:
+        count *= n
+    if target.count(-1) == 1:
+        rest = 1
+        for n in target:
+            rest *= n if n != -1 else 1
+        target[target.index(-1)] = count // rest if rest > 0 else 0
+    if len(target) == 3:
+        target = [target[2], *target[:2]]
+    if not target or min(target) < 1:
+        raise FileFormatError(f"has target_shape {config.get('target_shape')!r:.60}, wanted positive sizes")
+    return Translated([Reshape(shape, NamedShape(target))])
+
+
+def relu(config: Config, shape: Shape) -> Translated:
+    """``ReLU`` with what it may have of a ceiling or a slope."""
+    only(config, "threshold", 0.0, None)
+    slope = 0.0 if config.get("negative_slope") is None else number(config, "negative_slope")
+    if config.get("max_value") is None:
+        return Translated([LeakyReLU(slope) if slope else ReLU()])
+    ceiling = number(config, "max_value")
+    if slope or ceiling != 6:
+        raise FileFormatError(
+            f"has max_value {ceiling:g} and negative_slope {slope:g}, wanted none, or 6 without a slope"
+        )
+    return Translated([ReLU6()])
+
+
+def prelu(config: Config, shape: Shape) -> Translated:
+    """``PReLU`` with one slope for each channel, or one for all."""
+    shared = config.get("shared_axes") or []
+    axes = set(integers({"shared_axes": shared}, "shared_axes"))
+    if axes not in (set(range(1, len(shape))), set(range(1, len(shape) + 1))):
+        raise FileFormatError(
+            f"has shared_axes {sorted(axes)}, so a slope for each position, wanted "
+            f"{list(range(1, len(shape)))}: a slope for each channel"
+        )
+    return Translated([PReLU(per_channel=len(shape) not in axes)], ["alpha"])
+
+
+def softmax(config: Config, shape: Shape) -> Translated:
+    """``Softmax`` over the last axis."""
+    axis = integers(config, "axis", -1)
+    if axis not in ((-1,), (len(shape),)):
+        raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+    return Translated([Softmax()])
+
+
+def leaky(config: Config, shape: Shape) -> Translated:
+    """``LeakyReLU``; what is negative_slope in Keras 3 was alpha before."""
+    old = "alpha" in config and "negative_slope" not in config
+    return Translated([LeakyReLU(number(config, "alpha" if old else "negative_slope", 0.3))])
+
+
+#: Keras's classes that have a counterpart here.
+TRANSLATIONS: dict[str, Translation] = {
+    "Activation": lambda config, shape: Translated(activation(config)),
+    "AveragePooling2D": pooling(AveragePooling),
+    "BatchNormalization": normalization,
+    "Conv2D": convolution,
+    "Dense": fully_connected,
+    "DepthwiseConv2D": depthwise,
+    "Dropout": lambda config, shape: Translated([Dropout(number(config, "rate"))]),
+    "ELU": lambda config, shape: Translated([ELU(number(config, "alpha", 1.0))]),
+    "Flatten": flattened,
+    "GlobalAveragePooling2D": over_all("average"),
+    "GlobalMaxPooling2D": over_all("max"),
+    "Identity": lambda config, shape: Translated([Identity()]),
+    "LeakyReLU": leaky,
+    "MaxPooling2D": pooling(MaxPooling),
+    "PReLU": prelu,
+    "ReLU": relu,
+    "Reshape": reshaped,
+    "SeparableConv2D": separable,
+    "Softmax": softmax,
+    "SpatialDropout2D": lambda config, shape: Translated([SpatialDropout(number(config, "rate"))]),
+    "ZeroPadding2D": padding,
+}
+
+
+def activation(config: Config, name: str = "activation") -> list[Layer]:
+    """Return the activation that a layer has inside, none where it is linear."""
+    value = config.get(name)
+    if isinstance(value, dict):
+        kind, inner = value.get("class_name"), value.get("config")
+        if kind == "function" and isinstance(inner, str):
+            value = inner
+        elif (
+            isinstance(kind, str)
+            and kind in ("ReLU", "LeakyReLU", "ELU", "Softmax")
+            and isinstance(inner, dict)
+        ):
+            return translate(kind, inner, ()).layers
+    if value in (None, "linear"):
+        return []
+    if not isinstance(value, str) or value not in ACTIVATIONS:
+        raise FileFormatError(
+            f"has the activation {value!r:.60}, which has no counterpart here, wanted one of "
+            f"{', '.join(ACTIVATIONS)}"
+        )
+    return [ACTIVATIONS[value]()]

@@ -1,0 +1,247 @@
+"""Keras keeps channels last: this turns its arrays into ours, also behind a Flatten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.types import Array, Shape
+from purecnn.errors import FileFormatError, ShapeError
+from purecnn.layers.activations.rectified import PReLU
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.file_checks import check_finite
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.residual import Residual
+
+#: What an array that Keras leaves out (``use_bias=False``, ``scale=False``) would hold.
+MISSING = {"bias": 0.0, "gamma": 1.0, "beta": 0.0}
+
+
+@dataclass(eq=False)
+class Part:
+    """A layer with arrays, and how the values around it are ordered in Keras.
+
+    Attributes
+    ----------
+    layer : Layer
+        Bound to its shape.
+    label : str
+        What a message calls it.
+    columns, rows : ndarray or None
+        For each of our inputs, and outputs, its place in Keras; None where they are the same.
+    """
+
+    layer: Layer
+    label: str
+    columns: Array | None = None
+    rows: Array | None = None
+
+    @property
+    def wanted(self) -> dict[str, Shape]:
+        """Keras's arrays for this layer: names and shapes."""
+        return wanted(self.layer)
+
+    def take(self, given: Mapping[str, Array], dtype: np.dtype[Any]) -> dict[str, Array]:
+        """Return the layer's arrays by our names, made of Keras's.
+
+        Raises
+        ------
+        FileFormatError
+            If a value is NaN or infinite, or a variance negative.
+        """
+        held = {}
+        for name, shape in self.wanted.items():
+            if name in given:
+                held[name] = check_finite(f"{name} of {self.label}", given[name])
+            else:
+                held[name] = np.full(shape, MISSING[name])
+        if "moving_variance" in held and held["moving_variance"].min(initial=0) < 0:
+            least = held["moving_variance"].min()
+            raise FileFormatError(f"moving_variance of {self.label} holds {least:g}, wanted at least 0")
+        turned = convert(self.layer, held, self.columns, self.rows)
+        shapes = self.layer.parameter_shapes()
+        with np.errstate(over="ignore"):
+            return {
+                name: check_finite(
+                    f"{name} of {self.label}",
+                    array.reshape(shapes[name]).astype(dtype) if name in shapes else array,
+                )
+                for name, array in turned.items()
+            }
+
+
+@singledispatch
+def wanted(layer: Layer) -> dict[str, Shape]:
+    """Return the names and shapes of the arrays that Keras has for a bound layer."""
+    return {}
+
+
+@singledispatch
+def convert(
+    layer: Layer, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    """Return a layer's arrays, parameters and buffers, made of Keras's."""
+    return {}
+
+
+@wanted.register
+def _(layer: Convolutional) -> dict[str, Shape]:
+    channels = (layer.input_shape or (0,))[0]
+    return {"kernel": (*layer.kernel_size, channels // layer.groups, layer.depth), "bias": (layer.depth,)}
+
+
+@convert.register
+def _(
+    layer: Convolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    biases = given["bias"]
+    if layer.per_position_bias:
+        biases = np.broadcast_to(biases[:, None, None], layer.output_shape or ())
+    return {"kernels": given["kernel"].transpose(3, 2, 0, 1), "biases": biases}
+
+
+@wanted.register
+def _(layer: DepthwiseConvolutional) -> dict[str, Shape]:
+    channels = (layer.input_shape or (0,))[0]
+    return {
+        "depthwise_kernel": (*layer.kernel_size, channels, layer.depth_multiplier),
+        "bias": (layer.depth,),
+    }
+
+
+@convert.register
+def _(
+    layer: DepthwiseConvolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    return {"kernels": given["depthwise_kernel"].transpose(2, 3, 0, 1), "biases": given["bias"]}
+
+
+@wanted.register
+def _(layer: Dense) -> dict[str, Shape]:
+    return {"kernel": ((layer.input_shape or (0,))[0], layer.output_size), "bias": (layer.output_size,)}
+
+
+@convert.register
+def _(
+    layer: Dense, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    weights = given["kernel"].T
+    weights = weights if columns is None else weights[:, columns]
+    return {"weights": weights if rows is None else weights[rows], "biases": ordered(given["bias"], rows)}
+
+
+@wanted.register
+def _(layer: BatchNormalization) -> dict[str, Shape]:
+    names = ("gamma", "beta") if layer.affine else ()
+    return dict.fromkeys((*names, "moving_mean", "moving_variance"), (layer.channels,))
+
+
+@convert.register
+def _(
+    layer: BatchNormalization, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    names = {"moving_mean": "running_mean", "moving_variance": "running_variance"}
+    return {names.get(name, name): ordered(array, rows) for name, array in given.items()}
+
+
+@wanted.register
+def _(layer: PReLU) -> dict[str, Shape]:
+    shape = layer.input_shape or (0,)
+    return {"alpha": (*[1] * (len(shape) - 1), shape[0] if layer.per_channel else 1)}
+
+
+@convert.register
+def _(
+    layer: PReLU, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    return {"slopes": ordered(given["alpha"].ravel(), rows if layer.per_channel else None)}
+
+
+def ordered(array: Array, rows: Array | None) -> Array:
+    """Return an array of one value for each of our outputs."""
+    return array if rows is None else array[rows]
+
+
+def channels_last(shape: Shape) -> Array | None:
+    """Return, for each value of an image ``(C, H, W)`` flattened, its place in Keras's ``(H, W, C)``.
+
+    Examples
+    --------
+    >>> channels_last((2, 1, 2))
+    array([0, 2, 1, 3])
+    """
+    if len(shape) != 3 or shape[0] == 1 or shape[1] * shape[2] == 1:
+        return None
+    channels, height, width = shape
+    return np.arange(channels * height * width).reshape(height, width, channels).transpose(2, 0, 1).ravel()
+
+
+def same(a: Array | None, b: Array | None) -> bool:
+    """Return whether two orders are one."""
+    return (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
+
+
+def parts(layers: Sequence[Layer], front: str = "layer ") -> list[Part]:
+    """Return the layers that hold arrays, those inside of others too, and the orders that Keras has there.
+
+    A vector that was flattened from an image stands in another order here than in Keras, until a `Dense`
+    mixes it: whatever has a value for each of its features is reordered.
+
+    Raises
+    ------
+    ShapeError
+        If the two orders can't be made to meet: an image reshaped to another one, a flattened image that is
+        the output.
+    """
+    found: list[Part] = []
+    order: Array | None = None  # of the vector at hand, for each of our values its place in Keras
+    since: list[Part] = []  # the parts whose rows decide that order
+    for place, layer in enumerate(layers):
+        shape = layer.input_shape or ()
+        label = f"{front}{place} ({type(layer).__name__})"
+        if isinstance(layer, Flatten | Reshape):
+            after = layer.output_shape or ()
+            current, needed = order if len(shape) == 1 else channels_last(shape), channels_last(after)
+            since = since if len(shape) == 1 else []
+            if len(after) == 1:
+                order = current
+                continue
+            if current is None and since:
+                for part in since:
+                    part.rows = needed
+            elif not same(current, needed):
+                raise ShapeError(
+                    f"{label} makes {after} of {shape}, and Keras, channels last, puts the values in "
+                    f"another order: a Dense layer before it is wanted"
+                )
+            order, since = None, []
+        elif isinstance(layer, Residual):
+            if order is not None:
+                raise ShapeError(f"{label} adds flattened images, which Keras has in another order")
+            found += parts(layer.layers, f"{label} ") + parts(layer.shortcut, f"{label} shortcut ")
+            since = []
+        elif wanted(layer):
+            part = Part(layer, label)
+            found.append(part)
+            if isinstance(layer, Dense):
+                part.columns, order, since = order, None, [part]
+            elif len(shape) == 1:
+                part.rows = order
+                since.append(part)
+            else:
+                since = []
+        elif len(shape) != 1:
+            since = []
+    if order is not None:
+        raise ShapeError(
+            f"{front}{len(layers) - 1}, the last one, gives a flattened image, which Keras has in another "
+            f"order: a Dense layer behind it is wanted"
+        )
+    return found

@@ -1,0 +1,47 @@
+"""Kernels: the arithmetic of the layers as pure functions on arrays, the batch on the last axis.
+
+`reference` has each forward and backward pass in a few readable lines; the others compute the same
+faster: `cpu` chooses between `unrolled`, `winograd`, `grouped` and `pooled`, which share `rows`;
+`device` is what GPUs want. On a processor the convolutions of `reference` serve as documents and
+oracles.
+
+Imports `backend`. Begin with `reference`, then `unrolled`.
+"""
+
+from typing import TYPE_CHECKING
+
+from purecnn.messages.lazy import lazily
+
+if TYPE_CHECKING:
+    from purecnn.kernels.geometry import output_size as output_size
+    from purecnn.kernels.geometry import pad as pad
+    from purecnn.kernels.reference import average_pool_backward as average_pool_backward
+    from purecnn.kernels.reference import average_pool_forward as average_pool_forward
+    from purecnn.kernels.reference import batch_norm_backward as batch_norm_backward
+    from purecnn.kernels.reference import batch_norm_forward as batch_norm_forward
+    from purecnn.kernels.reference import conv2d_backward as conv2d_backward
+    from purecnn.kernels.reference import conv2d_forward as conv2d_forward
+    from purecnn.kernels.reference import dense_backward as dense_backward
+    from purecnn.kernels.reference import dense_forward as dense_forward
+    from purecnn.kernels.reference import global_average_pool_backward as global_average_pool_backward
+    from purecnn.kernels.reference import global_average_pool_forward as global_average_pool_forward
+    from purecnn.kernels.reference import grouped_conv2d_backward as grouped_conv2d_backward
+    from purecnn.kernels.reference import grouped_conv2d_forward as grouped_conv2d_forward
+    from purecnn.kernels.reference import leaky_relu_forward as leaky_relu_forward
+    from purecnn.kernels.reference import max_pool_backward as max_pool_backward
+    from purecnn.kernels.reference import max_pool_forward as max_pool_forward
+    from purecnn.kernels.reference import relu_backward as relu_backward
+else:
+    __all__, __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "geometry": "output_size pad",
+            "reference": (
+                "average_pool_backward average_pool_forward batch_norm_backward "
+                "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
+                "global_average_pool_backward global_average_pool_forward grouped_conv2d_backward "
+                "grouped_conv2d_forward leaky_relu_forward max_pool_backward max_pool_forward "
+                "relu_backward"
+            ),
+        },
+    )

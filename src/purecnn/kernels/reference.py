@@ -1,0 +1,269 @@
+"""The arithmetic of the layers, short enough to read: pure functions on arrays, the batch on the last axis.
+
+These are the kernels to learn from, the ones that run on any array module, and the oracle of the fast ones
+in `kernels.cpu`. Each pair mirrors itself: `..._forward`, then `..._backward`, whose first argument is the
+loss's derivative by the output. Axis letters: C channels in, M maps out, H height, W width, N batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from purecnn.backend.arrays import module_of
+from purecnn.backend.memory import Scratch
+from purecnn.backend.types import Array
+from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size, pad, tap
+
+
+def relu_backward(g: Array, y: Array, out: Array) -> Array:
+    """g, y of any shape -> g where y > 0, else 0, into `out`, which may be y."""
+    found: Array = module_of(y).multiply(y > 0, g, out=out)
+    return found
+
+
+def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
+    """x of any shape -> max(x, slope x), into `out`, which is not x."""
+    xp = module_of(x)
+    found: Array = xp.maximum(x, x * x.dtype.type(slope), out=out)
+    return found
+
+
+def conv2d_forward(
+    x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
+) -> Array:
+    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+
+    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i, q sw + j]``: one
+    matrix product for each cell (i, j) of the window.
+    """
+    xp = module_of(x)
+    maps, _, height, width = kernels.shape
+    x = pad(x, padding)
+    rows, columns = output_size(x.shape[1], height, stride[0]), output_size(x.shape[2], width, stride[1])
+    y = xp.zeros((maps, rows, columns, x.shape[3]), dtype=x.dtype)
+    for i in range(height):
+        for j in range(width):
+            y += xp.tensordot(kernels[:, :, i, j], x[:, *tap(i, j, stride, rows, columns)], axes=1)
+    y += along_batch(biases, 4)
+    return y
+
+
+def conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array,
+    stride: Pair,
+    padding: Padding,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
+
+    Each cell of the window gave ``y += kernels[:, :, i, j] @ x[tap]``; so backward it takes
+    ``dkernels[:, :, i, j] = g @ x[tap].T`` and ``dx[tap] += kernels[:, :, i, j].T @ g``.
+    """
+    xp = module_of(x)
+    rows, columns = g.shape[1:3]
+    padded = pad(x, padding)
+    dx = xp.zeros_like(padded)
+    for i in range(kernels.shape[2]):
+        for j in range(kernels.shape[3]):
+            pixels = (slice(None), *tap(i, j, stride, rows, columns))
+            kernels_gradient[:, :, i, j] = xp.tensordot(g, padded[pixels], axes=((1, 2, 3), (1, 2, 3)))
+            if propagate:
+                dx[pixels] += xp.tensordot(kernels[:, :, i, j].T, g, axes=1)
+    biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
+    (top, _), (left, _) = padding
+    return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
+
+
+def max_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> tuple[Array, Array]:
+    """x (C, H, W, N) -> y (C, OH, OW, N) and, of the same shape, which cell of each window won.
+
+    Cells are counted in row order, and a tie goes to the first of them, as in PyTorch.
+    """
+    xp = module_of(x)
+    rows, columns = output_size(x.shape[1], size[0], stride[0]), output_size(x.shape[2], size[1], stride[1])
+    y = x[:, *tap(0, 0, stride, rows, columns)].copy()
+    winners = xp.zeros(y.shape, dtype=np.int16)
+    for cell in range(1, size[0] * size[1]):
+        rival = x[:, *tap(*divmod(cell, size[1]), stride, rows, columns)]
+        winners = xp.where(rival > y, np.int16(cell), winners)
+        y = xp.maximum(y, rival)
+    return y, winners
+
+
+def max_pool_backward(
+    g: Array, winners: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, scratch: Scratch
+) -> Array:
+    """g (C, OH, OW, N) -> dx (C, H, W, N): each gradient goes to the cell that won its window."""
+    xp = module_of(g)
+    dx = xp.zeros((*input_shape[:3], g.shape[3]), dtype=g.dtype)
+    for cell in range(size[0] * size[1]):
+        dx[:, *tap(*divmod(cell, size[1]), stride, *g.shape[1:3])] += g * (winners == cell)
+    return dx
+
+
+def average_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> Array:
+    """x (C, H, W, N) -> y (C, OH, OW, N): the mean of each window."""
+    rows, columns = output_size(x.shape[1], size[0], stride[0]), output_size(x.shape[2], size[1], stride[1])
+    y = scratch.array("output", (x.shape[0], rows, columns, x.shape[3]), x.dtype)
+    y.fill(0)
+    for cell in range(size[0] * size[1]):
+        y += x[:, *tap(*divmod(cell, size[1]), stride, rows, columns)]
+    y *= 1 / (size[0] * size[1])
+    return y
+
+
+def average_pool_backward(
+    g: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, scratch: Scratch
+) -> Array:
+    """g (C, OH, OW, N) -> dx (C, H, W, N): each gradient is shared out evenly over its window."""
+    xp = module_of(g)
+    share = xp.multiply(g, 1 / (size[0] * size[1]), out=scratch.array("share", g.shape, g.dtype))
+    dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[3]), g.dtype)
+    dx.fill(0)
+    for cell in range(size[0] * size[1]):
+        dx[:, *tap(*divmod(cell, size[1]), stride, *g.shape[1:3])] += share
+    return dx
+
+
+def dense_forward(x: Array, weights: Array, biases: Array, scratch: Scratch) -> Array:
+    """x (I, N), weights (O, I), biases (O, 1) -> y (O, N) = weights @ x + biases."""
+    return weights @ x + biases
+
+
+def dense_backward(
+    g: Array,
+    x: Array,
+    weights: Array,
+    weights_gradient: Array,
+    biases_gradient: Array,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (O, N), x (I, N) -> dx (I, N) = weights.T @ g or None; writes dW = g @ x.T and db = sum of g."""
+    weights_gradient[...] = g @ x.T
+    biases_gradient[...] = g.sum(axis=1, keepdims=True)
+    return weights.T @ g if propagate else None
+
+
+def grouped_conv2d_forward(
+    x: Array,
+    kernels: Array,
+    biases: Array,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    scratch: Scratch,
+) -> Array:
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+
+    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c0 + c, p sh + i dh, q sw + j dw]``:
+    maps and channels are cut into as many groups, and a map looks at the channels of its own group, from c0.
+    """
+    xp = module_of(x)
+    x = pad(x, padding)
+    (maps, channels, height, width), each = kernels.shape, len(kernels) // groups
+    rows = output_size(x.shape[1], (height - 1) * dilation[0] + 1, stride[0])
+    columns = output_size(x.shape[2], (width - 1) * dilation[1] + 1, stride[1])
+    y = xp.zeros((maps, rows, columns, x.shape[3]), dtype=x.dtype)
+    for group in range(groups):
+        mine = slice(group * each, (group + 1) * each)
+        seen = x[group * channels : (group + 1) * channels]
+        for i in range(height):
+            for j in range(width):
+                pixels = tap(i * dilation[0], j * dilation[1], stride, rows, columns)
+                y[mine] += xp.tensordot(kernels[mine, :, i, j], seen[:, *pixels], axes=1)
+    y += along_batch(biases, 4)
+    return y
+
+
+def grouped_conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    scratch: Scratch,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
+
+    Within each group as in `conv2d_backward`, the cells of the window being `dilation` pixels apart.
+    """
+    xp = module_of(x)
+    (_, channels, height, width), each = kernels.shape, len(kernels) // groups
+    padded = pad(x, padding)
+    dx = xp.zeros_like(padded)
+    for group in range(groups):
+        mine = slice(group * each, (group + 1) * each)
+        seen = slice(group * channels, (group + 1) * channels)
+        for i in range(height):
+            for j in range(width):
+                pixels = (seen, *tap(i * dilation[0], j * dilation[1], stride, *g.shape[1:3]))
+                kernels_gradient[mine, :, i, j] = xp.tensordot(
+                    g[mine], padded[pixels], axes=((1, 2, 3), (1, 2, 3))
+                )
+                if propagate:
+                    dx[pixels] += xp.tensordot(kernels[mine, :, i, j].T, g[mine], axes=1)
+    biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
+    (top, _), (left, _) = padding
+    return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
+
+
+def global_average_pool_forward(x: Array, scratch: Scratch) -> Array:
+    """x (C, H, W, N) -> y (C, N): the mean of each map."""
+    xp = module_of(x)
+    y = scratch.array("output", (x.shape[0], x.shape[3]), x.dtype)
+    xp.sum(x, axis=(1, 2), out=y)
+    y *= 1 / (x.shape[1] * x.shape[2])
+    return y
+
+
+def global_average_pool_backward(g: Array, input_shape: tuple[int, ...], scratch: Scratch) -> Array:
+    """g (C, N) -> dx (C, H, W, N): each gradient is shared out evenly over its map."""
+    dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[1]), g.dtype)
+    dx[...] = (g * (1 / (input_shape[1] * input_shape[2])))[:, None, None]
+    return dx
+
+
+def batch_norm_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """x (C, ..., N), gamma (C,), beta (C,) -> y (C, ..., N), and each channel's mean (C,) and variance (C,).
+
+    ``y = gamma xhat + beta`` with ``xhat = (x - mean) / sqrt(variance + epsilon)``: statistics over all but
+    the first axis.
+    """
+    xp = module_of(x)
+    others = tuple(range(1, x.ndim))
+    mean, variance = x.mean(axis=others), x.var(axis=others)
+    xhat = (x - along_batch(mean, x.ndim)) / xp.sqrt(along_batch(variance, x.ndim) + epsilon)
+    return along_batch(gamma, x.ndim) * xhat + along_batch(beta, x.ndim), mean, variance
+
+
+def batch_norm_backward(
+    g: Array, x: Array, gamma: Array, gamma_gradient: Array, beta_gradient: Array, epsilon: float
+) -> Array:
+    """g (C, ..., N), x, gamma -> dx (C, ..., N); writes the two parameter gradients.
+
+    ``dgamma = sum of g xhat``, ``dbeta = sum of g``, and, since mean and variance move with x,
+    ``dx = gamma / sqrt(variance + epsilon) (g - mean of g - xhat mean of (g xhat))``.
+    """
+    xp = module_of(x)
+    others, values = tuple(range(1, x.ndim)), x[0].size
+    mean, variance = x.mean(axis=others), x.var(axis=others)
+    deviation = xp.sqrt(along_batch(variance, x.ndim) + epsilon)
+    xhat = (x - along_batch(mean, x.ndim)) / deviation
+    gamma_gradient[...] = (g * xhat).sum(axis=others)
+    beta_gradient[...] = g.sum(axis=others)
+    rest = (
+        g - along_batch(beta_gradient / values, x.ndim) - xhat * along_batch(gamma_gradient / values, x.ndim)
+    )
+    return along_batch(gamma, x.ndim) / deviation * rest

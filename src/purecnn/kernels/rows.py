@@ -1,0 +1,237 @@
+"""What the fast convolutions share: images lie row by row, (H, C, W, N), some rows are worked on at a time.
+
+The KH input rows that one output row needs are neighbours in memory, so the matrix of an output row is a view
+over them, and `numpy.matmul` runs over the stack of these views. How an input row becomes rows of such a
+matrix is what `unrolled` and `winograd` differ in. The output too lies row by row, so that its gradient,
+written over it, is read back in the same way. `docs/engine.md` has the measurements.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from purecnn.backend.memory import Scratch
+from purecnn.backend.types import Array
+from purecnn.kernels.geometry import Padding, Pair, output_size
+
+#: OpenBLAS runs a product of up to this many multiply-adds without packing its operands first, at full speed.
+SMALL = 1_000_000
+#: Narrower than this, a cut product costs more in calls than it saves in packing.
+NARROW = 128
+#: Values of output and of the matrices' rows that a block of rows may have: 2 MiB of float32, about a core's
+#: second-level cache, so that what one pass wrote is still there for the next. Half of it trains as fast, but
+#: makes more calls, and two threads of one interpreter wait for its lock between them (see `network.CHUNK`).
+BLOCK = 1 << 19
+
+
+def cut_width(maps: int, depth: int, line: int) -> int:
+    """Return how wide to cut the product (maps, depth) @ (depth, line).
+
+    The widest equal parts that keep a part below `SMALL`; the whole line where they would be too narrow.
+
+    Examples
+    --------
+    >>> cut_width(16, 200, 512), cut_width(64, 288, 704)
+    (256, 704)
+    """
+    parts = max(1, -(-maps * depth * line // SMALL))
+    while parts <= line // NARROW:
+        if line % parts == 0:
+            return line // parts
+        parts += 1
+    return line
+
+
+def in_parts(matrices: Array, width: int) -> Array:
+    """(..., K, L) -> (..., L / width, K, width): the same matrices, cut into parts of `width` columns."""
+    *stack, depth, line = matrices.shape
+    *across, down, along = matrices.strides
+    shape, strides = (*stack, line // width, depth, width), (*across, width * along, down, along)
+    return as_strided(matrices, shape, strides)
+
+
+class RowConvolution(ABC):
+    """One convolution of one array `x`, its arrays and views laid out once.
+
+    Parameters
+    ----------
+    x : ndarray
+        (C, H, W, N), the very array that every forward pass will read.
+    kernels_shape : tuple of int
+        (M, C, KH, KW).
+    stride, padding
+        As in `conv2d_forward`.
+    pool : (int, int)
+        With a pooling behind the convolution, its window. Its height divides the rows of a block; its width P
+        splits the columns: output column a P + p is kept at (p, a), so that each column of all windows is one
+        run of memory.
+
+    Attributes
+    ----------
+    row_blocks : list of (int, int)
+        Where each block of output rows begins and ends.
+    outputs : list of ndarray
+        (P, R, M, L) each, L = OW / P N: the output of a block, and later its gradient. Behind a pooling all
+        blocks share one memory, which stays in the cache.
+    images : ndarray
+        The whole output as (M, OH, OW, N), a view; without a pooling.
+    """
+
+    def __init__(
+        self,
+        x: Array,
+        kernels_shape: tuple[int, ...],
+        stride: Pair,
+        padding: Padding,
+        scratch: Scratch,
+        pool: Pair = (1, 1),
+    ) -> None:
+        self.maps, self.channels, *window = kernels_shape
+        self.window: Pair = (window[0], window[1])
+        self.x, self.stride, self.padding, self.scratch = x, stride, padding, scratch
+        self.batch: int
+        _, rows_in, columns_in, self.batch = x.shape
+        self.phases = pool[1]
+        # Rows and columns that fill no pooling window are not computed.
+        self.rows = output_size(rows_in, window[0], stride[0], padding[0]) // pool[0] * pool[0]
+        self.columns = output_size(columns_in, window[1], stride[1], padding[1]) // pool[1]
+        self.line = self.columns * self.batch
+        self.row_blocks = self.cut_rows(pool[0])
+        self.most = max(last - first for first, last in self.row_blocks)
+        self.ones = np.ones(self.line, x.dtype)
+        self.is_ready = False
+        self.shared = pool != (1, 1)
+        if not self.shared:
+            self.whole: Array = self.spread[:: stride[0]]
+            self.outputs = [self.whole[None, first:last] for first, last in self.row_blocks]
+            split = (*self.whole.shape[:2], self.columns, self.batch)
+            self.images: Array = self.whole.reshape(split).transpose(1, 0, 2, 3)
+        else:
+            shared = scratch.array("output_rows", (pool[1], self.most, self.maps, self.line), x.dtype)
+            self.outputs = [shared[:, : last - first] for first, last in self.row_blocks]
+
+    # What the kinds differ in -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def row_values(self) -> int:
+        """Return how many values an output row and the input rows that only it needs take, laid out."""
+
+    @abstractmethod
+    def flat(self, kernels: Array) -> Array:
+        """(M, C, KH, KW) -> the matrices that `multiply` wants."""
+
+    @abstractmethod
+    def prepare(self, number: int) -> None:
+        """Lay out the input rows that block `number` needs first."""
+
+    @abstractmethod
+    def multiply(self, flat: Array, number: int) -> None:
+        """Write the output of a block without its biases."""
+
+    @abstractmethod
+    def flat_backward(self, kernels: Array) -> Array:
+        """(M, C, KH, KW) -> the matrices that `input_gradient` wants."""
+
+    @abstractmethod
+    def kernels_product(self, number: int) -> Array:
+        """Return a block's part of the kernels' gradient, where its g lies in the output's place."""
+
+    @abstractmethod
+    def kernels_sum(self, total: Array) -> Array:
+        """Return the kernels' gradient (M, C, KH, KW) for the sum of the blocks' parts."""
+
+    @abstractmethod
+    def input_gradient(self, flat: Array, number: int) -> None:
+        """Write the rows of dx that need no rows of g after those of block `number`."""
+
+    # What they share --------------------------------------------------------------------------------------
+
+    def cut_rows(self, multiple: int) -> list[Pair]:
+        """Return where each block of output rows begins and ends: by their size alone, whole windows each."""
+        rows = max(1, BLOCK // self.row_values() // multiple) * multiple
+        edges = [*range(0, self.rows, rows), self.rows]
+        return list(itertools.pairwise(edges))
+
+    def fresh_rows(self, number: int) -> Pair:
+        """Return from which to before which input row, borders off, a block is the first to need."""
+        (first, last), height = self.row_blocks[number], self.window[0]
+        rows_in: int = self.x.shape[1]
+
+        def reach(row: int) -> int:  # past the last input row that output row `row` meets
+            return min(rows_in, max(0, row * self.stride[0] + height - self.padding[0][0]))
+
+        return 0 if first == 0 else reach(first - 1), rows_in if last == self.rows else reach(last - 1)
+
+    def finished_rows(self, number: int) -> Pair:
+        """Return from which to before which input row no output row after the block's meets."""
+        edges = [0]
+        for _, last in self.row_blocks[: number + 1]:
+            end = (last - 1) * self.stride[0] + 1 - self.padding[0][0]
+            edges.append(self.x.shape[1] if last == self.rows else min(max(end, 0), self.x.shape[1]))
+        return edges[-2], edges[-1]
+
+    def row_ranges(self, begin: int, end: int) -> list[tuple[int, int, int, int]]:
+        """Return (first, last, lowest, highest): input rows that meet output rows through the same i.
+
+        Input row r meets output row (r + top - i) / stride for i from `lowest` to `highest`, rows counted as
+        in `spread`; for none where lowest > highest.
+        """
+        ranges: list[tuple[int, int, int, int]] = []
+        spread, top = (self.rows - 1) * self.stride[0] + 1, self.padding[0][0]
+        for row in range(begin, end):
+            lowest, highest = max(0, row + top - spread + 1), min(self.window[0] - 1, row + top)
+            if ranges and ranges[-1][2:] == (lowest, highest):
+                ranges[-1] = (ranges[-1][0], row, lowest, highest)
+            else:
+                ranges.append((row, row, lowest, highest))
+        return ranges
+
+    @functools.cached_property
+    def spread(self) -> Array:
+        """The whole output or gradient row by row, (OH, M, OW N), zeros where a stride leaves rows out."""
+        shape = ((self.rows - 1) * self.stride[0] + 1, self.maps, self.phases * self.line)
+        spread = self.scratch.array("spread", shape, self.x.dtype)
+        if self.stride[0] > 1:
+            spread.fill(0)
+        return spread
+
+    @functools.cached_property
+    def dx(self) -> Array:
+        """The input's gradient, (C, H, W, N), row by row in memory."""
+        channels, rows, columns, batch = self.x.shape
+        shape = (rows, channels, columns, batch)
+        return self.scratch.array("input_gradient", shape, self.x.dtype).transpose(1, 0, 2, 3)
+
+    def biases_gradient(self, out: Array) -> None:
+        """Write the sum of g, which lies in the output's place, for (M,) or (M, OH, OW) biases."""
+        if out.ndim == 1:
+            # A product with ones takes a third of the time of a sum along the last axis.
+            np.sum(self.whole @ self.ones, axis=0, out=out)
+        else:
+            np.sum(self.images, axis=3, out=out)
+
+    def backward(
+        self, kernels: Array, kernels_gradient: Array, propagate: bool, place: Callable[[int], None]
+    ) -> Array | None:
+        """Write the kernels' gradient and return dx; `place` puts a block's gradient where it belongs."""
+        numbers = range(len(self.row_blocks))
+        if not self.is_ready:  # no forward pass ran on this array
+            for number in numbers:
+                self.prepare(number)
+        flat = self.flat_backward(kernels) if propagate else kernels
+        total: Array | None = None
+        for number in numbers:
+            place(number)
+            part = self.kernels_product(number)
+            total = part if total is None else np.add(total, part, out=total)
+            if propagate:
+                self.input_gradient(flat, number)
+        if total is not None:
+            kernels_gradient[...] = self.kernels_sum(total)
+        return self.dx if propagate else None

@@ -1,0 +1,73 @@
+"""Layers: what a network is made of, each with parameters, shapes, a forward and a backward pass.
+
+`base` is what every layer is, `shapes` what a sample's axes are called, `stack` a list of layers whose
+parameters are one flat vector. `registry` names every layer, `serialization` writes and builds them,
+`summaries`, `footprint` and `ranges` say what they cost and can give.
+
+Imports `backend`, `formats` and `kernels`. Begin with `base`, then `dense` and `convolution`; for a
+layer of your own read CONTRIBUTING.md.
+"""
+
+from typing import TYPE_CHECKING
+
+from purecnn.messages.lazy import lazily
+
+if TYPE_CHECKING:
+    from purecnn.layers.activations.basic import HardSigmoid as HardSigmoid
+    from purecnn.layers.activations.basic import Identity as Identity
+    from purecnn.layers.activations.basic import Sigmoid as Sigmoid
+    from purecnn.layers.activations.basic import Softmax as Softmax
+    from purecnn.layers.activations.basic import Softsign as Softsign
+    from purecnn.layers.activations.basic import Tanh as Tanh
+    from purecnn.layers.activations.custom import Activation as Activation
+    from purecnn.layers.activations.gated import GELU as GELU
+    from purecnn.layers.activations.gated import HardSwish as HardSwish
+    from purecnn.layers.activations.gated import Mish as Mish
+    from purecnn.layers.activations.gated import SiLU as SiLU
+    from purecnn.layers.activations.rectified import ELU as ELU
+    from purecnn.layers.activations.rectified import SELU as SELU
+    from purecnn.layers.activations.rectified import LeakyReLU as LeakyReLU
+    from purecnn.layers.activations.rectified import PReLU as PReLU
+    from purecnn.layers.activations.rectified import ReLU as ReLU
+    from purecnn.layers.activations.rectified import ReLU6 as ReLU6
+    from purecnn.layers.activations.rectified import Softplus as Softplus
+    from purecnn.layers.base import Layer as Layer
+    from purecnn.layers.convolution import Convolutional as Convolutional
+    from purecnn.layers.convolution import DepthwiseConvolutional as DepthwiseConvolutional
+    from purecnn.layers.dense import Dense as Dense
+    from purecnn.layers.dropout import Dropout as Dropout
+    from purecnn.layers.dropout import SpatialDropout as SpatialDropout
+    from purecnn.layers.normalization import BatchNormalization as BatchNormalization
+    from purecnn.layers.padding import ZeroPadding as ZeroPadding
+    from purecnn.layers.pooling import AveragePooling as AveragePooling
+    from purecnn.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
+    from purecnn.layers.pooling import MaxPooling as MaxPooling
+    from purecnn.layers.preprocessing import Preprocessing as Preprocessing
+    from purecnn.layers.registry import LAYERS as LAYERS
+    from purecnn.layers.reshape import Flatten as Flatten
+    from purecnn.layers.reshape import Reshape as Reshape
+    from purecnn.layers.residual import Residual as Residual
+    from purecnn.layers.summaries import Summary as Summary
+    from purecnn.layers.summaries import summary as summary
+else:
+    __all__, __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "activations.basic": "HardSigmoid Identity Sigmoid Softmax Softsign Tanh",
+            "activations.custom": "Activation",
+            "activations.gated": "GELU HardSwish Mish SiLU",
+            "activations.rectified": "ELU LeakyReLU PReLU ReLU ReLU6 SELU Softplus",
+            "base": "Layer",
+            "convolution": "Convolutional DepthwiseConvolutional",
+            "dense": "Dense",
+            "dropout": "Dropout SpatialDropout",
+            "normalization": "BatchNormalization",
+            "padding": "ZeroPadding",
+            "pooling": "AveragePooling GlobalAveragePooling MaxPooling",
+            "preprocessing": "Preprocessing",
+            "registry": "LAYERS",
+            "reshape": "Flatten Reshape",
+            "residual": "Residual",
+            "summaries": "Summary summary",
+        },
+    )

@@ -1,0 +1,342 @@
+"""The convolutional layer: small kernels slide over an image, and each answers where it finds its pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn.backend.checks import pair, positive
+from purecnn.backend.types import Array, Shape
+from purecnn.errors import ShapeError
+from purecnn.kernels.geometry import Padding, output_size
+from purecnn.layers.base import Layer
+from purecnn.layers.initializers import check_scheme
+from purecnn.layers.shapes import plain, sample_shape
+
+
+def ambiguous_sizes(kind: str, *given: Any) -> str:
+    """Return the sentence on numbers whose places say too little of what they mean.
+
+    Examples
+    --------
+    >>> ambiguous_sizes("Convolutional", 32, 3, None)
+    'Convolutional(32, 3) does not say which number is which: name them, as in \
+Convolutional(kernel_size=3, depth=32), and leave input_shape, (channels, height, width), to the network'
+    """
+    last = max((place for place, value in enumerate(given) if value is not None), default=-1)
+    numbers = ", ".join(repr(value) for value in given[: last + 1])
+    depth = "" if kind.startswith("Depthwise") else ", depth=32"
+    return (
+        f"{kind}({numbers}) does not say which number is which: name them, as in "
+        f"{kind}(kernel_size=3{depth}), and leave input_shape, (channels, height, width), to the network"
+    )
+
+
+class Convolutional(Layer):
+    """Map images ``(C, H, W, N)`` to feature maps ``(depth, OH, OW, N)`` by cross-correlation.
+
+    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i dh, q sw + j dw]``,
+    c over the channels of the map's group.
+
+    Parameters
+    ----------
+    input_shape : tuple of int, optional
+        ``(C, H, W)`` of one image; taken from the network when left out.
+    kernel_size : int or (int, int)
+        Height and width of the window.
+    depth : int
+        How many kernels, and so how many feature maps.
+    stride : int or (int, int)
+        Step of the window, in pixels.
+    padding : int, (int, int) or "same"
+        Zeros around the image, above and below, left and right. "same": as many as give
+        ``ceil(H / stride)`` rows, the odd one below and at the right, as in Keras (PyTorch allows "same"
+        with a stride of one alone).
+    dilation : int or (int, int)
+        How many pixels the cells of the window lie apart: 1 is a window without holes (Yu and Koltun 2016,
+        https://arxiv.org/abs/1511.07122).
+    groups : int
+        Cut channels and maps into so many groups; a map looks at the channels of its own group alone, and
+        `kernels` is ``(depth, C / groups, KH, KW)``. One for each channel: `DepthwiseConvolutional`.
+    per_position_bias : bool
+        One bias for each output position, as in the original program, instead of one for each map.
+    initialization : {"auto", "he", "glorot", "normal"}
+        How `kernels` ``(depth, C, KH, KW)`` and `biases` ``(depth,)`` are first drawn.
+    rng : numpy.random.Generator or int, optional
+        Draw the parameters now, from this (`input_shape` must be given); otherwise the network does.
+    dtype : dtype
+        Of parameters drawn now: float32 or float64.
+
+    Notes
+    -----
+    Backward, for each cell (i, j) of the window and the pixels it met:
+    ``dkernels[:, :, i, j] = g @ pixels.T``, ``dpixels += kernels[:, :, i, j].T @ g``, ``dbiases = sum of g``.
+    LeCun et al. 1998, http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf.
+
+    Examples
+    --------
+    >>> layer = Convolutional((1, 28, 28), 3, 5, rng=0)
+    >>> layer.forward(np.zeros((1, 28, 28, 2))).shape
+    (5, 26, 26, 2)
+    """
+
+    sample_axes = 3
+    output_is_free = True
+
+    def __init__(
+        self,
+        input_shape: Sequence[int] | Mapping[str, int] | None = None,
+        kernel_size: int | tuple[int, int] | None = None,
+        depth: int | None = None,
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        per_position_bias: bool = False,
+        initialization: str = "auto",
+        rng: np.random.Generator | int | None = None,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(input_shape, int):
+            raise TypeError(ambiguous_sizes("Convolutional", input_shape, kernel_size, depth))
+        if kernel_size is None or depth is None:
+            raise TypeError(
+                f"Convolutional needs kernel_size and depth; got kernel_size={kernel_size}, depth={depth}"
+            )
+        self.declared_shape = None if input_shape is None else sample_shape(input_shape)
+        self.kernel_size = pair("kernel_size", kernel_size)
+        self.depth = positive("depth", depth)
+        self.stride = pair("stride", stride)
+        self.padding: str | tuple[int, int]
+        if isinstance(padding, str):
+            if padding.lower() != "same":
+                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
+                raise ValueError(
+                    f'padding must be an integer, a pair of them or "same", got {padding!r}{valid}'
+                )
+            self.padding = "same"
+        else:
+            self.padding = pair("padding", padding, least=0)
+        self.dilation = pair("dilation", dilation)
+        self.groups = positive("groups", groups)
+        if self.depth % self.groups:
+            raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
+        self.per_position_bias = bool(per_position_bias)
+        self.initialization = check_scheme(initialization)
+        if self.declared_shape is not None:
+            self.bind(self.declared_shape)
+        self.draw_now(rng, dtype)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether every map looks at all channels, through a window without holes."""
+        return self.groups == 1 and self.dilation == (1, 1)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Height and width that the window covers, holes included."""
+        height, width = (
+            (k - 1) * apart + 1 for k, apart in zip(self.kernel_size, self.dilation, strict=True)
+        )
+        return height, width
+
+    def borders(self, input_shape: Shape) -> Padding:
+        """Return the zeros (above, below), (left, right) of an image of `input_shape`."""
+        if isinstance(self.padding, str):
+            both = []
+            for size, window, step in zip(input_shape[1:], self.reach, self.stride, strict=True):
+                total = max((-(-size // step) - 1) * step + window - size, 0)
+                both.append((total // 2, total - total // 2))
+            return both[0], both[1]
+        vertical, horizontal = self.padding
+        return (vertical, vertical), (horizontal, horizontal)
+
+    @property
+    def border(self) -> Padding:
+        """The zeros (above, below), (left, right) of the image that this layer is bound to."""
+        return self.borders(self.input_shape or (0, 0, 0))
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return ``(depth, OH, OW)``."""
+        if len(input_shape) != 3:
+            raise ShapeError(
+                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
+            )
+        if self.declared_shape not in (None, input_shape):
+            raise ShapeError(f"{self} wants images of shape {self.declared_shape}, got {input_shape}")
+        if input_shape[0] % self.groups:
+            raise ShapeError(f"{self} wants channels in {self.groups} groups, got {input_shape[0]} channels")
+        border = self.borders(input_shape)
+        rows, columns = (
+            output_size(*sizes)
+            for sizes in zip(input_shape[1:], self.reach, self.stride, border, strict=True)
+        )
+        if rows < 1 or columns < 1:
+            raise ShapeError(
+                f"{self} has a window of {self.reach}, larger than the image of {input_shape[1:]} "
+                f"with a border of {border}"
+            )
+        return self.depth, rows, columns
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Return the shapes of `kernels` and `biases`."""
+        channels = self.input_shape[0] if self.input_shape else 0
+        output_shape = self.output_shape or (self.depth,)
+        return {
+            "kernels": (self.depth, channels // self.groups, *self.kernel_size),
+            "biases": output_shape if self.per_position_bias else (self.depth,),
+        }
+
+    def forward(self, input: Array) -> Array:
+        """Return the feature maps, shape ``(depth, OH, OW, N)``."""
+        self.input = self.receive(input)
+        kernels, biases = self.parameters["kernels"], self.parameters["biases"]
+        if self.is_dense:
+            output = self.kernel_set.conv2d_forward(
+                self.input, kernels, biases, self.stride, self.border, self.scratch
+            )
+        else:
+            output = self.kernel_set.grouped_conv2d_forward(
+                self.input,
+                kernels,
+                biases,
+                self.stride,
+                self.border,
+                self.dilation,
+                self.groups,
+                self.scratch,
+            )
+        # The kernel's backward pass writes over it; what a lone call returned is its caller's.
+        return output if self._keeps_scratch else output.copy()
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Write the gradients of `kernels` and `biases`; return that of the images."""
+        if not self.is_dense:
+            return self.kernel_set.grouped_conv2d_backward(
+                self.receive_gradient(output_gradient),
+                self.input,
+                self.parameters["kernels"],
+                self.gradients["kernels"],
+                self.gradients["biases"],
+                self.stride,
+                self.border,
+                self.dilation,
+                self.groups,
+                self.scratch,
+                self.propagate,
+            )
+        return self.kernel_set.conv2d_backward(
+            self.receive_gradient(output_gradient),
+            self.input,
+            self.parameters["kernels"],
+            self.gradients["kernels"],
+            self.gradients["biases"],
+            self.stride,
+            self.border,
+            self.scratch,
+            self.propagate,
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            "input_shape": self.declared_shape and plain(self.declared_shape),
+            "kernel_size": self.kernel_size,
+            "depth": self.depth,
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "per_position_bias": self.per_position_bias,
+            "initialization": self.initialization,
+        }
+
+    def multiply_adds(self) -> int:
+        """Return one window's products times the output positions."""
+        if self.input_shape is None or self.output_shape is None:
+            return 0
+        window = self.input_shape[0] // self.groups * int(np.prod(self.kernel_size))
+        return int(np.prod(self.output_shape)) * window
+
+
+class DepthwiseConvolutional(Convolutional):
+    """Map each channel of ``(C, H, W, N)`` by itself: a convolution of as many groups as there are channels.
+
+    Before a convolution of 1 x 1, which mixes the channels, it makes a depthwise separable convolution
+    (Howard et al. 2017, https://arxiv.org/abs/1704.04861).
+
+    Parameters
+    ----------
+    input_shape : tuple of int, optional
+        ``(C, H, W)`` of one image; taken from the network when left out.
+    kernel_size : int or (int, int)
+        Height and width of the window.
+    depth_multiplier : int
+        How many maps each channel gives; they are neighbours, as in Keras and PyTorch.
+    stride, padding, dilation, initialization, rng, dtype
+        As in `Convolutional`; `kernels` is ``(C depth_multiplier, 1, KH, KW)``.
+
+    Examples
+    --------
+    >>> layer = DepthwiseConvolutional((3, 28, 28), 3, padding="same", rng=0)
+    >>> layer.forward(np.zeros((3, 28, 28, 2))).shape
+    (3, 28, 28, 2)
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int] | None = None,
+        kernel_size: int | tuple[int, int] | None = None,
+        *,
+        depth_multiplier: int = 1,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        initialization: str = "auto",
+        rng: np.random.Generator | int | None = None,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        if isinstance(input_shape, int):
+            raise TypeError(ambiguous_sizes("DepthwiseConvolutional", input_shape, kernel_size))
+        if kernel_size is None:
+            raise TypeError("DepthwiseConvolutional needs kernel_size; got none")
+        self.depth_multiplier = positive("depth_multiplier", depth_multiplier)
+        super().__init__(
+            input_shape,
+            kernel_size,
+            depth=self.depth_multiplier,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            initialization=initialization,
+            rng=rng,
+            dtype=dtype,
+        )
+
+    def bind(self, input_shape: Shape) -> Shape:
+        """Fix the shape of one image, and so how many groups and maps there are."""
+        before = self.groups, self.depth
+        self.groups, self.depth = input_shape[0], input_shape[0] * self.depth_multiplier
+        try:
+            return super().bind(input_shape)
+        except ShapeError:
+            self.groups, self.depth = before
+            raise
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether every map looks at all channels: not even where there is only one is it asked."""
+        return False
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        left_out = ("depth", "groups", "per_position_bias")
+        return {
+            "depth_multiplier": self.depth_multiplier,
+            **{name: value for name, value in super().configuration().items() if name not in left_out},
+        }

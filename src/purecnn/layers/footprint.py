@@ -1,0 +1,114 @@
+"""What asking a network takes, in memory and time, said from shapes before it is asked.
+
+A model file of a few bytes can name layers that make any amount of numbers, so `load` looks at this first,
+and `Network.predict` takes as many samples at a time as fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import singledispatch
+
+from purecnn.backend.types import Shape
+from purecnn.kernels.cost import BLAS, NODE, PRODUCT, STEP
+from purecnn.layers.activations.gated import GELU
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional
+from purecnn.layers.pooling import MaxPooling, Pooling
+
+#: Arrays like its output that a layer makes on its way, if nothing else is known of it.
+TEMPORARY = 5
+#: Those of the error function: a series in float64.
+SERIES = 24
+#: Bytes of one sample on its way that a model file may ask for, if not said otherwise.
+MAX_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one sample takes.
+
+    Attributes
+    ----------
+    values : int
+        Numbers that stay in memory until the next samples come.
+    passing : int
+        The most that are made beside them for a while.
+    work : int
+        Bytes gone over besides those of the numbers; a product of matrices counts as `kernels.cost` has it.
+    """
+
+    values: int = 0
+    passing: int = 0
+    work: int = 0
+
+    def __add__(self, other: Footprint) -> Footprint:
+        return Footprint(self.values + other.values, max(self.passing, other.passing), self.work + other.work)
+
+    def memory(self, itemsize: int) -> int:
+        """Return the bytes that one sample takes at a time."""
+        return (self.values + self.passing) * itemsize
+
+    def cost(self, itemsize: int) -> int:
+        """Return about how many bytes are gone over for one sample."""
+        return self.work + 4 * self.memory(itemsize)
+
+
+def footprint(layers: Iterable[Layer], input_shape: Shape) -> Footprint:
+    """Return what one sample takes on its way through layers that are bound to shapes.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Network
+    >>> network = Network([Dense(output_size=3)], input_shape=2)
+    >>> footprint(network, (2,)).memory(4)
+    88
+    """
+    found = Footprint(2 * math.prod(input_shape))
+    for layer in layers:
+        found += taken(layer)
+    return found
+
+
+@singledispatch
+def taken(layer: Layer) -> Footprint:
+    """Return what one sample takes in a layer: its output, what is made on the way, and what lies inside."""
+    size = math.prod(layer.output_shape or ())
+    found = Footprint(size, TEMPORARY * size, NODE + layer.multiply_adds() // BLAS)
+    inside = layer.inside()
+    if inside:
+        found = Footprint(3 * size, TEMPORARY * size, NODE)
+        for part in inside.values():
+            found += taken(part)
+    return found
+
+
+@taken.register
+def _of_gelu(layer: GELU) -> Footprint:
+    size = math.prod(layer.output_shape or ())
+    return Footprint(size, SERIES * size, NODE + 300 * size)
+
+
+@taken.register
+def _of_convolution(layer: Convolutional) -> Footprint:
+    maps, rows, columns = layer.output_shape or (0, 0, 0)
+    channels, height, width = layer.input_shape or (0, 0, 0)
+    window, apart, step = layer.kernel_size, layer.dilation[0], layer.stride[0]
+    # The input, unrolled; and the output, its rows as far apart as the window steps (`unrolled`, `grouped`).
+    lines = height + sum(layer.border[0]) + apart
+    unrolled = lines * window[1] * channels * columns
+    # With samples enough for it `winograd` takes twice the input and the output in its place.
+    turned = 2 * channels * lines * (width + sum(layer.border[1])) + 2 * maps * rows * columns
+    outputs = maps * columns * (rows * step + 2 * layer.reach[0])
+    work = layer.multiply_adds() // BLAS + rows * layer.groups * PRODUCT + math.prod(window) * STEP
+    return Footprint(max(unrolled, turned) + outputs, maps * rows * columns, NODE + work)
+
+
+@taken.register
+def _of_pooling(layer: Pooling) -> Footprint:
+    size, cells = math.prod(layer.output_shape or ()), math.prod(layer.pool_size)
+    # Whether a cell won is a byte.
+    winners = -(-cells * size // 4) if isinstance(layer, MaxPooling) else 0
+    return Footprint(size + winners, 2 * size, NODE + cells * (STEP + 8 * size))

@@ -1,0 +1,193 @@
+"""The range of a network's outputs: from which to which number each layer can give.
+
+A loss of probabilities makes nonsense of other numbers, and a loss of scores of probabilities: who pairs them
+asks here. What a layer of one's own gives can't be known.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Softmax, Softsign, Tanh
+from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
+from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
+from purecnn.layers.base import Layer, rule_for
+from purecnn.layers.convolution import Convolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import Dropout
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.padding import ZeroPadding
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.residual import Residual
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that some layers can give.
+
+    Attributes
+    ----------
+    low, high : float
+        The least and the largest.
+    is_distribution : bool
+        Whether those of a sample sum to 1.
+    source : Layer or None
+        The layer that the range is due to.
+    """
+
+    low: float
+    high: float
+    is_distribution: bool = False
+    source: Layer | None = None
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether no number lies outside of 0 to 1."""
+        return self.low >= 0 and self.high <= 1
+
+    def __str__(self) -> str:
+        if self.is_distribution:
+            return "probabilities that sum to 1"
+        if self.is_probability:
+            return f"numbers from {self.low:g} to {self.high:g} that need not sum to 1"
+        if math.isinf(self.low) and math.isinf(self.high):
+            return "any numbers"
+        if math.isinf(self.high):
+            return f"numbers from {self.low:.3g} up"
+        return (
+            f"numbers up to {self.high:.3g}"
+            if math.isinf(self.low)
+            else f"numbers from {self.low:.3g} to {self.high:.3g}"
+        )
+
+
+#: What stands for infinity where a layer is asked.
+FAR = 1e300
+#: Any numbers.
+REAL = Range(-math.inf, math.inf)
+Rule = Callable[[Layer, Range | None], Range | None]
+
+
+def output_range(layers: Sequence[Layer], given: Range | None = None) -> Range | None:
+    """Return the range of what layers give, None where it can't be known.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From input to output.
+    given : Range, optional
+        Of what the first one is given.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Flatten, Tanh
+    >>> found = output_range([Dense(2, 3), Tanh(), Flatten()])
+    >>> found.low, found.high, found.source
+    (-1.0, 1.0, Tanh())
+    """
+    for layer in layers:
+        rule = rule_for(RULES, layer)
+        given = rule and rule(layer, given)
+    return given
+
+
+def ends_in_probabilities(layers: Sequence[Layer]) -> bool:
+    """Return whether layers are known to give probabilities, or are of a class derived from one that does."""
+    found = output_range(layers)
+    return isinstance(layers[-1], Softmax | Sigmoid) if found is None else found.is_probability
+
+
+def anything(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of weighted sums."""
+    return replace(REAL, source=layer)
+
+
+def rising(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of a non-decreasing function: from its value at the one end to that at the other."""
+    ends = given or REAL
+    asked = np.clip([[ends.low, ends.high]], -FAR, FAR)
+    low, high = (
+        math.copysign(math.inf, value) if abs(value) > math.sqrt(FAR) else float(value)
+        for value in copy.deepcopy(layer).forward(asked)[0]
+    )
+    unchanged = given is not None and (low, high) == (ends.low, ends.high) and math.isfinite(low + high)
+    return given if unchanged else Range(low, high, source=layer)
+
+
+def gated(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of a gate, which dips to somewhere above -0.31 for what is negative."""
+    ends = given or REAL
+    return Range(-0.31 if ends.low < 0 else 0.0, max(ends.high, 0.0), source=layer)
+
+
+def learnt_slope(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of a PReLU, whose slope may have any sign."""
+    return given if given and given.low >= 0 else replace(REAL, source=layer)
+
+
+def distribution(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of a Softmax."""
+    return Range(0.0, 1.0, True, layer)
+
+
+def moved(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of values that are only moved: they sum to 1 as before where the classes stay."""
+    if given is None or not given.is_distribution:
+        return given
+    before, after = layer.input_shape, layer.output_shape
+    return replace(given, is_distribution=not before or not after or before[0] == after[0])
+
+
+def averaged(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of means: what sums to 1 does so in the mean."""
+    return given
+
+
+def largest(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of maxima."""
+    return given and replace(given, is_distribution=False)
+
+
+def with_zeros(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of values with zeros among them."""
+    return given and replace(given, low=min(given.low, 0), high=max(given.high, 0), is_distribution=False)
+
+
+def dropped(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range in training, where what is kept is scaled up."""
+    rate = getattr(layer, "rate", 0.0)
+    if given is None or not rate:
+        return given
+    return Range(min(given.low, 0) / (1 - rate), max(given.high, 0) / (1 - rate), source=layer)
+
+
+def summed(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of the sum of both ways of a Residual."""
+    assert isinstance(layer, Residual)
+    ways = output_range(layer.layers, given), output_range(layer.shortcut, given)
+    if ways[0] is None or ways[1] is None:
+        return None
+    return Range(ways[0].low + ways[1].low, ways[0].high + ways[1].high, source=layer)
+
+
+#: Of each class with a `forward` of its own. A new layer is added here.
+RULES: dict[type[Layer], Rule] = {
+    **dict.fromkeys((BatchNormalization, Convolutional, Dense), anything),
+    **dict.fromkeys((ELU, HardSigmoid, LeakyReLU, ReLU, ReLU6, SELU, Sigmoid, Softplus), rising),
+    **dict.fromkeys((Identity, Softsign, Tanh), rising),
+    **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
+    **dict.fromkeys((Flatten, Reshape), moved),
+    **dict.fromkeys((AveragePooling, GlobalAveragePooling), averaged),
+    Dropout: dropped,
+    MaxPooling: largest,
+    PReLU: learnt_slope,
+    Residual: summed,
+    Softmax: distribution,
+    ZeroPadding: with_zeros,
+}

@@ -1,0 +1,96 @@
+"""Layers that only rename axes: from images to vectors and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.types import Array, Shape
+from purecnn.errors import ShapeError
+from purecnn.layers.base import Layer
+from purecnn.layers.shapes import ShapeLike, check_channels, plain, sample_shape
+
+
+class Reshape(Layer):
+    """Give each sample another shape, its values in the same row-major order.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one sample; a column ``(n, 1)`` means ``(n,)``.
+    output_shape : tuple of int
+        Shape of one sample afterwards, of as many values; an image's channels come first.
+
+    Raises
+    ------
+    ShapeError
+        If the numbers of values differ, or the channels seem to be last: name the axes where they are not,
+        ``{"channels": 64, "height": 28, "width": 1}``.
+
+    Notes
+    -----
+    Backward: the gradient, reshaped back. The order within a sample is PyTorch's and Keras's
+    channels-first one, since the batch stays the last axis.
+
+    Examples
+    --------
+    >>> Reshape((5, 26, 26), (5 * 26 * 26, 1)).forward(np.zeros((5, 26, 26, 7))).shape
+    (3380, 7)
+    """
+
+    def __init__(self, input_shape: ShapeLike, output_shape: ShapeLike) -> None:
+        super().__init__()
+        self.declared_shape = sample_shape(input_shape)
+        self.target_shape = sample_shape(output_shape)
+        check_channels("output_shape", self.target_shape)
+        if np.prod(self.declared_shape) != np.prod(self.target_shape):
+            raise ShapeError(
+                f"Reshape must keep the number of values: {self.declared_shape} has "
+                f"{np.prod(self.declared_shape)}, {self.target_shape} has {np.prod(self.target_shape)}"
+            )
+        self.bind(self.declared_shape)
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the target shape."""
+        if input_shape != self.declared_shape:
+            raise ShapeError(f"{self} wants samples of shape {self.declared_shape}, got {input_shape}")
+        return self.target_shape
+
+    def forward(self, input: Array) -> Array:
+        """Return `input` as ``(*output_shape, N)``."""
+        self.input = self.receive(input)
+        return self.input.reshape(*(self.output_shape or ()), -1)
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return the gradient in the input's shape."""
+        return self.receive_gradient(output_gradient).reshape(self.input.shape)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"input_shape": self.declared_shape, "output_shape": plain(self.target_shape)}
+
+
+class Flatten(Layer):
+    """Turn each sample into a vector: ``(C, H, W, N)`` to ``(C H W, N)``.
+
+    Examples
+    --------
+    >>> Flatten().forward(np.zeros((5, 26, 26, 7))).shape
+    (3380, 7)
+    """
+
+    sample_axes = 0
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the number of values in one sample."""
+        return (int(np.prod(input_shape)),)
+
+    def forward(self, input: Array) -> Array:
+        """Return `input` as ``(values, N)``."""
+        self.input = self.receive(input)
+        return self.input.reshape(-1, self.input.shape[-1])
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return the gradient in the input's shape."""
+        return self.receive_gradient(output_gradient).reshape(self.input.shape)

@@ -1,0 +1,82 @@
+"""Lazy packages: a name is imported when it is first asked for, so that an import brings no more."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.machinery import PathFinder
+from typing import Any
+
+
+def lazily(
+    package: str, modules: Mapping[str, str]
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a package's ``__all__``, ``__getattr__`` and ``__dir__``.
+
+    Parameters
+    ----------
+    package : str
+        Its name.
+    modules : mapping of str to str
+        Each module, as it is called below the package, and the names that are public of it, with spaces
+        between; under "" the modules that are public themselves.
+
+    Examples
+    --------
+    >>> names, get, _ = lazily("purecnn.optimizers", {"sgd": "SGD", "": "schedules"})
+    >>> names, get("SGD").__name__
+    (['schedules', 'SGD'], 'SGD')
+    """
+    places = {name: module for module, listed in modules.items() for name in listed.split()}
+    public = sorted(places, key=str.lower)
+
+    def get(name: str) -> Any:
+        if name in places:
+            module = import_module(f"{package}.{places[name] or name}")
+            value = getattr(module, name) if places[name] else module
+            setattr(sys.modules[package], name, value)
+            return value
+        if name.startswith("__") or is_module(package, name):  # which is about to be imported
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        # here: for what is missing alone
+        from purecnn.messages.near_names import is_import, missing_name
+
+        reason = missing_name(package, name, public, public_names())
+        if is_import(sys._getframe(1)):
+            _, colon, advice = reason.partition(": ")
+            raise ImportError(f"cannot import name {name!r} from {package!r}{colon}{advice}")
+        raise AttributeError(reason)
+
+    return public, get, lambda: public
+
+
+def public_names() -> dict[str, str]:
+    """Return the names in the borders of the public packages, and which package each is in.
+
+    Examples
+    --------
+    >>> public_names()["huber"]
+    'purecnn.losses'
+    """
+    found: dict[str, str] = {}
+    wanted = ["purecnn"]
+    for package in wanted:
+        for name in getattr(import_module(package), "__all__", ()):
+            if is_module(package, name):
+                wanted.append(f"{package}.{name}")
+            elif package != "purecnn":
+                found.setdefault(name, package)
+    return found
+
+
+def is_module(package: str, name: str) -> bool:
+    """Return whether a package has a module of that name.
+
+    Examples
+    --------
+    >>> is_module("purecnn.layers", "dense"), is_module("purecnn.layers", "Dense")
+    (True, False)
+    """
+    path = getattr(sys.modules[package], "__path__", None)
+    return path is not None and PathFinder.find_spec(f"{package}.{name}", path) is not None

@@ -1,0 +1,370 @@
+"""A table of near names: what Keras, PyTorch and scikit-learn call a thing, and what it is called here.
+
+It answers an import, an argument, an attribute or an option that has another word here, and makes the tables
+of the guide for whoever comes from those libraries.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One thing by its names.
+
+    Parameters
+    ----------
+    here : str
+        Its name in this package; empty where it has none.
+    keras, torch : str
+        Its names there, with spaces between; the first is the usual one. scikit-learn's stand among Keras's.
+    note : str
+        What to write, or what differs: the end of a sentence.
+    """
+
+    here: str
+    keras: str = ""
+    torch: str = ""
+    note: str = ""
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """All names that are not the one here."""
+        return [name for name in f"{self.keras} {self.torch}".split() if name != self.here]
+
+
+#: Layers and the network.
+LAYERS = (
+    Row(
+        "Convolutional", "Conv2D Convolution2D", "Conv2d LazyConv2d", "Convolutional(kernel_size=3, depth=32)"
+    ),
+    Row("DepthwiseConvolutional", "DepthwiseConv2D", "", "DepthwiseConvolutional(kernel_size=3)"),
+    Row("Dense", "Dense", "Linear LazyLinear", "Dense(10), the number of outputs"),
+    Row("MaxPooling", "MaxPooling2D MaxPool2D", "MaxPool2d", "MaxPooling(2)"),
+    Row("AveragePooling", "AveragePooling2D AvgPool2D", "AvgPool2d", "AveragePooling(2)"),
+    Row(
+        "GlobalAveragePooling",
+        "GlobalAveragePooling2D GlobalAvgPool2D",
+        "AdaptiveAvgPool2d",
+        "it gives vectors",
+    ),
+    Row(
+        "BatchNormalization",
+        "BatchNormalization",
+        "BatchNorm2d BatchNorm1d",
+        "its momentum is the share of the new, as PyTorch's: 0.1 where Keras says 0.9",
+    ),
+    Row("Dropout", "Dropout", "Dropout"),
+    Row("SpatialDropout", "SpatialDropout2D", "Dropout2d"),
+    Row("ZeroPadding", "ZeroPadding2D", "ZeroPad2d"),
+    Row("Flatten", "Flatten", "Flatten"),
+    Row("Reshape", "Reshape", "Unflatten", "Reshape(input_shape, output_shape)"),
+    Row("Residual", "Add", "", "Residual([layers]) adds its input to what its layers make of it"),
+    Row("ReLU", "ReLU", "ReLU"),
+    Row("LeakyReLU", "LeakyReLU", "LeakyReLU"),
+    Row("PReLU", "PReLU", "PReLU"),
+    Row("SiLU", "Swish", "SiLU"),
+    Row("HardSwish", "HardSilu", "Hardswish"),
+    Row("HardSigmoid", "HardSigmoid", "Hardsigmoid"),
+    Row("Softmax", "Softmax", "Softmax LogSoftmax Softmax2d"),
+    Row(
+        "Network",
+        "Sequential Model Functional",
+        "Sequential Module ModuleList",
+        "Network([layer, layer, ...])",
+    ),
+)
+#: Losses, as `fit` takes them by name.
+LOSSES = (
+    Row("mse", "mean_squared_error MeanSquaredError", "MSELoss mse_loss"),
+    Row("mean_absolute_error", "mae MeanAbsoluteError", "L1Loss l1_loss"),
+    Row("huber", "Huber huber_loss", "HuberLoss SmoothL1Loss smooth_l1_loss"),
+    Row("log_cosh", "LogCosh logcosh", ""),
+    Row("hinge", "Hinge", ""),
+    Row("binary_cross_entropy", "binary_crossentropy BinaryCrossentropy", "BCELoss bce", "behind a Sigmoid"),
+    Row(
+        "categorical_cross_entropy",
+        "sparse_categorical_crossentropy categorical_crossentropy SparseCategoricalCrossentropy "
+        "CategoricalCrossentropy log_loss",
+        "NLLLoss nll_loss",
+        "behind a Softmax, for labels and one-hot rows alike",
+    ),
+    Row(
+        "softmax_cross_entropy",
+        "softmax_cross_entropy_with_logits",
+        "CrossEntropyLoss cross_entropy crossentropy",
+        "behind a last Dense, with no Softmax",
+    ),
+    Row(
+        "sigmoid_binary_cross_entropy",
+        "sigmoid_cross_entropy_with_logits",
+        "BCEWithLogitsLoss binary_cross_entropy_with_logits",
+        "behind a last Dense, with no Sigmoid",
+    ),
+    Row("kl_divergence", "KLDivergence kld kullback_leibler_divergence", "KLDivLoss kl_div"),
+)
+#: Metrics, as `fit` and `evaluate` take them by name.
+METRICS = (
+    Row("accuracy", "acc categorical_accuracy sparse_categorical_accuracy binary_accuracy", ""),
+    Row("top_5_accuracy", "top_k_categorical_accuracy TopKCategoricalAccuracy top_k_accuracy top5", ""),
+    Row("f1", "F1Score f1_score", "", 'metrics="f1"'),
+    Row("precision", "Precision precision_score", "", 'metrics="precision"'),
+    Row("recall", "Recall recall_score", "", 'metrics="recall"'),
+    Row("mean_squared_error", "mse"),
+    Row("root_mean_squared_error", "rmse RootMeanSquaredError"),
+    Row("r2", "R2Score r2_score"),
+    Row("subset_accuracy", "exact_match"),
+    Row("confusion_matrix", "ConfusionMatrix", ""),
+)
+#: What the rest of a program is made of.
+PARTS = (
+    Row("EarlyStopping", "EarlyStopping", "", "EarlyStopping(patience=5) among the callbacks of fit"),
+    Row("Checkpoint", "ModelCheckpoint BackupAndRestore", "", "Checkpoint(path) among the callbacks of fit"),
+    Row("CSVLog", "CSVLogger", "", "CSVLog(path) among the callbacks of fit"),
+    Row("TensorBoard", "TensorBoard", "SummaryWriter", "TensorBoard(folder) among the callbacks of fit"),
+    Row(
+        "LearningRate",
+        "LearningRateScheduler ReduceLROnPlateau",
+        "LambdaLR LRScheduler",
+        "LearningRate(optimizer, Cosine(0.01)) among the callbacks of fit",
+    ),
+    Row("Cosine", "CosineDecay", "CosineAnnealingLR"),
+    Row("Exponential", "ExponentialDecay", "ExponentialLR"),
+    Row("Step", "PiecewiseConstantDecay", "StepLR MultiStepLR"),
+    Row("OneCycle", "", "OneCycleLR"),
+    Row("WarmUp", "", "LinearLR"),
+    Row("Constant", "", "ConstantLR"),
+    Row("Optimizer", "Optimizer", "Optimizer"),
+    Row(
+        "Augmentation",
+        "ImageDataGenerator RandomFlip RandomRotation RandomTranslation RandomZoom",
+        "RandomHorizontalFlip RandomAffine RandomRotation RandomErasing Compose",
+        "fit(..., augmentation=Augmentation(shift=0.1, flip=True))",
+    ),
+    Row(
+        "Preprocessing",
+        "Rescaling Normalization StandardScaler",
+        "Normalize ToTensor",
+        "bytes need none",
+    ),
+    Row(
+        "Dataset",
+        "Sequence PyDataset",
+        "DataLoader TensorDataset",
+        "a class of your own with labels, __len__ and batch(rows); arrays need none",
+    ),
+    Row("ImageFolder", "image_dataset_from_directory flow_from_directory", "ImageFolder"),
+    Row("CNNClassifier", "MLPClassifier KerasClassifier", "NeuralNetClassifier"),
+    Row("CNNRegressor", "MLPRegressor KerasRegressor", "NeuralNetRegressor"),
+    Row("stratified_split", "train_test_split", "random_split"),
+    Row("load", "load_model", ""),
+    Row("save", "save_model", ""),
+    Row("load_keras_weights", "load_weights", ""),
+)
+#: What there is no name for here, and what to write in its place.
+WITHOUT = (
+    Row(
+        "",
+        "Input InputLayer",
+        "",
+        "Network finds the shape in the data, or takes input_shape=",
+    ),
+    Row("", "to_categorical", "one_hot", "integer labels are taken as they are"),
+    Row(
+        "",
+        "layers models optimizers losses metrics callbacks",
+        "nn optim utils functional",
+        "all are in purecnn",
+    ),
+    Row("", "Conv1D Conv3D", "Conv1d Conv3d", "convolutions are those of images, two axes wide"),
+    Row(
+        "",
+        "Conv2DTranspose UpSampling2D",
+        "ConvTranspose2d Upsample",
+        "write a Layer of your own",
+    ),
+    Row("", "LSTM GRU SimpleRNN Embedding", "LSTM GRU RNN Embedding", "there are no recurrent layers"),
+    Row(
+        "",
+        "LayerNormalization GroupNormalization",
+        "LayerNorm GroupNorm InstanceNorm2d",
+        "use BatchNormalization",
+    ),
+    Row(
+        "",
+        "Nadam Adamax Adadelta Lion",
+        "NAdam Adamax Adadelta RAdam LBFGS",
+        "use Adam or AdamW",
+    ),
+)
+#: Arguments.
+ARGUMENTS = (
+    Row("depth", "filters", "out_channels"),
+    Row("kernel_size", "kernel_size pool_size", "kernel_size"),
+    Row("pool_size", "pool_size", "kernel_size"),
+    Row("stride", "strides", "stride"),
+    Row("dilation", "dilation_rate", "dilation"),
+    Row("output_size", "units", "out_features"),
+    Row("input_size", "input_dim", "in_features"),
+    Row("rate", "rate", "p prob"),
+    Row("slope", "negative_slope alpha", "negative_slope"),
+    Row("epsilon", "epsilon", "eps"),
+    Row("affine", "center scale", "affine"),
+    Row("initialization", "kernel_initializer initializer", "init"),
+    Row("rng", "random_state generator", "generator"),
+    Row("input_shape", "batch_input_shape input_size shape", ""),
+    Row("output_shape", "target_shape", "unflattened_size"),
+    Row("learning_rate", "learning_rate learning_rate_init eta", "lr"),
+    Row("beta1", "beta_1"),
+    Row("beta2", "beta_2"),
+    Row("", "", "betas", "beta1 and beta2 are numbers of their own"),
+    Row("alpha", "rho", "alpha"),
+    Row("weight_decay", "weight_decay decay", "weight_decay"),
+    Row("clip_norm", "global_clipnorm clipnorm", "max_norm grad_clip"),
+    Row("epochs", "epochs max_iter nb_epoch", "max_epochs num_epochs n_epochs epoch"),
+    Row("batch_size", "batch_size", "batch_size batchsize"),
+    Row("loss", "loss", "criterion loss_fn loss_function"),
+    Row("loss_prime", "", "loss_derivative"),
+    Row("optimizer", "optimizer solver", "optim"),
+    Row("metrics", "metrics metric weighted_metrics", ""),
+    Row("callbacks", "callbacks callback", "callbacks"),
+    Row("validation_data", "validation_data", "val_data eval_set validation_set"),
+    Row("validation_split", "validation_split", "val_split"),
+    Row("validation_fraction", "validation_fraction validation_split", ""),
+    Row("augmentation", "augment data_augmentation", "transform transforms"),
+    Row("sample_weight", "sample_weight sample_weights", ""),
+    Row("class_weight", "class_weight class_weights", "weight"),
+    Row("l2", "alpha kernel_regularizer regularizer", "weight_decay"),
+    Row("threads", "workers n_jobs", "num_workers num_threads"),
+    Row("resume", "initial_epoch", "ckpt_path resume_from"),
+    Row("seed", "seed random_state", "seed manual_seed random_seed"),
+    Row("random_state", "seed random_seed", ""),
+    Row("device", "", "device accelerator"),
+    Row("restore_best", "restore_best_weights", ""),
+    Row("min_delta", "min_delta", "threshold"),
+    Row("monitor", "monitor metric", "monitor"),
+    Row("path", "filepath filename", "f dirpath"),
+    Row("folder", "log_dir directory", "log_dir root"),
+    Row("every", "save_freq", "every_n_train_steps"),
+    Row("size", "target_size image_size", ""),
+    Row("channels", "color_mode", ""),
+    Row("shift", "width_shift_range height_shift_range translate", "translate"),
+    Row("rotate", "rotation_range rotation degrees", "degrees"),
+    Row("scale", "zoom_range rescale zoom", "scale"),
+    Row("shear", "shear_range", "shear"),
+    Row("flip", "horizontal_flip", ""),
+    Row("classes", "class_names labels", "classes"),
+    Row(
+        "",
+        "activation",
+        "nonlinearity",
+        "put an activation behind it as a layer of its own, such as ReLU()",
+    ),
+    Row("", "use_bias", "bias", "a bias is always there"),
+    Row("", "", "in_channels num_features num_parameters", "the input tells how many: leave it out"),
+    Row("", "data_format axis", "dim padding_mode", "images are (n, channels, height, width)"),
+    Row(
+        "",
+        "kernel_regularizer bias_regularizer activity_regularizer",
+        "",
+        "fit takes l1 and l2",
+    ),
+    Row("", "bias_initializer kernel_constraint bias_constraint", "", "biases begin at zero"),
+    Row("", "name", "", "layers have no names"),
+    Row("", "trainable", "requires_grad", "set layer.trainable = False"),
+    Row("", "", "inplace", "the engine itself decides what is computed in place"),
+    Row(
+        "",
+        "amsgrad use_ema clipvalue",
+        "amsgrad foreach fused maximize dampening params",
+        "leave it out",
+    ),
+    Row("", "batch_size verbose steps", "", "how many samples run at a time is fixed"),
+    Row("", "validation_freq", "check_val_every_n_epoch", "the validation set is measured after each epoch"),
+    Row(
+        "",
+        "steps_per_epoch validation_steps",
+        "limit_train_batches",
+        "an epoch goes over all samples",
+    ),
+    Row("", "initial_epoch", "", "a second fit goes on where the first ended"),
+    Row("", "save_best_only save_weights_only", "", "EarlyStopping gives the best epoch back"),
+    Row("", "validation_batch_size max_queue_size use_multiprocessing", "pin_memory", "leave it out"),
+    Row("", "early_stopping", "patience", "fit(..., callbacks=EarlyStopping(patience=5))"),
+)
+#: Attributes of a network.
+METHODS = (
+    Row("", "compile", "", "its arguments belong to fit: network.fit(x, y, loss=..., optimizer=...)"),
+    Row("", "add", "add_module append", "Network([layer, layer, ...]) takes all layers at once"),
+    Row("predict", "predict_proba predict_on_batch call", "forward"),
+    Row("", "predict_classes", "", "network.predict(x).argmax(axis=1)"),
+    Row("evaluate", "score test_on_batch", "test"),
+    Row("fit", "fit_generator train_on_batch partial_fit", "train"),
+    Row("", "", "eval no_grad", "predict and evaluate never train: leave it out"),
+    Row("", "", "backward zero_grad step", "network.fit takes the steps"),
+    Row("", "save", "", "purecnn.save(network, path)"),
+    Row("", "save_weights", "state_dict", "purecnn.save_state_dict(network, path)"),
+    Row(
+        "",
+        "load_weights",
+        "load_state_dict",
+        "purecnn.load_state_dict(network, path)",
+    ),
+    Row(
+        "",
+        "get_weights set_weights weights trainable_weights",
+        "named_parameters",
+        "network.parameters, one array",
+    ),
+    Row("", "get_layer", "modules children", "network.layers, or network[0]"),
+    Row("to", "", "cuda cpu", 'network.to("cuda")'),
+    Row("output_shape", "output_size", ""),
+    Row("", "history", "", "fit returns it"),
+)
+#: Attributes of what `fit` returns.
+HISTORIES = (
+    Row("validation_loss", "val_loss", ""),
+    Row("validation_accuracy", "val_accuracy val_acc", ""),
+    Row("", "history", "", "each list is an attribute, such as history.loss and history.validation_loss"),
+    Row("", "accuracy acc", "", 'fit(..., metrics="accuracy") measures it, for history.metrics["accuracy"]'),
+)
+#: Commands, by what other programs call them.
+COMMANDS = (
+    Row("train", "fit learn"),
+    Row("evaluate", "eval test score validate"),
+    Row("predict", "classify infer inference recognize run"),
+    Row("summary", "show describe info"),
+    Row("playground", "serve ui web draw"),
+    Row("download", "fetch get"),
+    Row("convert", "import load"),
+    Row("report", "plot plots compare"),
+    Row("reproduce", "repeat rerun"),
+    Row("", "resume continue", "", "`purecnn train --resume RUN` goes on with a run"),
+    Row("", "help", "", "`purecnn --help` lists the commands"),
+    Row("", "version", "", "`purecnn --version` says it"),
+)
+#: Options of the commands that are no arguments of a function.
+OPTIONS = (
+    Row("augment", "augmentation augmentations transform transforms"),
+    Row("validation", "validation_split validation_fraction val_split val"),
+    Row("patience", "early_stopping"),
+    Row("threads", "workers num_workers jobs n_jobs"),
+    Row("output", "out o save save_to output_dir"),
+    Row("data", "dataset data_set data_dir"),
+    Row("image_size", "img_size imgsz size"),
+    Row("resume", "continue"),
+    Row("network", "model arch architecture"),
+    Row("seed", "random_state random_seed"),
+)
+#: The rows of public names.
+IMPORTS = (*LAYERS, *LOSSES, *METRICS, *PARTS, *WITHOUT)
+#: What to write where a call's arguments are too many by position, or too few.
+ADVICE = {
+    "Activation": "the usual activations are layers of their own, such as ReLU()",
+    "Reshape": "Flatten() needs no shapes",
+    "Network": "put the layers into one list, Network([layer, layer, ...])",
+    "fit": "name the others, such as epochs=10",
+    "evaluate": "name the others, such as metrics=...",
+    "BatchNormalization": "the channels are those of the input",
+    "PReLU": "the channels are those of the input",
+}

@@ -1,0 +1,177 @@
+"""Arrays in ONNX files, as they are or as numbers, and in files of their own beside them.
+
+Files come from anywhere: an array is a view of the file's bytes, as many as its shape takes, and what lies in
+a file of its own is read from the model's own folder alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from purecnn.backend.types import Array
+from purecnn.errors import FileFormatError
+from purecnn.formats.protobuf import Message
+from purecnn.formats.regular_files import open_regular
+from purecnn.onnx.schema import DTYPES
+
+#: As many axes as NumPy 2.0 gives an array.
+MAX_AXES = 32
+#: Where `TensorProto` keeps values that are not raw bytes, by the kind of elements.
+TYPED = {
+    "float32": "float_data",
+    "float64": "double_data",
+    "int64": "int64_data",
+    "uint64": "uint64_data",
+    "uint32": "uint64_data",
+}
+#: Kinds of elements that NumPy lacks, by number, to be named in a refusal.
+FOREIGN = {
+    8: "string",
+    14: "complex64",
+    15: "complex128",
+    16: "bfloat16",
+    17: "float8e4m3fn",
+    18: "float8e4m3fnuz",
+    19: "float8e5m2",
+    20: "float8e5m2fnuz",
+    21: "uint4",
+    22: "int4",
+    23: "float4e2m1",
+    24: "float8e8m0",
+    25: "uint2",
+    26: "int2",
+}
+
+
+def as_dtype(number: int, where: str) -> np.dtype[Any]:
+    """Return the dtype that `TensorProto.data_type` numbers."""
+    if number not in DTYPES:
+        known = FOREIGN.get(number)
+        raise FileFormatError(
+            f"{where} has elements of type {number}{f', {known}' if known else ''}; those that NumPy has "
+            f"are wanted: {', '.join(map(str, DTYPES.values()))}"
+        )
+    dtype: np.dtype[Any] = np.dtype(str(DTYPES[number]))
+    return dtype
+
+
+def as_array(stored: Message, where: str, folder: Folder | None) -> Array:
+    """Return a message TensorProto as an array, a view of the file's bytes where they are its own."""
+    dtype = as_dtype(stored.get("data_type", 0), where)
+    shape = tuple(np.asarray(stored.get("dims", []), np.int64).tolist())
+    if len(shape) > MAX_AXES or min(shape, default=0) < 0:
+        raise FileFormatError(
+            f"{where} has shape {shape[:MAX_AXES]}, wanted at most {MAX_AXES} axes, none below 0"
+        )
+    size = math.prod(shape)
+    if "segment" in stored:
+        raise FileFormatError(f"{where} is a segment of an array, wanted a whole one")
+    little = dtype.newbyteorder("<")
+    if stored.get("data_location", 0) == 1:
+        if folder is None:
+            raise FileFormatError(f"{where} lies in a file of its own, and there is no folder")
+        raw: Any = folder.read(stored, size * dtype.itemsize, where)
+    elif "raw_data" in stored:
+        raw = stored["raw_data"]
+    else:
+        return typed(stored, dtype, shape, where)
+    if len(raw) != size * dtype.itemsize:
+        raise FileFormatError(
+            f"{where} has {len(raw)} bytes, its {dtype} of shape {shape} take {size * dtype.itemsize}"
+        )
+    found = shaped(np.frombuffer(raw, np.uint8 if dtype == np.bool_ else little), shape, where)
+    return found != 0 if dtype == np.bool_ else found.astype(dtype, copy=False)
+
+
+def typed(stored: Message, dtype: np.dtype[Any], shape: tuple[int, ...], where: str) -> Array:
+    """Return values that are fields of numbers: in int32_data all that have no field of their own."""
+    field = TYPED.get(dtype.name, "int32_data")
+    values = np.asarray(stored.get(field, []))
+    if len(values) != math.prod(shape):
+        raise FileFormatError(
+            f"{where} has {len(values)} values in {field}, its shape {shape} takes {math.prod(shape)}"
+        )
+    if dtype == np.float16:  # its bits
+        return shaped(values.astype(np.uint16).view(np.float16), shape, where)
+    return shaped(values.astype(dtype), shape, where)
+
+
+def shaped(values: Array, shape: tuple[int, ...], where: str) -> Array:
+    """Return values in their shape; NumPy refuses some empty ones."""
+    try:
+        return values.reshape(shape)
+    except (ValueError, OverflowError):
+        raise FileFormatError(f"{where} has shape {shape}, which NumPy can't index") from None
+
+
+class Folder:
+    """The folder of a model, in which arrays may lie in files of their own.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.base = path.resolve()
+        #: What was read, by file and place: the same bytes for several arrays are read once.
+        self.found: dict[tuple[Path, int, int], bytes] = {}
+        #: How many bytes of each file are taken.
+        self.taken: dict[Path, int] = {}
+
+    def read(self, stored: Message, size: int, where: str) -> bytes:
+        """Return the bytes of an array, which a message TensorProto says are elsewhere.
+
+        Raises
+        ------
+        FileFormatError
+            If they lie outside the folder, are not as many, or arrays overlap, which a small file could have
+            any number of.
+        """
+        texts = {text.get("key", ""): text.get("value", "") for text in stored.get("external_data", [])}
+        location = texts.get("location", "")
+        file = self.file(location, where)
+        with open_regular(file, "the arrays of an ONNX model") as opened:
+            return self.read_from(opened, file, texts, size, where)
+
+    def read_from(self, opened: BinaryIO, file: Path, texts: dict[str, str], size: int, where: str) -> bytes:
+        """Return the bytes of an array from the file that has them."""
+        held, location = os.fstat(opened.fileno()).st_size, texts["location"]
+        try:
+            offset, length = int(texts.get("offset") or 0), int(texts.get("length") or size)
+        except ValueError:
+            raise FileFormatError(f"{where} has an offset or length that is no number") from None
+        if length != size or offset < 0 or offset + size > held:
+            raise FileFormatError(
+                f"{where} is to have {size} bytes: bytes {offset} to {offset + length} of {location!r}, "
+                f"which has {held}"
+            )
+        place = file, offset, size
+        if place not in self.found:
+            self.taken[file] = self.taken.get(file, 0) + size
+            if self.taken[file] > held:
+                raise FileFormatError(
+                    f"{where} overlaps other arrays in {location!r}, which has {held} bytes"
+                )
+            opened.seek(offset)
+            self.found[place] = opened.read(size)
+        return self.found[place]
+
+    def file(self, location: str, where: str) -> Path:
+        """Return a file of the folder."""
+        if not location or "\0" in location:
+            raise FileFormatError(f"{where} lies in a file of its own, named {location!r}, wanted its name")
+        try:
+            file = (self.base / location).resolve()
+            inside = file.is_relative_to(self.base) and not Path(location).is_absolute() and file.is_file()
+        except (OSError, ValueError, RuntimeError):  # a name too long, a link to itself
+            inside = False
+        if not inside:
+            raise FileFormatError(f"{where} lies in {location!r}, wanted a file inside the model's folder")
+        return file

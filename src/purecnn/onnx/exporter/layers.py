@@ -1,0 +1,261 @@
+"""What each layer is in ONNX: the nodes it becomes, the batch first, by a rule for each kind of layer.
+
+A layer of one's own gets its rule by ``@become.register``, as this package's have theirs below. The operators
+are those of operator set 15, https://github.com/onnx/onnx/blob/main/docs/Operators.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn.formats.protobuf import Message
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import Dropout, SpatialDropout
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.padding import ZeroPadding
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.residual import Residual
+from purecnn.onnx.schema import ATTRIBUTES, DTYPES
+
+ELEMENT_TYPES = {dtype: number for number, dtype in DTYPES.items()}
+ATTRIBUTE_TYPES = {field: number for number, field in ATTRIBUTES.items()}
+
+
+class Nodes:
+    """The nodes of a graph as they are put together, and the arrays that they use.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of all numbers in the graph: float32 or float64.
+
+    Attributes
+    ----------
+    prefix : str
+        Whose nodes these are, in front of every name: "layers.3", as the arrays in a model's file.
+    nodes : list of dict
+        Messages NodeProto, in the order in which they run.
+    tensors : dict of str to dict
+        Messages TensorProto, by name.
+
+    Examples
+    --------
+    >>> nodes = Nodes(np.float32)
+    >>> nodes.add("Mul", "input", nodes.number(2.0))
+    'Mul'
+    >>> nodes.nodes[0]["input"], list(nodes.tensors)
+    (['input', 'constant.2.0'], ['constant.2.0'])
+    """
+
+    def __init__(self, dtype: npt.DTypeLike) -> None:
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.is_double = self.dtype == np.float64
+        self.prefix = ""
+        self.nodes: list[Message] = []
+        self.tensors: dict[str, Message] = {}
+        self._taken: dict[str, int] = {}
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Put a node behind the others and return the name of its output.
+
+        Parameters
+        ----------
+        operator : str
+            Of ONNX's default domain.
+        *inputs : str
+            Names of values and tensors; "" for one that is left out.
+        **attributes : int, float or sequence of int
+            The node's.
+        """
+        name = self.named(operator)
+        count = self._taken[name] = self._taken.get(name, 0) + 1
+        name += f".{count}" if count > 1 else ""
+        held = [self.attribute(key, value) for key, value in attributes.items()]
+        node = {"input": list(inputs), "output": [name], "name": name, "op_type": operator, "attribute": held}
+        self.nodes.append(node)
+        return name
+
+    def attribute(self, name: str, value: int | float | Sequence[int]) -> Message:
+        """Return a message AttributeProto."""
+        field = "ints" if isinstance(value, Sequence) else "f" if isinstance(value, float) else "i"
+        return {"name": name, field: value, "type": ATTRIBUTE_TYPES[field]}
+
+    def tensor(self, name: str, values: npt.ArrayLike) -> str:
+        """Keep an array, numbers with a fraction in the graph's dtype; return the name to use it by."""
+        return self.keep(self.named(name), values)
+
+    def number(self, value: float) -> str:
+        """Keep one number, once for the whole graph; return the name to use it by."""
+        return self.keep(f"constant.{float(value)!r}", float(value))
+
+    def keep(self, name: str, values: npt.ArrayLike) -> str:
+        """Keep an array under its whole name."""
+        array = np.asarray(values)
+        array = array.astype(self.dtype if array.dtype.kind == "f" else np.int64)
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        self.tensors[name] = {
+            "dims": array.shape,
+            "data_type": ELEMENT_TYPES[array.dtype],
+            "name": name,
+            "raw_data": little.tobytes(),
+        }
+        return name
+
+    def named(self, name: str) -> str:
+        """Return a name with whose it is in front."""
+        return f"{self.prefix}.{name}" if self.prefix else name
+
+    def run(self, layers: dict[str, Layer], input: str) -> str:
+        """Put the nodes of some layers, by their places, one behind the other; return the last's output.
+
+        Raises
+        ------
+        TypeError
+            If there is no rule for the class of a layer.
+        """
+        before = self.prefix
+        for place, layer in layers.items():
+            self.prefix = f"{before}.{place}" if before else place
+            # A rule for its parent might be wrong for a layer, so only its own class's counts.
+            input = become.registry.get(type(layer), become.registry[object])(layer, self, input)
+        self.prefix = before
+        return input
+
+
+def described(dtype: np.dtype[Any], name: str, shape: Sequence[str | int]) -> Message:
+    """Return a message ValueInfoProto: name, dtype and shape of a value; texts are axes of any length."""
+    dims = [{"dim_param" if isinstance(size, str) else "dim_value": size} for size in shape]
+    return {
+        "name": name,
+        "type": {"tensor_type": {"elem_type": ELEMENT_TYPES[dtype], "shape": {"dim": dims}}},
+    }
+
+
+@singledispatch
+def become(layer: Layer, nodes: Nodes, input: str) -> str:
+    """Add what a layer, bound to its input shape, computes in inference; return its output's name.
+
+    Parameters
+    ----------
+    layer : Layer
+        Whose rule is wanted.
+    nodes : Nodes
+        Where its nodes and arrays go.
+    input : str
+        The name of its input, ``(N, *input_shape)``.
+    """
+    raise TypeError(
+        f"{nodes.prefix}, {type(layer).__name__}, can't be written as ONNX, since what it computes is not "
+        f"known: a layer of this package is wanted, or a rule for it by @purecnn.onnx_nodes.become.register"
+    )
+
+
+# Layers with weights --------------------------------------------------------------------------------------
+
+
+@become.register(Convolutional)
+@become.register(DepthwiseConvolutional)
+def _convolutional(layer: Convolutional, nodes: Nodes, input: str) -> str:
+    (top, bottom), (left, right) = layer.border
+    arrays = [nodes.tensor("kernels", layer.parameters["kernels"])]
+    if not layer.per_position_bias:
+        arrays.append(nodes.tensor("biases", layer.parameters["biases"]))
+    output = nodes.add(
+        "Conv",
+        input,
+        *arrays,
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        pads=(top, left, bottom, right),
+        dilations=layer.dilation,
+        group=layer.groups,
+    )
+    if layer.per_position_bias:
+        return nodes.add("Add", output, nodes.tensor("biases", layer.parameters["biases"]))
+    return output
+
+
+@become.register
+def _dense(layer: Dense, nodes: Nodes, input: str) -> str:
+    weights = nodes.tensor("weights", layer.parameters["weights"])
+    biases = nodes.tensor("biases", layer.parameters["biases"][:, 0])
+    return nodes.add("Gemm", input, weights, biases, transB=1)
+
+
+@become.register
+def _batch_normalization(layer: BatchNormalization, nodes: Nodes, input: str) -> str:
+    mean, variance = layer.running()
+    epsilon = np.float32(layer.epsilon)
+    if float(epsilon) > layer.epsilon:
+        epsilon = np.nextafter(epsilon, np.float32(0))
+    # What float32 does not hold of epsilon goes into the variance, of which it may take nothing away.
+    arrays = {
+        "gamma": layer.parameters.get("gamma", np.ones(layer.channels)),
+        "beta": layer.parameters.get("beta", np.zeros(layer.channels)),
+        "running_mean": mean,
+        "running_variance": variance + (layer.epsilon - float(epsilon)),
+    }
+    names = [nodes.tensor(name, array) for name, array in arrays.items()]
+    return nodes.add("BatchNormalization", input, *names, epsilon=float(epsilon))
+
+
+@become.register
+def _residual(layer: Residual, nodes: Nodes, input: str) -> str:
+    way = nodes.run({str(place): part for place, part in enumerate(layer.layers)}, input)
+    other = nodes.run({f"shortcut.{place}": part for place, part in enumerate(layer.shortcut)}, input)
+    return nodes.add("Add", way, other)
+
+
+# Shapes, pooling and what does nothing outside training ---------------------------------------------------
+
+
+@become.register
+def _reshape(layer: Reshape, nodes: Nodes, input: str) -> str:
+    # A 0 keeps the axis as it is: the batch.
+    return nodes.add("Reshape", input, nodes.tensor("shape", [0, *layer.target_shape]))
+
+
+@become.register
+def _flatten(layer: Flatten, nodes: Nodes, input: str) -> str:
+    return nodes.add("Flatten", input, axis=1)
+
+
+@become.register
+def _zero_padding(layer: ZeroPadding, nodes: Nodes, input: str) -> str:
+    (top, bottom), (left, right) = layer.padding
+    return nodes.add("Pad", input, nodes.tensor("padding", [0, 0, top, left, 0, 0, bottom, right]))
+
+
+def _pooling(layer: Pooling, nodes: Nodes, input: str, operator: str) -> str:
+    return nodes.add(operator, input, kernel_shape=layer.pool_size, strides=layer.stride)
+
+
+@become.register
+def _max_pooling(layer: MaxPooling, nodes: Nodes, input: str) -> str:
+    return _pooling(layer, nodes, input, "MaxPool")
+
+
+@become.register
+def _average_pooling(layer: AveragePooling, nodes: Nodes, input: str) -> str:
+    return _pooling(layer, nodes, input, "AveragePool")
+
+
+@become.register
+def _global_average_pooling(layer: GlobalAveragePooling, nodes: Nodes, input: str) -> str:
+    if nodes.is_double:
+        return nodes.add("ReduceMean", input, axes=(2, 3), keepdims=0)
+    return nodes.add("Flatten", nodes.add("GlobalAveragePool", input), axis=1)
+
+
+@become.register(Dropout)
+@become.register(SpatialDropout)
+def _nothing(layer: Layer, nodes: Nodes, input: str) -> str:
+    return input

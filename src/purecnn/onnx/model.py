@@ -1,0 +1,176 @@
+"""What an ONNX file says: nodes, the values between them, and an order in which the nodes can run."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn.backend.types import Array
+from purecnn.errors import FileFormatError, ShapeError
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a graph says of one of its inputs or outputs.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the graph.
+    dtype : dtype or None
+        Of its elements; None where the file does not say.
+    shape : tuple of (int, str or None), or None
+        An axis of any length is a text, its name, or None; the whole is None where nothing is said.
+    """
+
+    name: str
+    dtype: np.dtype[Any] | None
+    shape: tuple[int | str | None, ...] | None
+
+    def receive(self, given: npt.ArrayLike) -> Array:
+        """Return what is given for this input, if it is what the graph says.
+
+        Raises
+        ------
+        TypeError
+            If it has another kind of elements: bytes where floats are wanted would be answered wrongly.
+        ShapeError
+            If it has another shape.
+        """
+        array = np.asarray(given)
+        if self.dtype is not None and array.dtype != self.dtype:
+            if array.dtype.kind != self.dtype.kind or array.dtype.kind not in "fi":
+                raise TypeError(f"the input {self.name!r} is {self.dtype}; got {array.dtype}")
+            array = array.astype(self.dtype)
+        if self.shape is not None:
+            fits = len(self.shape) == array.ndim and all(
+                size == wanted or not isinstance(wanted, int)
+                for size, wanted in zip(array.shape, self.shape, strict=True)
+            )
+            if not fits:
+                sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+                raise ShapeError(f"the input {self.name!r} has shape ({sizes}); got {array.shape}")
+        return array
+
+    @property
+    def batch(self) -> int:
+        """How many samples a batch has, where the graph says so; 0 where it may be any number."""
+        first = self.shape[0] if self.shape else None
+        return first if isinstance(first, int) else 0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step of a graph.
+
+    Attributes
+    ----------
+    place : int
+        Its number in the file.
+    operator, domain, name : str
+        What it computes, whose operator that is ("" for ONNX's own), and what the file calls it.
+    inputs, outputs : tuple of str
+        Names of values; "" where one is left out.
+    attributes : dict
+        int, float, str, ndarray, or a list of one of them, by name.
+    """
+
+    place: int
+    operator: str
+    domain: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        kind = f"{self.domain}.{self.operator}" if self.domain else self.operator
+        return f"node {self.place}, {kind}{f' {self.name!r}' if self.name else ''}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What an ONNX file holds: the nodes, the arrays they use, and the names of what goes in and comes out.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        In the file's order.
+    arrays : dict of str to ndarray
+        The initializers; not to be written to.
+    inputs, outputs : tuple of Value
+        Inputs that have an initializer too may be given or not.
+    operator_set : int
+        The version of ONNX's operators.
+    metadata : dict of str to str
+        What the program that wrote the file says about it.
+    """
+
+    nodes: tuple[Node, ...]
+    arrays: Mapping[str, Array]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    operator_set: int
+    metadata: Mapping[str, str]
+
+    def check_names(self) -> None:
+        """Check that each value is made once, by a node, the file or the caller, and that all outputs are.
+
+        Raises
+        ------
+        FileFormatError
+            If not; the sentence says which.
+        """
+        given = Counter(value.name for value in self.inputs)
+        made = Counter(name for node in self.nodes for name in node.outputs if name)
+        for name, count in (given + made).items():
+            if count > 1 or not name or (name in made and name in self.arrays):
+                raise FileFormatError(f"the value {name!r} is made twice, wanted a name for each")
+        if not self.outputs:
+            raise FileFormatError("the graph has no outputs")
+        known = {*given, *made, *self.arrays}
+        for value in self.outputs:
+            if value.name not in known:
+                raise FileFormatError(f"the output {value.name!r} is made by no node")
+
+
+def in_order(nodes: Iterable[Node], known: set[str]) -> list[Node]:
+    """Return nodes in an order in which each finds its inputs made: the file's own, where that is one.
+
+    Raises
+    ------
+    FileFormatError
+        If an input is made by nobody, or nodes wait for each other in a circle.
+    """
+    nodes = list(nodes)
+    makers = {name: place for place, node in enumerate(nodes) for name in node.outputs if name}
+    waiting = []
+    followers: dict[int, list[int]] = {}
+    for place, node in enumerate(nodes):
+        before = set()
+        for name in node.inputs:
+            if name and name not in known:
+                if name not in makers:
+                    raise FileFormatError(f"{node} wants the value {name!r}, which is made by no node")
+                before.add(makers[name])
+        waiting.append(len(before))
+        for maker in before:
+            followers.setdefault(maker, []).append(place)
+    ready = deque(place for place, count in enumerate(waiting) if not count)
+    found: list[Node] = []
+    while ready:
+        place = ready.popleft()
+        found.append(nodes[place])
+        for follower in followers.get(place, ()):
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                ready.append(follower)
+    if len(found) < len(nodes):
+        stuck = next(node for node, count in zip(nodes, waiting, strict=True) if count)
+        raise FileFormatError(f"nodes wait for each other in a circle, one of them {stuck}")
+    return found

@@ -1,0 +1,155 @@
+"""A network of another program comes as an ONNX file: what is in it, checked, before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.types import Array
+from purecnn.errors import FileFormatError
+from purecnn.formats.protobuf import Message, decode
+from purecnn.formats.regular_files import read_regular
+from purecnn.onnx.arrays import Folder, as_array, as_dtype
+from purecnn.onnx.model import Model, Node, Value
+from purecnn.onnx.schema import ATTRIBUTES, SCHEMA
+
+#: The newest operator set whose semantics the operators here follow.
+NEWEST = 28
+#: Bytes of a protocol buffer, by its own definition; larger models have their arrays in files of their own.
+MAX_BYTES = 2**31
+
+
+def read_model(path: str | os.PathLike[str]) -> Model:
+    """Read an ONNX file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged, or holds what no array of NumPy can; the sentence begins with the path.
+    OSError
+        If it can't be read.
+    """
+    place = Path(path)
+    data = read_regular(place, "an ONNX model", "onnx", most=MAX_BYTES)
+    try:
+        return as_model(data, Folder(place.parent))
+    except FileFormatError as error:
+        raise FileFormatError(f"{place}: {error}") from None
+
+
+def as_model(data: bytes | memoryview, folder: Folder | None = None) -> Model:
+    """Return what the bytes of an ONNX file hold; `folder` is where values in files of their own may lie."""
+    try:
+        message = decode(data, SCHEMA, "ModelProto")
+    except FileFormatError as error:  # most files that are none come no further
+        raise FileFormatError(f"is damaged, or no ONNX model: {error}") from None
+    graph = message.get("graph")
+    if graph is None:
+        raise FileFormatError("is no ONNX model: it has no graph")
+    if graph.get("sparse_initializer"):
+        raise FileFormatError("has sparse initializers, wanted dense ones")
+    arrays: dict[str, Array] = {}
+    for stored in graph.get("initializer", []):
+        name = stored.get("name", "")
+        if not name or name in arrays:
+            raise FileFormatError(f"has two initializers named {name!r}" if name else "has a nameless array")
+        arrays[name] = as_array(stored, f"initializer {name!r}", folder)
+    nodes = tuple(as_node(stored, place, folder) for place, stored in enumerate(graph.get("node", [])))
+    return Model(
+        nodes,
+        arrays,
+        tuple(as_value(stored) for stored in graph.get("input", [])),
+        tuple(as_value(stored) for stored in graph.get("output", [])),
+        operator_set(message),
+        {text.get("key", ""): text.get("value", "") for text in message.get("metadata_props", [])},
+    )
+
+
+def operator_set(message: Message) -> int:
+    """Return which version of ONNX's own operators a model wants; 1 where it does not say, as in 2017."""
+    version = 1
+    for wanted in message.get("opset_import", []):
+        if wanted.get("domain", "") in ("", "ai.onnx"):
+            version = wanted.get("version", 1)
+    if not 1 <= version <= NEWEST:
+        raise FileFormatError(f"wants operator set {version}, known are 1 to {NEWEST}")
+    return int(version)
+
+
+def as_node(stored: Message, place: int, folder: Folder | None) -> Node:
+    """Return a message NodeProto as a node."""
+    domain = stored.get("domain", "")
+    node = Node(
+        place,
+        stored.get("op_type", ""),
+        "" if domain == "ai.onnx" else domain,
+        stored.get("name", ""),
+        tuple(stored.get("input", [])),
+        tuple(stored.get("output", [])),
+        {},
+    )
+    attributes: dict[str, Any] = {}
+    for attribute in stored.get("attribute", []):
+        name = attribute.get("name", "")
+        if name in attributes:
+            raise FileFormatError(f"{node} has two attributes {name!r}")
+        attributes[name] = as_attribute(attribute, f"attribute {name!r} of {node}", folder)
+    return Node(**{**vars(node), "attributes": attributes})
+
+
+def as_attribute(stored: Message, where: str, folder: Folder | None) -> Any:
+    """Return the value of a message AttributeProto."""
+    if stored.get("ref_attr_name"):
+        raise FileFormatError(f"{where} refers to a function's argument; no function is known here")
+    # Files of 2017 do not say which of the fields it is.
+    field = ATTRIBUTES.get(stored.get("type", 0)) or next((f for f in ATTRIBUTES.values() if f in stored), "")
+    empty: dict[str, Any] = {"f": 0.0, "i": 0, "s": b"", "ints": [], "floats": [], "strings": []}
+    value: Any = stored.get(field, empty.get(field))
+    if field in ("f", "i"):
+        return value
+    if field == "s":
+        return as_text(value, where)
+    if field in ("ints", "floats"):
+        return np.asarray(value).tolist()
+    if field == "strings":
+        return [as_text(text, where) for text in value]
+    if field == "t" and value is not None:
+        return as_array(value, where, folder)
+    if field == "g":
+        raise FileFormatError(f"{where} is a graph within the graph; control flow is not known here")
+    raise FileFormatError(f"{where} is of type {stored.get('type', 0)} and has no value that is known here")
+
+
+def as_text(value: bytes | memoryview, where: str) -> str:
+    """Return bytes as the text they are."""
+    try:
+        return str(value, "utf-8")
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{where} holds {bytes(value[:40])!r}, wanted UTF-8") from None
+
+
+def as_value(stored: Message) -> Value:
+    """Return a message ValueInfoProto: an input or output."""
+    name = stored.get("name", "")
+    tensor = stored.get("type", {}).get("tensor_type")
+    if tensor is None:
+        if "type" in stored:
+            raise FileFormatError(f"{name!r} is no tensor; sequences, maps and optionals are not known here")
+        return Value(name, None, None)
+    number = tensor.get("elem_type", 0)
+    dtype = as_dtype(number, f"{name!r}") if number else None
+    if "shape" not in tensor:
+        return Value(name, dtype, None)
+    sizes: list[int | str | None] = []
+    for axis in tensor["shape"].get("dim", []):
+        size = axis.get("dim_value", axis.get("dim_param") or None)
+        sizes.append(None if isinstance(size, int) and size < 0 else size)
+    return Value(name, dtype, tuple(sizes))

@@ -1,0 +1,197 @@
+"""The runtime of ONNX graphs: one operator after the other, each value let go after its last use.
+
+`Graph` adds what a network of the same layers can do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from purecnn.backend import blas
+from purecnn.backend.types import Array
+from purecnn.errors import ShapeError
+from purecnn.escapes import visible
+from purecnn.onnx.cost import Budget
+from purecnn.onnx.model import Model, Value, in_order
+from purecnn.onnx.operators import (  # noqa: F401 - operators are known once they are imported
+    activation,
+    convolution,
+    elementwise,
+    pooling,
+    reduction,
+    shape,
+    slicing,
+)
+from purecnn.onnx.operators.registry import Call
+
+#: Bytes that the arrays of a graph may take at a time, if not said otherwise.
+MAX_BYTES = 2**31
+#: Bytes of values that depend on no input, made when a graph is loaded, and bytes gone over for them.
+FOLDED, FOLDING = 2**24, 2**30
+
+
+class Runtime:
+    """Operators in an order in which they can run, and the values that are known before.
+
+    Parameters and attributes are those of `Graph`, but for what concerns layers.
+    """
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    def __init__(self, model: Model, *, max_bytes: int = MAX_BYTES) -> None:
+        self.model, self.max_bytes = model, max_bytes
+        self.outputs = model.outputs
+        self.metadata = dict(model.metadata)
+        self.inputs = tuple(value for value in model.inputs if value.name not in model.arrays)
+        self.constants = dict(model.arrays)
+        model.check_names()
+        self.nodes = in_order(model.nodes, {*self.constants, *(value.name for value in model.inputs)})
+        self.calls = [Call(node, model.operator_set, max_bytes) for node in self.nodes]
+        self._fold()
+
+    def _fold(self) -> None:
+        """Compute what depends on the file's arrays alone, where it is small, and run it no more."""
+        given = {value.name for value in self.model.inputs}  # may be given anew, although there is an array
+        known = self.constants.keys() - given
+        rest, budget = [], Budget(min(self.max_bytes, FOLDED), FOLDING)
+        for call in self.calls:
+            if {*call.node.inputs} - {""} <= known:
+                try:
+                    found = self.compute(call, self.constants, budget)
+                except ShapeError:
+                    found = None  # too large, or wrong: said when it is run
+                if found is not None:
+                    budget.kept += sum(array.nbytes for array in found.values())
+                    self.constants.update(found)
+                    known |= found.keys()
+                    continue
+            rest.append(call)
+        self.calls = rest
+        wanted = {value.name for value in self.outputs}
+        last: dict[str, int] = {}
+        for place, call in enumerate(rest):
+            last.update(dict.fromkeys((*call.node.inputs, *call.node.outputs), place))
+        self._finished: list[list[str]] = [[] for _ in rest]
+        for name, place in last.items():
+            if name and name not in wanted:
+                self._finished[place].append(name)
+        self._owners = frozenset(id(owner(array)) for array in self.constants.values())
+
+    def compute(self, call: Call, values: Mapping[str, Array], budget: Budget) -> dict[str, Array]:
+        """Return the outputs of one node by name; `values` has its inputs, `budget` what it may take."""
+        node = call.node
+        with np.errstate(all="ignore"):
+            found = call([values[name] if name else None for name in node.inputs], budget)
+        return {name: array for name, array in zip(node.outputs, found, strict=False) if name}
+
+    def __repr__(self) -> str:
+        kinds = Counter(node.operator for node in self.nodes)
+        told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        return visible(f"Graph({', '.join(v.name for v in self.inputs)} -> {told} -> {self.outputs[0].name})")
+
+    def run(
+        self, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] | None = None
+    ) -> dict[str, Array]:
+        """Compute one operator after the other.
+
+        Parameters
+        ----------
+        inputs : mapping of str to array_like
+            An array for each of the graph's inputs, of its dtype and shape.
+        outputs : sequence of str, optional
+            Names of the values wanted, any in the graph; its outputs if left out.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The values wanted, by name.
+
+        Raises
+        ------
+        ShapeError, TypeError
+            If an input has another shape or dtype than the graph says, or is missing.
+        FileFormatError
+            If a node can't be computed of what it gets.
+        """
+        names = [value.name for value in self.outputs] if outputs is None else list(outputs)
+        values = dict(self.constants)
+        for value in self.model.inputs:
+            if value.name in inputs:
+                values[value.name] = value.receive(inputs[value.name])
+            elif value.name not in values:
+                raise ShapeError(
+                    f"the graph wants an input {value.name!r}; got {', '.join(inputs) or 'none'}"
+                )
+        if unknown := inputs.keys() - {value.name for value in self.model.inputs}:
+            raise ShapeError(f"the graph has no input {min(unknown)!r}")
+        wanted = set(names)
+        found: dict[str, Array] = {name: values[name] for name in names if name in values}
+        budget = Budget.of(self.max_bytes)
+        with blas.single_threaded():  # the convolutions' products are small
+            for made in self.walk(values, budget):
+                found.update({name: array for name, array in made.items() if name in wanted})
+        if missing := [name for name in names if name not in found]:
+            raise ShapeError(f"the graph has no value {missing[0]!r}")
+        taken = {id(array) for array in inputs.values()}
+        for name, array in found.items():
+            if not alone(array, taken):
+                self._copy(name, array, budget)
+                found[name] = np.array(array)
+        return found
+
+    def _copy(self, name: str, array: Array, budget: Budget) -> None:
+        """Claim the copy of an output, which is the caller's alone."""
+        try:
+            budget.making = 0
+            budget.claim(array.shape, array.dtype)
+            budget.kept += array.nbytes
+        except ShapeError as error:
+            raise ShapeError(f"the output {name!r}: {error}") from None
+
+    def walk(self, values: dict[str, Array], budget: Budget) -> Iterator[dict[str, Array]]:
+        """Compute node after node; yield what each made, and let go of what no other needs.
+
+        Parameters
+        ----------
+        values : dict of str to ndarray
+            The constants and the inputs by name; what is made is put there, and taken out.
+        budget : Budget
+            What all nodes may take.
+
+        Raises
+        ------
+        FileFormatError, ShapeError
+            If a node can't be computed, or would take more than the budget has.
+        """
+        given = self._owners | {id(owner(array)) for array in values.values()}
+        users: Counter[int] = Counter()  # how many values lie in each array that was made
+        for call, finished in zip(self.calls, self._finished, strict=True):
+            made = self.compute(call, values, budget)
+            values.update(made)
+            for array in map(owner, made.values()):
+                if id(array) not in given:
+                    budget.kept += 0 if users[id(array)] else array.nbytes
+                    users[id(array)] += 1
+            yield made
+            for name in finished:
+                gone = owner(values.pop(name)) if name in values else None
+                if gone is not None and id(gone) in users:
+                    users[id(gone)] -= 1
+                    budget.kept -= 0 if users[id(gone)] else gone.nbytes
+
+
+def owner(array: Array) -> Array:
+    """Return the array whose memory an array lies in."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def alone(array: Array, given: Container[int]) -> bool:
+    """Return whether an array is the caller's alone: no view of another, and none whose id is given."""
+    return array.flags.owndata and array.flags.writeable and id(array) not in given

@@ -1,0 +1,277 @@
+"""A graph whose nodes are layers becomes a network: the file's parameters, its preprocessing in front."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from purecnn.backend.checks import choice
+from purecnn.backend.types import Shape
+from purecnn.errors import FileFormatError, PureCNNError, ShapeError
+from purecnn.layers.activations.basic import Identity
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional
+from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
+from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.residual import Residual
+from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
+from purecnn.losses.tasks import Task, as_task
+from purecnn.networks.network import Network
+from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.runtime import Runtime
+from purecnn.onnx.to_network.finder import Both, Finder, Step, refuse
+from purecnn.onnx.to_network.rules import MAKERS, FileArrays
+
+#: What only names axes anew, or does nothing in inference.
+RENAMING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A graph as layers.
+
+    Attributes
+    ----------
+    network : Network
+        That computes the same.
+    output_shape : tuple of int
+        Shape of one sample of the output, as the graph has it.
+    """
+
+    network: Network
+    output_shape: tuple[int, ...]
+
+
+def as_network(graph: Runtime, input_shape: ShapeLike | None = None) -> Layers:
+    """Return a graph as a network.
+
+    Raises
+    ------
+    FileFormatError
+        If a node prevents it: it says which, and why.
+    ShapeError
+        If the file leaves the input's shape open, and none is given.
+    """
+    try:
+        return translated(Finder(graph, sample_of(graph, input_shape)))
+    except PureCNNError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, MemoryError) as error:  # a layer's, of its arguments
+        raise FileFormatError(f"the graph can't become a network: {error}") from error
+
+
+def sample_of(graph: Runtime, given: ShapeLike | None) -> Shape:
+    """Return the shape of one sample of the input: as the file has it, or as given where it is open."""
+    value = graph.inputs[0] if len(graph.inputs) == 1 else None
+    stated = value.shape[1:] if value and value.shape is not None else None
+    if given is not None:
+        named = isinstance(given, Mapping)
+        shape = sample_shape(given) if named else tuple(map(int, given))  # type: ignore[arg-type]
+        if stated is not None and (
+            len(stated) != len(shape)
+            or any(isinstance(a, int) and a != b for a, b in zip(stated, shape, strict=True))
+        ):
+            raise ShapeError(f"input_shape must be {stated}, as the graph has it; got {shape}")
+        check_channels("input_shape", NamedShape(shape) if stated == shape else shape)
+        return shape
+    if value is None:
+        return ()
+    if stated is None or not all(isinstance(size, int) for size in stated):
+        raise ShapeError(
+            f"the graph leaves the shape of its input open, {value.shape}: "
+            "input_shape, that of one sample, is wanted"
+        )
+    return tuple(size for size in stated if isinstance(size, int))
+
+
+def translated(finder: Finder) -> Layers:
+    """Return what a finder's graph is as a network."""
+    graph = finder.graph
+    steps = finder.way(graph.outputs[0].name, finder.input.name, 0)
+    builder = Builder(finder)
+    layers = builder.build(steps, finder.shape) or [Identity()]
+    shape = finder.shapes[graph.outputs[0].name][1:]
+    preprocessing = Preprocessing(
+        builder.scale,
+        builder.shift,
+        "bytes" if finder.input.dtype == np.uint8 else "numbers",
+        classes(graph, shape),
+        preparation(graph),
+    )
+    network = Network(
+        layers, input_shape=NamedShape(finder.shape), dtype=finder.dtype, preprocessing=preprocessing
+    )
+    with suppress(ValueError):  # of another program's metadata, or for another last layer
+        network.task = task(graph)
+    network.max_bytes = graph.max_bytes
+    network.chunk()  # raises where one sample alone takes more
+    return Layers(network, shape)
+
+
+def classes(graph: Runtime, shape: Shape) -> tuple[str, ...]:
+    """Return the names of the outputs, if the file has them as purecnn writes them."""
+    try:
+        found = json.loads(graph.metadata.get("classes", "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    named = isinstance(found, list) and all(isinstance(name, str) for name in found)
+    return tuple(found) if named and len(found) == int(np.prod(shape)) else ()
+
+
+def preparation(graph: Runtime) -> str:
+    """Return how the pictures were prepared, if the file has it as purecnn writes it."""
+    try:
+        given = json.loads(graph.metadata.get("preprocessing", "{}"))["preparation"]
+        return choice("preparation", given, PREPARATIONS)
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return "unknown"
+
+
+def task(graph: Runtime) -> Task | None:
+    """Return the task, if the file has one as purecnn writes it.
+
+    Raises
+    ------
+    ValueError
+        If there is another text in its place.
+    """
+    try:
+        return as_task(json.loads(graph.metadata.get("task", "null")))
+    except RecursionError:
+        return None
+
+
+class Builder:
+    """Makes layers of the steps that a `Finder` found."""
+
+    def __init__(self, finder: Finder) -> None:
+        self.finder, self.graph = finder, finder.graph
+        self.held = FileArrays(finder)
+        self.scale, self.shift = 1.0, 0.0
+
+    def shape_behind(self, call: Call) -> Shape:
+        """Return the shape of a sample of a node's output."""
+        shape = self.finder.shapes[call.node.outputs[0]]
+        if shape[:1] != (self.finder.samples,):
+            refuse(call, f"of {self.finder.samples} samples it makes an array of shape {shape}")
+        return shape[1:]
+
+    def bind(self, layer: Layer, shape: Shape, step: Step) -> Shape:
+        """Bind a layer to a shape; if it can't be, say which node it is."""
+        try:
+            return layer.bind(shape)
+        except ShapeError as error:
+            if isinstance(step, Layer):
+                raise
+            refuse(step.call if isinstance(step, Both) else step, str(error))
+
+    def build(self, steps: list[Step], shape: Shape, outermost: bool = True) -> list[Layer]:
+        """Return the layers of some steps; `shape` is that of a sample of the value they begin with."""
+        layers: list[Layer] = []
+        held = shape  # what the layers so far give; `shape` is what the graph says, which may name axes anew
+        for step in steps:
+            if isinstance(step, Call):
+                if step.node.operator in RENAMING and not step.node.domain:
+                    shape = self.shape_behind(step)
+                    continue
+                if outermost and not layers and self.prepare(step):
+                    continue
+                if self.add_biases(step, layers, shape):
+                    continue
+            before = rename(held, shape)
+            if isinstance(step, Call):
+                found = self.layers_for(step, layers, shape)
+            else:
+                found = [step if isinstance(step, Layer) else self.residual(step, shape)]
+            for layer in (*before, *found):
+                held = self.bind(layer, held, step)
+                for name, array in self.held.given.get(id(layer), (layer, {}))[1].items():
+                    home = layer.buffers if name.startswith("running") else layer.parameters
+                    home[name] = array
+            layers += (*before, *found)
+            shape = self.shape_behind(step) if isinstance(step, Call) else held
+            if isinstance(step, Call) and np.prod(held) != np.prod(shape):
+                refuse(step, f"the layer gives samples of {held}, the graph has {shape}")
+        return [*layers, *rename(held, shape)]
+
+    def residual(self, step: Both, shape: Shape) -> Layer:
+        """Return a residual of two ways; the one that does nothing is the shortcut."""
+        ways = [self.build(way, shape, outermost=False) for way in step.ways]
+        if not ways[0]:
+            ways.reverse()
+        try:
+            return Residual(ways[0] or [Identity()], ways[1] or None)
+        except ShapeError as error:
+            refuse(step.call, str(error))
+
+    def prepare(self, call: Call) -> bool:
+        """Take arithmetic with one number in front of all layers into the preprocessing."""
+        operator = call.node.operator
+        if operator == "Cast":
+            return call.integer("to", 0) in (1, 11)
+        constants = [name for name in call.node.inputs if name not in self.finder.data]
+        if operator not in ("Mul", "Div", "Add", "Sub") or len(constants) != 1:
+            return False
+        array = self.graph.constants.get(constants[0])
+        if array is None or array.size != 1 or not np.isfinite(array).all():
+            return False
+        number, in_front = float(array.reshape(())), constants[0] == call.node.inputs[0]
+        if operator == "Mul":
+            scale, shift = self.scale * number, self.shift * number
+        elif operator == "Div":
+            if in_front or not number:
+                return False
+            scale, shift = self.scale / number, self.shift / number
+        elif operator == "Add":
+            scale, shift = self.scale, self.shift + number
+        else:
+            sign = -1 if in_front else 1
+            scale, shift = sign * self.scale, sign * self.shift - sign * number
+        if not scale or not np.isfinite(scale) or not np.isfinite(shift):
+            return False
+        self.scale, self.shift = scale, shift
+        return True
+
+    def add_biases(self, call: Call, layers: list[Layer], shape: Shape) -> bool:
+        """Take an addition behind a layer that has no biases yet into it."""
+        if call.node.operator != "Add" or not layers or id(layers[-1]) not in self.held.bare:
+            return False
+        last = layers[-1]
+        biases = self.held.array(call, 0 if call.node.inputs[0] not in self.finder.data else 1)
+        per_map = (1, shape[0], *[1] * (len(shape) - 1))
+        per_position = type(last) is Convolutional and (1, *shape) == (1,) * (4 - biases.ndim) + biases.shape
+        if per_position and per_map != (1, *shape):
+            layers[-1] = Convolutional(**{**last.configuration(), "per_position_bias": True})
+            layers[-1].bind(last.input_shape or ())
+            layers[-1].parameters.update(kernels=last.parameters["kernels"], biases=biases.reshape(shape))
+            return True
+        try:
+            added = np.broadcast_to(biases, per_map)
+        except ValueError:
+            return False
+        last.parameters["biases"] = added.reshape(last.parameters["biases"].shape).copy()
+        self.held.bare.remove(id(last))
+        return True
+
+    def layers_for(self, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+        """Return the layers that a node is."""
+        maker = None if call.node.domain else MAKERS.get(call.node.operator)
+        if maker is None:
+            refuse(call, "no layer of this package computes it")
+        try:
+            return maker(self.held, call, layers, shape)
+        except (ShapeError, ValueError, TypeError) as error:
+            if str(error).startswith(str(call.node)):
+                raise
+            refuse(call, str(error))
+
+
+def rename(held: Shape, shape: Shape) -> list[Layer]:
+    """Return the layers that bring samples of one shape to another of as many values."""
+    if not shape or held == sample_shape(shape):
+        return []
+    return [Flatten()] if len(sample_shape(shape)) == 1 else [Reshape(held, NamedShape(shape))]

@@ -1,0 +1,314 @@
+"""A graph that is a chain of layers, with residual additions, can be trained: this finds the way through it.
+
+It goes back from the output. Where ways meet in an addition, they parted at the last value that all of them
+come from. An activation is known by its values: whatever operators it is made of, it is computed at some
+points and compared. Shapes are those of a run on zeros.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
+
+from purecnn.backend.types import Array, Shape
+from purecnn.errors import FileFormatError, PureCNNError
+from purecnn.kernels.cost import FREE
+from purecnn.layers.activations.basic import HardSigmoid, Sigmoid, Softsign, Tanh
+from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
+from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, ReLU, ReLU6, Softplus
+from purecnn.layers.base import Layer
+from purecnn.onnx.cost import Budget
+from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.runtime import Runtime
+
+#: Residual additions within each other, and nodes in all.
+MAX_DEPTH, MAX_NODES = 20, 10_000
+#: Operators that an activation may be made of, all of one number each.
+ELEMENTWISE = frozenset(
+    [
+        "Abs",
+        "Add",
+        "Celu",
+        "Clip",
+        "Div",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "LeakyRelu",
+        "Log",
+        "Max",
+        "Min",
+        "Mish",
+        "Mul",
+        "Neg",
+        "Pow",
+        "Reciprocal",
+        "Relu",
+        "Selu",
+        "Sigmoid",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+        "Sub",
+        "Swish",
+        "Sum",
+        "Tanh",
+        "ThresholdedRelu",
+    ]
+)
+#: Those of them that hold values from some number to another.
+LIMITS = frozenset({"Clip", "Max", "Min"})
+#: As many operators has the longest of them, with room.
+LONGEST = 12
+#: So often it is tried whether some of them compute an activation: a graph of nothing else has no end.
+MAX_TRIALS = 3500
+#: Where an activation is computed, to be known.
+POINTS = np.concatenate([np.linspace(-8, 8, 1025), [-100.0, -30.0, 30.0, 100.0]])
+
+
+@dataclass
+class Both:
+    """Two ways that are added, from the value at which they part."""
+
+    call: Call
+    ways: tuple[list[Any], list[Any]]
+
+
+Step = Call | Layer | Both
+
+
+def refuse(call: Call, why: str) -> NoReturn:
+    """Say which node prevents it."""
+    raise FileFormatError(f"{call.node} can't become a layer: {why}")
+
+
+class Finder:
+    """Where values of a graph come from, and what shapes they have."""
+
+    def __init__(self, graph: Runtime, shape: Shape) -> None:
+        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+            raise FileFormatError(
+                f"a network has one input and one output, the graph has {len(graph.inputs)} and "
+                f"{len(graph.outputs)}"
+            )
+        if len(graph.calls) > MAX_NODES:
+            raise FileFormatError(f"a network is made of at most {MAX_NODES} nodes, got {len(graph.calls)}")
+        self.graph, self.shape, self.input = graph, shape, graph.inputs[0]
+        self.samples = self.input.batch or 3
+        self.trials, self.budget = 0, Budget.of(graph.max_bytes)
+        self.shapes, kind = self.probe()
+        if kind not in (np.float32, np.float64):
+            raise FileFormatError(f"the output is {kind}, a network's is float32 or float64")
+        self.dtype = kind
+        self.makers = {name: call for call in graph.calls for name in call.node.outputs if name}
+        self.order = {name: place for place, name in enumerate([self.input.name, *self.makers])}
+        #: Values that depend on the input's numbers, not on its shape alone.
+        self.data = {self.input.name}
+        for call in graph.calls:
+            if call.node.operator not in ("Shape", "Size") and self.data.intersection(call.node.inputs):
+                self.data.update(name for name in call.node.outputs if name)
+
+    def probe(self) -> tuple[dict[str, Shape], np.dtype[Any]]:
+        """Return the shape of every value, for a batch of zeros, and the output's dtype."""
+        name, output = self.input.name, self.graph.outputs[0].name
+        dtype = self.input.dtype or np.dtype(np.float32)
+        sizes = (self.samples, *self.shape)
+        self.budget.claim(sizes, dtype)  # before it is made: the file may say anything
+        shapes, kind = {name: sizes}, dtype
+        for made in self.graph.walk({**self.graph.constants, name: np.zeros(sizes, dtype)}, self.budget):
+            shapes.update({made_name: array.shape for made_name, array in made.items()})
+            kind = made[output].dtype if output in made else kind
+        if output not in shapes:
+            raise FileFormatError(f"the output {output!r} does not depend on the input")
+        if shapes[output][:1] != (self.samples,):
+            raise FileFormatError(
+                f"the output {output!r} of {self.samples} samples has shape {shapes[output]}"
+            )
+        return shapes, kind
+
+    def sources(self, call: Call) -> list[str]:
+        """Return which inputs of a node depend on the input's numbers."""
+        return [name for name in call.node.inputs if name in self.data]
+
+    def origin(self, values: Sequence[str]) -> str:
+        """Return the last value that all ways to some values lead through."""
+        heap = [(-self.order[name], name) for name in set(values)]
+        heapq.heapify(heap)
+        seen = set(values)
+        while len(heap) > 1:
+            _, name = heapq.heappop(heap)
+            if name == self.input.name:
+                continue
+            for source in self.sources(self.makers[name]):
+                if source not in seen:
+                    seen.add(source)
+                    heapq.heappush(heap, (-self.order[source], source))
+        return heap[0][1]
+
+    def way(self, end: str, start: str, depth: int) -> list[Step]:
+        """Return the steps from one value to another, the first one first."""
+        steps: list[Step] = []
+        value = end
+        while value != start:
+            call = self.makers.get(value)
+            if call is None or value not in self.data:
+                raise FileFormatError(
+                    f"the value {end!r} does not depend on {start!r} alone: the graph is no chain of layers"
+                )
+            if call.node.outputs[0] != value:
+                refuse(call, f"its output {value!r} is not the first")
+            sloped = self.sloped(call)
+            call, found = sloped or call, None if sloped else self.activation(call, value, start)
+            if found is not None:
+                steps.append(found[0])
+                value = found[1]
+                continue
+            sources = self.sources(call)
+            if len(sources) == 1:
+                steps.append(call)
+                value = sources[0]
+            elif len(sources) == 2 and call.node.operator in ("Add", "Sum") and len(call.node.inputs) == 2:
+                if depth == MAX_DEPTH:
+                    refuse(call, f"additions lie more than {MAX_DEPTH} deep")
+                fork = self.origin(sources)
+                ways = self.way(sources[0], fork, depth + 1), self.way(sources[1], fork, depth + 1)
+                steps.append(Both(call, ways))
+                value = fork
+            else:
+                refuse(
+                    call, f"{len(sources)} of its inputs depend on the graph's, and it adds no two of them"
+                )
+        return steps[::-1]
+
+    # Activations ------------------------------------------------------------------------------------------
+
+    def activation(self, call: Call, value: str, start: str) -> tuple[Layer, str] | None:
+        """Return the activation that ends at a value, and the value that it is computed of.
+
+        Limits may follow each other, a ReLU6 after a ReLU: of them the longest is taken.
+        """
+        region: list[Call] = []
+        longest: tuple[Layer, str] | None = None
+        source = value
+        while source != start and len(region) < LONGEST:
+            maker = self.makers.get(source)
+            if maker is None:
+                return longest
+            first = self.origin(self.sources(maker))
+            # All nodes between the two: they, and nothing else, lead from one to the other.
+            waiting, met = [source], set()
+            while waiting:
+                name = waiting.pop()
+                if name == first or name in met:
+                    continue
+                met.add(name)
+                node = self.makers.get(name)
+                if node is None or not self.is_elementwise(node) or len(region) >= LONGEST:
+                    return longest
+                if node not in region:
+                    region.append(node)
+                waiting += self.sources(node)
+            self.trials += 1
+            if self.trials > MAX_TRIALS:
+                refuse(call, f"more than {MAX_TRIALS} groups of nodes may be activations")
+            found = self.known(region, first, value)
+            if found is not None:
+                longest = found, first
+                if not all(node.node.operator in LIMITS for node in region):
+                    return longest
+            source = first
+        return longest
+
+    def sloped(self, call: Call) -> Call | None:
+        """Return max(x, 0) + slopes min(x, 0), a PRelu in our float64 files, as that."""
+        parts = [self.makers[name] for name in call.node.inputs if name in self.makers]
+        if [part.node.operator for part in (call, *parts)] != ["Add", "Relu", "Mul"]:
+            return None
+        relu, product = parts
+        low, slopes = product.node.inputs
+        least = self.makers.get(low)
+        x = relu.node.inputs[0]
+        zero = self.graph.constants.get(least.node.inputs[-1]) if least else None
+        if (
+            least is None
+            or least.node.operator != "Min"
+            or least.node.inputs[:-1] != (x,)
+            or zero is None
+            or zero.any()
+            or zero.size != 1
+            or slopes not in self.graph.constants
+        ):
+            return None
+        node = replace(call.node, operator="PRelu", inputs=(x, slopes), attributes={})
+        return Call(node, call.version, call.max_bytes)
+
+    def is_elementwise(self, call: Call) -> bool:
+        """Return whether a node computes each value by itself, with constants of one number."""
+        constants = [name for name in call.node.inputs if name and name not in self.data]
+        return (
+            not call.node.domain
+            and call.node.operator in ELEMENTWISE
+            and all(
+                name in self.graph.constants and self.graph.constants[name].size == 1 for name in constants
+            )
+        )
+
+    def known(self, region: list[Call], first: str, last: str) -> Layer | None:
+        """Return the activation that some nodes compute, None if it is none of this package's."""
+        points = POINTS.astype(self.dtype)
+        values, budget = {first: points}, Budget.of(FREE)
+        for call in sorted(region, key=lambda call: self.order[call.node.outputs[0]]):
+            constants = {
+                name: self.graph.constants[name].reshape(())
+                for name in call.node.inputs
+                if name not in self.data and name
+            }
+            try:
+                values.update(self.graph.compute(call, values | constants, budget))
+            except (PureCNNError, KeyError):
+                return None
+        found = values[last]
+        if found.shape != points.shape or found.dtype != points.dtype:
+            return None
+        return named(points, found)
+
+
+@functools.cache
+def plain(dtype: np.dtype[Any]) -> tuple[list[Layer], Array]:
+    """Return the activations without a number of their own, and a row of values at the points for each."""
+    points = POINTS.astype(dtype)[None]
+    made = [ReLU(), ReLU6(), Sigmoid(), Tanh(), HardSigmoid(), HardSwish(), SiLU(), GELU(), GELU("tanh")]
+    made += [Mish(), Softplus(), Softsign(), SELU()]
+    with np.errstate(all="ignore"):
+        return [*made], np.concatenate([layer.forward(points) for layer in made])
+
+
+def named(x: Array, y: Array) -> Layer | None:
+    """Return the activation that makes y of x; one with a number of its own has it from what y is at -1."""
+    digits, rtol, atol = (15, 1e-12, 1e-12) if y.dtype == np.float64 else (6, 1e-5, 1e-6)
+    layers, rows = plain(y.dtype)
+    (alike,) = np.nonzero(np.isclose(rows, y, rtol, atol).all(axis=1))
+    if len(alike):
+        found = layers[alike[0]]
+        again: Layer = type(found)(**found.configuration())
+        return again
+    below = float(y[np.argmin(np.abs(x + 1))])
+    made: list[Layer] = []
+    if np.isfinite(below) and below < 0:
+        made.append(ELU(float(f"{below / np.expm1(-1.0):.{digits}g}")))
+    if 0 < -below < 1:
+        made.append(LeakyReLU(float(f"{-below:.{digits}g}")))
+    if 0 < below < 0.5:
+        made.append(HardSigmoid(float(f"{0.5 - below:.{digits}g}")))
+    for layer in made:
+        if np.allclose(layer.forward(x[None])[0], y, rtol, atol):
+            return layer
+    return None

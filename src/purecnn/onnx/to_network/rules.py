@@ -1,0 +1,252 @@
+"""Which layers the nodes of a graph are: a rule for each operator that a layer of this package computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.types import Array, Shape
+from purecnn.layers.activations.basic import HardSigmoid, Sigmoid, Softmax
+from purecnn.layers.activations.rectified import PReLU, ReLU, ReLU6, Softplus
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import Dropout
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.padding import ZeroPadding
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.operators.window import Window, window
+from purecnn.onnx.to_network.finder import Finder, refuse
+
+#: What gives no number below 0, so that a zero around it changes no largest value.
+NOT_NEGATIVE = (ReLU, ReLU6, Sigmoid, HardSigmoid, Softplus, Softmax)
+
+
+class FileArrays:
+    """The file's arrays, and which layers they are for.
+
+    Attributes
+    ----------
+    given : dict of int to (Layer, dict of str to ndarray)
+        By the layer's id: the layer, which so keeps its id, with the arrays that it gets once it is bound.
+    bare : set of int
+        The ids of layers that have no biases of their own yet.
+    """
+
+    def __init__(self, finder: Finder) -> None:
+        self.finder, self.graph = finder, finder.graph
+        self.given: dict[int, tuple[Layer, dict[str, Array]]] = {}
+        self.bare: set[int] = set()
+
+    def of_file(self, layer: Layer, **arrays: Array) -> Layer:
+        """Let a layer have arrays of the file, once it is bound."""
+        self.given[id(layer)] = layer, arrays
+        return layer
+
+    def constant(self, call: Call, place: int) -> Array | None:
+        """Return an input that is an array of the file; None where it is left out."""
+        name = call.node.inputs[place] if place < len(call.node.inputs) else ""
+        if not name:
+            return None
+        if name not in self.graph.constants:
+            refuse(call, f"its input {name!r} is no constant")
+        array = self.graph.constants[name]
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            refuse(call, f"its array {name!r} holds NaN or infinite numbers")
+        return array
+
+    def array(self, call: Call, place: int) -> Array:
+        """Return an input that must be there, as an array of the network's dtype."""
+        found = self.constant(call, place)
+        if found is None:
+            refuse(call, f"its input {place} is missing")
+        return found.astype(self.finder.dtype)
+
+
+Maker = Callable[[FileArrays, Call, list[Layer], Shape], list[Layer]]
+MAKERS: dict[str, Maker] = {}
+
+
+def maker(*names: str) -> Callable[[Maker], Maker]:
+    """Make a function known as the one for some operators."""
+
+    def register(function: Maker) -> Maker:
+        MAKERS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def images(call: Call, shape: Shape) -> None:
+    """Check that samples are images."""
+    if len(shape) != 3:
+        refuse(call, f"its samples have shape {shape}, wanted images (channels, height, width)")
+
+
+@maker("Conv")
+def _conv(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
+    kernels = held.array(call, 1)
+    over = window(call, shape[1:], kernels.shape[2:])
+    (top, bottom), (left, right) = over.pads
+    groups = call.integer("group", 1)
+    arguments: dict[str, Any] = {
+        "kernel_size": kernels.shape[2:],
+        "stride": over.strides,
+        "dilation": over.dilations,
+    }
+    before: list[Layer] = []
+    if top == bottom and left == right:
+        arguments["padding"] = (top, left)
+    else:
+        arguments["padding"] = "same"
+        same = Convolutional(depth=len(kernels), **arguments).borders(shape)
+        if same != over.pads:
+            arguments["padding"] = 0
+            before = [ZeroPadding(over.pads)]  # type: ignore[arg-type]
+    if groups == shape[0] > 1:
+        layer: Layer = DepthwiseConvolutional(depth_multiplier=len(kernels) // groups, **arguments)
+    else:
+        layer = Convolutional(depth=len(kernels), groups=groups, **arguments)
+    biases = held.constant(call, 2)
+    if biases is None:
+        held.bare.add(id(layer))
+    given = np.zeros(len(kernels)) if biases is None else biases
+    return [*before, held.of_file(layer, kernels=kernels, biases=given.astype(kernels.dtype))]
+
+
+@maker("Gemm", "MatMul")
+def _dense(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    if len(shape) != 1 or held.finder.sources(call)[0] != call.node.inputs[0] or call.integer("transA", 0):
+        refuse(call, f"samples of shape {shape} are wanted as its first matrix, a vector each")
+    weights = held.array(call, 1)
+    if weights.ndim != 2:
+        refuse(call, f"its weights have shape {weights.shape}, wanted a matrix")
+    if not call.integer("transB", 0):
+        weights = weights.T
+    weights = np.ascontiguousarray(weights * weights.dtype.type(call.number("alpha", 1.0)))
+    biases = held.constant(call, 2)
+    layer = Dense(output_size=len(weights))
+    if biases is None:
+        held.bare.add(id(layer))
+    given = np.zeros(len(weights), weights.dtype)
+    if biases is not None:
+        given = (
+            given
+            + np.broadcast_to(biases.astype(weights.dtype) * call.number("beta", 1.0), (1, len(given)))[0]
+        )
+    return [held.of_file(layer, weights=weights, biases=given.astype(weights.dtype)[:, None])]
+
+
+@maker("BatchNormalization")
+def _normalization(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    if call.integer("training_mode", 0) or not call.integer("spatial", 1):
+        refuse(call, "it is in training, or has a mean for each position")
+    epsilon = call.number("epsilon", 1e-5)  # a float32 in the file: 1e-5 is 9.99999975e-06 there
+    layer = BatchNormalization(
+        epsilon=epsilon if held.finder.dtype == np.float64 else float(f"{epsilon:.6g}"),
+        momentum=float(f"{min(1.0, max(0.0, 1 - call.number('momentum', 0.9))):.6g}"),
+    )
+    gamma, beta, mean, variance = (held.array(call, place) for place in range(1, 5))
+    return [held.of_file(layer, gamma=gamma, beta=beta, running_mean=mean, running_variance=variance)]
+
+
+@maker("PRelu")
+def _prelu(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    slopes = held.array(call, 1)
+    lone = slopes.size == 1
+    if not lone and slopes.shape not in (
+        (shape[0], *[1] * (len(shape) - 1)),
+        (1, shape[0], *[1] * (len(shape) - 1)),
+    ):
+        refuse(call, f"its slopes have shape {slopes.shape}, wanted one, or one for each channel of {shape}")
+    return [held.of_file(PReLU(per_channel=not lone), slopes=slopes.reshape(-1, 1))]
+
+
+@maker("Softmax")
+def _softmax(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    axis = call.integer("axis", -1 if call.version >= 13 else 1)
+    if axis not in (1, -len(shape)) or (call.version < 13 and len(shape) > 1):
+        refuse(call, f"its axis is {axis}, wanted 1, the channels of {shape}")
+    return [Softmax()]
+
+
+@maker("Dropout")
+def _dropout(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    ratio = held.constant(call, 1)
+    rate = call.number("ratio", 0.5) if ratio is None else float(ratio.reshape(-1)[0])
+    return [Dropout(rate)]
+
+
+@maker("Pad")
+def _pad(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
+    value = held.constant(call, 2)
+    filled = call.number("value", 0.0) if value is None else float(value.reshape(-1)[0])
+    if call.text("mode", "constant") != "constant" or filled:
+        refuse(call, f"it puts {filled or call.text('mode')} around images, wanted zeros")
+    given = held.constant(call, 1)
+    pads = call.integers("pads") if given is None else given.tolist()
+    axes = held.constant(call, 3)
+    along = list(range(4)) if axes is None else [axis % 4 for axis in axes.tolist()]
+    sides = {axis: (pads[place], pads[place + len(along)]) for place, axis in enumerate(along)}
+    if any(sides.get(axis, (0, 0)) != (0, 0) for axis in (0, 1)):
+        refuse(call, f"its pads are {pads}, wanted none around samples and channels")
+    return [ZeroPadding((sides.get(2, (0, 0)), sides.get(3, (0, 0))))]
+
+
+def around(over: Window) -> tuple[tuple[int, int], ...]:
+    """Return what lies around an image, and what the last window reaches past that."""
+    return tuple((a, b + c) for (a, b), c in zip(over.pads, over.beyond, strict=True))
+
+
+def pooling_window(call: Call, shape: Shape) -> Window:
+    """Return a pooling's window, if it is one of this package's."""
+    images(call, shape)
+    over = window(call, shape[1:], ceil=bool(call.integer("ceil_mode", 0)))
+    if over.dilations != (1, 1):
+        refuse(call, f"its dilations are {over.dilations}, wanted 1")
+    return over
+
+
+@maker("MaxPool")
+def _max_pooling(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    over = pooling_window(call, shape)
+    pool = MaxPooling(over.cells, over.strides)  # type: ignore[arg-type]
+    if not any(map(any, around(over))):
+        return [pool]
+    if not layers or not isinstance(layers[-1], NOT_NEGATIVE):
+        refuse(
+            call, f"its pads are {over.pads}, wanted none, or an activation before it that gives no negatives"
+        )
+    return [ZeroPadding(around(over)), pool]  # type: ignore[arg-type]
+
+
+@maker("AveragePool")
+def _average_pooling(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    over = pooling_window(call, shape)
+    padded = any(map(any, over.pads))
+    if any(over.beyond) or (padded and not call.integer("count_include_pad", 0)):
+        refuse(call, f"its pads {over.pads} count for nothing, or it reaches past them; wanted none")
+    pool = AveragePooling(over.cells, over.strides)  # type: ignore[arg-type]
+    return [ZeroPadding(over.pads), pool] if padded else [pool]  # type: ignore[arg-type]
+
+
+@maker("GlobalAveragePool", "ReduceMean")
+def _global_average(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
+    if call.node.operator == "ReduceMean":
+        given = held.constant(call, 1)
+        axes = call.integers("axes", []) if given is None else given.tolist()
+        if sorted(axis % 4 for axis in axes) != [2, 3]:
+            refuse(call, f"its axes are {axes}, wanted 2 and 3, height and width")
+    return [GlobalAveragePooling()]
+
+
+@maker("GlobalMaxPool")
+def _global_max(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
+    return [MaxPooling(shape[1:])]  # type: ignore[arg-type]

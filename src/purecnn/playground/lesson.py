@@ -1,0 +1,367 @@
+"""A small network that somebody builds on a page and trains before their eyes, a few steps at a time.
+
+What a page may ask for is a table with bounds, so that nothing it sends takes more than a moment or a few
+megabytes. All that is shown comes from `fit`, `predict` and `trace`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.checks import is_integer, is_number
+from purecnn.backend.types import Array, Shape
+from purecnn.callbacks.base import Callback
+from purecnn.datasets import mnist
+from purecnn.errors import DivergedError
+from purecnn.inspection.traces import LayerTrace, trace
+from purecnn.layers.activations.basic import Sigmoid, Softmax, Tanh
+from purecnn.layers.activations.gated import GELU, SiLU
+from purecnn.layers.activations.rectified import LeakyReLU, ReLU
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import Dropout
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.pooling import AveragePooling, MaxPooling
+from purecnn.layers.reshape import Flatten
+from purecnn.networks.network import Network
+from purecnn.optimizers import adaptive, sgd
+from purecnn.optimizers.base import Optimizer
+from purecnn.playground.reader import encoded, finite, named, walk
+
+#: The layers that may be asked for: what makes them, and their arguments with the least and the most of each.
+LAYERS: dict[str, tuple[Callable[..., Layer], dict[str, tuple[float, float]]]] = {
+    "Convolutional": (Convolutional, {"kernel_size": (1, 7), "depth": (1, 16)}),
+    "MaxPooling": (MaxPooling, {"pool_size": (2, 4)}),
+    "AveragePooling": (AveragePooling, {"pool_size": (2, 4)}),
+    "Dense": (Dense, {"output_size": (1, 64)}),
+    "ReLU": (ReLU, {}),
+    "LeakyReLU": (LeakyReLU, {}),
+    "Tanh": (Tanh, {}),
+    "Sigmoid": (Sigmoid, {}),
+    "GELU": (GELU, {}),
+    "SiLU": (SiLU, {}),
+    "BatchNormalization": (BatchNormalization, {}),
+    "Dropout": (Dropout, {"rate": (0.0, 0.9)}),
+}
+OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
+    "SGD": sgd.SGD,
+    "SGD with momentum": lambda rate: sgd.SGD(rate, momentum=0.9),
+    "RMSprop": adaptive.RMSprop,
+    "Adagrad": adaptive.Adagrad,
+    "Adam": adaptive.Adam,
+    "AdamW": adaptive.AdamW,
+}
+#: Layers and parameters of a network that may be asked for.
+MOST_LAYERS, MOST_PARAMETERS = 12, 100_000
+#: What a sample may cost, in multiply-adds, and how many numbers its layers may give: 60,000 take 40 MiB.
+MOST_WORK, MOST_VALUES = 2_000_000, 60_000
+#: What each number that a layer gives costs beside its multiply-adds; GELU's error function is a long sum.
+VALUE_COST, VALUE_COSTS = 20, {"GELU": 300}
+#: What the steps between two looks at the clock may cost, in multiply-adds: a tenth of a second.
+MOST_WORK_AT_ONCE = 150_000_000
+#: Seconds that one request may train: then it answers, however many steps are left.
+MOST_SECONDS = 0.15
+#: Steps that are asked of `fit` at a time.
+CHUNK = 4
+
+
+#: What the backward pass of a layer does with g, the loss's derivative by its output.
+FORMULAS = {
+    "Dense": "∂L/∂W = g xᵀ,  ∂L/∂b = g,  ∂L/∂x = Wᵀ g",
+    "Convolutional": "∂L/∂K = Σ g · window,  ∂L/∂b = Σ g,  ∂L/∂x = Σ K · g over the windows that hold x",
+    "MaxPooling": "∂L/∂x = g for the winner of each window, 0 for the others",
+    "AveragePooling": "∂L/∂x = g / n for each of the n cells of a window",
+    "BatchNormalization": "∂L/∂γ = Σ g x̂,  ∂L/∂β = Σ g,  ∂L/∂x = g γ / √(σ² + ε)  (running statistics)",
+    "Dropout": "∂L/∂x = g  (nothing is hidden outside of training)",
+    "Flatten": "∂L/∂x = g, in the input's shape",
+    "ReLU": "∂L/∂x = g where x > 0, else 0",
+    "LeakyReLU": "∂L/∂x = g where x > 0, else 0.01 g",
+    "Tanh": "∂L/∂x = g (1 − y²)",
+    "Sigmoid": "∂L/∂x = g y (1 − y)",
+    "GELU": "∂L/∂x = g (Φ(x) + x φ(x))",
+    "SiLU": "∂L/∂x = g (σ(x) + x σ(x) (1 − σ(x)))",
+}
+JOINT = "with the cross-entropy in one:  ∂L/∂x = y − target"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What there is to learn: samples and labels to train on, and others to test with."""
+
+    x: Array
+    y: Array
+    x_test: Array
+    y_test: Array
+    classes: int
+
+
+def points(name: str, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return points of two classes around 0, ``(count, 2)``, and their labels ``(count,)``."""
+    label = np.arange(count) % 2
+    if name == "xor":
+        x = rng.uniform(-1, 1, (count, 2))
+        x += 0.06 * np.sign(x)  # a gap between the quarters
+        return x / 1.06, (x[:, 0] * x[:, 1] > 0).astype(np.int64)
+    t = rng.uniform(0, 1, count)
+    if name == "moons":
+        angle = np.pi * t
+        x = np.stack([np.cos(angle) - 0.5, np.sin(angle) - 0.25], axis=1)
+        x[label == 1] *= -1
+        return x / 1.7 + rng.normal(0, 0.05, x.shape), label
+    if name == "circles":
+        radius, angle = np.where(label, 0.8, 0.35), 2 * np.pi * t
+    else:  # a spiral
+        radius, angle = 0.1 + 0.85 * t, 3 * np.pi * t + np.pi * label
+    x = radius[:, np.newaxis] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return x + rng.normal(0, 0.03, x.shape), label
+
+
+@cache
+def samples(name: str) -> Samples:
+    """Return the data of a name in `DATA`."""
+    if name == "digits":
+        (x, y), _ = mnist.load_data()
+        return Samples(x[:4000, np.newaxis], y[:4000], x[50_000:50_500, np.newaxis], y[50_000:50_500], 10)
+    x, y = points(name, 900, np.random.default_rng(0))
+    return Samples(x[:600], y[:600], x[600:], y[600:], 2)
+
+
+DATA = ("xor", "moons", "circles", "spiral", "digits")
+
+
+def number(name: str, value: Any, least: float, most: float, *, whole: bool = True) -> Any:
+    """Return a number that a page sent, if it is one within its bounds."""
+    right = is_integer(value) if whole else is_number(value)
+    if not right or not least <= value <= most:
+        raise ValueError(
+            f"{name} must be {'an integer' if whole else 'a number'} from {least:g} to {most:g}, "
+            f"got {value!r:.40}"
+        )
+    return value
+
+
+def among(name: str, value: Any, known: Any) -> str:
+    """Return a word that a page sent, if it is a known one."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r:.40}")
+    return value
+
+
+def layer(asked: Any) -> Layer:
+    """Return a layer as a page asks for it: its kind and its arguments."""
+    if not isinstance(asked, Mapping):
+        raise ValueError(f"a layer must be an object with its kind, got {asked!r:.40}")
+    make, bounds = LAYERS[among("kind", asked.get("kind"), LAYERS)]
+    if unknown := set(asked) - {"kind", *bounds}:
+        raise ValueError(
+            f"{asked['kind']} takes {', '.join(bounds) or 'nothing'}, got {sorted(unknown)[0]!r:.40}"
+        )
+    return make(
+        **{
+            name: number(name, asked.get(name), *limits, whole=isinstance(limits[0], int))
+            for name, limits in bounds.items()
+        }
+    )
+
+
+def cost(layer: Layer) -> int:
+    """Return what a bound layer's forward pass of one sample costs, in multiply-adds.
+
+    Examples
+    --------
+    >>> relu = ReLU()
+    >>> _ = relu.bind((10,))
+    >>> cost(relu)
+    200
+    """
+    values = math.prod(layer.output_shape or ())
+    return layer.multiply_adds() + values * VALUE_COSTS.get(type(layer).__name__, VALUE_COST)
+
+
+def build(asked: Any, shape: Shape, outputs: int, seed: int) -> Network:
+    """Return the network of the layers that a page asks for, with a last dense layer and its activation."""
+    if not isinstance(asked, list) or len(asked) > MOST_LAYERS:
+        raise ValueError(f"layers must be a list of at most {MOST_LAYERS}, got {asked!r:.40}")
+    layers: list[Layer] = []
+    current, work, size, values = shape, 0, 0, 0
+    for one in [*map(layer, asked), Dense(output_size=outputs), Softmax() if outputs > 1 else Sigmoid()]:
+        for made in ([Flatten()] if isinstance(one, Dense) and len(current) == 3 else []) + [one]:
+            current = made.bind(current)
+            work += cost(made)
+            values += math.prod(current)
+            size += sum(math.prod(each) for each in made.parameter_shapes().values())
+            layers.append(made)
+    if work > MOST_WORK or size > MOST_PARAMETERS or values > MOST_VALUES:
+        raise ValueError(
+            f"the network costs {work:,} multiply-adds a sample, gives {values:,} numbers and has {size:,} "
+            f"parameters; at most {MOST_WORK:,}, {MOST_VALUES:,} and {MOST_PARAMETERS:,} are wanted here"
+        )
+    return Network(layers, input_shape=shape, seed=seed, task="classification")
+
+
+class Losses(Callback):
+    """Keeps each step's loss."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """Keep it."""
+        self.found.append(loss)
+
+
+class Lesson:
+    """A network in training, as a page asked for it.
+
+    Parameters
+    ----------
+    asked : mapping
+        ``data``, ``layers``, ``optimizer``, ``learning_rate``, ``batch_size`` and ``seed``.
+
+    Raises
+    ------
+    ValueError
+        If any of them is none that may be asked for.
+
+    Examples
+    --------
+    >>> lesson = Lesson({"data": "xor", "layers": [{"kind": "Dense", "output_size": 8}, {"kind": "Tanh"}],
+    ...     "optimizer": "Adam", "learning_rate": 0.02, "batch_size": 32, "seed": 0})
+    >>> lesson.advance(3)["step"]
+    3
+    """
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        self.samples = samples(among("data", asked.get("data"), DATA))
+        seed = number("seed", asked.get("seed", 0), 0, 2**31)
+        outputs = 1 if self.samples.classes == 2 else self.samples.classes
+        self.network = build(asked.get("layers"), self.samples.x.shape[1:], outputs, seed)
+        self.batch_size = number("batch_size", asked.get("batch_size"), 1, 128)
+        rate = float(number("learning_rate", asked.get("learning_rate"), 1e-5, 10, whole=False))
+        self.optimizer = OPTIMIZERS[among("optimizer", asked.get("optimizer"), OPTIMIZERS)](rate)
+        self.seed, self.done, self.diverged = seed, 0, ""
+        step = 3 * self.batch_size * sum(cost(layer) for layer in self.network)  # forward and back
+        self.chunk = max(1, min(CHUNK, MOST_WORK_AT_ONCE // step))
+        self.batch = np.arange(min(32, len(self.samples.x)))
+
+    def places(self, step: int) -> Array:
+        """Return the numbers of the samples of a step: each epoch has an order of its own."""
+        count = len(self.samples.x)
+        first = step * self.batch_size
+        epoch, begin = divmod(first, count)
+        order = np.random.default_rng([self.seed, epoch]).permutation(count)
+        if begin + self.batch_size <= count:
+            return np.asarray(order[begin : begin + self.batch_size])
+        following = np.random.default_rng([self.seed, epoch + 1]).permutation(count)
+        return np.concatenate([order[begin:], following[: begin + self.batch_size - count]])
+
+    def advance(self, steps: Any) -> dict[str, Any]:
+        """Do some steps, or as many as there is time for, and return what came of it."""
+        wanted, end = number("steps", steps, 0, 1000), time.monotonic() + MOST_SECONDS
+        losses = Losses()
+        while (
+            len(losses.found) < wanted and not self.diverged and (not losses.found or time.monotonic() < end)
+        ):
+            count = min(self.chunk, wanted - len(losses.found))
+            chosen = np.concatenate([self.places(self.done + step) for step in range(count)])
+            before = len(losses.found)
+            try:
+                self.network.fit(
+                    self.samples.x[chosen],
+                    self.samples.y[chosen],
+                    batch_size=self.batch_size,
+                    optimizer=self.optimizer,
+                    shuffle=False,
+                    threads=1,
+                    callbacks=[losses],
+                )
+            except DivergedError as error:
+                self.diverged = str(error)
+            self.done += len(losses.found) - before
+            self.batch = chosen[-self.batch_size :][:32]
+        return self.state(losses.found)
+
+    def state(self, losses: list[float]) -> dict[str, Any]:
+        """Return how far the network is, and what it looks like."""
+        here = self.samples
+        told: dict[str, Any] = {
+            "step": self.done,
+            "epoch": self.done * self.batch_size / len(here.x),
+            "losses": losses,
+            "diverged": self.diverged,
+            "parameters": int(self.network.parameters.size),
+            "outputs": here.classes,
+        }
+        with np.errstate(all="ignore"):
+            found = self.network.evaluate(here.x_test, here.y_test, threads=1)
+            told |= {"test_loss": found["loss"], "test_accuracy": found["accuracy"]}
+            traced = trace(self.network, here.x[self.batch], here.y[self.batch])
+        told["layers"] = [self.layer(one) for one in traced]
+        if len(here.x.shape) == 2:
+            told["surface"] = self.surface()
+        self.network.release()
+        return dict(finite(told))
+
+    def layer(self, one: LayerTrace) -> dict[str, Any]:
+        """Return a layer's parameters and their derivatives over the last batch: pictures, lengths."""
+        told: dict[str, Any] = {**named(one.layer, one.name), "shape": list(one.output.shape[1:])}
+        for name, array in one.parameters.items():
+            gradient = one.gradients[name]
+            with np.errstate(over="ignore", invalid="ignore"):
+                told.setdefault("norms", {})[name] = [
+                    float(np.linalg.norm(values.astype(np.float64))) for values in (array, gradient)
+                ]
+            if name in ("kernels", "weights") and array.size <= 1 << 14 and np.isfinite(gradient).all():
+                told |= {"picture": encoded(array), "gradient": encoded(gradient)}
+        return told
+
+    def surface(self) -> dict[str, Any]:
+        """Return the answers over the square, and the points that are learnt from."""
+        side = np.linspace(-1.1, 1.1, 45)
+        grid = np.stack(np.meshgrid(side, side[::-1]), axis=-1).reshape(-1, 2)
+        answers = np.clip(np.nan_to_num(self.network.predict(grid, threads=1)[:, 0], nan=0.5), 0, 1)
+        bounded = np.concatenate([answers, [0.0, 1.0]])  # so that the colours always mean the same
+        return {
+            "answers": {**encoded(bounded), "shape": [45, 45]},
+            "points": np.round(self.samples.x[:300], 3).tolist(),
+            "labels": self.samples.y[:300].tolist(),
+        }
+
+    def backward(self, sample: Any) -> dict[str, Any]:
+        """Return the chain rule for one sample: the loss first, then each layer, the last one first."""
+        place = number("sample", sample, 0, len(self.samples.x) - 1)
+        x, y = self.samples.x[place : place + 1], self.samples.y[place : place + 1]
+        found = trace(self.network, x, y)
+        self.network.release()
+        layers = list(walk(found))[::-1]
+        return {
+            "sample": place,
+            "label": int(y[0]),
+            "loss": finite(found.loss),
+            "input": encoded(x[0]),
+            "answer": finite(found.output[0].reshape(-1).astype(float).tolist()),
+            "layers": [
+                {
+                    **named(one.layer, one.name),
+                    "formula": JOINT if number == 0 else FORMULAS.get(type(one.layer).__name__, ""),
+                    "input": encoded(one.input[0]),
+                    "output": encoded(one.output[0]),
+                    "output_gradient": None
+                    if one.output_gradient is None
+                    else encoded(one.output_gradient[0]),
+                    "input_gradient": None if one.input_gradient is None else encoded(one.input_gradient[0]),
+                    "gradients": {
+                        name: encoded(array) for name, array in one.gradients.items() if array.size <= 1 << 14
+                    },
+                }
+                for number, one in enumerate(layers)
+            ],
+        }

@@ -1,0 +1,114 @@
+"""One step of training on a device: the whole batch at once, shared out by the device itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from purecnn.backend.arrays import module_of, to_host
+from purecnn.backend.devices import explained
+from purecnn.backend.random import DROPOUT, Drawn, stream
+from purecnn.backend.sharding import shard_bounds, shard_count
+from purecnn.backend.types import Array
+from purecnn.datasets.augmentation import Augmentation
+from purecnn.layers.base import Layer
+from purecnn.layers.registry import is_own
+from purecnn.losses.base import Loss
+from purecnn.optimizers.base import Optimizer
+from purecnn.training.rows import Rows
+from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.shards import Shards
+from purecnn.training.targets import Targets
+from purecnn.training.trainer import Steps
+from purecnn.training.update import Descent
+
+
+class WholeBatch(Shards):
+    """A batch that is its own only shard, whose layers draw what the host's shards would have drawn."""
+
+    shards = 1
+
+    def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
+        """Return a generator for each of the host's shards, and how many samples it has."""
+        if not is_own(layer):  # a user's own layer knows a generator alone
+            return super().draws(layer, number, samples)
+        step, bounds = self.network.updates, shard_bounds(samples, self.shards)
+        keys = (stream(self.seed, DROPOUT + layer.position, step, shard) for shard in range(len(bounds)))
+        return [(key, last - first) for key, (first, last) in zip(keys, bounds, strict=True)]
+
+
+class DeviceTrainer(Steps):
+    """Trains a network that lies on a device, a batch at a time.
+
+    As `host.Trainer`, without shards and workers: parameters, gradients and the optimizer's state lie
+    there, samples and draws are sent, and one number comes back in each step, the loss.
+
+    Parameters
+    ----------
+    network, loss, optimizer, x, y, batch_size, seed, augmentation, l1, l2
+        As `host.Trainer` takes them.
+    threads : int or None
+        Of no use here.
+    """
+
+    def __init__(
+        self,
+        network: RunnableNetwork,
+        loss: Loss,
+        optimizer: Optimizer,
+        x: Array | Rows,
+        y: Targets,
+        batch_size: int,
+        threads: int | None = None,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__(network, optimizer, y, batch_size)
+        x = self.at_hand(x, batch_size, np.zeros)
+        with explained(network.device):
+            self.descent = Descent(network, optimizer, 1, l1, l2, network.device.zeros)
+            self.shards = batch = WholeBatch(
+                network, loss, x, y, seed, augmentation, self.descent, 1, np.zeros
+            )
+        batch.shards = shard_count(batch_size)
+
+    def descend(self, rows: Array, places: Array) -> float:
+        """Go there and back, then let the optimizer take its step; return the loss."""
+        with explained(self.network.device):
+            return super().descend(rows, places)
+
+    def run_batch(self, rows: Array, places: Array) -> int:
+        """Have the gradient and the loss of the whole batch written."""
+        batch = self.shards
+        batch.leg[0] = 0
+        batch.run(0, 0, rows, places, 1.0)
+        for _, meet in batch.agenda:
+            meet(1)
+            batch.leg[0] += 1
+            batch.run(0, 0, rows, places, 1.0)
+        return 1
+
+    def update(self, count: int) -> None:
+        """Let the optimizer take its step on the whole vector."""
+        descent, size = self.descent, self.descent.parameters.size
+        descent.add(count, 0, size)
+        if self.optimizer.clip_norm is not None:
+            norm = length(descent.gradients[0])
+            self.shards.check(norm, "gradient's norm")
+            self.optimizer.clip(norm)
+        self.optimizer.advance()
+        descent.step(0, size)
+
+    def close(self) -> None:
+        """Let the reader go."""
+        if self.prefetcher is not None:
+            self.prefetcher.close()
+        self.shards.courses.clear()
+
+
+def length(gradient: Array) -> float:
+    """Return the norm of a vector, its squares added up in float64."""
+    wide = gradient.astype(np.float64)
+    return float(to_host(module_of(wide).sqrt((wide * wide).sum())))

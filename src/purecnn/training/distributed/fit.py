@@ -1,0 +1,107 @@
+"""A `fit` by several ranks: rank 0 runs the loop, the others take part in its steps and end as it does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.overflow import unwarned
+from purecnn.backend.types import Array
+from purecnn.callbacks.history import History
+from purecnn.training.distributed.agreement import facts
+from purecnn.training.distributed.failures import GRACE, end_job, retold, told
+from purecnn.training.distributed.ranks import END, Ranks
+from purecnn.training.distributed.trainer import RankTrainer
+from purecnn.training.fit import Fit
+from purecnn.training.runnable import RunnableNetwork
+
+
+class RankedFit(Fit):
+    """One run of the training loop by several processes.
+
+    Parameters
+    ----------
+    ranks : Ranks
+        The processes, this one among them.
+    *given, **named
+        What `Fit` takes.
+    """
+
+    def __init__(self, ranks: Ranks, *given: Any, **named: Any) -> None:
+        self.ranks = ranks
+        super().__init__(*given, **named)
+
+    def prepare(self) -> None:
+        """Take the place of the checkpoint, which rank 0 alone need find."""
+        self.ranks.first(super().prepare)
+
+    def run(self) -> History:
+        """Train together; every rank returns what was measured, or raises what ended the run.
+
+        Raises
+        ------
+        RankError
+            On all ranks, if they differ in what decides the bits: the sentence says where, and in what.
+        """
+        self.network.history = self.history
+        self.agree()
+        if self.ranks.is_first:
+            return super().run()
+        with self.ranks.obedience():
+            with unwarned(), self.trainer() as trainer:
+                while self.ranks.hear():
+                    trainer.assist()
+            self.conclude()
+        return self.history
+
+    def agree(self) -> None:
+        """Compare what decides the result; take over rank 0's seed and buffers."""
+        ranks = self.ranks
+        ranks.compare(facts(self))
+        self.network.seed = ranks.share(self.network.seed)
+        for buffer in buffers(self.network):
+            ranks.communicator.Bcast(buffer)
+        room = ranks.threads()
+        if self.threads is None:
+            self.threads = room
+        ranks.is_crowded = any(ranks.gather(self.threads > room))
+        ranks.header = np.zeros(4 + 2 * self.largest_batch + 2 + len(self.optimizer.numbers()), np.int64)
+        ranks.is_busy = False
+
+    def trainer(self) -> RankTrainer:
+        """Return what takes this rank's part in the steps."""
+        return self.made(partial(RankTrainer, self.ranks))
+
+    def conclude(self) -> None:
+        """Give all ranks what rank 0 ended in: its network and history, or what ended it before its time."""
+        network, ranks = self.network, self.ranks
+        if ranks.is_first:
+            if ranks.is_busy:
+                # The others wait inside of a step for what will not come.
+                words = f"Error: rank 0 on {ranks.host} left a step: {self.error!r}"
+                print(words, file=sys.stderr, flush=True)
+                end_job(1)
+            ranks.tell(END)
+        failure = None if self.error is None else told(self.error)
+        failure, history, counts = ranks.share(
+            [failure, vars(self.history), [network.epochs, network.updates]]
+        )
+        if failure is not None and not ranks.is_first:
+            time.sleep(GRACE)
+            raise retold(failure)
+        if failure is None:
+            ranks.communicator.Bcast(network.parameters)
+            for buffer in buffers(network):
+                ranks.communicator.Bcast(buffer)
+        if not ranks.is_first:
+            vars(self.history).update(history)
+            network.epochs, network.updates = counts
+
+
+def buffers(network: RunnableNetwork) -> list[Array]:
+    """Return what layers keep beside their parameters."""
+    return [buffer for layer in network for buffer in layer.buffers.values()]

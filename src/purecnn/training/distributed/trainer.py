@@ -1,0 +1,244 @@
+"""One step of training by several ranks: each computes its shards, and their tree of sums ends at rank 0.
+
+A rank has neighbouring shards, where ranks are a power of two a whole subtree, adds what it can alone, and
+the rest of the same tree is added from rank to rank: so the sum has the bits that one process gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from purecnn.backend.sharding import shard_bounds, tree
+from purecnn.backend.types import Array
+from purecnn.training.distributed.failures import retold, told
+from purecnn.training.distributed.ranks import STEP, Ranks
+from purecnn.training.host import LONG, SHARDS, Trainer
+
+#: A kind of job: a stretch of the sums that a rank can add alone.
+SUBTREES = 4
+
+
+class Share(NamedTuple):
+    """What a rank has to do with a batch of so many shards.
+
+    Attributes
+    ----------
+    own : range
+        Its shards.
+    edges : list of int
+        Where the shards of each rank begin, and where the last ones end.
+    alone : list of (int, int)
+        The sums of the tree that need no other rank.
+    joint : list of (int, int, int, int)
+        All others, in order: the two terms, and the ranks that have them.
+    """
+
+    own: range
+    edges: list[int]
+    alone: list[tuple[int, int]]
+    joint: list[tuple[int, int, int, int]]
+
+
+@cache
+def share_out(count: int, ranks: int, rank: int) -> Share:
+    """Return the share of a rank; ranks beyond the number of shards have none.
+
+    Examples
+    --------
+    >>> share_out(4, 2, 1)
+    Share(own=range(2, 4), edges=[0, 2, 4], alone=[(2, 3)], joint=[(0, 2, 0, 1)])
+    >>> share_out(2, 3, 2).own, share_out(3, 2, 0).joint
+    (range(2, 2), [(0, 1, 0, 1), (0, 2, 0, 1)])
+    """
+    working = min(ranks, count)
+    edges = [count * min(number, working) // working for number in range(ranks + 1)]
+    owner = [number for number in range(ranks) for _ in range(edges[number], edges[number + 1])]
+    alone: list[tuple[int, int]] = []
+    joint: list[tuple[int, int, int, int]] = []
+    for first, second in tree(count):
+        has, comes = owner[first], owner[second]
+        stop = min(2 * second - first, count)
+        if edges[has] > first or stop > edges[has + 1]:
+            joint.append((first, second, has, comes))
+        elif has == rank:
+            alone.append((first, second))
+    return Share(range(edges[rank], edges[rank + 1]), edges, alone, joint)
+
+
+class RankTrainer(Trainer):
+    """A `Trainer` whose batches several ranks compute.
+
+    Parameters
+    ----------
+    ranks : Ranks
+        The processes, which all make one of these.
+    *given, **named
+        What `Trainer` takes.
+    """
+
+    def __init__(self, ranks: Ranks, *given: Any, **named: Any) -> None:
+        self.ranks = ranks
+        super().__init__(*given, **named)
+        size = len(self.rows)
+        self.numbered = ranks.header[1:4]
+        self.taken, self.following = ranks.header[4 : 4 + size], ranks.header[4 + size : 4 + 2 * size]
+        self.told = ranks.header[4 + 2 * size :].view(np.float64)
+        self.is_shared = self.count > 1
+        self.failure: BaseException | None = None
+
+    def read(self, rows: Array, following: Array) -> Array:
+        """Keep the numbers of the samples that follow: each rank reads its own."""
+        if not self.is_shared:
+            return super().read(rows, following)
+        self.following[: len(following)] = following
+        self.numbered[2] = len(following)
+        return rows
+
+    def run_shards(self, rows: Array, places: Array) -> int:
+        """Have all ranks run their shards, and rank 0 get the sum; return the number of shards."""
+        if not self.is_shared:
+            return super().run_shards(rows, places)
+        self.taken[: len(rows)] = rows
+        self.numbered[:2] = len(rows), self.network.updates
+        self.descent.tell()
+        self.told[:] = self.descent.told
+        self.ranks.tell(STEP)
+        count = self.take_part()
+        self.ranks.is_busy = False
+        return count
+
+    def assist(self) -> None:
+        """Take part in the step that rank 0 told of."""
+        self.descent.told[:] = self.told
+        self.descent.hear()
+        self.network.updates = int(self.numbered[1])
+        self.take_part()
+
+    def left_to_add(self, count: int) -> int:
+        """Return 1: the ranks have added the gradients of all shards, and rank 0 has the sum."""
+        return 1 if self.is_shared else count
+
+    def take_part(self) -> int:
+        """Do this rank's part of a step; return the number of shards.
+
+        What fails here is kept until the ranks have said to each other all that they wait for.
+        """
+        samples, step, following = map(int, self.numbered)
+        count = len(shard_bounds(samples, self.count))
+        share = share_out(count, self.ranks.size, self.ranks.rank)
+        self.failure = None
+        self.ranks.exchange("Bcast", self.descent.parameters)
+        self.rows[:samples] = self.taken[:samples]
+        self.attempt(lambda: self.read_own(samples, following))
+        self.numbers[:] = SHARDS, samples, step, share.own.start
+        self.shards.leg[0] = 0
+        self.run_own(share)
+        for tellings, meet in self.shards.agenda:
+            for rows in tellings():
+                self.share_rows(rows, share)
+            self.attempt(partial(meet, count))
+            self.shards.leg[0] += 1
+            self.run_own(share)
+        self.add_up(count, share)
+        self.settle(share)
+        return count
+
+    def attempt(self, job: Callable[[], Any]) -> None:
+        """Do a job, unless one before it failed."""
+        if self.failure is None:
+            try:
+                job()
+            except BaseException as error:
+                self.failure = error
+
+    def read_own(self, samples: int, following: int) -> None:
+        """Have this rank's samples at hand, and begin to read those of the next step."""
+        here, ahead = self.part(samples), self.part(following)
+        rows = self.rows[here]
+        self.places[here] = super().read(rows, self.following[ahead]) if len(rows) else rows
+
+    def part(self, samples: int) -> slice:
+        """Return which of so many samples of a batch are this rank's."""
+        if not samples:
+            return slice(0)
+        bounds = shard_bounds(samples, self.count)
+        own = share_out(len(bounds), self.ranks.size, self.ranks.rank).own
+        return slice(bounds[own.start][0], bounds[own.stop - 1][1]) if own else slice(0)
+
+    def run_own(self, share: Share) -> None:
+        """Run this rank's shards to their next meeting."""
+        if share.own:
+            self.attempt(lambda: self.team.run(len(share.own)))
+
+    def share_rows(self, rows: Array, share: Share) -> None:
+        """Give all ranks the rows of all shards."""
+        width = rows[0].size
+        counts = np.diff(share.edges) * width
+        place = np.array(share.edges[:-1]) * width
+        self.ranks.exchange("Allgatherv", self.ranks.mpi.IN_PLACE, [rows, (counts, place)])
+
+    def add_up(self, count: int, share: Share) -> None:
+        """Add the shards' gradients in their tree, of which rank 0 gets the last sum."""
+        gradients = self.descent.gradients
+        size = self.descent.parameters.size
+        if share.alone and (size <= LONG or self.workers == 1):
+            self.add_alone(share, 0, size)
+        elif share.alone:
+            self.numbers[:] = SUBTREES, count, 0, 0
+            self.attempt(lambda: self.team.run(self.workers))
+        for first, second, has, comes in share.joint:
+            for start, stop in self.descent.spans:
+                if self.ranks.rank == comes != has:
+                    self.ranks.exchange("Send", gradients[second][start:stop], has)
+                elif self.ranks.rank == has:
+                    term = gradients[second][start:stop]
+                    if comes != has:
+                        self.ranks.exchange("Recv", term, comes)
+                    total = gradients[first][start:stop]
+                    np.add(total, term, out=total)
+
+    def add_alone(self, share: Share, start: int, stop: int) -> None:
+        """Add a stretch of what needs no other rank."""
+        for first, last in self.descent.within(start, stop):
+            for to, term in share.alone:
+                total = self.descent.gradients[to][first:last]
+                np.add(total, self.descent.gradients[term][first:last], out=total)
+
+    def work(self, worker: int, number: int) -> None:
+        """Do one job, as `Trainer` does, or a stretch of the sums that a rank can add alone."""
+        if self.numbers[0] != SUBTREES:
+            super().work(worker, number)
+            return
+        share = share_out(int(self.numbers[1]), self.ranks.size, self.ranks.rank)
+        self.add_alone(share, *self.descent.stretch(number, self.workers))
+
+    def settle(self, share: Share) -> None:
+        """Give rank 0 the losses of all shards; raise there what failed on any rank.
+
+        Raises
+        ------
+        BaseException
+            Rank 0's own failure, or what failed first among the other ranks: an error of this package or of
+            Python as it was, another as a `RankError`.
+        """
+        first, losses, own = self.ranks.is_first, self.shards.losses, share.own
+        here = np.array([self.failure is not None, *losses[own.start : own.stop]], np.float64)
+        counts = np.diff(share.edges) + 1
+        place = np.cumsum(counts) - counts
+        everywhere = np.zeros(counts.sum())
+        self.ranks.exchange("Gatherv", here, [everywhere, (counts, place)] if first else None)
+        failure, self.failure = self.failure, None
+        if not first:
+            if failure is not None:
+                self.ranks.send(told(failure))
+            return
+        losses[: share.edges[-1]] = np.delete(everywhere, place)
+        others = [rank for rank in np.flatnonzero(everywhere[place]).tolist() if rank]
+        found = [retold(self.ranks.receive(rank), f"rank {rank}") for rank in others]
+        if failure is not None or found:
+            self.ranks.is_busy = False
+            raise failure or found[0]

@@ -1,0 +1,110 @@
+"""Which layers run as one: the engine's list of steps for a network's list of layers.
+
+Fusing is invisible: it changes neither parameters nor, but for rounding, results. Layers that nothing here
+knows run as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from purecnn.backend.memory import Scratch
+from purecnn.backend.types import Array
+from purecnn.kernels import cpu
+from purecnn.kernels.geometry import Padding, Pair
+from purecnn.layers.base import Layer
+from purecnn.layers.convolution import Convolutional
+from purecnn.layers.pooling import MaxPooling
+
+
+class PooledConvolutional(Layer):
+    """A convolution and the max pooling behind it, in one step.
+
+    An activation between them may run after this step instead, on the pooled values alone: the largest of
+    some values stays the largest under every non-decreasing function.
+
+    Parameters
+    ----------
+    convolution : Convolutional
+        With one bias a map: a bias that differs inside a window does not commute with its maximum.
+    pool : MaxPooling
+        Whose window steps by its own size.
+    """
+
+    output_is_free = True
+
+    def __init__(self, convolution: Convolutional, pool: MaxPooling) -> None:
+        super().__init__()
+        self.convolution, self.pool = convolution, pool
+        self.input_shape, self.output_shape = convolution.input_shape, pool.output_shape
+        self.parameters, self.gradients = convolution.parameters, convolution.gradients
+
+    def replica(self) -> Self:
+        """Return a worker's twin."""
+        twin = super().replica()
+        twin.parameters = self.parameters
+        return twin
+
+    @property
+    def trainable(self) -> bool:  # type: ignore[override]
+        """Whether training changes the convolution's parameters."""
+        return self.convolution.trainable
+
+    def arguments(self) -> tuple[Pair, Padding, Pair, Scratch]:
+        """Return the geometry that both kernels take."""
+        return self.convolution.stride, self.convolution.border, self.pool.pool_size, self.scratch
+
+    def forward(self, input: Array) -> Array:
+        """Return the pooled maps, shape ``(depth, PH, PW, N)``."""
+        self.input = input
+        return cpu.conv2d_max_pool_forward(
+            input,
+            self.parameters["kernels"],
+            self.parameters["biases"],
+            *self.arguments(),
+            self.training,
+        )
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Write the gradients of `kernels` and `biases`; return that of the images."""
+        return cpu.conv2d_max_pool_backward(
+            output_gradient,
+            self.input,
+            self.parameters["kernels"],
+            self.gradients["kernels"],
+            self.gradients["biases"],
+            *self.arguments(),
+            self.propagate,
+        )
+
+
+def fuse(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers to run for `layers`, in order, some of them standing for several."""
+    steps: list[Layer] = []
+    rest = unfused(layers)
+    while rest:
+        layer = rest.pop(0)
+        between = [rest.pop(0)] if len(rest) > 1 and rest[0].non_decreasing else []
+        if rest and fits(layer, rest[0]):
+            steps += [PooledConvolutional(layer, rest.pop(0)), *between]  # type: ignore[arg-type]
+        else:
+            steps.append(layer)
+            rest = between + rest
+    return steps
+
+
+def unfused(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers to run where each shall run by itself: the fused kernels are the host's alone."""
+    return [step for layer in layers for step in layer.steps()]
+
+
+def fits(layer: Layer, follower: Layer) -> bool:
+    """Return whether `layer` is a convolution that the pooling `follower` may be taken into."""
+    return (
+        type(layer) is Convolutional
+        and layer.is_dense
+        and not layer.per_position_bias
+        and type(follower) is MaxPooling
+        and follower.stride == follower.pool_size
+    )

@@ -1,0 +1,197 @@
+"""One step of training: cut the batch into shards, have each run, add their gradients in a tree, update."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+
+from purecnn.backend import blas
+from purecnn.backend.memory import aligned_zeros
+from purecnn.backend.processes import Crew, can_fork, shared_zeros
+from purecnn.backend.sharding import shard_bounds, shard_count
+from purecnn.backend.threads import Team, as_threads
+from purecnn.backend.types import Array
+from purecnn.datasets.augmentation import Augmentation
+from purecnn.layers.registry import is_own
+from purecnn.losses.base import Loss
+from purecnn.optimizers.base import Optimizer
+from purecnn.training.rows import Rows
+from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.shards import Shards
+from purecnn.training.targets import Targets
+from purecnn.training.trainer import Steps
+from purecnn.training.update import Descent
+
+#: Vectors longer than this are added and updated by all threads, each its own stretch.
+LONG = 1 << 17
+
+
+#: Kinds of jobs: a shard, or a stretch of the vector: the sum of its gradients, its update, or both in one go
+#: where nothing of the whole sum need be known before.
+SHARDS, SUMS, UPDATES, STRETCHES = range(4)
+
+
+class Trainer(Steps):
+    """Trains a network on the host, a batch at a time.
+
+    The gradient of a shard belongs to the shard; everything else that a step needs belongs to the worker
+    that runs it. So the bits depend on the shards alone, and memory on the workers. Where a layer needs the
+    whole batch, shards run from one meeting to the next, and what they need belongs to them.
+
+    Parameters
+    ----------
+    network : Network
+        Bound; its one flat vector of parameters is what changes.
+    loss : Loss
+        What to lower.
+    optimizer : Optimizer
+        How.
+    x : ndarray or Rows
+        Raw samples ``(n, values)``.
+    y : Targets
+        Their answers.
+    batch_size : int
+        Decides the number of shards.
+    threads : int or None
+        How many work; as many as this process may use processors where None.
+    seed : int
+        Of the draws in training.
+    augmentation : Augmentation, optional
+        How to change the images of each step.
+    l1, l2 : float
+        What the weights cost (`Penalty`).
+    """
+
+    def __init__(
+        self,
+        network: RunnableNetwork,
+        loss: Loss,
+        optimizer: Optimizer,
+        x: Array | Rows,
+        y: Targets,
+        batch_size: int,
+        threads: int | None = None,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__(network, optimizer, y, batch_size)
+        self.count = shard_count(batch_size)
+        self._blas = blas.single_threaded()
+        told = self._blas.__enter__()
+        try:
+            self.workers = min(as_threads(threads), self.count) if told else 1
+            own = all(map(is_own, (*self.parts, optimizer, loss.function, loss.prime)))
+            self.forks = self.shares = self.workers > 1 and own and can_fork()
+            # Where workers are processes, all that a step needs lies in shared memory.
+            zeros = shared_zeros if self.forks else np.zeros
+            if self.forks:
+                network.move(shared_zeros(network.parameters.size, network.dtype))
+            x = self.at_hand(x, batch_size, zeros)
+            self.descent = Descent(network, optimizer, self.count, l1, l2, zeros)
+            self.shards = Shards(network, loss, x, y, seed, augmentation, self.descent, self.workers, zeros)
+            # What a step is about, for every worker to read.
+            self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
+            self.numbers = zeros(4, np.int64)
+            self.team = self.gather_team()
+        except BaseException:
+            self._blas.__exit__(None, None, None)
+            raise
+
+    def gather_team(self) -> Crew | Team:
+        """Gather the workers."""
+        if self.forks:
+            with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
+                if alone:
+                    return Crew(self.workers, self.work)
+            self.forks = False  # threads give the same bits
+        return Team(self.workers, self.work)
+
+    def run_batch(self, rows: Array, places: Array) -> int:
+        """Have all shards of a batch run: a lone one here, others by the workers; return their number."""
+        if self.count == 1 and not self.shards.meetings:
+            self.shards.run(0, 0, rows, places, 1.0)
+            return 1
+        return self.run_shards(rows, places)
+
+    def run_shards(self, rows: Array, places: Array) -> int:
+        """Have all shards of a batch run, from one meeting to the next; return their number."""
+        self.rows[: len(rows)], self.places[: len(rows)] = rows, places
+        count = len(shard_bounds(len(rows), self.count))
+        self.numbers[:] = SHARDS, len(rows), self.network.updates, 0
+        self.shards.leg[0] = 0
+        self.descent.tell()
+        self.team.run(count)
+        for _, meet in self.shards.agenda:
+            meet(count)
+            self.shards.leg[0] += 1
+            self.team.run(count)
+        return count
+
+    def update(self, count: int) -> None:
+        """Add the shards' gradients and let the optimizer take its step: all workers, where that is long."""
+        descent, size = self.descent, self.descent.parameters.size
+        clips, alone = self.optimizer.clip_norm is not None, size <= LONG or self.workers == 1
+        if alone:
+            descent.add(count, 0, size)
+            if clips:
+                descent.square(0, size)
+        elif clips:
+            self.numbers[:] = SUMS, count, 0, 0
+            self.team.run(self.workers)
+        norm = descent.norm() if clips else 0.0
+        self.shards.check(norm, "gradient's norm")
+        self.optimizer.clip(norm)
+        self.optimizer.advance()
+        if alone:
+            descent.step(0, size)
+        else:
+            self.numbers[:] = UPDATES if clips else STRETCHES, count, 0, 0
+            descent.tell()
+            self.team.run(self.workers)
+
+    def work(self, worker: int, number: int) -> None:
+        """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
+        kind, count, step, begin = map(int, self.numbers)
+        if worker and self.forks:  # there the optimizer is a copy
+            self.descent.hear()
+        if kind == SHARDS:
+            number += begin
+            first, last = shard_bounds(count, self.count)[number]
+            self.network.updates = step
+            rows, places = self.rows[first:last], self.places[first:last]
+            weight = self.y.weight(rows) / self.y.weight(self.rows[:count])
+            self.shards.run(worker, number, rows, places, weight)
+            return
+        start, stop = self.descent.stretch(number, self.workers)
+        if kind != UPDATES:
+            self.descent.add(count, start, stop)
+        if kind == SUMS:
+            self.descent.square(start, stop)
+        else:
+            self.descent.step(start, stop)
+
+    def close(self) -> None:
+        """Let the workers go and give BLAS its threads back."""
+        try:
+            self.team.close()
+            if self.prefetcher is not None:
+                self.prefetcher.close()
+            if self.shares:
+                self.leave_shared_memory()
+        finally:
+            self._blas.__exit__(None, None, None)
+            # A shard halted in the middle of a step holds all this: it would wait for Python's collector.
+            self.shards.courses.clear()
+
+    def leave_shared_memory(self) -> None:
+        """Take parameters and state back: a program that forks later must not write into its parent's."""
+        network, optimizer = self.network, self.descent.optimizer
+        try:
+            network.gather()  # what a last callback put into a layer
+        finally:
+            network.move(aligned_zeros(network.parameters.size, network.dtype))
+            optimizer.state = {name: held.copy() for name, held in optimizer.state.items()}

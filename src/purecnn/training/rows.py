@@ -1,0 +1,138 @@
+"""Rows of a data set, read batch by batch, the next one by a thread while this one is trained on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.checks import as_array
+from purecnn.backend.threads import is_limit
+from purecnn.backend.types import Array
+from purecnn.datasets.dataset import Dataset, name
+from purecnn.errors import ShapeError
+
+
+class Prefetcher:
+    """Two batches of a data set in memory: one to train on, one being read.
+
+    Parameters
+    ----------
+    rows : Rows
+        The data set.
+    batch_size : int
+        Room for so many samples in each.
+    zeros : callable
+        Makes the memory; shared, where workers are processes.
+
+    Attributes
+    ----------
+    buffer : ndarray
+        ``(2 * batch_size, values)``; the workers read it.
+
+    Examples
+    --------
+    >>> from purecnn.datasets import Subset
+    >>> rows = Rows(Subset(np.arange(10)[:, None] * 11, range(10), labels=np.zeros(10)))
+    >>> ahead = Prefetcher(rows, 2, np.zeros)
+    >>> ahead.buffer[ahead.places(np.array([7, 3]), np.array([9, 1]))].ravel()
+    array([77, 33])
+    >>> ahead.buffer[ahead.places(np.array([9, 1]), np.array([]))].ravel()
+    array([99, 11])
+    >>> ahead.close()
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, zeros: Callable[..., Array]) -> None:
+        self.rows, self.size = rows, batch_size
+        self.buffer = zeros((2 * batch_size, rows.shape[1]), rows.dtype)
+        # Its thread starts with its first work; None where the system lets none start.
+        self._reader: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "purecnn-reader")
+        self._half = 0
+        self._coming: tuple[bytes, Future[None]] | None = None
+
+    def places(self, rows: Array, following: Array) -> Array:
+        """Return where in `buffer` the samples `rows` lie, and begin to read those that follow.
+
+        Raises
+        ------
+        Exception
+            Whatever reading raised: of `rows`, not of those that follow.
+        """
+        rows = np.asarray(rows, np.int64)
+        coming, self._coming = self._coming, None
+        self._half ^= 1
+        if coming is not None and coming[0] == rows.tobytes():
+            coming[1].result()
+        else:
+            if coming is not None:
+                coming[1].exception()  # it writes into the same memory: wait until it has ended
+            self._read(rows, self._half)
+        following = np.array(following, np.int64)  # its own: the caller may write other numbers into theirs
+        if len(following) and self._reader is not None:
+            read = copy_context().run  # under the caller's errstate
+            try:
+                future = self._reader.submit(read, self._read, following, self._half ^ 1)
+                self._coming = following.tobytes(), future
+            except RuntimeError as error:
+                if not is_limit(error):
+                    raise
+                self.close()
+        start = self._half * self.size
+        return np.arange(start, start + len(rows))
+
+    def _read(self, rows: Array, half: int) -> None:
+        start = half * self.size
+        self.buffer[start : start + len(rows)] = self.rows[rows]
+
+    def close(self) -> None:
+        """Wait for what is being read, and let the thread go; what is read later is read at once."""
+        if self._reader is not None:
+            self._reader.shutdown(cancel_futures=True)
+        self._reader = None
+
+
+class Rows:
+    """A data set as the engine reads it: like an array of rows ``(n, values)``, each batch of them checked.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Read by one thread at a time.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset, self._lock = dataset, threading.Lock()
+        if not len(dataset):
+            raise ValueError(f"x must hold at least one sample, got {name(dataset)} of none")
+        self.first = self.read(np.arange(1))
+        self.dtype = self.first.dtype
+        self.shape = len(dataset), self.first[0].size
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Array:
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        found = self.read(np.asarray(rows))
+        if found.dtype != self.dtype or found.shape[1:] != self.first.shape[1:]:
+            raise ShapeError(
+                f"{name(self.dataset)}.batch must return samples alike at every call, {self.dtype} of shape "
+                f"{self.first.shape[1:]}; got {found.dtype} samples of shape {found.shape[1:]}"
+            )
+        return found.reshape(len(found), -1)
+
+    def read(self, rows: Array) -> Array:
+        """Return the samples `rows` as they come, if they are as many finite numbers."""
+        with self._lock:
+            found = as_array(f"the batch of {name(self.dataset)}", self.dataset.batch(rows))
+        if found.ndim == 0 or len(found) != len(rows):
+            raise ShapeError(
+                f"{name(self.dataset)}.batch must return {len(rows)} samples for as many numbers, "
+                f"got an array of shape {found.shape}"
+            )
+        return found

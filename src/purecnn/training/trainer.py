@@ -1,0 +1,142 @@
+"""What a step of training is, whoever computes the batch: read, go there and back, check, update."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from purecnn.backend.types import Array
+from purecnn.layers.batchwise import Zeros, is_barrier
+from purecnn.layers.stack import check_trainable
+from purecnn.optimizers.base import Optimizer
+from purecnn.training.rows import Rows
+from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.shards import Shards
+from purecnn.training.targets import Targets
+from purecnn.training.update import Descent
+
+if TYPE_CHECKING:
+    from purecnn.training.rows import Prefetcher
+
+
+class Steps(ABC):
+    """Takes the steps of a training, a batch at a time.
+
+    Parameters
+    ----------
+    network : Network
+        Bound; its one flat vector of parameters is what changes.
+    optimizer : Optimizer
+        How.
+    y : Targets
+        The answers.
+    batch_size : int
+        Of the largest batch.
+
+    Attributes
+    ----------
+    descent : Descent
+        The flat vectors.
+    shards : Shards
+        The way there and back.
+    """
+
+    descent: Descent
+    shards: Shards
+
+    def __init__(self, network: RunnableNetwork, optimizer: Optimizer, y: Targets, batch_size: int) -> None:
+        check_trainable(network)
+        self.network, self.optimizer, self.y = network, optimizer, y
+        self.prefetcher: Prefetcher | None = None
+        self.parts = [part for layer in network for part in (layer, *layer.parts())]
+        self.barriers = [part for part in self.parts if is_barrier(part)]
+        self.check_batch(batch_size)
+
+    def check_batch(self, samples: int) -> None:
+        """Raise `ValueError` if a batch of so many samples is too small for a layer."""
+        for layer in self.barriers:
+            layer.check_batch(samples)
+
+    def at_hand(self, x: Array | Rows, batch_size: int, zeros: Zeros) -> Array:
+        """Return the array in which samples lie; those outside of memory are read into it."""
+        if not isinstance(x, Rows):
+            return x
+        from purecnn.training.rows import Prefetcher  # here, since few need it and its import takes a while
+
+        self.prefetcher = Prefetcher(x, batch_size, zeros)
+        return self.prefetcher.buffer
+
+    def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
+        """Take one step on the samples `rows`; return their mean loss, before the step.
+
+        Those of the step after it, `following`, are read ahead where the data lie outside of memory.
+
+        Raises
+        ------
+        DivergedError
+            If the loss is no longer finite: the parameters are left as they were before this step.
+        DeviceError
+            If a device's memory is full.
+        """
+        rows, following = np.asarray(rows), np.asarray(following, np.int64)
+        places = self.read(rows, following)
+        self.network.updates += 1
+        if not self.y.weight(rows):
+            return 0.0  # no sample of them counts, so there is nothing to learn
+        return self.descend(rows, places)
+
+    def read(self, rows: Array, following: Array) -> Array:
+        """Return where the samples `rows` lie, read by now; begin to read those that follow."""
+        return self.prefetcher.places(rows, following) if self.prefetcher else rows
+
+    def descend(self, rows: Array, places: Array) -> float:
+        """Go there and back, then let the optimizer take its step; return the loss."""
+        descent, shards = self.descent, self.shards
+        descent.carried = self.optimizer.learning_rate if descent.is_plain else 1.0
+        count = self.run_batch(rows, places)
+        loss = math.fsum(shards.losses[:count])
+        if descent.penalty:
+            loss += descent.penalty.cost(descent.parameters)
+        shards.check(loss)
+        for layer, meeting in shards.remembering:
+            layer.remember(meeting)
+        if shards.sweeps(rows):
+            self.optimizer.advance()
+        else:
+            self.update(self.left_to_add(count))
+        return loss
+
+    @abstractmethod
+    def run_batch(self, rows: Array, places: Array) -> int:
+        """Have the gradients and losses of all shards of a batch written; return how many shards."""
+
+    def left_to_add(self, count: int) -> int:
+        """Return how many of a batch's gradients, as many as it has shards, `update` is to add."""
+        return count
+
+    @abstractmethod
+    def update(self, count: int) -> None:
+        """Add so many gradients and let the optimizer take its step.
+
+        Raises
+        ------
+        DivergedError
+            If the gradient is to be clipped and its norm is no longer finite.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what took part in the steps."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,113 @@
+"""What follows the gradients of a batch's shards: their sum, what weights cost, and the optimizer's step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from purecnn.backend.arrays import module_of
+from purecnn.backend.sharding import add_tree
+from purecnn.backend.types import Array
+from purecnn.layers.batchwise import Zeros
+from purecnn.layers.stack import trained_spans
+from purecnn.optimizers.base import BLOCK, Optimizer, write_squares
+from purecnn.optimizers.penalties import Penalty, mark_weights
+from purecnn.training.runnable import RunnableNetwork
+
+
+class Descent:
+    """The flat vectors of a network in training, and the step on them, a stretch at a time.
+
+    Parameters
+    ----------
+    network : Network
+        Bound, its parameters where they are to stay.
+    optimizer : Optimizer
+        How to step.
+    shards : int
+        How many gradients a batch has.
+    l1, l2 : float
+        What the weights cost (`Penalty`).
+    zeros : callable
+        Makes arrays that all workers see.
+
+    Attributes
+    ----------
+    parameters : ndarray
+        The network's flat vector.
+    gradients : list of ndarray
+        One such vector for each shard; the first becomes their sum.
+    zeros : callable
+        Makes arrays where these lie.
+    carried : float
+        What the loss's derivative has been multiplied by already: the rate, where that is the whole step.
+    """
+
+    def __init__(
+        self, network: RunnableNetwork, optimizer: Optimizer, shards: int, l1: float, l2: float, zeros: Zeros
+    ) -> None:
+        self.optimizer, self.parameters, self.zeros = optimizer, network.parameters, zeros
+        weights: Array | None = None
+        if l1 or l2 or not optimizer.decay_biases:
+            weights = module_of(self.parameters).zeros_like(self.parameters)
+            views = network.views(weights)
+            mark_weights(view for layer, view in zip(network, views, strict=True) if layer.trainable)
+        self.penalty = Penalty(l1, l2, weights) if weights is not None and (l1 or l2) else None
+        self.spans = trained_spans(network)
+        optimizer.begin(self.parameters, zeros, weights)
+        self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(shards)]
+        self.squares = zeros(-(-self.parameters.size // BLOCK), np.float64)
+        self.settings = optimizer.numbers()
+        self.told = zeros(2 + len(self.settings), np.float64)
+        self.carried = 1.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the step is ``p -= rate g`` with the loss's own derivative g, and no more."""
+        return self.optimizer.descends and self.penalty is None
+
+    def tell(self) -> None:
+        """Write down what copies of the optimizer in other processes must know."""
+        held = [getattr(self.optimizer, name) for name in self.settings]
+        self.told[:] = [self.carried, self.optimizer.steps, *held]
+
+    def hear(self) -> None:
+        """Take over what was told, in such a process."""
+        self.carried, self.optimizer.steps = float(self.told[0]), int(self.told[1])
+        for name, value in zip(self.settings, self.told[2:], strict=True):
+            setattr(self.optimizer, name, float(value))
+
+    def stretch(self, part: int, parts: int) -> tuple[int, int]:
+        """Return where one of so many parts of the vector begins and ends: whole blocks."""
+        blocks = len(self.squares)
+        start, stop = (blocks * number // parts * BLOCK for number in (part, part + 1))
+        return start, min(stop, self.parameters.size)
+
+    def within(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield what layers that are not frozen have of a stretch."""
+        for span in self.spans:
+            first, last = max(span[0], start), min(span[1], stop)
+            if first < last:
+                yield first, last
+
+    def add(self, shards: int, start: int, stop: int) -> None:
+        """Add a stretch of so many shards' gradients in their tree, and the penalty's slope."""
+        for first, last in self.within(start, stop):
+            add_tree(self.gradients[:shards], slice(first, last))
+            if self.penalty:
+                self.penalty.add_slope(self.parameters, self.gradients[0], first, last)
+
+    def square(self, start: int, stop: int) -> None:
+        """Write the squares of a stretch of the sum, added up block by block."""
+        write_squares(self.gradients[0], start, stop, self.squares)
+
+    def norm(self) -> float:
+        """Return the sum's norm; its squares are added in one order, whoever wrote them."""
+        return math.sqrt(math.fsum(self.squares))
+
+    def step(self, start: int, stop: int) -> None:
+        """Let the optimizer change a stretch of the parameters by the sum."""
+        for first, last in self.within(start, stop):
+            self.optimizer.update(self.parameters, self.gradients[0], first, last, self.carried)

@@ -1,0 +1,105 @@
+"""Weights of samples and of classes: how much each sample counts in the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.checks import as_array, is_integer, is_number
+from purecnn.backend.types import Array
+from purecnn.losses.tasks import form_of
+from purecnn.metrics.inputs import tally
+from purecnn.training.targets import Targets
+
+
+def sample_weights(
+    targets: Targets, outputs: int, sample_weight: Any = None, class_weight: Any = None
+) -> Array | None:
+    """Return each sample's weight times its class's, ``(n,)`` float64; None where neither was given.
+
+    Parameters
+    ----------
+    targets : Targets
+        Of the samples, which `class_weight` wants to be classes: labels, or rows of zeros and one 1.
+    outputs : int
+        Of the network: one for each class, or a lone one for classes 0 and 1.
+    sample_weight : array_like, optional
+        ``(n,)``, at least 0 each and not all 0.
+    class_weight : dict or "balanced", optional
+        From labels to weights of at least 0; a class left out weighs 1. "balanced" gives each class that
+        occurs the same share: ``sum of weights / (classes * sum of the class's weights)``, as scikit-learn.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, all are 0, or there is none for each sample; if a label is no class.
+    TypeError
+        If they are no numbers, or `class_weight` is no dict.
+
+    Examples
+    --------
+    >>> sample_weights(Targets(np.array([0, 0, 0, 1])), 2, class_weight="balanced").round(3).tolist()
+    [0.667, 0.667, 0.667, 2.0]
+    >>> sample_weights(Targets(np.array([0, 1])), 2, [1, 2], {1: 10}).tolist()
+    [1.0, 20.0]
+    """
+    if sample_weight is None and class_weight is None:
+        return None
+    weights = np.ones(len(targets.values))
+    if sample_weight is not None:
+        weights = as_array("sample_weight", sample_weight).astype(np.float64)
+        if weights.shape != (len(targets.values),):
+            raise ValueError(
+                f"sample_weight must have one weight a sample, shape ({len(targets.values)},), "
+                f"got {weights.shape}"
+            )
+        if weights.min() < 0:
+            raise ValueError(f"sample_weight must be at least 0, got {weights.min():g}")
+    if class_weight is not None:
+        classes = max(outputs, 2)
+        labels = check_classes(targets)
+        if isinstance(class_weight, str) and class_weight.lower() == "balanced":
+            each = balanced(labels, weights, classes)
+        else:
+            each = of_classes(class_weight, classes)
+        weights = weights * each[labels]
+    if not weights.any():
+        raise ValueError("the weights of the samples must not all be 0: there would be nothing to learn")
+    return weights
+
+
+def check_classes(targets: Targets) -> Array:
+    """Return the class of each sample, if the targets are classes."""
+    if form_of(targets.values) not in ("labels", "binary", "one-hot"):
+        raise ValueError(
+            "class_weight wants classes as targets, labels or rows of zeros and a single 1; "
+            "for other values give sample_weight"
+        )
+    return targets.classes()
+
+
+def balanced(labels: Array, weights: Array, classes: int) -> Array:
+    """Return a weight for each class with which all that occur count alike."""
+    counts = tally(labels, classes, weights)
+    occurring = counts > 0
+    each = np.ones(classes)
+    each[occurring] = weights.sum() / (np.count_nonzero(occurring) * counts[occurring])
+    return each
+
+
+def of_classes(class_weight: Any, classes: int) -> Array:
+    """Return a weight for each class from a dict of labels and weights."""
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f'class_weight must be a dict of labels and weights or "balanced", got {class_weight!r}'
+        )
+    each = np.ones(classes)
+    for label, weight in class_weight.items():
+        if not is_integer(label) or not 0 <= label < classes:
+            raise ValueError(f"class_weight must name labels from 0 to {classes - 1}, got {label!r}")
+        if not is_number(weight) or weight < 0:
+            raise ValueError(f"class_weight must give numbers of at least 0, got {weight!r} for {label}")
+        each[label] = weight
+    return each
