@@ -25,8 +25,8 @@ from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
 from purecnn.losses import as_loss
 from purecnn.networks import lenet
-from purecnn.training.host import Trainer
-from purecnn.training.replica import Session
+from purecnn.training.host import HostTrainer
+from purecnn.training.replica import Replica
 from purecnn.training.shards import Shards
 
 SAMPLES = 64
@@ -107,7 +107,7 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
     def convolution(part: str) -> Callable[[Any], str]:
         return lambda this: f"convolution {layer(this)}: {part}"
 
-    watch.on(Session, "take", lambda _: "take: gather, turn, scale")
+    watch.on(Replica, "take", lambda _: "take: gather, turn, scale")
     for kind in (Unrolled, Winograd):
         watch.on(kind, "prepare", convolution("lay out"))
         watch.on(kind, "multiply", convolution("product"))
@@ -124,13 +124,13 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
             watch.on(kind, name, lambda _, label=label: label)  # type: ignore[misc]
     watch.on(Shards, "judge", lambda _: "loss")
     watch.on(Optimizer, "update", lambda _: "update (half of it)")
-    watch.on(Trainer, "step", lambda _: "step")
+    watch.on(HostTrainer, "step", lambda _: "step")
     (x, y), _ = mnist.load_data()
     network = lenet()
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     optimizer = Adam()
     rng = np.random.default_rng(0)
-    with Trainer(
+    with HostTrainer(
         network, as_loss("categorical_cross_entropy"), optimizer, rows, network.targets(y, len(x)), 128, 1
     ) as trainer:
         totals = defaultdict(list)

@@ -30,7 +30,7 @@ from purecnn import (
     train,
 )
 from purecnn.losses import as_loss
-from purecnn.training.host import Trainer
+from purecnn.training.host import HostTrainer
 
 
 def build(bench: Bench) -> list[Any]:
@@ -71,7 +71,7 @@ def set_parameters(layers: list[Any], arrays: list[np.ndarray]) -> None:
 
 
 class PureCNN:
-    """The benched program in purecnn: a `Trainer` for mini-batches, `predict` for inference."""
+    """The benched program in purecnn: a `HostTrainer` for mini-batches, `predict` for inference."""
 
     def __init__(self, place: Path, threads: int, use_dropout: bool, packaged: bool, dtype: str) -> None:
         self.bench, arrays = read(place, use_dropout)
@@ -87,10 +87,10 @@ class PureCNN:
         self.batches = Batches(np.load(place / "order.npy"), self.bench.batch)
 
     @cached_property
-    def trainer(self) -> Trainer:
+    def trainer(self) -> HostTrainer:
         """What `fit` trains with; made when training is first asked for, since it sets BLAS's threads."""
-        rows = self.network.receive(self.x)
-        return Trainer(
+        rows = self.network.as_rows(self.x)
+        return HostTrainer(
             self.network,
             loss=as_loss(self.bench.loss),
             optimizer=Adam(learning_rate=self.bench.rate),

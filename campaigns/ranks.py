@@ -23,7 +23,7 @@ from typing import Any
 
 from campaigns.resume import Campaign, all_gone, children, finish, start, write_outcome, writing
 from campaigns.work import CHECKPOINT
-from purecnn.callbacks.resume import Saved
+from purecnn.callbacks.resume import SavedRun
 
 #: Beside the interpreter lies the one that the extra `mpi` installs.
 MPIEXEC = shutil.which(
@@ -104,7 +104,7 @@ class RankCampaign(Campaign):
         victim, moment = self.choose.randrange(before), self.choose.uniform(0.0, 0.5 if quick else 2.0)
         self.kill_rank(job, victim, before, moment, folder)
         if (folder / CHECKPOINT).exists():
-            saved = Saved(folder / CHECKPOINT)  # raises if it is damaged
+            saved = SavedRun(folder / CHECKPOINT)  # raises if it is damaged
             self.counts["kills in the middle of an epoch"] += saved.step > 0
         if self.choose.random() < 0.25:
             after = 1

@@ -30,7 +30,7 @@ from typing import Any
 
 from campaigns.work import CHECKPOINT, set_fault
 from purecnn.backend import machine as machine_module
-from purecnn.callbacks.resume import Saved
+from purecnn.callbacks.resume import SavedRun
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = ("dense", "convolutional", "convolutional, float64")
@@ -199,7 +199,7 @@ class Campaign:
             self.counts["kills inside a checkpoint's write"] += killed and bool(writing(folder))
             kept = folder / CHECKPOINT
             if kept.exists():
-                saved = Saved(kept)  # raises if it is damaged
+                saved = SavedRun(kept)  # raises if it is damaged
                 self.counts["kills in the middle of an epoch's checkpoints"] += killed and saved.step > 0
                 self.check("checkpoints read after a kill, all good", True)
             else:
@@ -220,13 +220,13 @@ class Campaign:
         found = finish({**plan, "fails": (2, 5)})
         self.check(
             f"{fault} for 3 of 6 epochs: 3 warnings, the same bits, the last checkpoint good",
-            found["bits"] == bits and len(found["warnings"]) == 3 and Saved(kept).epoch == 6,
+            found["bits"] == bits and len(found["warnings"]) == 3 and SavedRun(kept).epoch == 6,
         )
         kept.unlink()
         found = finish({**plan, "fails": (2, 99)})
         self.check(
             f"{fault} until the end: an error, the last good checkpoint as it was, no temporary file",
-            "holds epoch 1" in str(found["error"]) and Saved(kept).epoch == 1 and not writing(folder),
+            "holds epoch 1" in str(found["error"]) and SavedRun(kept).epoch == 1 and not writing(folder),
         )
         set_fault(folder, fault, False)
         found = finish({**plan, "threads": 1})
@@ -237,7 +237,7 @@ class Campaign:
             time.sleep(0.001)
         workers = kill(process, folder, "any moment", 0.5)
         set_fault(folder, fault, False)
-        good = process.returncode == -signal.SIGKILL and Saved(kept).epoch == 1 and all_gone(workers)
+        good = process.returncode == -signal.SIGKILL and SavedRun(kept).epoch == 1 and all_gone(workers)
         self.check(f"{fault}, killed meanwhile: the last good checkpoint as it was, no worker left", good)
         kept.unlink()
 

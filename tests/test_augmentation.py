@@ -17,7 +17,7 @@ from purecnn import (
     ShapeError,
     Softmax,
 )
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.random import AUGMENTATION, stream, uniforms
 from purecnn.datasets.augmentation import (
     ANGLE,
@@ -101,7 +101,7 @@ def test_like_plain_loops(settings, shape, dtype):
     images = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
     wanted = naive(a, images.astype(np.float64), samples)
     found = images.copy()
-    a.apply(found, samples, SEED, STEP, Scratch())
+    a.apply(found, samples, SEED, STEP, Workspace())
     np.testing.assert_allclose(found, wanted, atol=2e-3 if dtype == np.float32 else 1e-9)
 
 
@@ -112,7 +112,7 @@ def test_a_quarter_turn_by_hand():
     for u, k in ((1.0, -1), (0.0, 1)):
         drawn[ANGLE] = u
         found = images.copy()
-        Augmentation(rotate=90).warp(found, drawn, Scratch())
+        Augmentation(rotate=90).warp(found, drawn, Workspace())
         # positive angles turn clockwise as one looks at the picture, its rows going down
         wanted = np.rot90(images, -k, axes=(1, 2))
         np.testing.assert_allclose(found, wanted, atol=1e-12)
@@ -121,7 +121,7 @@ def test_a_quarter_turn_by_hand():
 def test_no_change_changes_nothing():
     images = np.random.default_rng(0).random((1, 4, 4, 3))
     found = images.copy()
-    Augmentation().apply(found, np.arange(3), SEED, STEP, Scratch())
+    Augmentation().apply(found, np.arange(3), SEED, STEP, Workspace())
     assert np.array_equal(found, images)
 
 
@@ -133,7 +133,7 @@ def test_a_sample_s_change_is_its_own(settings):
 
     def changed(order, seed=SEED, step=STEP):
         found = images[..., order].copy()
-        a.apply(found, samples[order], seed, step, Scratch())
+        a.apply(found, samples[order], seed, step, Workspace())
         return found
 
     everything, order = changed(np.arange(40)), np.random.default_rng(2).permutation(40)[:17]
@@ -175,14 +175,14 @@ def test_the_numbers_are_those_of_splitmix64():
 def test_half_of_the_images_are_mirrored():
     image = np.zeros((1, 1, 2, 5000), np.float32)
     image[0, 0, 0] = 1
-    Augmentation(flip=True).apply(image, np.arange(5000), 0, 1, Scratch())
+    Augmentation(flip=True).apply(image, np.arange(5000), 0, 1, Workspace())
     assert abs(image[0, 0, 1].sum() - 2500) < 6 * math.sqrt(1250)
 
 
 def test_whole_shifts_are_all_drawn_alike():
     image = np.zeros((1, 5, 5, 5000), np.float32)
     image[0, 2, 2] = 1
-    Augmentation(shift=2).apply(image, np.arange(5000), 0, 1, Scratch())
+    Augmentation(shift=2).apply(image, np.arange(5000), 0, 1, Workspace())
     counts = image[0].sum(axis=-1)
     assert counts.sum() == 5000  # none left the frame
     assert np.abs(counts - 200).max() < 6 * math.sqrt(192)

@@ -37,7 +37,7 @@ from purecnn import (
 )
 from purecnn.backend import files
 from purecnn.backend.files import remove_leftovers, write_whole
-from purecnn.callbacks.resume import Saved, said
+from purecnn.callbacks.resume import SavedRun, said
 from purecnn.callbacks.state import pack, unpack
 from purecnn.errors import CheckpointError, CheckpointWarning, DivergedError, FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
@@ -423,18 +423,18 @@ def test_no_damaged_file_is_read_as_good(path: Path) -> None:
         damaged = bytearray(good)
         damaged[place] ^= int(random.integers(1, 256))
         path.write_bytes(damaged)
-        for reader in (Saved, load):
+        for reader in (SavedRun, load):
             with pytest.raises(FileFormatError):
                 reader(path)
     for length in random.permutation(len(good))[:500]:
         path.write_bytes(good[:length])
         with pytest.raises(FileFormatError):
-            Saved(path)
+            SavedRun(path)
     path.write_bytes(good + b"\0")
     with pytest.raises(FileFormatError):
-        Saved(path)
+        SavedRun(path)
     path.write_bytes(good)
-    assert Saved(path).step == 1
+    assert SavedRun(path).step == 1
 
 
 def test_the_seal_is_the_sha256_of_the_file_with_zeros_in_its_place(path: Path) -> None:
@@ -499,7 +499,7 @@ def test_parts_of_a_checkpoint_alone_are_refused(path: Path) -> None:
             load(path)
     write_safetensors(path, tensors, texts | {"checkpoint": "[" * 100_000}, sealed=True)
     with pytest.raises(FileFormatError, match="its state is not what Checkpoint writes"):
-        Saved(path)
+        SavedRun(path)
 
 
 @pytest.mark.parametrize(
@@ -580,7 +580,7 @@ def test_a_failed_write_leaves_the_last_one_good_and_the_run_goes_on(
     history = fit(whole)
 
     def look(fit: Any) -> None:
-        seen.append(([p.name for p in tmp_path.iterdir()], Saved(path).epoch))
+        seen.append(([p.name for p in tmp_path.iterdir()], SavedRun(path).epoch))
 
     fail(monkeypatch, call, code, times)
     with pytest.warns(
@@ -592,7 +592,7 @@ def test_a_failed_write_leaves_the_last_one_good_and_the_run_goes_on(
     assert len(caught) == 1
     # what each epoch finds: the first checkpoint, twice, then that of the second epoch
     assert seen == [(["c"], 0), (["c"], 0), (["c"], 2)]
-    assert Saved(path).epoch == 3
+    assert SavedRun(path).epoch == 3
 
 
 def test_a_write_that_fails_in_the_end_is_an_error_behind_the_training(
@@ -609,7 +609,7 @@ def test_a_write_that_fails_in_the_end_is_an_error_behind_the_training(
     ):
         fit(network, Checkpoint(path))
     assert network.epochs == 3
-    assert Saved(path).epoch == 1
+    assert SavedRun(path).epoch == 1
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
 
 
@@ -632,7 +632,7 @@ def test_a_disk_that_takes_no_more_bytes(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(caught) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
-    assert Saved(path).epoch == 3
+    assert SavedRun(path).epoch == 3
 
 
 def test_what_can_not_be_written_at_all_is_told_before_the_training(tmp_path: Path) -> None:
@@ -668,7 +668,7 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint_and_names_it(tmp_pat
         pytest.raises(DivergedError, match="try a smaller learning rate") as caught,
     ):
         fit(network, Checkpoint(path, every=1), optimizer=SGD(1e30), epochs=9, batch_size=50)
-    step = Saved(path).steps
+    step = SavedRun(path).steps
     assert caught.value.__notes__ == [f"the last good checkpoint, step 1 of epoch {step}, is {path}"]
     assert np.isfinite(load(path).parameters).all()
 
@@ -681,7 +681,7 @@ def test_parameters_that_overflow_are_never_kept(tmp_path: Path) -> None:
     path = tmp_path / "c"
     with pytest.raises(DivergedError, match="a parameter is no longer finite at step 2: try a smaller"):
         fit(dense(), overflow, Checkpoint(path))
-    assert Saved(path).epoch == 1
+    assert SavedRun(path).epoch == 1
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
@@ -754,7 +754,7 @@ def test_the_first_interrupt_lets_the_step_end_and_keeps_its_place(tmp_path: Pat
     history = fit(whole, batch_size=25)
     with pytest.raises(KeyboardInterrupt):
         fit(half, Press(1), Checkpoint(path, every=every), batch_size=25)
-    assert (Saved(path).epoch, Saved(path).step) == (1, 1)
+    assert (SavedRun(path).epoch, SavedRun(path).step) == (1, 1)
     assert bits(second, fit(second, resume=path, batch_size=25)) == bits(whole, history)
 
 
@@ -769,7 +769,7 @@ def test_an_interrupt_behind_the_last_step_is_not_forgotten(tmp_path: Path) -> N
 
     with pytest.raises(KeyboardInterrupt):
         fit(dense(), Checkpoint(tmp_path / "c"), Late())
-    assert Saved(tmp_path / "c").epoch == 3
+    assert SavedRun(tmp_path / "c").epoch == 3
 
 
 @pytest.mark.usefixtures("python_handles_interrupts")
@@ -777,7 +777,7 @@ def test_the_second_interrupt_is_obeyed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "c"
     with pytest.raises(KeyboardInterrupt):
         fit(dense(), Press(2), Checkpoint(path), batch_size=25)
-    assert (Saved(path).epoch, Saved(path).step) == (1, 0)
+    assert (SavedRun(path).epoch, SavedRun(path).step) == (1, 0)
 
 
 @pytest.mark.usefixtures("python_handles_interrupts")

@@ -32,7 +32,7 @@ from purecnn import (
     losses,
 )
 from purecnn.backend import blas, processes
-from purecnn.backend.processes import Crew, can_fork, shared_zeros
+from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
 from purecnn.errors import WorkerError
 from purecnn.layers.registry import is_own
 from purecnn.losses import mse
@@ -315,7 +315,7 @@ def test_an_exception_in_a_worker_is_raised_here_and_the_crew_goes_on():
             raise KeyError("job 1")
         done[number] += 1
 
-    crew = Crew(2, job)
+    crew = ProcessPool(2, job)
     try:
         broken[0] = 1
         with pytest.raises(KeyError, match="job 1"):
@@ -336,7 +336,7 @@ def test_a_failure_that_happens_in_the_worker_alone_is_told():
         if os.getpid() != here:
             raise MemoryError("no room")
 
-    crew = Crew(2, job)
+    crew = ProcessPool(2, job)
     try:
         with pytest.raises(WorkerError, match="failed where its caller does not: MemoryError: no room"):
             crew.run(2)
@@ -352,7 +352,7 @@ def test_an_exception_of_the_callers_own_part_leaves_the_crew_usable():
         if broken[0] and os.getpid() == here:
             raise ValueError("here")
 
-    crew = Crew(3, job)
+    crew = ProcessPool(3, job)
     try:
         broken[0] = 1
         with pytest.raises(ValueError, match="here"):
@@ -371,7 +371,7 @@ def test_a_killed_worker_is_told_in_one_sentence(monkeypatch):
         if os.getpid() != here:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    crew = Crew(2, job)
+    crew = ProcessPool(2, job)
     with pytest.raises(WorkerError, match=r"worker process \d+ ended with status -9"):
         crew.run(2)
     crew.close()
@@ -384,7 +384,7 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
         import sys, time, os, numpy as np
         from purecnn.backend import processes as processes_module
         processes_module.ALIVE = 0.05
-        team = processes_module.Crew(3, lambda worker, number: None)
+        team = processes_module.ProcessPool(3, lambda worker, number: None)
         team.run(3)
         print(*team._children, flush=True)
         time.sleep(10_000)
@@ -461,12 +461,12 @@ def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
                     threading.Thread(target=ask, args=(crews[0]._children,), daemon=True).start()
                     time.sleep(0.2)
 
-        class Crew(host.Crew):
+        class ProcessPool(host.ProcessPool):
             def __init__(self, *given):
                 super().__init__(*given)
                 crews.append(self)
 
-        crews, host.Crew = [], Crew
+        crews, host.ProcessPool = [], Crew
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         net = Network([Dense(2, 3), Softmax()])
         try:
@@ -496,7 +496,7 @@ def test_a_worker_in_a_long_job_does_not_keep_a_crew_from_closing(monkeypatch):
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    crew = Crew(2, job)
+    crew = ProcessPool(2, job)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(KeyboardInterrupt):
@@ -522,7 +522,7 @@ def test_a_failure_beside_the_callers_own_is_not_told_by_the_next_run():
             raise KeyError(number)
         done[number] += 1
 
-    crew = Crew(2, job)
+    crew = ProcessPool(2, job)
     try:
         broken[0] = 1
         with pytest.raises(KeyError, match="0"):
@@ -579,7 +579,7 @@ def test_a_killed_worker_that_nobody_is_told_of(monkeypatch):
         if os.getpid() != here:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    crew = Crew(2, job)
+    crew = ProcessPool(2, job)
     try:
         with pytest.raises(WorkerError, match=r"worker process \d+ ended in the middle"):
             crew.run(2)
@@ -593,7 +593,7 @@ def test_what_a_fit_worked_with_goes_at_its_end_without_the_collector(threads):
     class Look(Callback):
         def begin(self, epochs, steps):
             for held in gc.get_objects():
-                if isinstance(held, host.Trainer):
+                if isinstance(held, host.HostTrainer):
                     found.append(weakref.ref(held))
 
     x, y = data()

@@ -53,7 +53,7 @@ from purecnn.losses import LOSSES, as_loss, smoothed
 from purecnn.losses.base import columns
 from purecnn.optimizers.schedules import OneCycle
 from purecnn.training.device import DeviceTrainer
-from purecnn.training.host import Trainer
+from purecnn.training.host import HostTrainer
 from purecnn.training.runnable import DEVICE_CHUNK
 from purecnn.training.targets import Targets
 from test_gradients import LAYERS
@@ -96,8 +96,8 @@ def one_step(name, batch, dtype, device):
     x = rng.standard_normal((batch, *shape)).astype(dtype)
     y = rng.standard_normal((batch, *network.output_shape))
     network.to(device)
-    kind = Trainer if network.device.is_host else DeviceTrainer
-    rows = network.receive(x)
+    kind = HostTrainer if network.device.is_host else DeviceTrainer
+    rows = network.as_rows(x)
     # With a momentum the first step is the gradient, and what is left of it too.
     with kind(network, as_loss("mse"), SGD(1.0, 0.5), rows, Targets(y), batch, 1) as trainer:
         loss = trainer.step(np.arange(batch))

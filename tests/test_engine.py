@@ -15,7 +15,7 @@ from purecnn.losses import as_loss, classification
 from purecnn.networks import lenet, original
 from purecnn.optimizers import adaptive, base
 from purecnn.training import replica
-from purecnn.training.host import Trainer
+from purecnn.training.host import HostTrainer
 
 MODULES = (
     rectified,
@@ -53,8 +53,8 @@ def trainer():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (256, 28, 28)).astype(np.uint8), rng.integers(0, 10, 256)
     network = lenet()
-    rows = network.receive(x)
-    with Trainer(
+    rows = network.as_rows(x)
+    with HostTrainer(
         network, as_loss("categorical_cross_entropy"), Adam(), rows, network.targets(y, 256), 128, 1
     ) as made:
         for _ in range(3):
@@ -90,9 +90,9 @@ def test_a_step_of_lenet_allocates_little(trainer):
 def test_a_lone_samples_step_never_writes_the_dense_layers_gradient():
     rng = np.random.default_rng(0)
     network = original(classes=2)
-    rows = network.receive(rng.random((4, 1, 28, 28)))
+    rows = network.as_rows(rng.random((4, 1, 28, 28)))
     targets = network.targets(np.eye(2)[[0, 1, 0, 1]], 4)
-    with Trainer(network, as_loss("binary_cross_entropy"), SGD(0.1), rows, targets, 1, 1) as trainer:
+    with HostTrainer(network, as_loss("binary_cross_entropy"), SGD(0.1), rows, targets, 1, 1) as trainer:
         before = network.parameters.copy()
         for number in range(4):
             trainer.step([number])

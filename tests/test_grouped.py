@@ -17,7 +17,7 @@ from purecnn import (
     ShapeError,
     Softmax,
 )
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.kernels import grouped, reference
 from purecnn.training.fusion import PooledConvolutional, fuse
 from reference import cases, close, part
@@ -73,7 +73,7 @@ def answers(name, batch, per_position=False):
     return x, weights, biases, g, y, dx, dweights, g.sum(axis=3) if per_position else dbiases
 
 
-def held(module, name, batch, dtype, scratch, held_x=None, per_position=False, change=lambda a: a):
+def held(module, name, batch, dtype, workspace, held_x=None, per_position=False, change=lambda a: a):
     """Hold a module's two passes to the loops."""
     *arguments, y, dx, dweights, dbiases = answers(name, batch, per_position)
     x, weights, biases, g = (change(a.astype(dtype)) for a in arguments)
@@ -82,13 +82,13 @@ def held(module, name, batch, dtype, scratch, held_x=None, per_position=False, c
         x = held_x
     geometry, into = GEOMETRIES[name][3:], (np.full_like(weights, np.nan), np.full_like(biases, np.nan))
     rtol, atol = TOLERANCE[dtype], TOLERANCE[dtype]
-    output = module.grouped_conv2d_forward(x, weights, biases, *geometry, scratch)
+    output = module.grouped_conv2d_forward(x, weights, biases, *geometry, workspace)
     assert output.dtype == dtype
     close(output, y, rtol, atol)
-    close(module.grouped_conv2d_backward(g, x, weights, *into, *geometry, scratch), dx, rtol, atol)
+    close(module.grouped_conv2d_backward(g, x, weights, *into, *geometry, workspace), dx, rtol, atol)
     close(into[0], dweights, rtol, 10 * atol)
     close(into[1], dbiases, rtol, 10 * atol)
-    assert module.grouped_conv2d_backward(g, x, weights, *into, *geometry, scratch, False) is None
+    assert module.grouped_conv2d_backward(g, x, weights, *into, *geometry, workspace, False) is None
 
 
 @dtypes
@@ -96,26 +96,26 @@ def held(module, name, batch, dtype, scratch, held_x=None, per_position=False, c
 @pytest.mark.parametrize("batch", [1, 2, 17])
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_both_kernels_are_the_loops(name, batch, module, dtype):
-    held(module, name, batch, dtype, Scratch())
+    held(module, name, batch, dtype, Workspace())
 
 
 @modules
 @pytest.mark.parametrize("name", ["two groups", "all at once"])
 def test_one_bias_for_each_position(name, module):
-    held(module, name, 2, np.float64, Scratch(), per_position=True)
+    held(module, name, 2, np.float64, Workspace(), per_position=True)
 
 
 @pytest.mark.parametrize("name", ["two groups", "depthwise, stride", "holes, padded", "all at once"])
 def test_memory_that_lies_otherwise(name):
-    held(grouped, name, 2, np.float64, Scratch(), change=roomy)
+    held(grouped, name, 2, np.float64, Workspace(), change=roomy)
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_memory_used_again_by_batches_of_changing_size(name):
-    scratch, kept = Scratch(), {}
+    workspace, kept = Workspace(), {}
     for batch in (17, 2, 17, 17, 1, 2):
         x = kept.setdefault(batch, np.empty((*GEOMETRIES[name][0], batch)))
-        held(grouped, name, batch, np.float64, scratch, x)
+        held(grouped, name, batch, np.float64, workspace, x)
 
 
 @pytest.mark.parametrize("case", cases("grouped"))

@@ -15,7 +15,7 @@ from purecnn import (
     SpatialDropout,
     ZeroPadding,
 )
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.kernels import reference
 from reference import cases, close, part
 
@@ -35,13 +35,13 @@ def test_padding_and_means_are_pytorchs(case):
 @pytest.mark.parametrize("batch", [1, 2, 17])
 @pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 1), (3, 5, 2)])
 def test_global_average_pooling_is_the_loops(shape, batch, dtype):
-    rng, scratch, tolerance = np.random.default_rng(0), Scratch(), 1e-12 if dtype == np.float64 else 1e-5
+    rng, workspace, tolerance = np.random.default_rng(0), Workspace(), 1e-12 if dtype == np.float64 else 1e-5
     x = rng.standard_normal((*shape, batch)).astype(dtype)
     g = rng.standard_normal((shape[0], batch)).astype(dtype)
-    found = reference.global_average_pool_forward(x, scratch)
+    found = reference.global_average_pool_forward(x, workspace)
     assert found.dtype == dtype
     close(found, loops.global_average_pool_forward(x), tolerance, tolerance)
-    back = reference.global_average_pool_backward(g, x.shape, scratch)
+    back = reference.global_average_pool_backward(g, x.shape, workspace)
     close(back, loops.global_average_pool_backward(g, x), tolerance, tolerance)
 
 

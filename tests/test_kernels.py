@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import loops
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, reference, unrolled, winograd
 from purecnn.kernels import rows as rows_module
 
@@ -75,15 +75,15 @@ def convolution(name, per_position, batch, seed=0):
     return x, weights, biases, g, y, dx, dweights, per_position_biases if per_position else shared
 
 
-def run_convolution(module, name, per_position, batch, dtype, scratch, seed=0):
+def run_convolution(module, name, per_position, batch, dtype, workspace, seed=0):
     """Run both passes and hold all they give to the loops."""
     *_, stride, padding = CONVOLUTIONS[name]
     *arguments, y, dx, dweights, dbiases = convolution(name, per_position, batch, seed)
     x, weights, biases, g = (a.astype(dtype) for a in arguments)
     x.flags.writeable = g.flags.writeable = False
-    close(module.conv2d_forward(x, weights, biases, stride, padding, scratch), y, dtype)
+    close(module.conv2d_forward(x, weights, biases, stride, padding, workspace), y, dtype)
     into = np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype)
-    close(module.conv2d_backward(g, x, weights, *into, stride, padding, scratch), dx, dtype)
+    close(module.conv2d_backward(g, x, weights, *into, stride, padding, workspace), dx, dtype)
     close(into[0], dweights, dtype)
     close(into[1], dbiases, dtype)
 
@@ -99,15 +99,15 @@ def pooling(name, batch, seed=0):
     return x, g, y, loops.max_pool_backward(g, x, size, stride)
 
 
-def run_pooling(module, name, batch, dtype, scratch, seed=0):
+def run_pooling(module, name, batch, dtype, workspace, seed=0):
     """Run both passes of max pooling and hold them to the loops."""
     _, size, stride = POOLINGS[name]
     x, g, y, dx = pooling(name, batch, seed)
     x, g = x.astype(dtype), g.astype(dtype)
     x.flags.writeable = g.flags.writeable = False
-    found, winners = module.max_pool_forward(x, size, stride, scratch)
+    found, winners = module.max_pool_forward(x, size, stride, workspace)
     close(found, y, dtype)
-    close(module.max_pool_backward(g, winners, x.shape, size, stride, scratch), dx, dtype)
+    close(module.max_pool_backward(g, winners, x.shape, size, stride, workspace), dx, dtype)
 
 
 both = pytest.mark.parametrize("module", [reference, cpu], ids=["kernels", "kernels_cpu"])
@@ -120,7 +120,7 @@ dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float6
 @pytest.mark.parametrize("per_position", [False, True], ids=["shared", "per position"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolution(module, dtype, name, per_position, batch):
-    run_convolution(module, name, per_position, batch, dtype, Scratch())
+    run_convolution(module, name, per_position, batch, dtype, Workspace())
 
 
 @both
@@ -128,7 +128,7 @@ def test_convolution(module, dtype, name, per_position, batch):
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("name", POOLINGS)
 def test_max_pooling_sends_ties_to_the_first(module, dtype, name, batch):
-    run_pooling(module, name, batch, dtype, Scratch())
+    run_pooling(module, name, batch, dtype, Workspace())
 
 
 @dtypes
@@ -137,10 +137,10 @@ def test_max_pooling_sends_ties_to_the_first(module, dtype, name, batch):
 def test_average_pooling(dtype, name, batch):
     _, size, stride = POOLINGS[name]
     x, g, *_ = pooling(name, batch)
-    scratch = Scratch()
-    found = reference.average_pool_forward(x.astype(dtype), size, stride, scratch)
+    workspace = Workspace()
+    found = reference.average_pool_forward(x.astype(dtype), size, stride, workspace)
     close(found, loops.average_pool_forward(x, size, stride), dtype)
-    back = reference.average_pool_backward(g.astype(dtype), x.shape, size, stride, scratch)
+    back = reference.average_pool_backward(g.astype(dtype), x.shape, size, stride, workspace)
     close(back, loops.average_pool_backward(g, x, size, stride), dtype)
 
 
@@ -152,11 +152,14 @@ def test_dense(dtype, name, batch):
     rng = np.random.default_rng(batch)
     x, weights = rng.standard_normal((inputs, batch)), rng.standard_normal((outputs, inputs))
     biases, g = rng.standard_normal((outputs, 1)), rng.standard_normal((outputs, batch))
-    scratch, into = Scratch(), (np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype))
-    found = reference.dense_forward(x.astype(dtype), weights.astype(dtype), biases.astype(dtype), scratch)
+    workspace, into = (
+        Workspace(),
+        (np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype)),
+    )
+    found = reference.dense_forward(x.astype(dtype), weights.astype(dtype), biases.astype(dtype), workspace)
     close(found, loops.dense_forward(x, weights, biases[:, 0]), dtype)
     dx, dweights, dbiases = loops.dense_backward(g, x, weights)
-    arguments = g.astype(dtype), x.astype(dtype), weights.astype(dtype), *into, scratch
+    arguments = g.astype(dtype), x.astype(dtype), weights.astype(dtype), *into, workspace
     close(reference.dense_backward(*arguments), dx, dtype)
     close(into[0], dweights, dtype)
     close(into[1], dbiases[:, None], dtype)
@@ -166,17 +169,17 @@ def test_dense(dtype, name, batch):
 @both
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolution_leaves_nothing_stale_in_its_scratch(module, name):
-    scratch = Scratch()
+    workspace = Workspace()
     for seed, batch in enumerate((17, 17, 2, 17, 1, 2)):
-        run_convolution(module, name, False, batch, np.float64, scratch, seed)
+        run_convolution(module, name, False, batch, np.float64, workspace, seed)
 
 
 @both
 @pytest.mark.parametrize("name", POOLINGS)
 def test_max_pooling_leaves_nothing_stale_in_its_scratch(module, name):
-    scratch = Scratch()
+    workspace = Workspace()
     for seed, batch in enumerate((17, 17, 2, 17, 1, 2)):
-        run_pooling(module, name, batch, np.float64, scratch, seed)
+        run_pooling(module, name, batch, np.float64, workspace, seed)
 
 
 @both
@@ -184,15 +187,15 @@ def test_max_pooling_leaves_nothing_stale_in_its_scratch(module, name):
 def test_convolution_sees_new_values_in_the_same_array(module, name):
     """The engine's buffers are the same objects at every step."""
     *_, stride, padding = CONVOLUTIONS[name]
-    scratch, held = Scratch(), {2: None, 17: None}
+    workspace, held = Workspace(), {2: None, 17: None}
     for seed, batch in enumerate((17, 2, 17, 17, 2)):
         x, weights, biases, g, y, dx, dweights, _ = convolution(name, False, batch, seed)
         if held[batch] is None:
             held[batch] = x.copy()
         held[batch][...] = x
-        close(module.conv2d_forward(held[batch], weights, biases, stride, padding, scratch), y, np.float64)
+        close(module.conv2d_forward(held[batch], weights, biases, stride, padding, workspace), y, np.float64)
         into = np.zeros_like(weights), np.zeros_like(biases)
-        back = module.conv2d_backward(g, held[batch], weights, *into, stride, padding, scratch)
+        back = module.conv2d_backward(g, held[batch], weights, *into, stride, padding, workspace)
         close(back, dx, np.float64)
         close(into[0], dweights, np.float64)
 
@@ -202,7 +205,7 @@ def test_the_first_layer_owes_no_input_gradient(module):
     *_, stride, padding = CONVOLUTIONS["padded"]
     x, weights, biases, g, _, _, dweights, _ = convolution("padded", False, 2)
     into = np.zeros_like(weights), np.zeros_like(biases)
-    arguments = g, x, weights, *into, stride, padding, Scratch()
+    arguments = g, x, weights, *into, stride, padding, Workspace()
     assert module.conv2d_backward(*arguments, propagate=False) is None
     close(into[0], dweights, np.float64)
 
@@ -212,7 +215,7 @@ def test_backward_alone_needs_no_forward_before_it(module):
     *_, stride, padding = CONVOLUTIONS["stride, padded"]
     x, weights, biases, g, _, dx, dweights, _ = convolution("stride, padded", False, 2)
     into = np.zeros_like(weights), np.zeros_like(biases)
-    close(module.conv2d_backward(g, x, weights, *into, stride, padding, Scratch()), dx, np.float64)
+    close(module.conv2d_backward(g, x, weights, *into, stride, padding, Workspace()), dx, np.float64)
     close(into[0], dweights, np.float64)
 
 
@@ -225,10 +228,10 @@ def test_gradients_and_images_may_be_views(module):
     def strewn(a):
         return np.moveaxis(np.repeat(np.moveaxis(a, -1, 0), 2, axis=0)[::2], 0, -1)
 
-    scratch, into = Scratch(), (np.zeros_like(weights), np.zeros_like(biases))
+    workspace, into = Workspace(), (np.zeros_like(weights), np.zeros_like(biases))
     x, g = strewn(x), strewn(g)
-    close(module.conv2d_forward(x, weights, biases, stride, padding, scratch), y, np.float64)
-    close(module.conv2d_backward(g, x, weights, *into, stride, padding, scratch), dx, np.float64)
+    close(module.conv2d_forward(x, weights, biases, stride, padding, workspace), y, np.float64)
+    close(module.conv2d_backward(g, x, weights, *into, stride, padding, workspace), dx, np.float64)
     close(into[0], dweights, np.float64)
 
 
@@ -266,13 +269,13 @@ def pooled_convolution(name, batch, seed, ties=True):
 def run_pooled_convolution(dtype, name, ties):
     """Run both passes on batches of several sizes and hold all they give to the loops."""
     *_, stride, padding, pool = POOLED[name]
-    scratch, held = Scratch(), {}
+    workspace, held = Workspace(), {}
     for seed, batch in enumerate((17, 2, 17, 17, 2, 1)):
         *arguments, y, dx, dweights, dbiases = pooled_convolution(name, batch, seed, ties)
         x, weights, biases, g = (a.astype(dtype) for a in arguments)
         x = held.setdefault(batch, x)
         x[...] = arguments[0]
-        geometry = stride, padding, pool, scratch
+        geometry = stride, padding, pool, workspace
         close(cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, True), y, dtype)
         into = np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype)
         close(cpu.conv2d_max_pool_backward(g, x, weights, *into, *geometry), dx, dtype)
@@ -307,7 +310,7 @@ def tiles(monkeypatch):
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolution_by_tiles(tiles, monkeypatch, dtype, name, per_position, batch, block):
     monkeypatch.setattr(rows_module, "BLOCK", block)
-    run_convolution(cpu, name, per_position, batch, dtype, Scratch())
+    run_convolution(cpu, name, per_position, batch, dtype, Workspace())
     _, _, (_, width), stride, _ = CONVOLUTIONS[name]
     assert bool(tiles) == (stride == (1, 1) and width <= 5)
 
@@ -337,7 +340,7 @@ def test_tiles_round_little_more_than_the_direct_sum():
     weights = rng.standard_normal((64, 64, 3, 3)) / 24
 
     def sums(kind, dtype):
-        work = kind(x.astype(dtype), weights.shape, (1, 1), ((1, 1), (1, 1)), Scratch())
+        work = kind(x.astype(dtype), weights.shape, (1, 1), ((1, 1), (1, 1)), Workspace())
         flat = work.flat(weights.astype(dtype))
         for number in range(len(work.row_blocks)):
             work.multiply(flat, number)
@@ -366,10 +369,10 @@ def test_tiles_are_taken_where_they_save_work():
 def test_a_second_backward_pass_gives_the_same(name):
     *_, stride, padding = CONVOLUTIONS[name]
     x, weights, biases, g, _, dx, dweights, _ = convolution(name, False, 2)
-    scratch, into = Scratch(), (np.empty_like(weights), np.empty_like(biases))
-    cpu.conv2d_forward(x, weights, biases, stride, padding, scratch)
+    workspace, into = Workspace(), (np.empty_like(weights), np.empty_like(biases))
+    cpu.conv2d_forward(x, weights, biases, stride, padding, workspace)
     for _ in range(2):
-        found = cpu.conv2d_backward(g, x, weights, *into, stride, padding, scratch)
+        found = cpu.conv2d_backward(g, x, weights, *into, stride, padding, workspace)
         close(found, dx, np.float64)
         close(into[0], dweights, np.float64)
 
@@ -381,7 +384,7 @@ def test_descending_is_a_backward_pass_and_a_step(monkeypatch, cached, propagate
     rng = np.random.default_rng(0)
     g, x, weights, biases = (rng.standard_normal(shape) for shape in ((5, 1), (7, 1), (5, 7), (5, 1)))
     stepped = weights.copy(), biases.copy()
-    found = cpu.dense_descend(g, x, *stepped, Scratch(), propagate)
+    found = cpu.dense_descend(g, x, *stepped, Workspace(), propagate)
     dx, dweights, dbiases = loops.dense_backward(g, x, weights)
     if propagate:
         close(found, dx, np.float64)

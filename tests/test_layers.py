@@ -330,7 +330,7 @@ def test_a_copy_has_parameters_of_its_own_and_nothing_of_the_last_call(name, cop
     output, *_ = run(layer, x)
     twin = copied(layer)
     assert not any(isinstance(value, np.ndarray) for value in vars(twin).values())
-    assert not vars(twin.scratch)["_buffers"]
+    assert not vars(twin.workspace)["_buffers"]
     assert twin.random is None
     assert repr(twin.configuration()) == repr(layer.configuration())
     assert list(twin.parameters) == list(layer.parameters)

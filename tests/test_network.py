@@ -241,7 +241,7 @@ def test_many_channels_are_taken_where_they_are_named(tmp_path):
     save(net, tmp_path / "model")
     for again in (load(tmp_path / "model"), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert np.array_equal(again.predict(x), wanted)
-        again.gather()
+        again.sync()
         assert Network(copy.deepcopy(again.layers)).input_shape == shape
     assert predict(net, x[0]).shape == (3, 1)
     assert summary(convolutions(), named).input_shape == shape
@@ -382,7 +382,7 @@ def test_copies_carry_the_parameters_and_nothing_of_the_work():
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert np.array_equal(twin.predict(x), wanted)
         twin.parameters.fill(0)
-        twin.gather()
+        twin.sync()
         assert np.array_equal(net.predict(x), wanted)
     assert len(pickle.dumps(net)) < 20_000
 

@@ -31,7 +31,7 @@ from purecnn.errors import DivergedError, WorkerError
 from purecnn.kernels import batch_norm, reference
 from purecnn.losses import as_loss
 from purecnn.training import host
-from purecnn.training.host import Trainer
+from purecnn.training.host import HostTrainer
 from reference import cases, close, part
 
 SHAPES = [(2, 3, 4, 5), (3, 7), (1, 1, 1, 2), (4, 2, 3, 2, 3)]
@@ -237,7 +237,7 @@ def test_single_images_are_trained_too():
 def test_a_copy_belongs_to_no_shard():
     layer = trained((3,))
     layer.forward(np.ones((3, 2)))
-    layer.attend(layer.place(2, np.zeros), 1)
+    layer.join(layer.place(2, np.zeros), 1)
     for twin in (copy.deepcopy(layer), layer.replica()):
         assert (twin.meeting, twin.shard, twin.is_alone) == (None, 0, True)
 
@@ -335,7 +335,7 @@ def test_a_batch_of_one_value_is_refused_before_anything_is_trained():
     assert network.updates == 0
     network.fit(x, y, batch_size=11)
     network.predict(x[:1])  # outside training one sample will do
-    trainer = Trainer(
+    trainer = HostTrainer(
         network, as_loss("categorical_cross_entropy"), SGD(), x.astype(np.float32), network.targets(y, 33), 11
     )
     with trainer, pytest.raises(ValueError, match=words):
@@ -367,13 +367,13 @@ class Fails(BatchNormalization):
         if where == self.where and self.shard == self.shard_of_failure:
             raise MemoryError(f"no memory in {where}")
 
-    def survey(self, input):
+    def measure(self, input):
         self.fail("survey")
-        super().survey(input)
+        super().measure(input)
 
-    def survey_back(self, output_gradient):
+    def measure_back(self, output_gradient):
         self.fail("survey_back")
-        super().survey_back(output_gradient)
+        super().measure_back(output_gradient)
 
     def backward(self, output_gradient):
         self.fail("backward")
@@ -434,9 +434,11 @@ def test_an_interrupted_step_is_not_mixed_with_the_next():
 def test_networks_without_a_barrier_keep_one_session_a_worker():
     x, y = digits(256)
     for network, sessions in ((small(), 4), (Network([Flatten(), Dense(output_size=4), Softmax()]), 2)):
-        rows = network.receive(x)
+        rows = network.as_rows(x)
         targets = network.targets(y, 256)
-        with Trainer(network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 256, 2) as trainer:
+        with HostTrainer(
+            network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 256, 2
+        ) as trainer:
             trainer.step(range(256))
             assert len(trainer.shards.sessions) == sessions
 
@@ -444,9 +446,9 @@ def test_networks_without_a_barrier_keep_one_session_a_worker():
 def test_a_step_allocates_little():
     x, y = digits(128, size=28)
     network = small()
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     targets = network.targets(y, 128)
-    with Trainer(network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 128, 1) as trainer:
+    with HostTrainer(network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 128, 1) as trainer:
         for _ in range(3):
             trainer.step(range(128))
         tracemalloc.start()

@@ -16,7 +16,7 @@ from purecnn.errors import FileFormatError
 from purecnn.formats import decode
 from purecnn.onnx import Graph
 from purecnn.onnx.cost import Budget
-from purecnn.onnx.operators.registry import OPERATORS, Call
+from purecnn.onnx.operators.registry import OPERATORS, OperatorCall
 from purecnn.onnx.reader import as_model, as_node
 from purecnn.onnx.schema import SCHEMA
 
@@ -462,7 +462,7 @@ def test_no_operator_takes_more_than_it_claims_before_it_computes(name, dtype, m
     arrays, attributes = inputs_of(name, function, dtype)
     outputs = ["y", "z"][: attributes.pop("outputs", 2 if name == "MaxPool" else 1)]
     proto = helper.make_node(name, [f"i{n}" for n in range(len(arrays))], outputs, **attributes)
-    call = Call(as_node(decode(proto.SerializeToString(), SCHEMA, "NodeProto"), 0, None), 21, 2**30)
+    call = OperatorCall(as_node(decode(proto.SerializeToString(), SCHEMA, "NodeProto"), 0, None), 21, 2**30)
     budget = Budget.of(2**30)
     with np.errstate(all="ignore"):
         call(arrays)  # what is made once and kept is not the node's

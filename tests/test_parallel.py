@@ -11,7 +11,7 @@ import pytest
 from purecnn import Callback, Dense, Network, Sigmoid, Softmax
 from purecnn.backend import blas
 from purecnn.backend.sharding import add_tree, shard_bounds, shard_count
-from purecnn.backend.threads import Team, as_threads, cores
+from purecnn.backend.threads import ThreadPool, as_threads, cores
 from waiting import PATIENCE
 
 
@@ -61,7 +61,7 @@ def test_add_tree_of_a_stretch_leaves_the_rest():
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_a_team_does_every_job_once(threads):
     done = []
-    with Team(threads, lambda worker, job: done.append(job)) as team:
+    with ThreadPool(threads, lambda worker, job: done.append(job)) as team:
         for _ in range(50):
             team.run(7)
     assert sorted(done) == sorted(list(range(7)) * 50)
@@ -69,13 +69,13 @@ def test_a_team_does_every_job_once(threads):
 
 def test_the_caller_works_too():
     workers = set()
-    barrier = threading.Barrier(2, timeout=PATIENCE)
+    barrier = threading.BatchwiseLayer(2, timeout=PATIENCE)
 
     def job(worker, number):
         barrier.wait()
         workers.add((worker, threading.current_thread() is threading.main_thread()))
 
-    with Team(2, job) as team:
+    with ThreadPool(2, job) as team:
         team.run(2)
     assert workers == {(0, True), (1, False)}
 
@@ -89,7 +89,7 @@ def test_an_exception_in_a_job_reaches_the_caller_and_the_team_goes_on(failing):
             raise KeyError(number)
         done.append(number)
 
-    with Team(3, job) as team:
+    with ThreadPool(3, job) as team:
         for _ in range(3):
             with pytest.raises(KeyError, match=str(failing)):
                 team.run(4)
@@ -99,19 +99,19 @@ def test_an_exception_in_a_job_reaches_the_caller_and_the_team_goes_on(failing):
 
 
 def test_of_several_exceptions_the_lowest_number_is_raised():
-    barrier = threading.Barrier(2, timeout=PATIENCE)
+    barrier = threading.BatchwiseLayer(2, timeout=PATIENCE)
 
     def job(worker, number):
         barrier.wait()
         raise ValueError(str(number))
 
-    with Team(2, job) as team, pytest.raises(ValueError, match="0"):
+    with ThreadPool(2, job) as team, pytest.raises(ValueError, match="0"):
         team.run(2)
 
 
 def test_no_thread_outlives_its_team():
     before = set(threading.enumerate())  # those of others may end meanwhile
-    with Team(4, print):
+    with ThreadPool(4, print):
         assert len(set(threading.enumerate()) - before) == 3
     assert set(threading.enumerate()) <= before
 

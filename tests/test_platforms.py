@@ -14,7 +14,7 @@ from purecnn import Checkpoint, Dense, Network, ReLU, Softmax, metrics, plots, s
 from purecnn.backend import blas, files, processes
 from purecnn.backend.files import remove_leftovers, write_whole
 from purecnn.backend.memory import LARGE, aligned_zeros
-from purecnn.backend.threads import BUFFER, Team, cores
+from purecnn.backend.threads import BUFFER, ThreadPool, cores
 from purecnn.datasets import Subset
 from purecnn.metrics import class_table
 from purecnn.training import host
@@ -213,7 +213,7 @@ def test_no_job_is_taken_twice_where_threads_run_at_once():
             return found
 
     done = []
-    with Team(4, lambda worker, number: done.append(number)) as team:
+    with ThreadPool(4, lambda worker, number: done.append(number)) as team:
         team.run(4)
         team._tickets = Slow()
         team._count = 20
@@ -228,14 +228,14 @@ def test_no_job_is_taken_twice_where_threads_run_at_once():
 
 
 def test_threads_heed_the_callers_errstate_as_forked_processes_do():
-    seen, barrier = [], threading.Barrier(3)
+    seen, barrier = [], threading.BatchwiseLayer(3)
 
     def look(worker, number):
         barrier.wait(PATIENCE)
         seen.append((np.geterr()["over"], np.getbufsize()))
 
     before = np.geterr()
-    with np.errstate(over="ignore"), Team(3, look) as team:
+    with np.errstate(over="ignore"), ThreadPool(3, look) as team:
         team.run(3)
     assert seen == [("ignore", BUFFER)] * 3
     assert np.geterr() == before
@@ -286,7 +286,7 @@ def accelerate(monkeypatch):
 
 
 def test_accelerate_has_one_thread_in_each_thread_that_works(accelerate):
-    seen, barrier = [], threading.Barrier(3)
+    seen, barrier = [], threading.BatchwiseLayer(3)
 
     def look(worker, number):
         barrier.wait(PATIENCE)  # so that every thread has one
@@ -294,7 +294,7 @@ def test_accelerate_has_one_thread_in_each_thread_that_works(accelerate):
 
     with blas.single_threaded() as told:
         assert told
-        with Team(3, look) as team:
+        with ThreadPool(3, look) as team:
             team.run(3)
         assert accelerate.model == 1
     assert seen == [1, 1, 1]

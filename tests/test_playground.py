@@ -260,15 +260,15 @@ def test_pages_elsewhere_are_refused(port):
 
 
 def test_who_asks_for_nothing_is_not_waited_for(monkeypatch):
-    from purecnn.playground.timeouts import Patient
+    from purecnn.playground.timeouts import TimedProtocol
 
-    monkeypatch.setattr(Patient, "seconds", 0.3)
+    monkeypatch.setattr(TimedProtocol, "seconds", 0.3)
     with serving(purecnn.load(DIGITS)) as port:
         for begun in (b"", b"GET / HTTP/1.1\r\nHost: x"):
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as slow:
                 slow.sendall(begun)
                 assert slow.recv(1000) == b""  # closed by the server
-        monkeypatch.setattr(Patient, "seconds", PATIENCE)  # what follows comes whole, but perhaps late
+        monkeypatch.setattr(TimedProtocol, "seconds", PATIENCE)  # what follows comes whole, but perhaps late
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as slow:
             slow.sendall(f"GET /icon.svg HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             answered = b""
@@ -277,17 +277,17 @@ def test_who_asks_for_nothing_is_not_waited_for(monkeypatch):
                 assert came, answered
                 answered += came
             assert answered.startswith(b"HTTP/1.1 200")
-            monkeypatch.setattr(Patient, "seconds", 0.3)
+            monkeypatch.setattr(TimedProtocol, "seconds", 0.3)
             slow.sendall(b"GET")
             assert slow.recv(1000) == b""
-        monkeypatch.setattr(Patient, "seconds", PATIENCE)
+        monkeypatch.setattr(TimedProtocol, "seconds", PATIENCE)
         assert get(port, "/icon.svg")[0] == 200
 
 
 def test_who_takes_no_answer_is_not_waited_for(monkeypatch):
-    from purecnn.playground.timeouts import Patient
+    from purecnn.playground.timeouts import TimedProtocol
 
-    monkeypatch.setattr(Patient, "sending", 0.2)
+    monkeypatch.setattr(TimedProtocol, "sending", 0.2)
     monkeypatch.setattr("purecnn.playground.server.MOST_CONNECTIONS", 5)
     with serving(purecnn.load(DIGITS), buffer=4096) as port, ExitStack() as stack:
         wanted = f"GET /train.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() * 20

@@ -23,7 +23,7 @@ from purecnn import (
     train,
 )
 from purecnn.backend import files
-from purecnn.backend.processes import Crew, can_fork
+from purecnn.backend.processes import ProcessPool, can_fork
 from purecnn.backend.sharding import shard_count
 from purecnn.losses import (
     binary_cross_entropy,
@@ -35,7 +35,7 @@ from purecnn.losses import (
     mse_prime,
     softmax_cross_entropy,
 )
-from purecnn.training.host import Trainer
+from purecnn.training.host import HostTrainer
 
 X = np.random.default_rng(0).standard_normal((40, 4))
 Y = np.arange(40) % 3
@@ -152,13 +152,13 @@ def test_labels_of_losses(loss):
 
 def test_a_batch_larger_than_the_set_takes_no_memory(monkeypatch):
     sizes = []
-    make = Trainer.__init__
+    make = HostTrainer.__init__
 
     def watched(self, *arguments, **options):
         sizes.append(arguments[5])
         make(self, *arguments, **options)
 
-    monkeypatch.setattr(Trainer, "__init__", watched)
+    monkeypatch.setattr(HostTrainer, "__init__", watched)
     classifier().fit(X, Y, batch_size=10**6)
     assert sizes == [40]
     assert shard_count(sizes[0]) == 2
@@ -202,7 +202,7 @@ def test_a_crew_that_can_not_be_had_leaves_nobody_behind(monkeypatch):
 
     monkeypatch.setattr(os, "fork", once)
     with pytest.raises(BlockingIOError):
-        Crew(3, lambda worker, number: None)
+        ProcessPool(3, lambda worker, number: None)
     with pytest.raises(ChildProcessError):
         os.waitpid(children[0], 0)
 

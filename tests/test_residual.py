@@ -37,7 +37,7 @@ from purecnn.layers.serialization import MAX_DEPTH
 from purecnn.losses import as_loss
 from purecnn.training import host
 from purecnn.training.fusion import PooledConvolutional
-from purecnn.training.host import Trainer
+from purecnn.training.host import HostTrainer
 from reference import close, listed, part
 from reference import load as fixture
 
@@ -108,10 +108,10 @@ def test_five_steps_of_training_are_pytorchs(dtype, tolerance, threads):
         for key, array in arrays(layer).items():
             array[...] = initial[f"{name}.{key}"].reshape(array.shape)
     x = np.moveaxis(data["input"], -1, 0).astype(dtype)
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     optimizer = SGD(settings["learning_rate"], settings["momentum"])
     batch, losses = settings["batch"], []
-    with Trainer(
+    with HostTrainer(
         network,
         as_loss("categorical_cross_entropy"),
         optimizer,
@@ -331,7 +331,7 @@ def test_a_replica_runs_beside_its_layer():
     np.testing.assert_array_equal(twin.forward(x), wanted)
     assert twin.layers[0] is not layer.layers[0]
     assert twin.parameters["0.weights"] is layer.parameters["0.weights"]
-    assert twin.layers[0].scratch is not layer.layers[0].scratch
+    assert twin.layers[0].workspace is not layer.layers[0].workspace
 
 
 def test_the_summary_shows_what_is_inside():
@@ -462,9 +462,9 @@ class Mine(Layer):
 def test_a_layer_of_ones_own_inside_is_trained_in_threads_and_saved(tmp_path):
     network = Network([Dense(3, 3), Residual([Mine(), Dense(3, 3)]), Softmax()])
     rng = np.random.default_rng(0)
-    rows = network.receive(rng.standard_normal((64, 3)))
+    rows = network.as_rows(rng.standard_normal((64, 3)))
     targets = network.targets(rng.integers(0, 3, 64), 64)
-    with Trainer(network, as_loss("mse"), SGD(), rows, targets, 64, 2) as trainer:
+    with HostTrainer(network, as_loss("mse"), SGD(), rows, targets, 64, 2) as trainer:
         assert not trainer.forks
     save(network, tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors", layers={"Mine": Mine})

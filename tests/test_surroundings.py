@@ -25,8 +25,8 @@ from purecnn import (
     load,
     save,
 )
-from purecnn.backend.threads import Team
-from purecnn.callbacks.resume import Saved
+from purecnn.backend.threads import ThreadPool
+from purecnn.callbacks.resume import SavedRun
 from purecnn.datasets import Subset
 from purecnn.errors import FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
@@ -73,7 +73,7 @@ def test_a_team_does_with_the_threads_that_start(monkeypatch, count):
         done.append(number)
         threads.add(worker)
 
-    with Team(4, job) as team:
+    with ThreadPool(4, job) as team:
         for _ in range(3):
             team.run(9)
     assert sorted(done) == sorted([*range(9)] * 3)
@@ -86,7 +86,7 @@ def test_a_thread_that_fails_otherwise_is_no_limit(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", fail)
     with pytest.raises(RuntimeError, match="something else"):
-        Team(2, lambda worker, number: None)
+        ThreadPool(2, lambda worker, number: None)
 
 
 def test_training_and_answers_without_a_thread_or_a_process_have_the_same_bits(monkeypatch):
@@ -206,7 +206,7 @@ def test_counts_of_a_checkpoint_that_no_training_has_are_refused(tmp_path, place
     x, y = data()
     kept = tmp_path / "kept"
     network().fit(x, y, optimizer=Adam(0.01), callbacks=[Checkpoint(kept)])
-    Saved(kept)
+    SavedRun(kept)
     arrays, texts = read_safetensors(kept)
     state = json.loads(texts[serialization.CHECKPOINT])
     inner = state
@@ -216,7 +216,7 @@ def test_counts_of_a_checkpoint_that_no_training_has_are_refused(tmp_path, place
     texts.pop("file_sha256")
     write_safetensors(kept, arrays, {**texts, serialization.CHECKPOINT: json.dumps(state)}, sealed=True)
     with pytest.raises(FileFormatError, match=f"{2**63}, wanted from 0 to below"):
-        Saved(kept)
+        SavedRun(kept)
 
 
 def test_a_record_of_many_epochs_is_read_again(tmp_path):

@@ -321,7 +321,7 @@ def test_where_no_process_is_to_be_had_threads_give_the_same_bits(monkeypatch):
 
     x, y = digits(64)
     found = []
-    for crew in (host.Crew, refuse):
+    for crew in (host.ProcessPool, refuse):
         monkeypatch.setattr(host, "Crew", crew)
         network = convolutional()
         network.fit(x, y, batch_size=64, threads=2)

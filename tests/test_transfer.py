@@ -24,7 +24,7 @@ from purecnn.errors import CheckpointError, FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.layers.stack import trained_spans
 from purecnn.losses import LOSSES
-from purecnn.training.host import LONG, Trainer
+from purecnn.training.host import LONG, HostTrainer
 from purecnn.training.targets import Targets
 from test_training import digits
 
@@ -150,7 +150,7 @@ def test_the_backward_pass_stops_at_the_first_layer_that_is_trained():
 
 
 def test_a_layer_made_of_others_is_frozen_whole_or_in_parts():
-    class Both(Flatten):
+    class Addition(Flatten):
         def __init__(self, *layers):
             super().__init__()
             self.layers = layers
@@ -158,7 +158,7 @@ def test_a_layer_made_of_others_is_frozen_whole_or_in_parts():
         def inside(self):
             return dict(enumerate(self.layers))
 
-    both = Both(Dense(2, 3, rng=0), ReLU(), Both(Dense(1, 1, rng=0), Dense(3, 1, rng=0)))
+    both = Addition(Dense(2, 3, rng=0), ReLU(), Addition(Dense(1, 1, rng=0), Dense(3, 1, rng=0)))
     layers = [Dense(1, 1, rng=0), both, Dense(4, 1, rng=0)]
     assert trained_spans(layers) == [(0, 2 + 9 + 2 + 4 + 5)]
     both.layers[0].trainable = False
@@ -175,7 +175,7 @@ def test_the_gradient_of_what_is_frozen_is_zero():
     x, y = digits(100)
     net = network((0, 6))
     targets = Targets.check(y, 100, 4)
-    with Trainer(
+    with HostTrainer(
         net, LOSSES["categorical_cross_entropy"], SGD(0.1), x.reshape(100, -1), targets, 100, 1
     ) as at:
         at.step(np.arange(100))

@@ -46,11 +46,11 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     return found
 
 
-class Scratch:
+class Workspace:
     """The buffers of one layer in one replica.
 
     A training step took 1.5 times as long with fresh arrays as with arrays used again, so every kernel
-    asks its scratch for memory. A buffer once large enough serves every smaller shape too.
+    asks its workspace for memory. A buffer once large enough serves every smaller shape too.
 
     Parameters
     ----------
@@ -59,21 +59,21 @@ class Scratch:
 
     Examples
     --------
-    >>> scratch = Scratch()
-    >>> first = scratch.array("output", (2, 3), np.float32)
-    >>> scratch.array("output", (2, 3), np.float32) is first
+    >>> workspace = Workspace()
+    >>> first = workspace.array("output", (2, 3), np.float32)
+    >>> workspace.array("output", (2, 3), np.float32) is first
     True
     """
 
     def __init__(self, xp: Any = np) -> None:
         self.xp = xp
-        self._host = None if xp is np else Scratch()
+        self._host = None if xp is np else Workspace()
         self._buffers: dict[str, Array] = {}
         self._arrays: dict[tuple[Any, ...], Array] = {}
         self._layouts: dict[str, tuple[Array, Any]] = {}
 
     @property
-    def host(self) -> Scratch:
+    def host(self) -> Workspace:
         """Working memory on the host: for what is drawn or gathered there before it is sent to a device."""
         return self if self._host is None else self._host
 

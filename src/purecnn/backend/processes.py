@@ -53,7 +53,7 @@ def shared_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     return np.frombuffer(memory, dtype, values).reshape(shape)
 
 
-class Crew:
+class ProcessPool:
     """Standing worker processes, of which the caller is one, that share out numbered jobs.
 
     A worker takes every so many-th number. Whatever the job reads must be there before the crew is made, or

@@ -68,7 +68,7 @@ def idle(_worker: int, _number: int) -> None:
     """Do nothing: the job of a closed team, which so lets go of what its own one held."""
 
 
-class Team:
+class ThreadPool:
     """Standing worker threads, of which the caller is one, that share out numbered jobs.
 
     Where the system lets no more threads start, those that there are do all the jobs.
@@ -83,7 +83,7 @@ class Team:
     Examples
     --------
     >>> done = []
-    >>> with Team(2, lambda worker, number: done.append(number)) as team:
+    >>> with ThreadPool(2, lambda worker, number: done.append(number)) as team:
     ...     team.run(3)
     >>> sorted(done)
     [0, 1, 2]

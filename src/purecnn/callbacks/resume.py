@@ -89,7 +89,7 @@ def measured(found: dict[str, Any], epochs: int) -> dict[str, list[Any]]:
     return {name: array.tolist() for name, array in found.items()}
 
 
-class Saved:
+class SavedRun:
     """What a checkpoint holds: a network and a run's state.
 
     Parameters
@@ -156,7 +156,7 @@ class Saved:
         if not in_place or not all(isinstance(loss, float) for loss in self.losses):
             raise ValueError(f"step {step} of epoch {epoch} of {epochs}")
 
-    def prepare(self, fit: Run) -> None:
+    def restore_network(self, fit: Run) -> None:
         """Give a run, before it begins, the network, the optimizer's state and the place that were kept.
 
         Raises
@@ -187,7 +187,7 @@ class Saved:
             for name in {**self.arguments, **fit.arguments}
         }
         for name, (was, now) in pairs.items():
-            self.demand(name, was, now)
+            self.require_same(name, was, now)
         if fit.epochs < self.epoch + (self.step > 0):
             raise CheckpointError(
                 f"{self.path}: holds {said((self.epoch, self.step))}, got epochs={fit.epochs}"
@@ -204,7 +204,7 @@ class Saved:
                 stacklevel=2,
             )
 
-    def demand(self, name: str, was: Any, now: Any) -> None:
+    def require_same(self, name: str, was: Any, now: Any) -> None:
         """Refuse a run that differs from the one that was kept."""
         if was != now:
             raise CheckpointError(
@@ -212,7 +212,7 @@ class Saved:
                 f"a run that is resumed wants all that decides its bits as it was"
             )
 
-    def settle(self, fit: Run) -> None:
+    def restore_callbacks(self, fit: Run) -> None:
         """Give the optimizer its settings back and the callbacks their states, once these have begun."""
         held = fit.optimizer.configuration()
         for name, value in self.configuration.items():
@@ -221,7 +221,7 @@ class Saved:
                 raise FileFormatError(f"{self.path}: the optimizer has no {name!s:.100}={value!r:.100}")
             setattr(fit.optimizer, name, value)
         callbacks = stateful(fit)
-        self.demand("callbacks with a state", ", ".join(self.callbacks), ", ".join(callbacks))
+        self.require_same("callbacks with a state", ", ".join(self.callbacks), ", ".join(callbacks))
         for name, callback in callbacks.items():
             try:
                 callback.restore(self.callbacks[name])

@@ -40,7 +40,7 @@ from purecnn.datasets import catalog
 from purecnn.datasets.data_path import for_task, read_data
 from purecnn.errors import PureCNNError
 from purecnn.escapes import visible
-from purecnn.inspection.answers import Findings, find
+from purecnn.inspection.answers import Answers, find
 from purecnn.layers.preprocessing import PREPARATIONS
 from purecnn.messages import near_names, vocabulary
 from purecnn.metrics.inputs import tally
@@ -199,7 +199,7 @@ def right_aligned(*names: str) -> Table:
     return table
 
 
-def of_classes(found: Findings) -> Table:
+def of_classes(found: Answers) -> Table:
     """Return a row for each class: how many of its samples are right, and what it is mistaken for."""
     table = right_aligned("class", "images", "right", "accuracy")
     table.add_column("most often mistaken for")
@@ -222,7 +222,7 @@ def of_classes(found: Findings) -> Table:
     return table
 
 
-def of_labels(found: Findings) -> Table:
+def of_labels(found: Answers) -> Table:
     """Return a row for each label: how many samples have it, and how well it is found."""
     kinds = ("accuracy", "precision", "recall", "f1")
     table = right_aligned("label", "images", *map(written, kinds))
@@ -233,7 +233,7 @@ def of_labels(found: Findings) -> Table:
     return table
 
 
-def of_values(found: Findings) -> Table:
+def of_values(found: Answers) -> Table:
     """Return a row for each output: how far it is from the true values."""
     kinds = USUAL["regression"]
     table = right_aligned("output", *map(written, kinds))

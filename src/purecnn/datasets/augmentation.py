@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.checks import is_integer, is_number
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.random import AUGMENTATION, uniforms
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
@@ -53,9 +53,9 @@ class Augmentation:
 
     Examples
     --------
-    >>> from purecnn.backend.memory import Scratch
+    >>> from purecnn.backend.memory import Workspace
     >>> images = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> Augmentation(shift=1).apply(images, np.array([5]), seed=0, step=1, scratch=Scratch())
+    >>> Augmentation(shift=1).apply(images, np.array([5]), seed=0, step=1, workspace=Workspace())
     >>> images[0, :, :, 0]
     array([[4., 5., 0.],
            [7., 8., 0.],
@@ -97,7 +97,7 @@ class Augmentation:
         """Return the fields, as plain numbers."""
         return asdict(self)
 
-    def apply(self, images: Array, samples: Array, seed: int, step: int, scratch: Scratch) -> None:
+    def apply(self, images: Array, samples: Array, seed: int, step: int, workspace: Workspace) -> None:
         """Change raw images in place.
 
         Parameters
@@ -108,24 +108,24 @@ class Augmentation:
             The samples' numbers in their set, ``(N,)``.
         seed, step : int
             With the samples' numbers, they decide every draw.
-        scratch : Scratch
+        workspace : Workspace
             Working memory.
         """
         drawn = uniforms(seed, AUGMENTATION, step, samples, DRAWS)
         if self.warps:
-            self.warp(images, drawn, scratch)
+            self.warp(images, drawn, workspace)
         elif self.shift or self.flip:
-            self.move(images, drawn, scratch)
+            self.move(images, drawn, workspace)
         if self.erase:
-            self.wipe(images, drawn, scratch)
+            self.wipe(images, drawn, workspace)
 
     def padded(
-        self, images: Array, before: tuple[int, int], after: tuple[int, int], scratch: Scratch
+        self, images: Array, before: tuple[int, int], after: tuple[int, int], workspace: Workspace
     ) -> Array:
         """Return a copy of the images with rows and columns of `fill` around it."""
         channels, height, width, batch = images.shape
         (top, left), (bottom, right) = before, after
-        paper = scratch.array(
+        paper = workspace.array(
             "paper", (channels, top + height + bottom, left + width + right, batch), images.dtype
         )
         for edge in (np.s_[:top], np.s_[top + height :]):
@@ -135,13 +135,13 @@ class Augmentation:
         paper[:, top : top + height, left : left + width] = images
         return paper
 
-    def move(self, images: Array, drawn: Array, scratch: Scratch) -> None:
+    def move(self, images: Array, drawn: Array, workspace: Workspace) -> None:
         """Shift by whole pixels, and mirror: one value for each pixel."""
         _, height, width, batch = images.shape
         # beyond its own size an image is gone anyway
         most = int(self.shift)
         reach = min(most, height), min(most, width)
-        paper = self.padded(images, reach, reach, scratch)
+        paper = self.padded(images, reach, reach, workspace)
         down, right = (
             np.clip(np.floor(drawn[k] * (2 * most + 1)).astype(np.intp) - most, -far, far)
             for k, far in zip((DOWN, RIGHT), reach, strict=True)
@@ -151,18 +151,18 @@ class Augmentation:
         if self.flip:
             columns = np.where(drawn[FLIP] < 0.5, width - 1 - columns, columns)
         columns += reach[1]
-        place = scratch.array("place", (height, width, batch), np.intp)
+        place = workspace.array("place", (height, width, batch), np.intp)
         np.add(
             (rows * paper.shape[2] * batch)[:, None], (columns * batch + np.arange(batch))[None], out=place
         )
         for image, source in zip(images, paper, strict=True):
             np.take(source.reshape(-1), place, out=image, mode="clip")  # "raise" would copy the output
 
-    def warp(self, images: Array, drawn: Array, scratch: Scratch) -> None:
+    def warp(self, images: Array, drawn: Array, workspace: Workspace) -> None:
         """Turn, scale, shear, shift and mirror: four values for each pixel, weighted by their nearness."""
         _, height, width, batch = images.shape
         dtype = images.dtype
-        paper = self.padded(images, (1, 1), (2, 2), scratch)
+        paper = self.padded(images, (1, 1), (2, 2), workspace)
         angle = np.radians(self.rotate) * (2 * drawn[ANGLE] - 1)
         factor = 1 / (1 + self.scale * (2 * drawn[SCALE] - 1))
         lean = np.tan(np.radians(self.shear) * (2 * drawn[SHEAR] - 1))
@@ -175,11 +175,11 @@ class Augmentation:
 
         def coordinate(name: str, by_row: Array, by_column: Array, most: int) -> tuple[Array, Array]:
             """Return the cell of the paper and how far past it the coordinate lies."""
-            at = scratch.array(name, (height, width, batch), dtype)
+            at = workspace.array(name, (height, width, batch), dtype)
             np.add(by_row.astype(dtype)[:, None], by_column.astype(dtype)[None], out=at)
             np.maximum(at, 0, out=at)
             np.minimum(at, most, out=at)
-            cell = scratch.array(f"{name} cell", at.shape, np.int32)
+            cell = workspace.array(f"{name} cell", at.shape, np.int32)
             np.copyto(cell, at, casting="unsafe")  # towards zero, and none is below it
             at -= cell
             return cell, at
@@ -196,10 +196,10 @@ class Augmentation:
         cell += other
         cell *= batch
         cell += np.arange(batch, dtype=np.int32)
-        place = scratch.array("place", cell.shape, np.intp)
+        place = workspace.array("place", cell.shape, np.intp)
         np.copyto(place, cell)
         beside, under, slope = (
-            scratch.array(name, cell.shape, dtype) for name in ("beside", "under", "slope")
+            workspace.array(name, cell.shape, dtype) for name in ("beside", "under", "slope")
         )
         step = paper.shape[2] * batch
         for image, source in zip(images, paper, strict=True):
@@ -218,7 +218,7 @@ class Augmentation:
             np.multiply(slope, low, out=slope)
             np.add(image, slope, out=image)
 
-    def wipe(self, images: Array, drawn: Array, scratch: Scratch) -> None:
+    def wipe(self, images: Array, drawn: Array, workspace: Workspace) -> None:
         """Set a square of each image to `fill`."""
         _, height, width, batch = images.shape
         hit = []
@@ -226,7 +226,7 @@ class Augmentation:
             start = np.floor(drawn[k] * length).astype(np.intp) - self.erase // 2
             cells = np.arange(length)[:, None]
             hit.append((cells >= start) & (cells < start + self.erase))
-        erased = scratch.array("erased", (height, width, batch), np.bool_)
+        erased = workspace.array("erased", (height, width, batch), np.bool_)
         np.logical_and(hit[0][:, None], hit[1][None], out=erased)
         np.copyto(images, images.dtype.type(self.fill), where=erased)
 

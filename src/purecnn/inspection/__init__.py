@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from purecnn.messages.lazy import lazily
 
 if TYPE_CHECKING:
-    from purecnn.inspection.answers import Findings as Findings
+    from purecnn.inspection.answers import Answers as Answers
     from purecnn.inspection.answers import find as find
     from purecnn.inspection.attribution import grad_cam_maps as grad_cam_maps
     from purecnn.inspection.attribution import saliency_maps as saliency_maps

@@ -23,7 +23,7 @@ from purecnn.training.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class Answers:
     """A network's answers beside the true ones.
 
     Attributes
@@ -130,7 +130,7 @@ def find(
     loss: str | Loss | LossFunction | None = None,
     names: Sequence[str] = (),
     threads: int | None = None,
-) -> Findings:
+) -> Answers:
     """Ask a network about samples.
 
     Parameters
@@ -152,7 +152,7 @@ def find(
         As `Network.evaluate` raises them, or if there are not as many names as classes.
     """
     network = as_network(network)
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     targets = network.targets(labels_of(x, y), len(rows))
     chosen = network.loss(to_measure(loss), None, targets)
     task = network.task_for(chosen, targets.values)
@@ -170,7 +170,7 @@ def find(
         raise ValueError(f"names must be one for each of {outputs.shape[1]} outputs, got {len(given)}")
     if len(given) == 1 and are_classes:  # a lone output's one name is that of class 1
         given = (f"not {given[0]}", *given)
-    return Findings(
+    return Answers(
         network,
         rows,
         truth.astype(np.int64) if are_classes else truth.astype(np.float64),

@@ -128,7 +128,7 @@ def explained(
     values the first output. The sign is -1 where a lone output speaks against its class, which is class 0.
     """
     network = as_network(network)
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     shape = network.input_shape or ()
     if len(shape) != 3:
         raise ShapeError(f"pictures, samples of (channels, height, width), are wanted; got {shape}")

@@ -19,7 +19,7 @@ from purecnn.losses.base import Loss, LossFunction, LossPrime
 from purecnn.losses.pairs import check_pair
 from purecnn.losses.registry import LOSSES, as_loss
 from purecnn.messages.signatures import explained
-from purecnn.networks.functional import at_home
+from purecnn.networks.functional import host_copy
 from purecnn.networks.network import Network
 
 #: The whole Jacobian is compared where it has at most so many elements, and columns, for each of which the
@@ -272,7 +272,7 @@ def check_gradients(
     >>> [row.name for row in report.rows]
     ['input', '0 Dense weights', '0 Dense biases']
     """
-    target = at_home(target) if isinstance(target, Network) else target
+    target = host_copy(target) if isinstance(target, Network) else target
     batch, projections = positive("batch", batch), positive("projections", projections)
     epsilon = within("epsilon", epsilon, 0, open_low=True)
     tolerance = within("tolerance", tolerance, 0, open_low=True)

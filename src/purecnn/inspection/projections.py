@@ -36,7 +36,7 @@ def penultimate(network: Network | Sequence[Layer], x: Any, layer: int | None = 
         If there is no such layer.
     """
     network = as_network(network)
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     if layer is None:
         layer = next((p for p in range(len(network) - 1, -1, -1) if network[p].parameters), len(network) - 1)
     elif not is_integer(layer) or not -len(network) <= layer < len(network):

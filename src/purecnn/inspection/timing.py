@@ -60,7 +60,7 @@ def time_layers(
     ['Dense', 'ReLU']
     """
     network, least = as_network(network), positive("least", least)
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     session = network.session(network.steps(), training=True)
     for layer in session.layers:
         if layer.draws:

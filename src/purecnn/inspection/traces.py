@@ -288,10 +288,10 @@ def trace(
         raise ValueError(f"step={step} wants training=True: outside training nothing depends on it")
     key = 0 if step is None else positive("step", step)
     network = as_network(network)
-    network.gather()
+    network.sync()
     # The optimizer's state may be twice as large as all that is wanted of it here, which is nothing.
     network = copy.deepcopy(network, {id(network.optimizer): None})
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     targets = None if y is None else network.targets(y, len(rows))
     chosen = None if targets is None else network.loss(loss, loss_prime, targets)
     named = None if outputs is None else check_outputs(outputs, len(rows), network.output_shape or ())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from purecnn.backend.arrays import module_of
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import reference
 from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size, pad, tap
@@ -78,10 +78,10 @@ def unroll(
 
 
 def conv2d_forward(
-    x: Array, weights: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
+    x: Array, weights: Array, biases: Array, stride: Pair, padding: Padding, workspace: Workspace
 ) -> Array:
     """x (C, H, W, N), weights (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    return grouped_conv2d_forward(x, weights, biases, stride, padding, (1, 1), 1, scratch)
+    return grouped_conv2d_forward(x, weights, biases, stride, padding, (1, 1), 1, workspace)
 
 
 def conv2d_backward(
@@ -92,7 +92,7 @@ def conv2d_backward(
     biases_gradient: Array,
     stride: Pair,
     padding: Padding,
-    scratch: Scratch,
+    workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, weights -> dx (C, H, W, N) or None; writes the two parameter gradients."""
@@ -106,7 +106,7 @@ def conv2d_backward(
         padding,
         (1, 1),
         1,
-        scratch,
+        workspace,
         propagate,
     )
 
@@ -119,7 +119,7 @@ def grouped_conv2d_forward(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
 ) -> Array:
     """x (C, H, W, N), weights (M, C / groups, KH, KW), biases -> y (M, OH, OW, N): one call for all."""
     maps, channels, height, width = weights.shape
@@ -128,9 +128,9 @@ def grouped_conv2d_forward(
     columns = output_size(padded.shape[2], (width - 1) * dilation[1] + 1, stride[1])
     if not unrolls(len(x), (height, width), rows * columns * x.shape[3], x.dtype.itemsize):
         return reference.grouped_conv2d_forward(
-            x, weights, biases, stride, padding, dilation, groups, scratch
+            x, weights, biases, stride, padding, dilation, groups, workspace
         )
-    into = scratch.array("unrolled", (len(x), height, width, rows, columns, x.shape[3]), x.dtype)
+    into = workspace.array("unrolled", (len(x), height, width, rows, columns, x.shape[3]), x.dtype)
     cells = unroll(padded, (height, width), stride, dilation, rows, columns, into)
     flat = weights.reshape(groups, maps // groups, -1)
     y = module_of(x).matmul(flat, cells.reshape(groups, channels * height * width, -1))
@@ -149,7 +149,7 @@ def grouped_conv2d_backward(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, weights -> dx (C, H, W, N) or None; writes the two parameter gradients.
@@ -170,11 +170,11 @@ def grouped_conv2d_backward(
             padding,
             dilation,
             groups,
-            scratch,
+            workspace,
             propagate,
         )
     xp = module_of(x)
-    cells = scratch.array("unrolled", shape, x.dtype).reshape(groups, channels * height * width, -1)
+    cells = workspace.array("unrolled", shape, x.dtype).reshape(groups, channels * height * width, -1)
     flat = g.reshape(groups, maps // groups, -1)
     weights_gradient[...] = xp.matmul(flat, cells.transpose(0, 2, 1)).reshape(weights.shape)
     biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
@@ -195,7 +195,7 @@ def grouped_conv2d_backward(
 
 
 def dense_descend(
-    g: Array, x: Array, weights: Array, biases: Array, scratch: Scratch, propagate: bool = True
+    g: Array, x: Array, weights: Array, biases: Array, workspace: Workspace, propagate: bool = True
 ) -> Array | None:
     """g (O, 1), x (I, 1) -> dx (I, 1) or None, before the step W -= g @ x.T, b -= g is taken in place."""
     dx: Array | None = weights.T @ g if propagate else None

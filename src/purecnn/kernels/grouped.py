@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size
 
@@ -26,11 +26,11 @@ def grouped_conv2d_forward(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
 ) -> Array:
     """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    work = scratch.layout(
-        "grouped", x, lambda: forward_layout(x, kernels.shape, stride, padding, dilation, groups, scratch)
+    work = workspace.layout(
+        "grouped", x, lambda: forward_layout(x, kernels.shape, stride, padding, dilation, groups, workspace)
     )
     y = work.forward(kernels)
     y += along_batch(biases, 4)
@@ -47,22 +47,22 @@ def grouped_conv2d_backward(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    work = scratch.layout(
-        "grouped", x, lambda: forward_layout(x, kernels.shape, stride, padding, dilation, groups, scratch)
+    work = workspace.layout(
+        "grouped", x, lambda: forward_layout(x, kernels.shape, stride, padding, dilation, groups, workspace)
     )
     np.sum(g, axis=tuple(range(biases_gradient.ndim, 4)), out=biases_gradient)
     work.kernels_gradient(g, kernels_gradient)
     if not propagate:
         return None
-    spread = spread_out(g, stride, scratch)
-    back = scratch.layout(
+    spread = spread_out(g, stride, workspace)
+    back = workspace.layout(
         "grouped_back",
         spread,
-        lambda: backward_layout(spread, x, kernels.shape, padding, dilation, groups, scratch),
+        lambda: backward_layout(spread, x, kernels.shape, padding, dilation, groups, workspace),
     )
     return back.forward(turned(kernels, groups))
 
@@ -74,7 +74,7 @@ def forward_layout(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
 ) -> GroupedConvolution:
     """Return the layout of a convolution of x."""
     maps, _, *window = kernels_shape
@@ -85,7 +85,7 @@ def forward_layout(
         )
     ]
     corner = (padding[0][0], padding[1][0])
-    return GroupedConvolution(x, maps, window, size, stride, corner, dilation, groups, scratch, "")
+    return GroupedConvolution(x, maps, window, size, stride, corner, dilation, groups, workspace, "")
 
 
 def backward_layout(
@@ -95,7 +95,7 @@ def backward_layout(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
 ) -> GroupedConvolution:
     """Return the layout of the convolution of g, spread out, that gives dx."""
     window = kernels_shape[2:]
@@ -105,15 +105,15 @@ def backward_layout(
         for cells, apart, (before, _) in zip(window, dilation, padding, strict=True)
     ]
     size = x.shape[1:3]
-    return GroupedConvolution(g, len(x), window, size, (1, 1), corner, dilation, groups, scratch, "_back")
+    return GroupedConvolution(g, len(x), window, size, (1, 1), corner, dilation, groups, workspace, "_back")
 
 
-def spread_out(g: Array, stride: Pair, scratch: Scratch) -> Array:
+def spread_out(g: Array, stride: Pair, workspace: Workspace) -> Array:
     """(M, OH, OW, N) -> the same with zeros between, where the window stepped over pixels."""
     if stride == (1, 1):
         return g
     rows, columns = ((size - 1) * step + 1 for size, step in zip(g.shape[1:3], stride, strict=True))
-    spread = scratch.array("spread", (len(g), rows, columns, g.shape[3]), g.dtype)
+    spread = workspace.array("spread", (len(g), rows, columns, g.shape[3]), g.dtype)
     spread.fill(0)
     np.copyto(spread[:, :: stride[0], :: stride[1]], g)
     return spread
@@ -143,7 +143,7 @@ class GroupedConvolution:
         How far the cells of the window lie apart.
     groups : int
         G, into which C and M are cut.
-    scratch, suffix
+    workspace, suffix
         Where memory comes from, and the end of its names there.
     """
 
@@ -157,7 +157,7 @@ class GroupedConvolution:
         corner: list[int] | Pair,
         dilation: Pair,
         groups: int,
-        scratch: Scratch,
+        workspace: Workspace,
         suffix: str,
     ) -> None:
         self.groups, self.maps, (height, width) = groups, maps // groups, window
@@ -166,11 +166,11 @@ class GroupedConvolution:
         # (G, dh, rows / dh, KW, C / G, OW N): the input, unrolled, rows dh apart next to each other.
         reach = (rows - 1) * stride[0] + (height - 1) * apart + 1
         shape = (groups, apart, -(-reach // apart), width, self.channels, line)
-        self.unrolled = scratch.array(f"unrolled{suffix}", shape, x.dtype)
+        self.unrolled = workspace.array(f"unrolled{suffix}", shape, x.dtype)
         self.unrolled.fill(0)  # borders, never written
         self.copies = list(self.meetings(x, columns, stride[1], corner, dilation))
         # Whole output, row by row: (OH, G, M / G, OW N).
-        self.output = scratch.array(f"output{suffix}", (rows, groups, self.maps, line), x.dtype)
+        self.output = workspace.array(f"output{suffix}", (rows, groups, self.maps, line), x.dtype)
         self.images = self.output.reshape(rows, maps, columns, batch).transpose(1, 0, 2, 3)
         # Output rows `turns` apart begin at the same phase of the dilation: (views of windows, rows).
         turns = apart // math.gcd(apart, stride[0])

@@ -69,9 +69,9 @@ class PooledConvolution:
 
     def __init__(self, convolution: RowConvolution, pool: Pair) -> None:
         self.convolution = convolution
-        kind, scratch, high = convolution.x.dtype, convolution.scratch, convolution.rows // pool[0]
-        self.rows = scratch.array("output", (high, convolution.maps, convolution.line), kind)
-        won = scratch.array("won", (max(1, pool[0] * pool[1] - 1), *self.rows.shape), np.bool_)
+        kind, workspace, high = convolution.x.dtype, convolution.workspace, convolution.rows // pool[0]
+        self.rows = workspace.array("output", (high, convolution.maps, convolution.line), kind)
+        won = workspace.array("won", (max(1, pool[0] * pool[1] - 1), *self.rows.shape), np.bool_)
         split = (high, convolution.maps, convolution.columns, convolution.batch)
         self.pooled = self.rows.reshape(split).transpose(1, 0, 2, 3)
         self.places = [slice(a // pool[0], b // pool[0]) for a, b in convolution.row_blocks]

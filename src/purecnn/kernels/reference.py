@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from purecnn.backend.arrays import module_of
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size, pad, tap
 
@@ -29,7 +29,7 @@ def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
 
 
 def conv2d_forward(
-    x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, scratch: Scratch
+    x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, workspace: Workspace
 ) -> Array:
     """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
 
@@ -56,7 +56,7 @@ def conv2d_backward(
     biases_gradient: Array,
     stride: Pair,
     padding: Padding,
-    scratch: Scratch,
+    workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
@@ -79,7 +79,7 @@ def conv2d_backward(
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
 
 
-def max_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> tuple[Array, Array]:
+def max_pool_forward(x: Array, size: Pair, stride: Pair, workspace: Workspace) -> tuple[Array, Array]:
     """x (C, H, W, N) -> y (C, OH, OW, N) and, of the same shape, which cell of each window won.
 
     Cells are counted in row order, and a tie goes to the first of them, as in PyTorch.
@@ -96,7 +96,7 @@ def max_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> tu
 
 
 def max_pool_backward(
-    g: Array, winners: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, scratch: Scratch
+    g: Array, winners: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, workspace: Workspace
 ) -> Array:
     """g (C, OH, OW, N) -> dx (C, H, W, N): each gradient goes to the cell that won its window."""
     xp = module_of(g)
@@ -106,10 +106,10 @@ def max_pool_backward(
     return dx
 
 
-def average_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -> Array:
+def average_pool_forward(x: Array, size: Pair, stride: Pair, workspace: Workspace) -> Array:
     """x (C, H, W, N) -> y (C, OH, OW, N): the mean of each window."""
     rows, columns = output_size(x.shape[1], size[0], stride[0]), output_size(x.shape[2], size[1], stride[1])
-    y = scratch.array("output", (x.shape[0], rows, columns, x.shape[3]), x.dtype)
+    y = workspace.array("output", (x.shape[0], rows, columns, x.shape[3]), x.dtype)
     y.fill(0)
     for cell in range(size[0] * size[1]):
         y += x[:, *tap(*divmod(cell, size[1]), stride, rows, columns)]
@@ -118,19 +118,19 @@ def average_pool_forward(x: Array, size: Pair, stride: Pair, scratch: Scratch) -
 
 
 def average_pool_backward(
-    g: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, scratch: Scratch
+    g: Array, input_shape: tuple[int, ...], size: Pair, stride: Pair, workspace: Workspace
 ) -> Array:
     """g (C, OH, OW, N) -> dx (C, H, W, N): each gradient is shared out evenly over its window."""
     xp = module_of(g)
-    share = xp.multiply(g, 1 / (size[0] * size[1]), out=scratch.array("share", g.shape, g.dtype))
-    dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[3]), g.dtype)
+    share = xp.multiply(g, 1 / (size[0] * size[1]), out=workspace.array("share", g.shape, g.dtype))
+    dx = workspace.array("input_gradient", (*input_shape[:3], g.shape[3]), g.dtype)
     dx.fill(0)
     for cell in range(size[0] * size[1]):
         dx[:, *tap(*divmod(cell, size[1]), stride, *g.shape[1:3])] += share
     return dx
 
 
-def dense_forward(x: Array, weights: Array, biases: Array, scratch: Scratch) -> Array:
+def dense_forward(x: Array, weights: Array, biases: Array, workspace: Workspace) -> Array:
     """x (I, N), weights (O, I), biases (O, 1) -> y (O, N) = weights @ x + biases."""
     return weights @ x + biases
 
@@ -141,7 +141,7 @@ def dense_backward(
     weights: Array,
     weights_gradient: Array,
     biases_gradient: Array,
-    scratch: Scratch,
+    workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (O, N), x (I, N) -> dx (I, N) = weights.T @ g or None; writes dW = g @ x.T and db = sum of g."""
@@ -158,7 +158,7 @@ def grouped_conv2d_forward(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
 ) -> Array:
     """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
 
@@ -192,7 +192,7 @@ def grouped_conv2d_backward(
     padding: Padding,
     dilation: Pair,
     groups: int,
-    scratch: Scratch,
+    workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
@@ -219,18 +219,18 @@ def grouped_conv2d_backward(
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
 
 
-def global_average_pool_forward(x: Array, scratch: Scratch) -> Array:
+def global_average_pool_forward(x: Array, workspace: Workspace) -> Array:
     """x (C, H, W, N) -> y (C, N): the mean of each map."""
     xp = module_of(x)
-    y = scratch.array("output", (x.shape[0], x.shape[3]), x.dtype)
+    y = workspace.array("output", (x.shape[0], x.shape[3]), x.dtype)
     xp.sum(x, axis=(1, 2), out=y)
     y *= 1 / (x.shape[1] * x.shape[2])
     return y
 
 
-def global_average_pool_backward(g: Array, input_shape: tuple[int, ...], scratch: Scratch) -> Array:
+def global_average_pool_backward(g: Array, input_shape: tuple[int, ...], workspace: Workspace) -> Array:
     """g (C, N) -> dx (C, H, W, N): each gradient is shared out evenly over its map."""
-    dx = scratch.array("input_gradient", (*input_shape[:3], g.shape[1]), g.dtype)
+    dx = workspace.array("input_gradient", (*input_shape[:3], g.shape[1]), g.dtype)
     dx[...] = (g * (1 / (input_shape[1] * input_shape[2])))[:, None, None]
     return dx
 

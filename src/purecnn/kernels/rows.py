@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Padding, Pair, output_size
 
@@ -89,12 +89,12 @@ class RowConvolution(ABC):
         kernels_shape: tuple[int, ...],
         stride: Pair,
         padding: Padding,
-        scratch: Scratch,
+        workspace: Workspace,
         pool: Pair = (1, 1),
     ) -> None:
         self.maps, self.channels, *window = kernels_shape
         self.window: Pair = (window[0], window[1])
-        self.x, self.stride, self.padding, self.scratch = x, stride, padding, scratch
+        self.x, self.stride, self.padding, self.workspace = x, stride, padding, workspace
         self.batch: int
         _, rows_in, columns_in, self.batch = x.shape
         self.phases = pool[1]
@@ -113,7 +113,7 @@ class RowConvolution(ABC):
             split = (*self.whole.shape[:2], self.columns, self.batch)
             self.images: Array = self.whole.reshape(split).transpose(1, 0, 2, 3)
         else:
-            shared = scratch.array("output_rows", (pool[1], self.most, self.maps, self.line), x.dtype)
+            shared = workspace.array("output_rows", (pool[1], self.most, self.maps, self.line), x.dtype)
             self.outputs = [shared[:, : last - first] for first, last in self.row_blocks]
 
     # What the kinds differ in -----------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class RowConvolution(ABC):
     def spread(self) -> Array:
         """The whole output or gradient row by row, (OH, M, OW N), zeros where a stride leaves rows out."""
         shape = ((self.rows - 1) * self.stride[0] + 1, self.maps, self.phases * self.line)
-        spread = self.scratch.array("spread", shape, self.x.dtype)
+        spread = self.workspace.array("spread", shape, self.x.dtype)
         if self.stride[0] > 1:
             spread.fill(0)
         return spread
@@ -206,7 +206,7 @@ class RowConvolution(ABC):
         """The input's gradient, (C, H, W, N), row by row in memory."""
         channels, rows, columns, batch = self.x.shape
         shape = (rows, channels, columns, batch)
-        return self.scratch.array("input_gradient", shape, self.x.dtype).transpose(1, 0, 2, 3)
+        return self.workspace.array("input_gradient", shape, self.x.dtype).transpose(1, 0, 2, 3)
 
     def biases_gradient(self, out: Array) -> None:
         """Write the sum of g, which lies in the output's place, for (M,) or (M, OH, OW) biases."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Padding, Pair
 from purecnn.kernels.rows import RowConvolution, cut_width, in_parts
@@ -75,17 +75,17 @@ class Unrolled(RowConvolution):
         kernels_shape: tuple[int, ...],
         stride: Pair,
         padding: Padding,
-        scratch: Scratch,
+        workspace: Workspace,
         pool: Pair = (1, 1),
     ) -> None:
-        super().__init__(x, kernels_shape, stride, padding, scratch, pool)
+        super().__init__(x, kernels_shape, stride, padding, workspace, pool)
         width = self.window[1]
         self.depth = width * self.channels
         # The input, unrolled: (padded H, KW, C, P, OW / P, N), its borders zero and never written.
         full = self.phases * self.line
         gap = GAP if full % 1024 == 0 else 0
         shape = (x.shape[1] + sum(padding[0]), width, self.channels, full + gap)
-        self.unrolled = scratch.array("unrolled", shape, x.dtype)
+        self.unrolled = workspace.array("unrolled", shape, x.dtype)
         if padding != ((0, 0), (0, 0)):
             self.unrolled.fill(0)
         self.blocks = [self.block(number) for number in range(len(self.row_blocks))]
@@ -94,7 +94,7 @@ class Unrolled(RowConvolution):
     def products(self) -> Array:
         """Memory of `kernels_product`, which inference does without."""
         shape = (self.phases, self.most, self.window[0] * self.depth, self.maps)
-        return self.scratch.array("products", shape, self.x.dtype)
+        return self.workspace.array("products", shape, self.x.dtype)
 
     def row_values(self) -> int:
         """Return an output row's values and those of its unrolled input."""
@@ -213,7 +213,7 @@ class Unrolled(RowConvolution):
             output = self.outputs[number].reshape(self.phases, *split.shape[:3], self.batch)
             ordering = [(split, output.transpose(1, 2, 3, 0, 4))]
         shape = (end - begin, width, self.channels, g.shape[2] // self.batch, self.batch)
-        unrolled = self.scratch.array("unrolled_gradient", shape, g.dtype)
+        unrolled = self.workspace.array("unrolled_gradient", shape, g.dtype)
         lines = unrolled.reshape(end - begin, self.depth, g.shape[2])
         for first, last, lowest, highest in self.row_ranges(begin, end):
             products = lines[first - begin : last + 1 - begin]

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Padding, Pair
 from purecnn.kernels.rows import RowConvolution, cut_width, in_parts
@@ -150,11 +150,11 @@ class Winograd(RowConvolution):
         kernels_shape: tuple[int, ...],
         stride: Pair,
         padding: Padding,
-        scratch: Scratch,
+        workspace: Workspace,
         pool: Pair = (1, 1),
     ) -> None:
         self.tile = VALUES + 1 - kernels_shape[3]
-        super().__init__(x, kernels_shape, stride, padding, scratch, pool)
+        super().__init__(x, kernels_shape, stride, padding, workspace, pool)
         self.a, self.b, self.g = matrices(kernels_shape[3], x.dtype)
         (top, bottom), rows_in = padding[0], x.shape[1]
         # The transformed input: (6, padded H, C, L), its borders zero and never written.
@@ -180,7 +180,7 @@ class Winograd(RowConvolution):
 
     def memory(self, name: str, rows: int, maps: int, values: int = VALUES) -> Array:
         """Return working memory (values, rows, maps, L), a row of it one value of all tiles."""
-        return self.scratch.array(name, (values, rows, maps, self.across * self.batch), self.x.dtype)
+        return self.workspace.array(name, (values, rows, maps, self.across * self.batch), self.x.dtype)
 
     def row_values(self) -> int:
         """Return an output row's products and the transformed values of an input row."""
@@ -306,7 +306,7 @@ class Winograd(RowConvolution):
     def kernels_products(self) -> Array:
         """Working memory of `kernels_product`."""
         shape = (VALUES, self.most, self.window[0] * self.channels, self.maps)
-        return self.scratch.array("kernels_products", shape, self.x.dtype)
+        return self.workspace.array("kernels_products", shape, self.x.dtype)
 
     @functools.cached_property
     def ways_back(self) -> list[WayBack]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn.backend.arrays import module_of
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.random import Drawn, as_seed
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
@@ -41,7 +41,7 @@ def check_style(layer: Layer, front: str = "") -> None:
     from inspect import signature  # here, since layers of one's own alone are looked at
 
     faults = []
-    if "scratch" not in vars(layer):
+    if "workspace" not in vars(layer):
         faults.append("__init__ begins with super().__init__()")
     for name, argument in (("forward", "input"), ("backward", "output_gradient")):
         given = signature(getattr(layer, name)).parameters.values()
@@ -141,9 +141,9 @@ class Layer(ABC):
         self.training = False
         self.in_place = False
         self.random: Drawn | None = None
-        self.scratch = Scratch()
+        self.workspace = Workspace()
         self.xp, self.kernel_set = np, cpu
-        self._keeps_scratch = False
+        self._keeps_workspace = False
         self._taken: tuple[int, np.dtype[Any]] | None = None
 
     # What a layer's author writes -------------------------------------------------------------------------
@@ -278,12 +278,12 @@ class Layer(ABC):
         self.draw(rng, as_dtype(np.float32 if dtype is None else dtype), "glorot")
 
     def replica(self) -> Self:
-        """Return a worker's twin: the same parameter arrays, its own gradients and its own scratch."""
+        """Return a worker's twin: the same parameter arrays, its own gradients and its own workspace."""
         twin = object.__new__(type(self))
         twin.__setstate__(self.__getstate__())
         twin.gradients = dict(self.gradients)
-        twin.scratch = Scratch()
-        twin._keeps_scratch = True
+        twin.workspace = Workspace()
+        twin._keeps_workspace = True
         return twin
 
     def receive(self, input: Array) -> Array:
@@ -294,9 +294,9 @@ class Layer(ABC):
         ShapeError
             If `input` is not a batch, on the last axis, of the samples this layer was bound to.
         """
-        if self._keeps_scratch:
+        if self._keeps_workspace:
             return input  # the engine's own array, of the right shape and dtype
-        self.scratch = Scratch()  # what the last call returned is its caller's
+        self.workspace = Workspace()  # what the last call returned is its caller's
         array = np.asarray(input)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{self} wants an array of real numbers, got dtype {array.dtype}")
@@ -325,7 +325,7 @@ class Layer(ABC):
         ShapeError
             If `output_gradient` has another shape than that pass's output.
         """
-        if self._keeps_scratch:
+        if self._keeps_workspace:
             return output_gradient  # the engine's own array, of the right shape and dtype
         if self._taken is None:
             raise ValueError(f"{self} wants a forward pass before its backward pass, got none")
@@ -348,7 +348,7 @@ class Layer(ABC):
             kind = type(self)
             words = f"{kind.__name__!r} object has no attribute {name!r}"
             if not name.startswith("__") and not kind.__module__.startswith("purecnn."):
-                if "scratch" not in vars(self):
+                if "workspace" not in vars(self):
                     words += ": its __init__ must begin with super().__init__()"
                 else:
                     words += (
@@ -365,7 +365,7 @@ class Layer(ABC):
         return {k: v for k, v in self.__dict__.items() if k not in OWN and not isinstance(v, np.ndarray)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, scratch=Scratch(), random=None, _keeps_scratch=False, _taken=None)
+        self.__dict__.update(state, workspace=Workspace(), random=None, _keeps_workspace=False, _taken=None)
         self.xp, self.kernel_set = np, cpu
 
     def __copy__(self) -> Self:
@@ -373,4 +373,4 @@ class Layer(ABC):
 
 
 #: What belongs to one layer object alone, and no copy takes along.
-OWN = {"scratch", "random", "network", "owner", "xp", "kernel_set", "_keeps_scratch", "_taken"}
+OWN = {"workspace", "random", "network", "owner", "xp", "kernel_set", "_keeps_workspace", "_taken"}

@@ -13,7 +13,7 @@ from purecnn.layers.base import Layer
 Zeros = Callable[[Any, Any], Array]
 
 
-class Meeting(Protocol):
+class Exchange(Protocol):
     """What the shards of a batch tell each other at one barrier: small arrays that every worker sees."""
 
     def meet(self, shards: int) -> None:
@@ -29,16 +29,17 @@ class Meeting(Protocol):
         """Return where they tell on the way back."""
 
 
-class Barrier(Layer):
+class BatchwiseLayer(Layer):
     """A layer that needs the whole batch in training, which lies on several shards.
 
-    Forward, every shard's replica is asked to `survey` its input; when all have, `Meeting.meet` puts together
-    what they found, and every replica goes on with `forward`. Backward it is `survey_back`, `meet_back`,
-    `backward`. In a call of its own a layer is its batch's only shard, and does all of that by itself.
+    Forward, every shard's replica is asked to `measure` its input; when all have, `Exchange.meet` puts
+    together what they found, and every replica goes on with `forward`. Backward it is `measure_back`,
+    `meet_back`, `backward`. In a call of its own a layer is its batch's only shard, and does all of that
+    by itself.
 
     Attributes
     ----------
-    meeting : Meeting or None
+    meeting : Exchange or None
         Where this replica meets those of the other shards; None outside of the engine.
     shard : int
         Which shard it belongs to.
@@ -50,7 +51,7 @@ class Barrier(Layer):
     shard = 0
     is_alone = True
 
-    def attend(self, meeting: Meeting, shard: int) -> None:
+    def join(self, meeting: Exchange, shard: int) -> None:
         """Belong to a shard from now on, whose replicas meet there."""
         self.meeting, self.shard, self.is_alone = meeting, shard, False
 
@@ -67,15 +68,15 @@ class Barrier(Layer):
         return True
 
     @abstractmethod
-    def place(self, shards: int, zeros: Zeros) -> Meeting:
+    def place(self, shards: int, zeros: Zeros) -> Exchange:
         """Return a place to meet for the replicas of so many shards."""
 
     @abstractmethod
-    def survey(self, input: Array) -> None:
+    def measure(self, input: Array) -> None:
         """Tell what the others must know of this shard's input."""
 
     @abstractmethod
-    def survey_back(self, output_gradient: Array) -> None:
+    def measure_back(self, output_gradient: Array) -> None:
         """Write `gradients`, and tell what the others must know of this shard's output gradient."""
 
     @abstractmethod
@@ -86,9 +87,9 @@ class Barrier(Layer):
         return {k: v for k, v in super().__getstate__().items() if k not in PRIVATE}
 
 
-def is_barrier(layer: Layer) -> TypeGuard[Barrier]:
+def is_barrier(layer: Layer) -> TypeGuard[BatchwiseLayer]:
     """Return whether shards meet at `layer` in training: a frozen one needs its running statistics alone."""
-    return isinstance(layer, Barrier) and layer.trainable
+    return isinstance(layer, BatchwiseLayer) and layer.trainable
 
 
 def drops_last(layers: Iterable[Layer], samples: int, batch_size: int) -> bool:
@@ -108,7 +109,7 @@ def drops_last(layers: Iterable[Layer], samples: int, batch_size: int) -> bool:
 
 def trains(layer: Layer) -> bool:
     """Return whether `layer` runs as in training there: a frozen barrier uses its running statistics."""
-    return layer.trainable or not isinstance(layer, Barrier)
+    return layer.trainable or not isinstance(layer, BatchwiseLayer)
 
 
 #: What belongs to one replica alone.

@@ -198,7 +198,7 @@ class Convolutional(Layer):
         kernels, biases = self.parameters["kernels"], self.parameters["biases"]
         if self.is_dense:
             output = self.kernel_set.conv2d_forward(
-                self.input, kernels, biases, self.stride, self.border, self.scratch
+                self.input, kernels, biases, self.stride, self.border, self.workspace
             )
         else:
             output = self.kernel_set.grouped_conv2d_forward(
@@ -209,10 +209,10 @@ class Convolutional(Layer):
                 self.border,
                 self.dilation,
                 self.groups,
-                self.scratch,
+                self.workspace,
             )
         # The kernel's backward pass writes over it; what a lone call returned is its caller's.
-        return output if self._keeps_scratch else output.copy()
+        return output if self._keeps_workspace else output.copy()
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""
@@ -227,7 +227,7 @@ class Convolutional(Layer):
                 self.border,
                 self.dilation,
                 self.groups,
-                self.scratch,
+                self.workspace,
                 self.propagate,
             )
         return self.kernel_set.conv2d_backward(
@@ -238,7 +238,7 @@ class Convolutional(Layer):
             self.gradients["biases"],
             self.stride,
             self.border,
-            self.scratch,
+            self.workspace,
             self.propagate,
         )
 

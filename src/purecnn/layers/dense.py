@@ -104,7 +104,7 @@ class Dense(Layer):
         """Return ``weights @ input + biases``, shape ``(outputs, N)``."""
         self.input = self.receive(input)
         return self.kernel_set.dense_forward(
-            self.input, self.parameters["weights"], self.parameters["biases"], self.scratch
+            self.input, self.parameters["weights"], self.parameters["biases"], self.workspace
         )
 
     def backward(self, output_gradient: Array) -> Array | None:
@@ -115,7 +115,7 @@ class Dense(Layer):
             self.parameters["weights"],
             self.gradients["weights"],
             self.gradients["biases"],
-            self.scratch,
+            self.workspace,
             self.propagate,
         )
 
@@ -126,7 +126,7 @@ class Dense(Layer):
             self.input,
             self.parameters["weights"],
             self.parameters["biases"],
-            self.scratch,
+            self.workspace,
             self.propagate,
         )
 

@@ -57,24 +57,24 @@ class Dropout(Layer):
         hidden = min(round(self.rate * 65536), 65535)  # of the 65536 values that 16 bits can take
         # Drawn on the host, whatever computes: so every device hides the same values.
         kept = np.greater_equal(
-            words(self.random, shape), hidden, out=self.scratch.host.array("kept", shape, bool)
+            words(self.random, shape), hidden, out=self.workspace.host.array("kept", shape, bool)
         )
         self.xp.copyto(self.mask, to_device(kept, self.xp))
         self.mask *= dtype.type(65536 / (65536 - hidden))
-        output = self.scratch.like("output", self.input)
+        output = self.workspace.like("output", self.input)
         self.xp.multiply(self.input, self.mask, out=output)
         return output
 
     def lay_out(self, x: Array) -> Array:
         """Return where the mask for x goes: a value for each of x's."""
-        return self.scratch.like("mask", x)
+        return self.workspace.like("mask", x)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient under the same mask."""
         g = self.receive_gradient(output_gradient)
         if not self.hides:
             return g
-        return self.xp.multiply(g, self.mask, out=self.scratch.like("input_gradient", self.input))
+        return self.xp.multiply(g, self.mask, out=self.workspace.like("input_gradient", self.input))
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -119,4 +119,4 @@ class SpatialDropout(Dropout):
 
     def lay_out(self, x: Array) -> Array:
         """Return where the mask for x goes: a value for each map of each image."""
-        return self.scratch.array("mask", (x.shape[0], 1, 1, x.shape[3]), x.dtype)
+        return self.workspace.array("mask", (x.shape[0], 1, 1, x.shape[3]), x.dtype)

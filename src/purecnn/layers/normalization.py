@@ -14,7 +14,7 @@ from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels import batch_norm
 from purecnn.layers.base import Layer
-from purecnn.layers.batchwise import Barrier, Zeros
+from purecnn.layers.batchwise import BatchwiseLayer, Zeros
 
 
 class Statistics:
@@ -81,7 +81,7 @@ def too_few(layer: Layer, values: float) -> str:
     )
 
 
-class BatchNormalization(Barrier):
+class BatchNormalization(BatchwiseLayer):
     """Give every channel of a batch mean 0 and variance 1, then scale and shift it.
 
     ``y = gamma xhat + beta`` with ``xhat = (x - mean) / sqrt(variance + epsilon)``: of images
@@ -156,7 +156,7 @@ class BatchNormalization(Barrier):
 
     def receive(self, input: Array) -> Array:
         """Check and cast an input; begin with gamma 1 and beta 0 at a first one, since nothing is random."""
-        if not self._keeps_scratch and self.lacks_parameters():
+        if not self._keeps_workspace and self.lacks_parameters():
             shape, dtype = np.shape(input)[:-1], np.asarray(input).dtype
             if shape:
                 self.bind(shape)
@@ -188,10 +188,10 @@ class BatchNormalization(Barrier):
         """Return a place to meet for the replicas of so many shards."""
         return Statistics(self, self.channels, shards, zeros)
 
-    def survey(self, input: Array) -> None:
+    def measure(self, input: Array) -> None:
         """Tell each channel's mean and squared deviations in this shard; keep ``input - mean``."""
         # What was before may leave its place: the deviations are all that the backward pass needs.
-        self.centred = input if self.in_place else self.scratch.like("centred", input)
+        self.centred = input if self.in_place else self.workspace.like("centred", input)
         self.mean, squares = batch_norm.moment_sums(input, self.centred)
         self.meeting.counts[self.shard] = input[0].size
         told = self.meeting.moments[self.shard]
@@ -207,10 +207,10 @@ class BatchNormalization(Barrier):
             self.inverse = 1 / self.xp.sqrt(variance + self.epsilon)
             self.scale = gamma * self.inverse
             shift = beta - self.mean * self.scale
-            return batch_norm.scale_forward(x, self.scale, shift, self.scratch.like("output", x))
+            return batch_norm.scale_forward(x, self.scale, shift, self.workspace.like("output", x))
         if self.is_alone:
             self.meeting = self.place(1, np.zeros)
-            self.survey(x)
+            self.measure(x)
             self.meeting.meet(1)
             self.remember(self.meeting)
         mean, variance = self.meeting.batch
@@ -219,7 +219,7 @@ class BatchNormalization(Barrier):
         self.offset = self.mean - mean
         shift = beta + self.offset * self.scale
         return batch_norm.scale_forward(
-            self.centred, self.scale, shift, self.scratch.like("output", self.centred)
+            self.centred, self.scale, shift, self.workspace.like("output", self.centred)
         )
 
     def scale_and_shift(self) -> tuple[Array, Array]:
@@ -227,7 +227,7 @@ class BatchNormalization(Barrier):
         mean = self.meeting.batch[0] if self.normalizes else self.mean
         return self.scale, self.parameters.get("beta", 0.0) - mean * self.scale
 
-    def survey_back(self, output_gradient: Array) -> None:
+    def measure_back(self, output_gradient: Array) -> None:
         """Write dgamma = sum of g xhat and dbeta = sum of g, of this shard, and tell both."""
         total = batch_norm.channel_sums(output_gradient)
         product = batch_norm.channel_sums(output_gradient, self.centred)
@@ -247,26 +247,26 @@ class BatchNormalization(Barrier):
         if not self.normalizes:
             return self.backward_frozen(g)
         if self.is_alone:
-            self.survey_back(g)
+            self.measure_back(g)
             self.meeting.meet_back(1)
         if not self.propagate:
             return None
         mean, product = self.meeting.means
         slope = -self.inverse * product  # xhat is inverse (centred + offset)
         shift = self.scale * (slope * self.offset - mean)
-        out = self.centred if self._keeps_scratch else self.scratch.like("input_gradient", self.centred)
+        out = self.centred if self._keeps_workspace else self.workspace.like("input_gradient", self.centred)
         return batch_norm.scale_backward(g, self.centred, self.scale, slope, shift, out)
 
     def backward_frozen(self, g: Array) -> Array | None:
         """Return ``gamma / sqrt(running variance + epsilon) g``: the statistics stand still."""
         centred = self.xp.subtract(
-            self.input, batch_norm.column(self.mean, g), out=self.scratch.like("centred", self.input)
+            self.input, batch_norm.column(self.mean, g), out=self.workspace.like("centred", self.input)
         )
         self.write(self.inverse * batch_norm.channel_sums(g, centred), batch_norm.channel_sums(g))
         if not self.propagate:
             return None
         return self.xp.multiply(
-            g, batch_norm.column(self.scale, g), out=self.scratch.like("input_gradient", g)
+            g, batch_norm.column(self.scale, g), out=self.workspace.like("input_gradient", g)
         )
 
     def remember(self, meeting: Statistics) -> None:

@@ -65,7 +65,7 @@ class ZeroPadding(Layer):
     def forward(self, input: Array) -> Array:
         """Return x with zeros around it."""
         x = self.receive(input)
-        output = self.scratch.array("output", (*(self.output_shape or ()), x.shape[-1]), x.dtype)
+        output = self.workspace.array("output", (*(self.output_shape or ()), x.shape[-1]), x.dtype)
         # The border too each time: an activation may have worked in its place.
         output.fill(0)
         self.xp.copyto(self.within(output), x)

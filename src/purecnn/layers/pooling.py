@@ -76,7 +76,7 @@ class MaxPooling(Pooling):
         """Return the largest value of each window, ``(C, OH, OW, N)``."""
         self.input = self.receive(input)
         output, self.winners = self.kernel_set.max_pool_forward(
-            self.input, self.pool_size, self.stride, self.scratch
+            self.input, self.pool_size, self.stride, self.workspace
         )
         return output
 
@@ -84,7 +84,7 @@ class MaxPooling(Pooling):
         """Return the gradient, at the winners' places."""
         g = self.receive_gradient(output_gradient)
         return self.kernel_set.max_pool_backward(
-            g, self.winners, self.input.shape, self.pool_size, self.stride, self.scratch
+            g, self.winners, self.input.shape, self.pool_size, self.stride, self.workspace
         )
 
 
@@ -111,12 +111,14 @@ class AveragePooling(Pooling):
     def forward(self, input: Array) -> Array:
         """Return the mean of each window, ``(C, OH, OW, N)``."""
         self.input = self.receive(input)
-        return reference.average_pool_forward(self.input, self.pool_size, self.stride, self.scratch)
+        return reference.average_pool_forward(self.input, self.pool_size, self.stride, self.workspace)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, shared out over each window."""
         g = self.receive_gradient(output_gradient)
-        return reference.average_pool_backward(g, self.input.shape, self.pool_size, self.stride, self.scratch)
+        return reference.average_pool_backward(
+            g, self.input.shape, self.pool_size, self.stride, self.workspace
+        )
 
 
 class GlobalAveragePooling(Layer):
@@ -148,9 +150,9 @@ class GlobalAveragePooling(Layer):
     def forward(self, input: Array) -> Array:
         """Return the mean of each map, ``(C, N)``."""
         x = self.receive(input)
-        return reference.global_average_pool_forward(x, self.scratch)
+        return reference.global_average_pool_forward(x, self.workspace)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, shared out over each map."""
         g = self.receive_gradient(output_gradient)
-        return reference.global_average_pool_backward(g, self.input_shape or (), self.scratch)
+        return reference.global_average_pool_backward(g, self.input_shape or (), self.workspace)

@@ -317,7 +317,7 @@ class Fork(Layer):
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the sum of what came back on both ways."""
         g = output_gradient
-        return self.xp.add(g, self.skipped, out=self.scratch.like("input_gradient", g))
+        return self.xp.add(g, self.skipped, out=self.workspace.like("input_gradient", g))
 
 
 class Cross(Layer):
@@ -345,7 +345,7 @@ class Join(Layer):
     def forward(self, input: Array) -> Array:
         """Return the sum of both ways."""
         other = self.fork.input if self.fork.first is None else self.fork.first
-        return self.xp.add(input, other, out=self.scratch.like("output", input))
+        return self.xp.add(input, other, out=self.workspace.like("output", input))
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return g, and keep it for the other way."""

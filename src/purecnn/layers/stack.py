@@ -92,16 +92,16 @@ def owner_of(layer: Layer) -> object:
     return owner and owner()
 
 
-def network_of(layers: Sequence[Layer]) -> FlatParameters | None:
+def network_of(layers: Sequence[Layer]) -> LayerStack | None:
     """Return the network that is made of exactly these layers, None if there is none."""
     owner = owner_of(layers[0])
-    same = isinstance(owner, FlatParameters) and list(map(id, owner)) == list(map(id, layers))
+    same = isinstance(owner, LayerStack) and list(map(id, owner)) == list(map(id, layers))
     return owner if same else None  # type: ignore[return-value]
 
 
 def is_of_list(network: object) -> bool:
     """Return whether a network stands for a plain list of layers (`functional.as_network`)."""
-    return isinstance(network, FlatParameters) and vars(network[0]).get("network") is network
+    return isinstance(network, LayerStack) and vars(network[0]).get("network") is network
 
 
 def check_free(layers: Iterable[Layer], network: object, seed: int | None) -> None:
@@ -117,7 +117,7 @@ def check_free(layers: Iterable[Layer], network: object, seed: int | None) -> No
     for place, layer in enumerate(layers):
         for part in (layer, *layer.parts()):
             owner = owner_of(part)
-            taken_over = isinstance(owner, FlatParameters) and is_of_list(owner) and owner.seed == seed
+            taken_over = isinstance(owner, LayerStack) and is_of_list(owner) and owner.seed == seed
             if "owner" in vars(part) and owner is not network and not taken_over:
                 raise ValueError(
                     f"layer {place}, {part}, is part of another network, with which it would share its "
@@ -133,7 +133,7 @@ def claim(layers: Iterable[Layer], network: object) -> None:
             vars(part)["owner"] = owner
 
 
-class FlatParameters(Sequence[Layer]):
+class LayerStack(Sequence[Layer]):
     """Layers in order, bound to the shape of a sample, whose parameters are views of one flat vector.
 
     Parameters
@@ -248,7 +248,7 @@ class FlatParameters(Sequence[Layer]):
         self.keep()
         return shape
 
-    def gather(self) -> None:
+    def sync(self) -> None:
         """Take in what was changed by hand since the last use.
 
         An array put into a layer's `parameters` gives them its values; layers put into `layers`, and those
@@ -307,7 +307,7 @@ class FlatParameters(Sequence[Layer]):
         device = as_device(device)
         if device is self.device:
             return self
-        self.gather()
+        self.sync()
         with explained(self.device), explained(device):
             home = to_device(self._parameters, device.xp)
         self.device = device

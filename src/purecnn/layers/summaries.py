@@ -11,7 +11,7 @@ from purecnn.backend.types import Shape
 from purecnn.escapes import visible
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import ShapeLike
-from purecnn.layers.stack import FlatParameters, as_layers, network_of
+from purecnn.layers.stack import LayerStack, as_layers, network_of
 from purecnn.messages.signatures import explained
 
 
@@ -121,7 +121,7 @@ def written(shape: Shape) -> str:
 
 
 @explained
-def summary(network: FlatParameters | Sequence[Layer], input_shape: ShapeLike | None = None) -> Summary:
+def summary(network: LayerStack | Sequence[Layer], input_shape: ShapeLike | None = None) -> Summary:
     """Return output shape, parameters and multiply-adds of each layer, and their totals.
 
     Parameters
@@ -157,14 +157,14 @@ def summary(network: FlatParameters | Sequence[Layer], input_shape: ShapeLike | 
     ----------------------------------------------
     total                        13              9
     """
-    if not isinstance(network, FlatParameters):
+    if not isinstance(network, LayerStack):
         # Of layers of no network a copy is measured: a network that they come into draws by its own seed.
         layers = as_layers(network)
-        network = network_of(layers) or FlatParameters(copy.deepcopy(layers))
+        network = network_of(layers) or LayerStack(copy.deepcopy(layers))
     if input_shape is not None:
         network.bind(input_shape)
     else:
-        network.gather()
+        network.sync()
     if network.input_shape is None:
         raise ValueError(
             "this network has no input shape yet, and no input_shape was given: a shape of one sample, "

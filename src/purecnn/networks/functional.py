@@ -48,14 +48,14 @@ def as_network(network: Network | Sequence[Layer], dtype: npt.DTypeLike | None =
     return made
 
 
-def at_home(network: Network | Sequence[Layer]) -> Network:
+def host_copy(network: Network | Sequence[Layer]) -> Network:
     """Return the network of a list of layers, of one on a device a copy on the host: to read its numbers."""
     found = as_network(network)
     return found if found.device.is_host else copy.deepcopy(found)
 
 
 @contextmanager
-def on_host(network: Network) -> Iterator[None]:
+def moved_to_host(network: Network) -> Iterator[None]:
     """Have a network lie on the host for a while: to write its numbers."""
     device = network.device
     network.to("cpu")

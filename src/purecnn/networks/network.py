@@ -239,13 +239,13 @@ class Network(RunnableNetwork):
                 raise TypeError(f"ranks must be a Ranks, got {ranks!r:.100}")
         saved = None
         if resume is not None:
-            from purecnn.callbacks.resume import Saved  # here, since few runs need it
+            from purecnn.callbacks.resume import SavedRun  # here, since few runs need it
 
             own = own_layers(self.layers)
-            saved = Saved(resume, own) if ranks is None else ranks.first(lambda: Saved(resume, own))
+            saved = SavedRun(resume, own) if ranks is None else ranks.first(lambda: SavedRun(resume, own))
         epochs, batch_size = positive("epochs", epochs, least=0), positive("batch_size", batch_size)
         check_threads(threads, self.device)
-        rows = self.receive(x)
+        rows = self.as_rows(x)
         if isinstance(x, Dataset) and self.preprocessing.preparation == "unknown":
             self.preprocessing.preparation = choice(
                 "preparation", getattr(x, "preparation", "unknown"), PREPARATIONS
@@ -260,7 +260,7 @@ class Network(RunnableNetwork):
         task = self.task_for(chosen, targets.values)
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
-            others = self.targets(y_validation, len(self.receive(x_validation, anew=False)))
+            others = self.targets(y_validation, len(self.as_rows(x_validation, anew=False)))
             check_task(task, chosen, self.layers[-1], form_for(chosen, others.values), known=True)
         kept = np.arange(len(rows))
         if validation_split is not None:
@@ -289,7 +289,7 @@ class Network(RunnableNetwork):
             rows,
             targets,
             chosen,
-            self.continued(optimizer, learning_rate),
+            self.resolve_optimizer(optimizer, learning_rate),
             kept=kept,
             epochs=epochs,
             batch_size=batch_size,
@@ -306,7 +306,7 @@ class Network(RunnableNetwork):
             l2=l2,
         ).run()
 
-    def continued(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
+    def resolve_optimizer(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
         """Return the optimizer to use: one named as in the last `fit` keeps its state from there."""
         made, last = as_optimizer(optimizer, learning_rate), self.optimizer
         if isinstance(optimizer, Optimizer) or repr(made) != repr(last):

@@ -26,7 +26,7 @@ from purecnn.onnx.operators import (  # noqa: F401 - operators are known once th
     shape,
     slicing,
 )
-from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.operators.registry import OperatorCall
 
 #: Bytes that the arrays of a graph may take at a time, if not said otherwise.
 MAX_BYTES = 2**31
@@ -51,7 +51,7 @@ class Runtime:
         self.constants = dict(model.arrays)
         model.check_names()
         self.nodes = in_order(model.nodes, {*self.constants, *(value.name for value in model.inputs)})
-        self.calls = [Call(node, model.operator_set, max_bytes) for node in self.nodes]
+        self.calls = [OperatorCall(node, model.operator_set, max_bytes) for node in self.nodes]
         self._fold()
 
     def _fold(self) -> None:
@@ -82,7 +82,7 @@ class Runtime:
                 self._finished[place].append(name)
         self._owners = frozenset(id(owner(array)) for array in self.constants.values())
 
-    def compute(self, call: Call, values: Mapping[str, Array], budget: Budget) -> dict[str, Array]:
+    def compute(self, call: OperatorCall, values: Mapping[str, Array], budget: Budget) -> dict[str, Array]:
         """Return the outputs of one node by name; `values` has its inputs, `budget` what it may take."""
         node = call.node
         with np.errstate(all="ignore"):

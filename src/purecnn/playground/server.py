@@ -293,12 +293,12 @@ def server(network: Network, port: int, name: str = "digits") -> Any:
         If Starlette or uvicorn are not installed.
     """
     uvicorn = require_extra("uvicorn", "playground", "the playground")
-    from purecnn.playground.timeouts import Patient  # here, since it wants uvicorn
+    from purecnn.playground.timeouts import TimedProtocol  # here, since it wants uvicorn
 
     return uvicorn.Server(
         uvicorn.Config(
             application(network, [f"127.0.0.1:{port}", f"localhost:{port}"], name),
-            http=Patient,
+            http=TimedProtocol,
             ws="none",
             log_level="error",
             log_config=None,  # uvicorn's own asks standard output, which may be closed, for its colours

@@ -16,7 +16,7 @@ MOST_SECONDS = 10.0
 MOST_SENDING = 10.0
 
 
-class Patient(H11Protocol):
+class TimedProtocol(H11Protocol):
     """uvicorn's HTTP, with limits to the time that the head of a request, and its answer, take."""
 
     seconds = MOST_SECONDS

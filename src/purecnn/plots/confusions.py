@@ -12,7 +12,7 @@ import numpy.typing as npt
 from purecnn.backend.checks import positive
 from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
-from purecnn.inspection.answers import Findings, find
+from purecnn.inspection.answers import Answers, find
 from purecnn.layers.base import Layer
 from purecnn.messages.extras import require_extra
 from purecnn.metrics import classification
@@ -157,7 +157,7 @@ def confused(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, classes: int) -> list
 
 
 def mistakes(
-    network: Network | Sequence[Layer] | Findings,
+    network: Network | Sequence[Layer] | Answers,
     x: Any = None,
     y: Any = None,
     *,
@@ -201,7 +201,7 @@ def mistakes(
     1
     """
     plotly = graph_objects("drawing mistakes")
-    found = network if isinstance(network, Findings) else find(network, x, y, names=names)
+    found = network if isinstance(network, Answers) else find(network, x, y, names=names)
     if not found.are_images:
         raise ShapeError(f"pictures, samples of (channels, height, width), are wanted; got {found.shape}")
     worst = found.worst(positive("count", count))
@@ -236,14 +236,14 @@ def mistakes(
     return figure
 
 
-def caption(found: Findings, number: int) -> str:
+def caption(found: Answers, number: int) -> str:
     """Return the verdict in lines that are no wider than a third of a telephone, a few for each half."""
     halves = verdict(found, number).replace(" %", "\N{NO-BREAK SPACE}%").split("; ")
     lines = (line for half in halves for line in wrap(half, LINE, max_lines=3, placeholder="…"))
     return "<br>".join(map(plain, lines))
 
 
-def verdict(found: Findings, number: int) -> str:
+def verdict(found: Answers, number: int) -> str:
     """Return in words what was said of a sample, and what is true, each class with its score."""
     if found.task == "multilabel":
         sides = (found.said[number], found.truth[number] > 0.5)
@@ -260,7 +260,7 @@ def verdict(found: Findings, number: int) -> str:
     )
 
 
-def score(found: Findings, number: int, label: int) -> str:
+def score(found: Answers, number: int, label: int) -> str:
     """Return the score of a class: a share where it is a probability."""
     value: Array = found.outputs[number, label]
     return f"{100 * value:.1f} %" if found.are_probabilities else f"{value:.3g}"

@@ -16,7 +16,7 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.summaries import written
 from purecnn.messages.extras import require_extra
-from purecnn.networks.functional import at_home
+from purecnn.networks.functional import host_copy
 from purecnn.networks.network import Network
 from purecnn.plots.style import add_mosaic, graph_objects, new_figure, plain
 
@@ -46,7 +46,7 @@ def with_weights(network: Network) -> dict[str, tuple[Layer, Array]]:
 
     Convolutions have kernels; a dense layer right behind pictures has weights of their shape.
     """
-    network.gather()
+    network.sync()
     found: dict[str, tuple[Layer, Array]] = {}
     shape = network.input_shape
     for name, layer in every_layer(network.layers):
@@ -92,7 +92,7 @@ def kernels(network: Network | Sequence[Layer], layer: str | int | None = None, 
     (11, 23)
     """
     graph_objects("drawing kernels")
-    found = with_weights(at_home(network))
+    found = with_weights(host_copy(network))
     name = next(iter(found), "") if layer is None else str(layer)
     if name not in found:
         raise ValueError(f"the layers with kernels are {', '.join(found) or 'none'}; got {layer!r}")

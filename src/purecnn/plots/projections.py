@@ -72,7 +72,7 @@ def embedding(
     graph_objects("drawing an embedding")
     method = choice("method", method, METHODS)
     network = as_network(network)
-    rows = network.receive(x)
+    rows = network.as_rows(x)
     targets = network.targets(labels_of(x, y), len(rows))
     task = network.task_for(network.loss(None, None, targets), targets.values)
     values = penultimate(network, rows, layer)

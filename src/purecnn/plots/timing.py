@@ -48,7 +48,7 @@ def layer_times(network: Network | Sequence[Layer], x: Any, *, title: str = "") 
     """
     graph_objects("drawing times")
     network = as_network(network)
-    return times_figure(time_layers(network, x), len(network.receive(x)), title)
+    return times_figure(time_layers(network, x), len(network.as_rows(x)), title)
 
 
 def times_figure(times: Sequence[LayerTime], samples: int, title: str = "") -> Figure:

@@ -18,7 +18,7 @@ from purecnn.plots.pages import asset, page, plotly_script
 from purecnn.plots.report.answers import answer, cards
 from purecnn.plots.report.sections import Section, chart, document, image, numbers, table, text
 from purecnn.plots.style import give_room, graph_objects, new_figure, picture_of, plain, short, style
-from purecnn.runs.report import Done, command_of, done, note_of
+from purecnn.runs.report import FinishedRun, command_of, done, note_of
 from purecnn.runs.run import Run
 
 #: Pictures shown for each pair of runs and each way round, at most.
@@ -81,7 +81,7 @@ def compare_runs(
     return output.absolute()
 
 
-def named(runs: Sequence[Done]) -> list[str]:
+def named(runs: Sequence[FinishedRun]) -> list[str]:
     """Return a name for each run: its folder's, with what is above it where two are alike."""
     short = [one.name for one in runs]
     return [
@@ -89,7 +89,7 @@ def named(runs: Sequence[Done]) -> list[str]:
     ]
 
 
-def alike(runs: Sequence[Done]) -> bool:
+def alike(runs: Sequence[FinishedRun]) -> bool:
     """Return whether the runs answer one question: the same classes of the same samples."""
     first = runs[0]
     return all(
@@ -100,7 +100,7 @@ def alike(runs: Sequence[Done]) -> bool:
     )
 
 
-def apart(runs: Sequence[Done]) -> Section:
+def apart(runs: Sequence[FinishedRun]) -> Section:
     """Return the section that stands where the runs have other samples or classes."""
     lead = (
         "The runs were tested on other samples, or know other classes or none, so there is no comparison of "
@@ -109,7 +109,7 @@ def apart(runs: Sequence[Done]) -> Section:
     return Section("classes", "Class by class", lead)
 
 
-def at_a_glance(runs: Sequence[Done], names: Sequence[str]) -> Section:
+def at_a_glance(runs: Sequence[FinishedRun], names: Sequence[str]) -> Section:
     """Return the section of the numbers that matter most."""
     rows = []
     kinds = list(dict.fromkeys(kind for one in runs for kind in USUAL[one.found.task]))
@@ -148,7 +148,7 @@ def at_a_glance(runs: Sequence[Done], names: Sequence[str]) -> Section:
     return Section("glance", "At a glance", lead, table(head, rows))
 
 
-def settings(runs: Sequence[Done], names: Sequence[str]) -> Section:
+def settings(runs: Sequence[FinishedRun], names: Sequence[str]) -> Section:
     """Return the section of what differs in what the runs were asked for, their data and machines."""
     given = []
     for one in runs:
@@ -170,14 +170,14 @@ def settings(runs: Sequence[Done], names: Sequence[str]) -> Section:
     return Section("settings", title, lead, table(("setting", *names), rows, left=1 + len(runs)))
 
 
-def curves(runs: Sequence[Done], names: Sequence[str]) -> Section:
+def curves(runs: Sequence[FinishedRun], names: Sequence[str]) -> Section:
     """Return the section of the curves over each other."""
     figure = history({name: one.history for name, one in zip(names, runs, strict=True)}, held_out="test set")
     lead = f"The fainter line of each run, with open marks, is its training set. {note_of(runs[0].record)}"
     return Section("learning", "How they learnt", lead, chart(figure, "chart-learning", lead))
 
 
-def of_classes(runs: Sequence[Done], names: Sequence[str]) -> Section:
+def of_classes(runs: Sequence[FinishedRun], names: Sequence[str]) -> Section:
     """Return the section of each class's recall."""
     plotly, first = graph_objects(), runs[0].found
     count = len(first.names)
@@ -214,7 +214,7 @@ def of_classes(runs: Sequence[Done], names: Sequence[str]) -> Section:
     return Section("classes", "Class by class", lead, body)
 
 
-def pictures(runs: Sequence[Done], names: Sequence[str]) -> Section:
+def pictures(runs: Sequence[FinishedRun], names: Sequence[str]) -> Section:
     """Return the section of the samples that one run has right and another wrong."""
     first, body = runs[0], ""
     for name, other in zip(names[1:], runs[1:], strict=True):
@@ -242,7 +242,7 @@ def pictures(runs: Sequence[Done], names: Sequence[str]) -> Section:
     return Section("pictures", "One right, the other wrong", lead, body)
 
 
-def shown(places: Sequence[int], *sides: tuple[str, Done]) -> str:
+def shown(places: Sequence[int], *sides: tuple[str, FinishedRun]) -> str:
     """Return samples with what both runs say of them."""
     found = sides[0][1].found
     if not len(places):
@@ -263,7 +263,7 @@ def shown(places: Sequence[int], *sides: tuple[str, Done]) -> str:
     return cards(made)
 
 
-def commands(runs: Sequence[Done], names: Sequence[str]) -> Section:
+def commands(runs: Sequence[FinishedRun], names: Sequence[str]) -> Section:
     """Return the section of the commands."""
     lines = "\n".join(f"{text(command_of(one.run))}" for one in runs)
     lead = "The commands, in this order: " + ", ".join(names) + "."

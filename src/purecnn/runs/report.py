@@ -12,7 +12,7 @@ from purecnn.backend.checks import is_number
 from purecnn.callbacks.history import History
 from purecnn.datasets.catalog import NAMES, Sets
 from purecnn.errors import FileFormatError
-from purecnn.inspection.answers import Findings, find
+from purecnn.inspection.answers import Answers, find
 from purecnn.metrics.registry import USUAL
 from purecnn.networks.files import load
 from purecnn.networks.network import Network
@@ -29,7 +29,7 @@ REPORT = "report.html"
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
+class FinishedRun:
     """A run that is complete, and what its network answers to the test set.
 
     Attributes
@@ -42,7 +42,7 @@ class Done:
         What came of it.
     history : History
         Its curves.
-    found : Findings
+    found : Answers
         The answers.
     data : dict
         The SHA-256 of the data that were read now.
@@ -52,7 +52,7 @@ class Done:
     run: Run
     record: dict[str, Any]
     history: History
-    found: Findings
+    found: Answers
     data: dict[str, str]
 
     @property
@@ -73,7 +73,7 @@ def done(
     threads: int | None = None,
     sets: Sets | None = None,
     network: Network | None = None,
-) -> Done:
+) -> FinishedRun:
     """Read a run and let its network answer.
 
     Parameters
@@ -106,7 +106,9 @@ def done(
         run = replace(run, data=data)
     sets = sets or run.read()
     network = network or load(folder / MODEL)
-    return Done(folder, run, record, measured, find(network, *sets.test, threads=threads), digests(sets))
+    return FinishedRun(
+        folder, run, record, measured, find(network, *sets.test, threads=threads), digests(sets)
+    )
 
 
 def history_of(folder: Path, result: Any) -> History:
@@ -214,7 +216,7 @@ def command_of(run: Run) -> str:
     return "\n".join([begun, *map(shlex.join, more)])
 
 
-def repeat(one: Done) -> Section:
+def repeat(one: FinishedRun) -> Section:
     """Return the section on how to do the run again."""
     record, result = one.record, one.record["result"]
     lead = (

@@ -18,8 +18,8 @@ from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.shards import Shards
 from purecnn.training.targets import Targets
-from purecnn.training.trainer import Steps
-from purecnn.training.update import Descent
+from purecnn.training.trainer import Trainer
+from purecnn.training.update import ParameterUpdate
 
 
 class WholeBatch(Shards):
@@ -36,16 +36,16 @@ class WholeBatch(Shards):
         return [(key, last - first) for key, (first, last) in zip(keys, bounds, strict=True)]
 
 
-class DeviceTrainer(Steps):
+class DeviceTrainer(Trainer):
     """Trains a network that lies on a device, a batch at a time.
 
-    As `host.Trainer`, without shards and workers: parameters, gradients and the optimizer's state lie
+    As `host.HostTrainer`, without shards and workers: parameters, gradients and the optimizer's state lie
     there, samples and draws are sent, and one number comes back in each step, the loss.
 
     Parameters
     ----------
     network, loss, optimizer, x, y, batch_size, seed, augmentation, l1, l2
-        As `host.Trainer` takes them.
+        As `host.HostTrainer` takes them.
     threads : int or None
         Of no use here.
     """
@@ -68,7 +68,7 @@ class DeviceTrainer(Steps):
         super().__init__(network, optimizer, y, batch_size)
         x = self.at_hand(x, batch_size, np.zeros)
         with explained(network.device):
-            self.descent = Descent(network, optimizer, 1, l1, l2, network.device.zeros)
+            self.descent = ParameterUpdate(network, optimizer, 1, l1, l2, network.device.zeros)
             self.shards = batch = WholeBatch(
                 network, loss, x, y, seed, augmentation, self.descent, 1, np.zeros
             )

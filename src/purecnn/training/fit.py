@@ -27,14 +27,14 @@ from purecnn.losses.tasks import as_truth
 from purecnn.metrics.registry import Measure, measure, usual
 from purecnn.optimizers.base import Optimizer
 from purecnn.training.device import DeviceTrainer
-from purecnn.training.host import Trainer
+from purecnn.training.host import HostTrainer
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.targets import Targets
-from purecnn.training.trainer import Steps
+from purecnn.training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from purecnn.callbacks.resume import Saved
+    from purecnn.callbacks.resume import SavedRun
 
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Fit:
         Who looks on, in the order in which they are called.
     l1, l2 : float
         What the weights cost.
-    saved : Saved or None
+    saved : SavedRun or None
         The checkpoint to go on from.
 
     Attributes
@@ -113,7 +113,7 @@ class Fit:
         metrics: Mapping[str, Measure],
         threads: int | None,
         callbacks: Sequence[Callback],
-        saved: Saved | None = None,
+        saved: SavedRun | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
@@ -171,7 +171,7 @@ class Fit:
             "l1": self.l1,
             "l2": self.l2,
             "validation_data": validation
-            and digest(self.network.receive(validation[0]), np.asarray(validation[1])),
+            and digest(self.network.as_rows(validation[0]), np.asarray(validation[1])),
             "validation_split": self.validation_split,
             "augmentation": self.augmentation and self.augmentation.configuration(),
             "metrics": list(self.metrics),
@@ -181,7 +181,7 @@ class Fit:
     def prepare(self) -> None:
         """Take the place of the checkpoint to go on from, if there is one."""
         if self.saved is not None:
-            self.saved.prepare(self)
+            self.saved.restore_network(self)
 
     @property
     def steps(self) -> int:
@@ -224,11 +224,15 @@ class Fit:
             self.history.cut(self.epoch)  # what was measured of an epoch that did not come to its end
         return self.end()
 
-    def trainer(self) -> Steps:
+    def trainer(self) -> Trainer:
         """Return what takes the steps."""
-        return self.made(Trainer) if self.network.device.is_host else self.made(DeviceTrainer)
+        return (
+            self.make_trainer(HostTrainer)
+            if self.network.device.is_host
+            else self.make_trainer(DeviceTrainer)
+        )
 
-    def made(self, kind: Callable[..., T]) -> T:
+    def make_trainer(self, kind: Callable[..., T]) -> T:
         """Return a trainer of a kind."""
         return kind(
             self.network,
@@ -259,9 +263,9 @@ class Fit:
                 callback.begin(self.epochs, self.steps)
                 self.begun.append(callback)
             if self.saved is not None and not last:
-                self.saved.settle(self)  # before anyone keeps what the others hold
+                self.saved.restore_callbacks(self)  # before anyone keeps what the others hold
 
-    def run_epoch(self, trainer: Steps) -> None:
+    def run_epoch(self, trainer: Trainer) -> None:
         """Do the steps of one epoch that are left, then measure."""
         begin, order = time.perf_counter() - self.spent, self.order()
         while self.step < self.steps:
@@ -272,7 +276,7 @@ class Fit:
             self.step, self.spent = self.step + 1, time.perf_counter() - begin
             for callback in self.callbacks:
                 callback.step(self.epoch + 1, self.step, loss)
-            self.network.gather()  # a callback may have put an array into a layer
+            self.network.sync()  # a callback may have put an array into a layer
             if self.stopped and self.step < self.steps:
                 return
         self.network.epochs += 1

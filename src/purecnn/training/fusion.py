@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import cpu
 from purecnn.kernels.geometry import Padding, Pair
@@ -51,9 +51,9 @@ class PooledConvolutional(Layer):
         """Whether training changes the convolution's parameters."""
         return self.convolution.trainable
 
-    def arguments(self) -> tuple[Pair, Padding, Pair, Scratch]:
+    def arguments(self) -> tuple[Pair, Padding, Pair, Workspace]:
         """Return the geometry that both kernels take."""
-        return self.convolution.stride, self.convolution.border, self.pool.pool_size, self.scratch
+        return self.convolution.stride, self.convolution.border, self.pool.pool_size, self.workspace
 
     def forward(self, input: Array) -> Array:
         """Return the pooled maps, shape ``(depth, PH, PW, N)``."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from purecnn.backend import blas
 from purecnn.backend.memory import aligned_zeros
-from purecnn.backend.processes import Crew, can_fork, shared_zeros
+from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
 from purecnn.backend.sharding import shard_bounds, shard_count
-from purecnn.backend.threads import Team, as_threads
+from purecnn.backend.threads import ThreadPool, as_threads
 from purecnn.backend.types import Array
 from purecnn.datasets.augmentation import Augmentation
 from purecnn.layers.registry import is_own
@@ -20,8 +20,8 @@ from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.shards import Shards
 from purecnn.training.targets import Targets
-from purecnn.training.trainer import Steps
-from purecnn.training.update import Descent
+from purecnn.training.trainer import Trainer
+from purecnn.training.update import ParameterUpdate
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
@@ -32,7 +32,7 @@ LONG = 1 << 17
 SHARDS, SUMS, UPDATES, STRETCHES = range(4)
 
 
-class Trainer(Steps):
+class HostTrainer(Trainer):
     """Trains a network on the host, a batch at a time.
 
     The gradient of a shard belongs to the shard; everything else that a step needs belongs to the worker
@@ -91,7 +91,7 @@ class Trainer(Steps):
             if self.forks:
                 network.move(shared_zeros(network.parameters.size, network.dtype))
             x = self.at_hand(x, batch_size, zeros)
-            self.descent = Descent(network, optimizer, self.count, l1, l2, zeros)
+            self.descent = ParameterUpdate(network, optimizer, self.count, l1, l2, zeros)
             self.shards = Shards(network, loss, x, y, seed, augmentation, self.descent, self.workers, zeros)
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
@@ -101,14 +101,14 @@ class Trainer(Steps):
             self._blas.__exit__(None, None, None)
             raise
 
-    def gather_team(self) -> Crew | Team:
+    def gather_team(self) -> ProcessPool | ThreadPool:
         """Gather the workers."""
         if self.forks:
             with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
                 if alone:
-                    return Crew(self.workers, self.work)
+                    return ProcessPool(self.workers, self.work)
             self.forks = False  # threads give the same bits
-        return Team(self.workers, self.work)
+        return ThreadPool(self.workers, self.work)
 
     def run_batch(self, rows: Array, places: Array) -> int:
         """Have all shards of a batch run: a lone one here, others by the workers; return their number."""
@@ -123,7 +123,7 @@ class Trainer(Steps):
         count = len(shard_bounds(len(rows), self.count))
         self.numbers[:] = SHARDS, len(rows), self.network.updates, 0
         self.shards.leg[0] = 0
-        self.descent.tell()
+        self.descent.publish()
         self.team.run(count)
         for _, meet in self.shards.agenda:
             meet(count)
@@ -150,14 +150,14 @@ class Trainer(Steps):
             descent.step(0, size)
         else:
             self.numbers[:] = UPDATES if clips else STRETCHES, count, 0, 0
-            descent.tell()
+            descent.publish()
             self.team.run(self.workers)
 
     def work(self, worker: int, number: int) -> None:
         """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
         kind, count, step, begin = map(int, self.numbers)
         if worker and self.forks:  # there the optimizer is a copy
-            self.descent.hear()
+            self.descent.load()
         if kind == SHARDS:
             number += begin
             first, last = shard_bounds(count, self.count)[number]
@@ -191,7 +191,7 @@ class Trainer(Steps):
         """Take parameters and state back: a program that forks later must not write into its parent's."""
         network, optimizer = self.network, self.descent.optimizer
         try:
-            network.gather()  # what a last callback put into a layer
+            network.sync()  # what a last callback put into a layer
         finally:
             network.move(aligned_zeros(network.parameters.size, network.dtype))
             optimizer.state = {name: held.copy() for name, held in optimizer.state.items()}

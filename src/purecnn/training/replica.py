@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.arrays import to_device
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array, Shape
 from purecnn.kernels import device
 from purecnn.layers.base import Layer
@@ -19,7 +19,7 @@ from purecnn.layers.residual import pair_up
 from purecnn.training.rows import Rows
 
 
-class Session:
+class Replica:
     """Replicas of layers that share a network's parameters and own all else.
 
     Parameters
@@ -48,10 +48,10 @@ class Session:
         xp: Any = np,
     ) -> None:
         self.layers = [layer.replica() for layer in layers]
-        self.xp, self.scratch = xp, Scratch(xp)
+        self.xp, self.workspace = xp, Workspace(xp)
         if xp is not np:
             for layer in self.layers:
-                vars(layer).update(xp=xp, kernel_set=device, scratch=Scratch(xp))
+                vars(layer).update(xp=xp, kernel_set=device, workspace=Workspace(xp))
         self.barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         pair_up(self.layers)
         for layer in self.layers:
@@ -68,13 +68,13 @@ class Session:
         bytes, and turns them itself, or else what became of them.
         """
         taken = x[rows]
-        scratch = self.scratch
+        workspace = self.workspace
         if augment is None:
             taken = to_device(taken, self.xp)
         else:
-            scratch = scratch.host
-        input = scratch.array("input", (*self.shape, len(taken)), self.dtype)
-        scratch.xp.copyto(input.reshape(self.values, -1), taken.T, casting="unsafe")
+            workspace = workspace.host
+        input = workspace.array("input", (*self.shape, len(taken)), self.dtype)
+        workspace.xp.copyto(input.reshape(self.values, -1), taken.T, casting="unsafe")
         if augment is not None:
             augment(input)
             input = to_device(input, self.xp)

@@ -15,7 +15,7 @@ from purecnn.backend.arrays import Device, to_host
 from purecnn.backend.checks import as_array
 from purecnn.backend.devices import as_device, explained
 from purecnn.backend.overflow import without_warnings
-from purecnn.backend.threads import Team, as_threads, check_threads
+from purecnn.backend.threads import ThreadPool, as_threads, check_threads
 from purecnn.backend.types import Array, Shape
 from purecnn.callbacks.history import History
 from purecnn.datasets.dataset import Data, Dataset, labels_of
@@ -25,7 +25,7 @@ from purecnn.layers.footprint import footprint
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.serialization import Contents
 from purecnn.layers.shapes import ShapeLike
-from purecnn.layers.stack import FlatParameters, as_layers, check_free, claim
+from purecnn.layers.stack import LayerStack, as_layers, check_free, claim
 from purecnn.losses.base import Loss, LossFunction, LossPrime, columns
 from purecnn.losses.pairs import check_pair, check_targets, suitable_loss
 from purecnn.losses.registry import as_loss, to_measure
@@ -34,7 +34,7 @@ from purecnn.messages.signatures import explained as explained_call
 from purecnn.metrics.registry import Metric, as_metrics, measure, of_task
 from purecnn.optimizers.base import Optimizer
 from purecnn.training.fusion import fuse, unfused
-from purecnn.training.replica import Session
+from purecnn.training.replica import Replica
 from purecnn.training.rows import Rows
 from purecnn.training.samples import as_batch, infer_shape
 from purecnn.training.targets import Targets
@@ -50,7 +50,7 @@ DEVICE_CHUNK = 1024
 CHUNK_BYTES = 2**30
 
 
-class RunnableNetwork(FlatParameters):
+class RunnableNetwork(LayerStack):
     """What a `Network` is but for its training, which takes one; parameters and attributes are the same."""
 
     @explained_call
@@ -66,7 +66,7 @@ class RunnableNetwork(FlatParameters):
         task: Task | None = None,
     ) -> None:
         self._steps: list[Layer] | None = None
-        self._idle: deque[Session] = deque(maxlen=16)
+        self._idle: deque[Replica] = deque(maxlen=16)
         self._sample_bytes: int | None = None
         layers, task, device = as_layers(layers), as_task(task), as_device(device)
         if not isinstance(preprocessing, Preprocessing | None):
@@ -93,7 +93,7 @@ class RunnableNetwork(FlatParameters):
             self.optimizer.serve(self)
 
     def bind(self, input_shape: ShapeLike) -> Shape:
-        """Fix the shape of one sample, as `FlatParameters.bind`; layers put in by hand become this network's.
+        """Fix the shape of one sample, as `LayerStack.bind`; layers put in by hand become this network's.
 
         Raises
         ------
@@ -123,11 +123,11 @@ class RunnableNetwork(FlatParameters):
             self._steps = fuse(self.layers) if self.device.is_host else unfused(self.layers)
         return self._steps
 
-    def session(self, layers: Sequence[Layer], training: bool) -> Session:
+    def session(self, layers: Sequence[Layer], training: bool) -> Replica:
         """Return one worker's replicas of `layers`."""
         if self.input_shape is None:
             raise ValueError("this network has no input shape yet: bind it, or give it data")
-        return Session(layers, self.input_shape, self.dtype, self.preprocessing, training, self.device.xp)
+        return Replica(layers, self.input_shape, self.dtype, self.preprocessing, training, self.device.xp)
 
     @property
     def task(self) -> Task | None:
@@ -170,14 +170,14 @@ class RunnableNetwork(FlatParameters):
         """Shape of one output sample, None before the network is bound."""
         return self.layers[-1].output_shape if self.input_shape else None
 
-    def receive(self, x: Any, anew: bool = True) -> Array | Rows:
+    def as_rows(self, x: Any, anew: bool = True) -> Array | Rows:
         """Check raw samples and bind to them at first sight; return rows ``(n, values)``.
 
         `anew` lets the first data of training take the place of those that the network was only asked about.
         """
         if not isinstance(x, np.ndarray) and isinstance(x, Dataset):
             rows = Rows(x)
-            self.receive(rows.first, anew)
+            self.as_rows(rows.first, anew)
             return rows
         array = as_array("x", x)
         if array.dtype.kind == "f" and array.dtype.itemsize > self.dtype.itemsize:
@@ -192,7 +192,7 @@ class RunnableNetwork(FlatParameters):
             axes = next((f.sample_axes for f in self.layers if f.sample_axes is not None), None)
             self.bind(infer_shape(array, wants_images=axes == 3))
         else:
-            self.gather()
+            self.sync()
         batch = as_batch(array, self.input_shape or ())
         self.preprocessing.learn(array, anew=anew and self.updates == 0)
         self.preprocessing.check(array)
@@ -248,7 +248,7 @@ class RunnableNetwork(FlatParameters):
         --------
         lists.predict : one sample of a plain list of layers, as the original program has it.
         """
-        return self.outputs(self.receive(x), threads)
+        return self.outputs(self.as_rows(x), threads)
 
     def chunk(self) -> int:
         """Return how many samples inference runs at a time: fewer where they are large.
@@ -284,7 +284,7 @@ class RunnableNetwork(FlatParameters):
                 "this network has no input shape yet, so it has no parameters to save: "
                 "a network that was trained, used or given an input_shape is wanted"
             )
-        self.gather()
+        self.sync()
         counts = self.epochs, self.updates
         found = self.layers, self.input_shape, self.dtype, self.seed, self.preprocessing, self.task
         return Contents(*found, *counts)
@@ -315,7 +315,7 @@ class RunnableNetwork(FlatParameters):
                 for number in range(len(starts)):
                     chunk(0, number)
             else:
-                with Team(workers, chunk) as team:
+                with ThreadPool(workers, chunk) as team:
                     team.run(len(starts))
         return found
 
@@ -381,7 +381,7 @@ class RunnableNetwork(FlatParameters):
             classes and each of several labels, or its sigmoid where the loss takes scores, counts as 1 above
             0.5.
         """
-        rows = self.receive(x)
+        rows = self.as_rows(x)
         targets = self.targets(labels_of(x, y), len(rows), sample_weight)
         chosen = self.loss(to_measure(loss), None, targets)
         task = self.task_for(chosen, targets.values)

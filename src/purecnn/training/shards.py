@@ -18,10 +18,10 @@ from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import Zeros, is_barrier
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import Loss, columns
-from purecnn.training.replica import Session
+from purecnn.training.replica import Replica
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.targets import Targets
-from purecnn.training.update import Descent
+from purecnn.training.update import ParameterUpdate
 
 
 class Shards:
@@ -44,7 +44,7 @@ class Shards:
         Of the draws.
     augmentation : Augmentation or None
         How to change the images.
-    descent : Descent
+    descent : ParameterUpdate
         Where the gradients go.
     workers : int
         How many work.
@@ -68,7 +68,7 @@ class Shards:
         y: Targets,
         seed: int,
         augmentation: Augmentation | None,
-        descent: Descent,
+        descent: ParameterUpdate,
         workers: int,
         zeros: Zeros,
     ) -> None:
@@ -100,7 +100,7 @@ class Shards:
         ]
         self.agenda = [(meeting.told, meeting.meet) for meeting in self.meetings.values()] + back[::-1]
         self.losses, self.leg = zeros(count, np.float64), zeros(1, np.int64)
-        self.sessions: list[Session | None] = [None] * (count if self.meetings else workers)
+        self.sessions: list[Replica | None] = [None] * (count if self.meetings else workers)
         self.courses: dict[int, tuple[int, int, Iterator[None]]] = {}
 
     def by_step(self, views: list[dict[str, Array]]) -> list[dict[str, Array]]:
@@ -144,14 +144,14 @@ class Shards:
             next(course, None)
         self.courses[number] = step, leg + 1, course
 
-    def session(self, at: int, number: int, samples: int) -> Session:
+    def session(self, at: int, number: int, samples: int) -> Replica:
         """Return the session at a place, made at its first use, ready for a shard of this step."""
         session = self.sessions[at]
         if session is None:
             session = self.sessions[at] = self.network.session(self.layers, training=True)
             session.layers[self.first].propagate = False
             for step, meeting in self.meetings.items():
-                session.barriers[step].attend(meeting, number)
+                session.barriers[step].join(meeting, number)
         for layer, gradients in zip(session.layers, self.views[number], strict=True):
             layer.gradients = gradients
             if layer.draws:
@@ -171,15 +171,17 @@ class Shards:
                 samples=rows,
                 seed=self.seed,
                 step=self.network.updates,
-                scratch=session.scratch.host,
+                workspace=session.workspace.host,
             )
         output = session.take(self.x, places, augment)
         for step, layer in enumerate(session.layers):
             if step in self.meetings:
-                session.barriers[step].survey(output)
+                session.barriers[step].measure(output)
                 yield
             output = layer.forward(output)
-        loss, gradient = self.judge(self.y.batch(rows, output.dtype), output, self.y.weighting(rows))
+        loss, gradient = self.loss_and_gradient(
+            self.y.batch(rows, output.dtype), output, self.y.weighting(rows)
+        )
         self.losses[number] = loss * weight
         sweeps = self.sweeps(rows)
         if sweeps:
@@ -191,7 +193,7 @@ class Shards:
         for step in range(len(session.layers) - 1, self.first - 1, -1):
             layer = session.layers[step]
             if step in self.meetings:
-                session.barriers[step].survey_back(g)
+                session.barriers[step].measure_back(g)
                 if step > self.first:
                     yield
             g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)
@@ -204,7 +206,9 @@ class Shards:
                 f"{self.descent.optimizer.learning_rate:g}"
             )
 
-    def judge(self, target: Array, output: Array, weights: dict[str, Array]) -> tuple[float, Array]:
+    def loss_and_gradient(
+        self, target: Array, output: Array, weights: dict[str, Array]
+    ) -> tuple[float, Array]:
         """Return the loss of a shard's output, and its derivative."""
         xp = module_of(output)
         if weights:

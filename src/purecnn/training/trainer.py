@@ -18,13 +18,13 @@ from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.shards import Shards
 from purecnn.training.targets import Targets
-from purecnn.training.update import Descent
+from purecnn.training.update import ParameterUpdate
 
 if TYPE_CHECKING:
     from purecnn.training.rows import Prefetcher
 
 
-class Steps(ABC):
+class Trainer(ABC):
     """Takes the steps of a training, a batch at a time.
 
     Parameters
@@ -40,13 +40,13 @@ class Steps(ABC):
 
     Attributes
     ----------
-    descent : Descent
+    descent : ParameterUpdate
         The flat vectors.
     shards : Shards
         The way there and back.
     """
 
-    descent: Descent
+    descent: ParameterUpdate
     shards: Shards
 
     def __init__(self, network: RunnableNetwork, optimizer: Optimizer, y: Targets, batch_size: int) -> None:

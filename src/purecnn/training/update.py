@@ -17,7 +17,7 @@ from purecnn.optimizers.penalties import Penalty, mark_weights
 from purecnn.training.runnable import RunnableNetwork
 
 
-class Descent:
+class ParameterUpdate:
     """The flat vectors of a network in training, and the step on them, a stretch at a time.
 
     Parameters
@@ -68,12 +68,12 @@ class Descent:
         """Whether the step is ``p -= rate g`` with the loss's own derivative g, and no more."""
         return self.optimizer.descends and self.penalty is None
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Write down what copies of the optimizer in other processes must know."""
         held = [getattr(self.optimizer, name) for name in self.settings]
         self.told[:] = [self.carried, self.optimizer.steps, *held]
 
-    def hear(self) -> None:
+    def load(self) -> None:
         """Take over what was told, in such a process."""
         self.carried, self.optimizer.steps = float(self.told[0]), int(self.told[1])
         for name, value in zip(self.settings, self.told[2:], strict=True):

@@ -97,7 +97,7 @@ def load_keras_weights(
             "this network has no input shape yet, so the shapes of its parameters are not known: "
             "a network that was trained, used or given an input_shape is wanted"
         )
-    network.gather()
+    network.sync()
     places = parts(list(network))
     with told(path), weights_of(path) as file, opened(file) as root:
         groups, ordered = groups_of(root, places)

@@ -203,7 +203,7 @@ class Estimator(Joining):
         """Train a network, this estimator's or a new one, and keep it and what was measured."""
         goes_on = self.__sklearn_is_fitted__()
         epochs, batch_size = 1, positive("batch_size", self.batch_size)
-        optimizer = self.continued(network)
+        optimizer = self.resolve_optimizer(network)
         callbacks: list[Callback] = []
         if callable(self.learning_rate):
             callbacks.append(LearningRate(optimizer, self.learning_rate))
@@ -244,7 +244,7 @@ class Estimator(Joining):
         """Return what each class's samples weigh, as `Network.fit` takes it."""
         return None
 
-    def continued(self, network: Network) -> Optimizer:
+    def resolve_optimizer(self, network: Network) -> Optimizer:
         """Return the optimizer: the one of the network's last fit, if it is what was asked for."""
         rate = None if callable(self.learning_rate) else self.learning_rate
         made, last = as_optimizer(copy.deepcopy(self.optimizer), rate), network.optimizer

@@ -13,7 +13,7 @@ from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.base import Layer
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.stack import as_layers
-from purecnn.networks.functional import at_home
+from purecnn.networks.functional import host_copy
 from purecnn.networks.network import Network
 from purecnn.networks.zoo import NETWORKS, suited
 
@@ -84,7 +84,7 @@ def planned(
             layers[-1:] = head
     else:
         given = plan(shape, outputs, seed) if callable(plan) else plan
-        layers = copy.deepcopy(as_layers(at_home(given) if isinstance(given, Network) else given))
+        layers = copy.deepcopy(as_layers(host_copy(given) if isinstance(given, Network) else given))
     known = copy.deepcopy(plan.preprocessing) if isinstance(plan, Network) else Preprocessing()
     network = Network(layers, input_shape=shape, seed=seed, dtype=dtype, preprocessing=known)
     lone = outputs == 2 and isinstance(

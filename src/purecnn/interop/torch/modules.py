@@ -277,7 +277,7 @@ def modules(network: Network) -> list[Module]:
             "this network has no input shape yet, so the shapes of its parameters are not known: "
             "a network that was trained, used or given an input_shape is wanted"
         )
-    network.gather()
+    network.sync()
     found = []
     before: Preprocessing = network.preprocessing
     if (before.scale, before.shift) != (1.0, 0.0) or before.kind == "bytes":

@@ -18,7 +18,7 @@ from purecnn.interop.torch.program import torch_code
 from purecnn.layers.base import Layer
 from purecnn.layers.file_checks import check_finite
 from purecnn.messages.signatures import explained
-from purecnn.networks.functional import as_network, at_home, on_host
+from purecnn.networks.functional import as_network, host_copy, moved_to_host
 from purecnn.networks.network import Network
 
 Path = str | os.PathLike[str]
@@ -53,7 +53,7 @@ def state_dict(network: Network | Sequence[Layer]) -> dict[str, Array]:
     >>> {name: array.shape for name, array in state_dict([Dense(2, 3), Tanh()]).items()}
     {'0.weight': (3, 2), '0.bias': (3,)}
     """
-    network = at_home(network)
+    network = host_copy(network)
     found: dict[str, Array] = {}
     for name, module in named(modules(network)):
         for end in module.tensors:
@@ -161,7 +161,7 @@ def load_state_dict(
     """
     network = as_network(network)
     if isinstance(source, Mapping):
-        with on_host(network):
+        with moved_to_host(network):
             put(network, source, modules)
         return
     try:
@@ -169,7 +169,7 @@ def load_state_dict(
         for name, array in tensors.items():
             if array.dtype.kind != "f" and not name.endswith(f".{COUNT}"):
                 raise FileFormatError(f"{name!r:.100} holds {array.dtype}, wanted floats")
-        with on_host(network):
+        with moved_to_host(network):
             put(network, tensors, modules)
     except (FileFormatError, TypeError, ValueError) as error:
         where = os.fspath(source) if isinstance(source, str | os.PathLike) else ""

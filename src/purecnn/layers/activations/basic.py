@@ -154,7 +154,7 @@ class Softmax(Layer):
     def forward(self, input: Array) -> Array:
         """Return exp(x) / sum exp(x), each column summing to one."""
         x = self.receive(input)
-        y = self.scratch.array("output", x.shape, x.dtype)
+        y = self.workspace.array("output", x.shape, x.dtype)
         self.xp.subtract(x, x.max(axis=0), out=y)
         self.xp.exp(y, out=y)
         y /= y.sum(axis=0)
@@ -164,6 +164,6 @@ class Softmax(Layer):
     def backward(self, output_gradient: Array) -> Array | None:
         """Return y (g - sum of g y)."""
         g, y = self.receive_gradient(output_gradient), self.output
-        dx = self.xp.multiply(g, y, out=self.scratch.array("input_gradient", y.shape, y.dtype))
+        dx = self.xp.multiply(g, y, out=self.workspace.array("input_gradient", y.shape, y.dtype))
         self.xp.subtract(g, dx.sum(axis=0), out=dx)
         return self.xp.multiply(dx, y, out=dx)

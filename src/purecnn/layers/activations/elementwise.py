@@ -16,7 +16,7 @@ class ElementWise(Layer):
 
     def buffer(self, name: str, like: Array) -> Array:
         """Return working memory of the shape, dtype and order in memory of `like`: itself, where it may."""
-        return like if self.in_place else self.scratch.like(name, like)
+        return like if self.in_place else self.workspace.like(name, like)
 
 
 def sigmoid(x: Array, out: Array) -> Array:

@@ -17,7 +17,7 @@ from purecnn.layers.file_checks import check_classes, check_finite
 from purecnn.layers.serialization import written
 from purecnn.layers.shapes import as_dtype
 from purecnn.messages.signatures import explained
-from purecnn.networks.functional import at_home
+from purecnn.networks.functional import host_copy
 from purecnn.networks.network import Network
 from purecnn.onnx.exporter import activations  # noqa: F401 - which adds the rules of the activations
 from purecnn.onnx.exporter.layers import ELEMENT_TYPES, Nodes, described
@@ -87,7 +87,7 @@ def export_onnx(
     ...     len(pathlib.Path(folder, "model.onnx").read_bytes()) > 100
     True
     """
-    network = at_home(network)
+    network = host_copy(network)
     kind = network.dtype if dtype is None else as_dtype(dtype)
     data = encode(describe(network, input, kind), SCHEMA, "ModelProto")
     if len(data) >= MAX_BYTES:
@@ -103,7 +103,7 @@ def describe(network: Network, input: str, dtype: np.dtype[Any]) -> Message:
             "this network has no input shape yet, so it has no parameters to export: "
             "a network that was trained, used or given an input_shape is wanted"
         )
-    network.gather()
+    network.sync()
     check_classes(network.preprocessing.classes, network.output_shape)
     for place, layer in enumerate(network):
         for name, array in (layer.parameters | layer.buffers).items():

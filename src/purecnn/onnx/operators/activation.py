@@ -13,44 +13,44 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.kernels.cost import EXPONENTIAL, POWER
 from purecnn.kernels.erf import erf as error_function
-from purecnn.onnx.operators.registry import Call, floating, operator
+from purecnn.onnx.operators.registry import OperatorCall, floating, operator
 
 
 @operator("Relu")
-def relu(call: Call, x: Array) -> Array:
+def relu(call: OperatorCall, x: Array) -> Array:
     """max(x, 0)."""
     call.like(x)
     return np.maximum(x, 0)
 
 
 @operator("LeakyRelu")
-def leaky_relu(call: Call, x: Array) -> Array:
+def leaky_relu(call: OperatorCall, x: Array) -> Array:
     """X where x >= 0, else alpha x."""
     call.like(x, copies=3)
     return np.where(x < 0, x * call.number("alpha", 0.01), x)
 
 
 @operator("ThresholdedRelu")
-def thresholded_relu(call: Call, x: Array) -> Array:
+def thresholded_relu(call: OperatorCall, x: Array) -> Array:
     """X where x > alpha, else 0."""
     call.like(x, copies=2)
     return np.where(x > call.number("alpha", 1.0), x, x.dtype.type(0))
 
 
-def bent(call: Call, x: Array, alpha: float) -> Array:
+def bent(call: OperatorCall, x: Array, alpha: float) -> Array:
     """Return x where x > 0, else alpha (exp(x) - 1)."""
     call.like(x, copies=5, slow=EXPONENTIAL)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
 @operator("Elu")
-def elu(call: Call, x: Array) -> Array:
+def elu(call: OperatorCall, x: Array) -> Array:
     """X where x > 0, else alpha (exp(x) - 1)."""
     return bent(call, x, call.number("alpha", 1.0))
 
 
 @operator("Selu")
-def selu(call: Call, x: Array) -> Any:
+def selu(call: OperatorCall, x: Array) -> Any:
     """Gamma times an ELU."""
     alpha = call.number("alpha", 1.6732 if call.version < 6 else 1.67326319217681884765625)
     gamma = call.number("gamma", 1.0507 if call.version < 6 else 1.05070102214813232421875)
@@ -58,7 +58,7 @@ def selu(call: Call, x: Array) -> Any:
 
 
 @operator("Celu")
-def celu(call: Call, x: Array) -> Any:
+def celu(call: OperatorCall, x: Array) -> Any:
     """max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)."""
     alpha = call.number("alpha", 1.0)
     call.like(x, copies=5, slow=EXPONENTIAL)
@@ -66,7 +66,7 @@ def celu(call: Call, x: Array) -> Any:
 
 
 @operator("Sigmoid")
-def sigmoid(call: Call, x: Array) -> Array:
+def sigmoid(call: OperatorCall, x: Array) -> Array:
     """1 / (1 + exp(-x))."""
     floating(x)
     call.like(x, copies=3, slow=EXPONENTIAL)
@@ -74,26 +74,26 @@ def sigmoid(call: Call, x: Array) -> Array:
 
 
 @operator("HardSigmoid")
-def hard_sigmoid(call: Call, x: Array) -> Array:
+def hard_sigmoid(call: OperatorCall, x: Array) -> Array:
     """min(max(alpha x + beta, 0), 1)."""
     return line(call, x, call.number("alpha", 0.2), call.number("beta", 0.5))
 
 
-def line(call: Call, x: Array, slope: float, height: float) -> Array:
+def line(call: OperatorCall, x: Array, slope: float, height: float) -> Array:
     """Return min(max(slope x + height, 0), 1)."""
     call.like(x, copies=3)
     return np.clip(x * slope + height, 0, 1)
 
 
 @operator("HardSwish")
-def hard_swish(call: Call, x: Array) -> Array:
+def hard_swish(call: OperatorCall, x: Array) -> Array:
     """X min(max(x / 6 + 1 / 2, 0), 1)."""
     call.like(x)
     return x * line(call, x, 1 / 6, 0.5)
 
 
 @operator("Swish")
-def swish(call: Call, x: Array) -> Any:
+def swish(call: OperatorCall, x: Array) -> Any:
     """X sigmoid(alpha x)."""
     floating(x)
     call.like(x, copies=3, slow=EXPONENTIAL)
@@ -101,33 +101,33 @@ def swish(call: Call, x: Array) -> Any:
 
 
 @operator("Softplus")
-def softplus(call: Call, x: Array) -> Any:
+def softplus(call: OperatorCall, x: Array) -> Any:
     """log(1 + exp(x))."""
     call.like(x, copies=2, slow=POWER)
     return np.logaddexp(x, x.dtype.type(0))
 
 
 @operator("Softsign")
-def softsign(call: Call, x: Array) -> Any:
+def softsign(call: OperatorCall, x: Array) -> Any:
     """X / (1 + abs(x))."""
     call.like(x, copies=3)
     return x / (1 + np.abs(x))
 
 
 @operator("Mish")
-def mish(call: Call, x: Array) -> Any:
+def mish(call: OperatorCall, x: Array) -> Any:
     """X tanh(softplus(x))."""
     call.like(x, copies=3, slow=POWER + EXPONENTIAL)
     return x * np.tanh(np.logaddexp(x, x.dtype.type(0)))
 
 
 @operator("Erf")
-def erf(call: Call, x: Array) -> Array:
+def erf(call: OperatorCall, x: Array) -> Array:
     """The error function."""
     return error(call, x)
 
 
-def error(call: Call, x: Array) -> Array:
+def error(call: OperatorCall, x: Array) -> Array:
     """Return the error function: a series of 40 terms in float64."""
     floating(x)
     call.claim(x.shape, np.float64, copies=10, passes=160)
@@ -135,7 +135,7 @@ def error(call: Call, x: Array) -> Array:
 
 
 @operator("Gelu")
-def gelu(call: Call, x: Array) -> Any:
+def gelu(call: OperatorCall, x: Array) -> Any:
     """X times the chance that a normal number lies below it."""
     floating(x)
     call.like(x, copies=6, slow=POWER)
@@ -145,7 +145,7 @@ def gelu(call: Call, x: Array) -> Any:
 
 
 @operator("Shrink")
-def shrink(call: Call, x: Array) -> Array:
+def shrink(call: OperatorCall, x: Array) -> Array:
     """X moved by bias towards 0 where it is farther than lambd, else 0."""
     call.like(x, copies=7)
     bias, far = call.number("bias", 0.0), call.number("lambd", 0.5)
@@ -154,7 +154,7 @@ def shrink(call: Call, x: Array) -> Array:
 
 
 @operator("Clip")
-def clip_by_attributes(call: Call, x: Array) -> Any:
+def clip_by_attributes(call: OperatorCall, x: Array) -> Any:
     """X held from min to max, as attributes."""
     low, high = call.number("min", -np.inf), call.number("max", np.inf)
     call.like(x, copies=2)
@@ -162,7 +162,7 @@ def clip_by_attributes(call: Call, x: Array) -> Any:
 
 
 @operator("Clip", since=11)
-def clip(call: Call, x: Array, low: Array | None = None, high: Array | None = None) -> Array:
+def clip(call: OperatorCall, x: Array, low: Array | None = None, high: Array | None = None) -> Array:
     """X held from min to max, as inputs of one value."""
     for bound, choose in ((low, np.maximum), (high, np.minimum)):
         if bound is not None:
@@ -173,7 +173,7 @@ def clip(call: Call, x: Array, low: Array | None = None, high: Array | None = No
     return x
 
 
-def scores(call: Call, x: Array) -> tuple[Array, int, tuple[int, ...]]:
+def scores(call: OperatorCall, x: Array) -> tuple[Array, int, tuple[int, ...]]:
     """Return x and the axis to compare along: before operator set 13 all from it on are one."""
     if call.version >= 13:
         return x, call.axis(call.integer("axis", -1), x.ndim), x.shape
@@ -185,7 +185,7 @@ def scores(call: Call, x: Array) -> tuple[Array, int, tuple[int, ...]]:
 
 
 @operator("Softmax")
-def softmax(call: Call, x: Array) -> Any:
+def softmax(call: OperatorCall, x: Array) -> Any:
     """exp(x) / sum exp(x)."""
     floating(x)
     call.like(x, copies=5, slow=EXPONENTIAL)
@@ -196,7 +196,7 @@ def softmax(call: Call, x: Array) -> Any:
 
 
 @operator("LogSoftmax")
-def log_softmax(call: Call, x: Array) -> Any:
+def log_softmax(call: OperatorCall, x: Array) -> Any:
     """The logarithm of the softmax."""
     floating(x)
     call.like(x, copies=5, slow=EXPONENTIAL)
@@ -206,7 +206,7 @@ def log_softmax(call: Call, x: Array) -> Any:
 
 
 @operator("Hardmax")
-def hardmax(call: Call, x: Array) -> Array:
+def hardmax(call: OperatorCall, x: Array) -> Array:
     """1 at the first largest value, else 0."""
     call.like(x, copies=3)
     call.claim(x.shape, np.int64, slow=POWER)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from purecnn.backend.memory import Scratch
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
 from purecnn.kernels import cpu, grouped
-from purecnn.onnx.operators.registry import Call, floating, operator
+from purecnn.onnx.operators.registry import OperatorCall, floating, operator
 from purecnn.onnx.operators.window import (
     Window,
     claim_passes,
@@ -53,7 +53,7 @@ def convolvable(x: Array, w: Array, b: Array | None, groups: int, turned: bool =
 
 
 @operator("Conv")
-def convolution(call: Call, x: Array, w: Array, b: Array | None = None) -> Array:
+def convolution(call: OperatorCall, x: Array, w: Array, b: Array | None = None) -> Array:
     """The cross-correlation of images and kernels, b added."""
     groups = call.integer("group", 1)
     convolvable(x, w, b, groups)
@@ -86,9 +86,9 @@ def flat(over: Window) -> Window:
     )
 
 
-def planar(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
+def planar(call: OperatorCall, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
     """(N, C, H, W), (M, C / groups, KH, KW), (M,) -> (N, M, OH, OW), by this package's kernels."""
-    images, scratch = last(call, x), Scratch()
+    images, workspace = last(call, x), Workspace()
     stride: Any = over.strides
     padding: Any = over.pads
     dilation: Any = over.dilations
@@ -96,7 +96,7 @@ def planar(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int) 
     call.claim((rows, over.cells[1], x.shape[1], over.sizes[1] + over.strides[1], x.shape[0]), x.dtype)
     call.like(w, copies=2)
     if groups == 1 and dilation == (1, 1):
-        found = cpu.conv2d_forward(images, w, b, stride, padding, scratch)
+        found = cpu.conv2d_forward(images, w, b, stride, padding, workspace)
     else:
         found = grouped.grouped_conv2d_forward(
             images,
@@ -106,12 +106,12 @@ def planar(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int) 
             padding,
             dilation,
             groups,
-            scratch,
+            workspace,
         )
     return first(found)
 
 
-def stepwise(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
+def stepwise(call: OperatorCall, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
     """(N, C, ...), (M, C / groups, ...), (M,) -> (N, M, ...): a product for each cell; float16 sums in 32."""
     kind = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
     call.claim([*x.shape[:2], *padded_sizes(x, over)], kind, copies=2)
@@ -131,7 +131,7 @@ def stepwise(call: Call, x: Array, w: Array, b: Array, over: Window, groups: int
 
 
 @operator("ConvTranspose")
-def transposed_convolution(call: Call, x: Array, w: Array, b: Array | None = None) -> Array:
+def transposed_convolution(call: OperatorCall, x: Array, w: Array, b: Array | None = None) -> Array:
     """What a convolution's backward pass does: each pixel adds its kernels to the output."""
     groups, axes = call.integer("group", 1), x.ndim - 2
     convolvable(x, w, b, groups, turned=True)

@@ -15,7 +15,7 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.kernels.cost import EXPONENTIAL, POWER
 from purecnn.onnx.arrays import as_dtype
-from purecnn.onnx.operators.registry import Call, operator
+from purecnn.onnx.operators.registry import OperatorCall, operator
 
 UNARY: dict[str, Callable[[Array], Any]] = {
     "Abs": np.abs,
@@ -64,16 +64,16 @@ BINARY: dict[str, Callable[[Array, Array], Any]] = {
 }
 
 
-def _unary(function: Callable[[Array], Any]) -> Callable[[Call, Array], Any]:
-    def run(call: Call, x: Array) -> Any:
+def _unary(function: Callable[[Array], Any]) -> Callable[[OperatorCall, Array], Any]:
+    def run(call: OperatorCall, x: Array) -> Any:
         call.like(x, copies=2, slow=EXPONENTIAL)  # of integers some make wider floats
         return function(x)
 
     return run
 
 
-def _binary(function: Callable[[Array, Array], Any]) -> Callable[[Call, Array, Array], Any]:
-    def run(call: Call, a: Array, b: Array) -> Any:
+def _binary(function: Callable[[Array, Array], Any]) -> Callable[[OperatorCall, Array, Array], Any]:
+    def run(call: OperatorCall, a: Array, b: Array) -> Any:
         b = placed(call, a, b)
         call.same(a, b)
         return function(a, b)
@@ -87,7 +87,7 @@ for _name, _pair in BINARY.items():
     operator(_name)(_binary(_pair))
 
 
-def placed(call: Call, a: Array, b: Array) -> Array:
+def placed(call: OperatorCall, a: Array, b: Array) -> Array:
     """Return the second input where its axes meet those of the first: before set 7 an attribute said."""
     if call.version >= 7 or not call.integer("broadcast", 0):
         return b
@@ -101,13 +101,13 @@ def placed(call: Call, a: Array, b: Array) -> Array:
 
 
 @operator("Identity")
-def identity(call: Call, x: Array) -> Array:
+def identity(call: OperatorCall, x: Array) -> Array:
     """The input."""
     return x
 
 
 @operator("Div")
-def divide(call: Call, a: Array, b: Array) -> Any:
+def divide(call: OperatorCall, a: Array, b: Array) -> Any:
     """a / b; of integers, rounded towards zero."""
     b = placed(call, a, b)
     if a.dtype.kind == "f":
@@ -119,7 +119,7 @@ def divide(call: Call, a: Array, b: Array) -> Any:
 
 
 @operator("Pow")
-def power(call: Call, a: Array, b: Array) -> Array:
+def power(call: OperatorCall, a: Array, b: Array) -> Array:
     """a ** b, of the dtype of a."""
     b = placed(call, a, b)
     call.together(a, b, copies=2, slow=2 * POWER)
@@ -133,14 +133,14 @@ def power(call: Call, a: Array, b: Array) -> Array:
 
 
 @operator("Mod")
-def modulo(call: Call, a: Array, b: Array) -> Array:
+def modulo(call: OperatorCall, a: Array, b: Array) -> Array:
     """a mod b, the sign that of b, or with ``fmod=1`` that of a."""
     call.same(a, b, slow=EXPONENTIAL)
     return np.fmod(a, b) if call.integer("fmod", 0) else np.mod(a, b)
 
 
 @operator("BitShift")
-def bit_shift(call: Call, a: Array, b: Array) -> Array:
+def bit_shift(call: OperatorCall, a: Array, b: Array) -> Array:
     """A shifted by b bits."""
     call.same(a, b)
     left = call.choice("direction", "", "LEFT", "RIGHT") == "LEFT"
@@ -148,7 +148,7 @@ def bit_shift(call: Call, a: Array, b: Array) -> Array:
 
 
 @operator("PRelu")
-def prelu(call: Call, x: Array, slope: Array) -> Array:
+def prelu(call: OperatorCall, x: Array, slope: Array) -> Array:
     """X where x >= 0, else slope x."""
     if call.version < 7 and slope.ndim == 1 and x.ndim > 1:
         slope = slope.reshape(-1, *[1] * (x.ndim - 2))
@@ -157,25 +157,25 @@ def prelu(call: Call, x: Array, slope: Array) -> Array:
 
 
 @operator("Max")
-def maximum(call: Call, *inputs: Array) -> Array:
+def maximum(call: OperatorCall, *inputs: Array) -> Array:
     """The largest of all inputs."""
     return together(call, np.maximum, inputs)
 
 
 @operator("Min")
-def minimum(call: Call, *inputs: Array) -> Array:
+def minimum(call: OperatorCall, *inputs: Array) -> Array:
     """The smallest of all inputs."""
     return together(call, np.minimum, inputs)
 
 
 @operator("Sum")
-def total(call: Call, *inputs: Array) -> Array:
+def total(call: OperatorCall, *inputs: Array) -> Array:
     """The sum of all inputs."""
     return together(call, np.add, inputs)
 
 
 @operator("Mean")
-def mean(call: Call, *inputs: Array) -> Array:
+def mean(call: OperatorCall, *inputs: Array) -> Array:
     """The mean of all inputs."""
     found: Array = together(call, np.add, inputs)
     call.claim(found.shape, np.float64 if found.dtype.kind != "f" else found.dtype)
@@ -184,7 +184,7 @@ def mean(call: Call, *inputs: Array) -> Array:
     return found.astype(inputs[0].dtype, copy=False)
 
 
-def together(call: Call, function: Any, inputs: tuple[Array, ...]) -> Array:
+def together(call: OperatorCall, function: Any, inputs: tuple[Array, ...]) -> Array:
     """Return a function of two, of all inputs one after the other."""
     if not inputs or any(input is None for input in inputs):
         raise FileFormatError("has no inputs, wanted at least one, named")
@@ -194,7 +194,7 @@ def together(call: Call, function: Any, inputs: tuple[Array, ...]) -> Array:
 
 
 @operator("Where")
-def where(call: Call, condition: Array, x: Array, y: Array) -> Array:
+def where(call: OperatorCall, condition: Array, x: Array, y: Array) -> Array:
     """X where the condition holds, else y."""
     if condition.dtype != np.bool_:
         raise FileFormatError(f"its condition is {condition.dtype}, wanted bool")
@@ -204,7 +204,7 @@ def where(call: Call, condition: Array, x: Array, y: Array) -> Array:
 
 
 @operator("IsInf")
-def is_inf(call: Call, x: Array) -> Array:
+def is_inf(call: OperatorCall, x: Array) -> Array:
     """Whether x is infinite, on the sides asked for."""
     call.claim(x.shape, np.bool_, copies=5)
     above, below = call.integer("detect_positive", 1), call.integer("detect_negative", 1)
@@ -212,7 +212,7 @@ def is_inf(call: Call, x: Array) -> Array:
 
 
 @operator("Cast")
-def cast(call: Call, x: Array) -> Array:
+def cast(call: OperatorCall, x: Array) -> Array:
     """X as another dtype."""
     # Before operator set 6 the dtype was a text.
     to = call.node.attributes.get("to", 0)
@@ -224,12 +224,12 @@ def cast(call: Call, x: Array) -> Array:
 
 
 @operator("CastLike")
-def cast_like(call: Call, x: Array, like: Array) -> Array:
+def cast_like(call: OperatorCall, x: Array, like: Array) -> Array:
     """X as the dtype of another input."""
     return converted(call, x, like.dtype)
 
 
-def converted(call: Call, x: Array, dtype: np.dtype[Any]) -> Array:
+def converted(call: OperatorCall, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x as another dtype: any number but 0 is true."""
     call.claim(x.shape, dtype, slow=x.itemsize)
     return x != 0 if dtype == np.bool_ else x.astype(dtype, copy=False)

@@ -13,7 +13,7 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.kernels.cost import POWER
 from purecnn.onnx.operators.reduction import least
-from purecnn.onnx.operators.registry import Call, floating, operator
+from purecnn.onnx.operators.registry import OperatorCall, floating, operator
 from purecnn.onnx.operators.window import Window, claim_passes, padded, window
 
 
@@ -23,7 +23,7 @@ def poolable(x: Array) -> None:
         raise ShapeError(f"the input's shape is {x.shape}, wanted (N, C, ...), at least three axes")
 
 
-def pooled_by(call: Call, x: Array) -> Window:
+def pooled_by(call: OperatorCall, x: Array) -> Window:
     """Return a pooling's window."""
     poolable(x)
     over = window(call, x.shape[2:], ceil=bool(call.integer("ceil_mode", 0)))
@@ -35,7 +35,7 @@ def pooled_by(call: Call, x: Array) -> Window:
 
 
 @operator("MaxPool")
-def max_pool(call: Call, x: Array) -> Any:
+def max_pool(call: OperatorCall, x: Array) -> Any:
     """The largest value of each window, and where in the whole array it lies."""
     over = pooled_by(call, x)
     if call.outputs > 1:
@@ -55,7 +55,7 @@ def max_pool(call: Call, x: Array) -> Any:
     return found if winners is None else (found, winning_places(call, x.shape, over, winners))
 
 
-def winning_places(call: Call, shape: tuple[int, ...], over: Window, winners: Array) -> Array:
+def winning_places(call: OperatorCall, shape: tuple[int, ...], over: Window, winners: Array) -> Array:
     """Return where each window's winning cell lies in the whole input, counted by rows or by columns."""
     axes = len(over.cells)
     cells = np.unravel_index(winners, over.cells)
@@ -73,7 +73,7 @@ def winning_places(call: Call, shape: tuple[int, ...], over: Window, winners: Ar
     return found + maps * span
 
 
-def sums(call: Call, x: Array, over: Window) -> Array:
+def sums(call: OperatorCall, x: Array, over: Window) -> Array:
     """Return the sum of each window, of what lies around the image nothing."""
     whole, found = padded(call, x, over, 0), None
     for _, tap in over.taps():
@@ -86,7 +86,7 @@ def sums(call: Call, x: Array, over: Window) -> Array:
 
 
 @operator("AveragePool")
-def average_pool(call: Call, x: Array) -> Array:
+def average_pool(call: OperatorCall, x: Array) -> Array:
     """The mean of each window; of what lies around the image, only if that is to count."""
     floating(x)
     over = pooled_by(call, x)
@@ -106,7 +106,7 @@ def average_pool(call: Call, x: Array) -> Array:
 
 
 @operator("LpPool")
-def lp_pool(call: Call, x: Array) -> Array:
+def lp_pool(call: OperatorCall, x: Array) -> Array:
     """The norm of each window."""
     floating(x)
     order, over = power(call), pooled_by(call, x)
@@ -116,7 +116,7 @@ def lp_pool(call: Call, x: Array) -> Array:
     return found
 
 
-def power(call: Call) -> float:
+def power(call: OperatorCall) -> float:
     """Return which norm is wanted."""
     order = float(call.attribute("p", (int, float), 2))
     if not order > 0:
@@ -125,7 +125,7 @@ def power(call: Call) -> float:
 
 
 @operator("GlobalAveragePool")
-def global_average_pool(call: Call, x: Array) -> Array:
+def global_average_pool(call: OperatorCall, x: Array) -> Array:
     """The mean of each map."""
     poolable(x)
     call.like(x, copies=0, passes=1)
@@ -135,7 +135,7 @@ def global_average_pool(call: Call, x: Array) -> Array:
 
 
 @operator("GlobalMaxPool")
-def global_max_pool(call: Call, x: Array) -> Array:
+def global_max_pool(call: OperatorCall, x: Array) -> Array:
     """The largest value of each map."""
     poolable(x)
     call.like(x, copies=0, passes=1)
@@ -145,7 +145,7 @@ def global_max_pool(call: Call, x: Array) -> Array:
 
 
 @operator("GlobalLpPool")
-def global_lp_pool(call: Call, x: Array) -> Array:
+def global_lp_pool(call: OperatorCall, x: Array) -> Array:
     """The norm of each map."""
     poolable(x)
     floating(x)

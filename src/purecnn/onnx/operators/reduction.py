@@ -14,7 +14,7 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.kernels.cost import EXPONENTIAL, POWER
-from purecnn.onnx.operators.registry import Call, floating, integers, operator
+from purecnn.onnx.operators.registry import OperatorCall, floating, integers, operator
 
 Axes = tuple[int, ...]
 
@@ -69,7 +69,7 @@ PLAIN = frozenset({"ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "Reduce
 
 
 def _reduction(function: Callable[[Array, Axes], Any]) -> Callable[..., Array]:
-    def run(call: Call, x: Array, axes: Array | None = None) -> Array:
+    def run(call: OperatorCall, x: Array, axes: Array | None = None) -> Array:
         given = integers(axes, "the second input") if axes is not None else call.integers("axes", None)
         if not given and not call.integer("noop_with_empty_axes", 0):
             given = range(x.ndim)
@@ -88,7 +88,7 @@ for _name, _function in REDUCTIONS.items():
 
 
 @operator("ArgMax", "ArgMin")
-def arg_max(call: Call, x: Array) -> Array:
+def arg_max(call: OperatorCall, x: Array) -> Array:
     """Where the largest, or smallest, value along an axis lies."""
     axis = call.axis(call.integer("axis", 0), x.ndim)
     choose = np.argmax if call.node.operator == "ArgMax" else np.argmin
@@ -105,7 +105,7 @@ def arg_max(call: Call, x: Array) -> Array:
 
 
 @operator("CumSum")
-def cumulative_sum(call: Call, x: Array, axis: Array) -> Array:
+def cumulative_sum(call: OperatorCall, x: Array, axis: Array) -> Array:
     """The sum of all values up to each, along an axis."""
     along = call.axis((integers(axis) or [0])[0], x.ndim)
     call.like(x, copies=2)
@@ -118,7 +118,7 @@ def cumulative_sum(call: Call, x: Array, axis: Array) -> Array:
 
 
 @operator("MatMul")
-def matrix_product(call: Call, a: Array, b: Array) -> Any:
+def matrix_product(call: OperatorCall, a: Array, b: Array) -> Any:
     """a @ b, of vectors, matrices or stacks of them."""
     if not a.ndim or not b.ndim:
         raise ShapeError(f"shapes are {a.shape} and {b.shape}, wanted at least one axis each")
@@ -135,7 +135,7 @@ def matrix_product(call: Call, a: Array, b: Array) -> Any:
     return found.astype(a.dtype, copy=False)
 
 
-def for_blas(call: Call, x: Array, dtype: np.dtype[Any]) -> Array:
+def for_blas(call: OperatorCall, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return matrices as BLAS takes them: NumPy multiplies others one by one."""
     if x.dtype == dtype and x.itemsize in x.strides[-2:] and min(x.strides[-2:]) > 0:
         return x
@@ -144,7 +144,7 @@ def for_blas(call: Call, x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 @operator("Gemm")
-def general_product(call: Call, a: Array, b: Array, c: Array | None = None) -> Any:
+def general_product(call: OperatorCall, a: Array, b: Array, c: Array | None = None) -> Any:
     """Alpha a @ b + beta c, a and b turned where they are to be."""
     if a.ndim != 2 or b.ndim != 2:
         raise ShapeError(f"shapes are {a.shape} and {b.shape}, wanted two matrices")
@@ -176,7 +176,7 @@ def channels(values: Array, x: Array) -> Array:
 
 @operator("BatchNormalization")
 def batch_normalization(
-    call: Call, x: Array, scale: Array, bias: Array, mean: Array, variance: Array
+    call: OperatorCall, x: Array, scale: Array, bias: Array, mean: Array, variance: Array
 ) -> tuple[Array, ...]:
     """(x - mean) / sqrt(variance + epsilon) scale + bias, with the running statistics or the batch's."""
     epsilon, momentum = call.number("epsilon", 1e-5), call.number("momentum", 0.9)
@@ -202,7 +202,7 @@ def batch_normalization(
     return (found.astype(x.dtype, copy=False), *running)
 
 
-def standard(call: Call, x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Array]:
+def standard(call: OperatorCall, x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Array]:
     """Return (x - mean) / sqrt(variance + epsilon), the mean, and what it was multiplied by."""
     call.like(x, copies=5)
     mean = x.mean(axis=axes, keepdims=True)
@@ -211,7 +211,7 @@ def standard(call: Call, x: Array, axes: Axes, epsilon: float) -> tuple[Array, A
 
 
 @operator("InstanceNormalization")
-def instance_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Array:
+def instance_normalization(call: OperatorCall, x: Array, scale: Array, bias: Array) -> Array:
     """Each map of each sample with mean 0 and variance 1, scaled and shifted."""
     floating(x)
     found, _, _ = standard(call, x, tuple(range(2, x.ndim)), call.number("epsilon", 1e-5))
@@ -219,7 +219,7 @@ def instance_normalization(call: Call, x: Array, scale: Array, bias: Array) -> A
 
 
 @operator("GroupNormalization", since=18)
-def group_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Array:
+def group_normalization(call: OperatorCall, x: Array, scale: Array, bias: Array) -> Array:
     """Each group of maps of each sample with mean 0 and variance 1, scaled and shifted."""
     floating(x)
     groups = call.integer("num_groups")
@@ -235,7 +235,9 @@ def group_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Arra
 
 
 @operator("LayerNormalization", since=17)
-def layer_normalization(call: Call, x: Array, scale: Array, bias: Array | None = None) -> tuple[Array, ...]:
+def layer_normalization(
+    call: OperatorCall, x: Array, scale: Array, bias: Array | None = None
+) -> tuple[Array, ...]:
     """All values from an axis on with mean 0 and variance 1, scaled and shifted; the mean, and the factor."""
     floating(x)
     first = call.axis(call.integer("axis", -1), x.ndim)
@@ -253,7 +255,7 @@ def layer_normalization(call: Call, x: Array, scale: Array, bias: Array | None =
 
 
 @operator("MeanVarianceNormalization")
-def mean_variance_normalization(call: Call, x: Array) -> Array:
+def mean_variance_normalization(call: OperatorCall, x: Array) -> Array:
     """Mean 0 and variance 1 along axes."""
     floating(x)
     axes = call.axes(call.integers("axes", [0, 2, 3]), x.ndim)
@@ -264,7 +266,7 @@ def mean_variance_normalization(call: Call, x: Array) -> Array:
 
 
 @operator("LpNormalization")
-def lp_normalization(call: Call, x: Array) -> Any:
+def lp_normalization(call: OperatorCall, x: Array) -> Any:
     """X by its norm along an axis; 0 where that is 0."""
     floating(x)
     axis, order = call.axis(call.integer("axis", -1), x.ndim), call.integer("p", 2)
@@ -278,7 +280,7 @@ def lp_normalization(call: Call, x: Array) -> Any:
 
 
 @operator("LRN")
-def local_response_normalization(call: Call, x: Array) -> Array:
+def local_response_normalization(call: OperatorCall, x: Array) -> Array:
     """x / (bias + alpha / size times the sum of squares of the channels near) ** beta."""
     floating(x)
     size = call.integer("size")

@@ -1,7 +1,7 @@
 """ONNX's operators by name and version, and what each is told of its place in a graph.
 
-An operator is a function of a `Call` and of arrays, as its inputs are in ONNX: samples first. In memory the
-batch may lie last, which NumPy's functions keep and the images' kernels want.
+An operator is a function of an `OperatorCall` and of arrays, as its inputs are in ONNX: samples first. In
+memory the batch may lie last, which NumPy's functions keep and the images' kernels want.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def operator(*names: str, since: int = 1) -> Callable[[Operator], Operator]:
     return register
 
 
-class Call:
+class OperatorCall:
     """An operator at its place in a graph.
 
     Parameters
@@ -224,7 +224,7 @@ def integers(values: Array | None, what: str = "an input") -> list[int] | None:
     return [int(value) for value in values.reshape(-1)]
 
 
-def wanted(call: Call, name: str, input: Array | None, default: Any = ...) -> Any:
+def wanted(call: OperatorCall, name: str, input: Array | None, default: Any = ...) -> Any:
     """Return integers that are an input, or were an attribute in older operator sets."""
     given = integers(input, name)
     if given is None:

@@ -13,11 +13,11 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.onnx.arrays import as_dtype
-from purecnn.onnx.operators.registry import Call, integers, operator, wanted
+from purecnn.onnx.operators.registry import OperatorCall, integers, operator, wanted
 
 
 @operator("Constant")
-def constant(call: Call) -> Array:
+def constant(call: OperatorCall) -> Array:
     """An array that is an attribute."""
     held = call.node.attributes
     if isinstance(held.get("value"), np.ndarray):
@@ -32,7 +32,7 @@ def constant(call: Call) -> Array:
 
 
 @operator("ConstantOfShape")
-def constant_of_shape(call: Call, shape: Array) -> Array:
+def constant_of_shape(call: OperatorCall, shape: Array) -> Array:
     """One value, as often as a shape says."""
     value = call.attribute("value", np.ndarray, np.zeros(1, np.float32))
     if value.size != 1:
@@ -41,19 +41,19 @@ def constant_of_shape(call: Call, shape: Array) -> Array:
 
 
 @operator("Shape")
-def shape_of(call: Call, x: Array) -> Array:
+def shape_of(call: OperatorCall, x: Array) -> Array:
     """The input's shape, or some of it."""
     return np.array(x.shape[call.integer("start", 0) : call.integer("end", None)], np.int64)
 
 
 @operator("Size")
-def size_of(call: Call, x: Array) -> Array:
+def size_of(call: OperatorCall, x: Array) -> Array:
     """How many values the input has."""
     return np.array(x.size, np.int64)
 
 
 @operator("Range")
-def arithmetic_range(call: Call, start: Array, limit: Array, delta: Array) -> Array:
+def arithmetic_range(call: OperatorCall, start: Array, limit: Array, delta: Array) -> Array:
     """From start to below limit in steps of delta."""
     if not start.size == limit.size == delta.size == 1:
         raise ShapeError(f"shapes are {start.shape}, {limit.shape}, {delta.shape}, wanted one value each")
@@ -66,7 +66,7 @@ def arithmetic_range(call: Call, start: Array, limit: Array, delta: Array) -> Ar
 
 
 @operator("EyeLike")
-def eye_like(call: Call, x: Array) -> Array:
+def eye_like(call: OperatorCall, x: Array) -> Array:
     """Ones on a diagonal of the input's shape."""
     if x.ndim != 2:
         raise ShapeError(f"shape is {x.shape}, wanted a matrix")
@@ -77,7 +77,7 @@ def eye_like(call: Call, x: Array) -> Array:
 
 
 @operator("Dropout")
-def dropout(call: Call, x: Array, ratio: Array | None = None, training: Array | None = None) -> Any:
+def dropout(call: OperatorCall, x: Array, ratio: Array | None = None, training: Array | None = None) -> Any:
     """The input, since nothing is hidden in inference; and that all of it is kept."""
     rate = call.number("ratio", 0.5) if ratio is None else float(ratio.reshape(-1)[0])
     if training is not None and bool(training.any()) and rate:
@@ -92,7 +92,7 @@ def dropout(call: Call, x: Array, ratio: Array | None = None, training: Array | 
 
 
 @operator("Flatten")
-def flatten(call: Call, x: Array) -> Array:
+def flatten(call: OperatorCall, x: Array) -> Array:
     """All axes before one as rows, the others as columns."""
     axis = call.integer("axis", 1)
     if not -x.ndim <= axis <= x.ndim:
@@ -102,7 +102,7 @@ def flatten(call: Call, x: Array) -> Array:
 
 
 @operator("Reshape")
-def reshape(call: Call, x: Array, shape: Array | None = None) -> Array:
+def reshape(call: OperatorCall, x: Array, shape: Array | None = None) -> Array:
     """The same values in another shape: 0 keeps an axis, and -1 is what is left."""
     sizes = list(wanted(call, "shape", shape))
     if not call.integer("allowzero", 0):
@@ -123,7 +123,7 @@ def reshape(call: Call, x: Array, shape: Array | None = None) -> Array:
     return reshaped(call, x, tuple(sizes))
 
 
-def reshaped(call: Call, x: Array, shape: tuple[int, ...]) -> Array:
+def reshaped(call: OperatorCall, x: Array, shape: tuple[int, ...]) -> Array:
     """Return x in another shape; where the batch lies last in memory and stays an axis, nothing is copied."""
     if x.ndim and shape and x.shape[0] == shape[0] > 1 and not x.flags.c_contiguous:
         if not (turned := np.moveaxis(x, 0, -1)).flags.c_contiguous:
@@ -135,7 +135,7 @@ def reshaped(call: Call, x: Array, shape: tuple[int, ...]) -> Array:
 
 
 @operator("Squeeze")
-def squeeze(call: Call, x: Array, axes: Array | None = None) -> Array:
+def squeeze(call: OperatorCall, x: Array, axes: Array | None = None) -> Array:
     """Without axes of length one: those named, or all."""
     given = wanted(call, "axes", axes, None)
     along = call.axes(given, x.ndim) if given is not None else None
@@ -145,7 +145,7 @@ def squeeze(call: Call, x: Array, axes: Array | None = None) -> Array:
 
 
 @operator("Unsqueeze")
-def unsqueeze(call: Call, x: Array, axes: Array | None = None) -> Array:
+def unsqueeze(call: OperatorCall, x: Array, axes: Array | None = None) -> Array:
     """With axes of length one put in."""
     given = wanted(call, "axes", axes)
     along = set(call.axes(given, x.ndim + len(given)))
@@ -154,7 +154,7 @@ def unsqueeze(call: Call, x: Array, axes: Array | None = None) -> Array:
 
 
 @operator("Transpose")
-def transpose(call: Call, x: Array) -> Array:
+def transpose(call: OperatorCall, x: Array) -> Array:
     """The axes in another order."""
     order = call.integers("perm", None)
     if order is None:
@@ -165,7 +165,7 @@ def transpose(call: Call, x: Array) -> Array:
 
 
 @operator("Expand")
-def expand(call: Call, x: Array, shape: Array) -> Array:
+def expand(call: OperatorCall, x: Array, shape: Array) -> Array:
     """The input repeated along axes of length one."""
     sizes = integers(shape, "shape") or []
     call.claim(sizes, x.dtype, copies=0)
@@ -174,7 +174,7 @@ def expand(call: Call, x: Array, shape: Array) -> Array:
 
 
 @operator("Tile")
-def tile(call: Call, x: Array, repeats: Array, axis: Array | None = None) -> Array:
+def tile(call: OperatorCall, x: Array, repeats: Array, axis: Array | None = None) -> Array:
     """The input repeated along each axis."""
     counts = integers(repeats, "repeats") or []
     if axis is not None:  # before operator set 6: so often along one axis
@@ -187,7 +187,7 @@ def tile(call: Call, x: Array, repeats: Array, axis: Array | None = None) -> Arr
 
 
 @operator("DepthToSpace")
-def depth_to_space(call: Call, x: Array) -> Array:
+def depth_to_space(call: OperatorCall, x: Array) -> Array:
     """Channels as blocks of pixels."""
     block = call.integer("blocksize")
     if x.ndim != 4 or block < 1 or x.shape[1] % block**2:
@@ -203,7 +203,7 @@ def depth_to_space(call: Call, x: Array) -> Array:
 
 
 @operator("SpaceToDepth")
-def space_to_depth(call: Call, x: Array) -> Array:
+def space_to_depth(call: OperatorCall, x: Array) -> Array:
     """Blocks of pixels as channels."""
     block = call.integer("blocksize")
     if x.ndim != 4 or block < 1 or x.shape[2] % block or x.shape[3] % block:

@@ -12,11 +12,11 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.kernels.cost import POWER
-from purecnn.onnx.operators.registry import Call, integers, operator, wanted
+from purecnn.onnx.operators.registry import OperatorCall, integers, operator, wanted
 
 
 @operator("Concat")
-def concatenate(call: Call, *inputs: Array) -> Array:
+def concatenate(call: OperatorCall, *inputs: Array) -> Array:
     """Arrays one behind the other along an axis."""
     if not inputs or any(x is None for x in inputs):
         raise FileFormatError("has no inputs, wanted at least one, named")
@@ -35,7 +35,7 @@ def concatenate(call: Call, *inputs: Array) -> Array:
 
 
 @operator("Split")
-def split(call: Call, x: Array, sizes: Array | None = None) -> tuple[Array, ...]:
+def split(call: OperatorCall, x: Array, sizes: Array | None = None) -> tuple[Array, ...]:
     """The input cut along an axis: into sizes, or into parts as even as can be, the last one short."""
     axis = call.axis(call.integer("axis", 0), x.ndim)
     parts = integers(sizes, "split")
@@ -55,14 +55,14 @@ def split(call: Call, x: Array, sizes: Array | None = None) -> tuple[Array, ...]
 
 
 @operator("Slice")
-def slice_by_attributes(call: Call, x: Array) -> Array:
+def slice_by_attributes(call: OperatorCall, x: Array) -> Array:
     """From starts to below ends, as attributes."""
     return sliced(call, x, call.integers("starts"), call.integers("ends"), call.integers("axes", None), None)
 
 
 @operator("Slice", since=10)
 def slice_by_inputs(
-    call: Call,
+    call: OperatorCall,
     x: Array,
     starts: Array,
     ends: Array,
@@ -73,7 +73,7 @@ def slice_by_inputs(
     return sliced(call, x, integers(starts), integers(ends), integers(axes), integers(steps))
 
 
-def sliced(call: Call, x: Array, starts: Any, ends: Any, axes: Any, steps: Any) -> Array:
+def sliced(call: OperatorCall, x: Array, starts: Any, ends: Any, axes: Any, steps: Any) -> Array:
     """Return part of x: places from the back are below 0, and those outside are the ends."""
     along = call.axes(range(len(starts)) if axes is None else axes, x.ndim)
     steps = [1] * len(starts) if steps is None else steps
@@ -93,7 +93,7 @@ def sliced(call: Call, x: Array, starts: Any, ends: Any, axes: Any, steps: Any) 
     return x[tuple(index)]
 
 
-def places(call: Call, indices: Array, size: int) -> Array:
+def places(call: OperatorCall, indices: Array, size: int) -> Array:
     """Return indices counted from the front, if each is one of `size`."""
     call.claim(indices.shape, np.int64, copies=4, slow=POWER)
     if indices.dtype.kind not in "iu":
@@ -104,7 +104,7 @@ def places(call: Call, indices: Array, size: int) -> Array:
 
 
 @operator("Gather")
-def gather(call: Call, x: Array, indices: Array) -> Array:
+def gather(call: OperatorCall, x: Array, indices: Array) -> Array:
     """Slices of x, by their places along an axis."""
     axis = call.axis(call.integer("axis", 0), x.ndim)
     call.claim((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype)
@@ -112,7 +112,7 @@ def gather(call: Call, x: Array, indices: Array) -> Array:
 
 
 @operator("GatherElements")
-def gather_elements(call: Call, x: Array, indices: Array) -> Array:
+def gather_elements(call: OperatorCall, x: Array, indices: Array) -> Array:
     """Values of x, by their places along an axis."""
     axis = call.axis(call.integer("axis", 0), x.ndim)
     if x.ndim != indices.ndim:
@@ -124,7 +124,7 @@ def gather_elements(call: Call, x: Array, indices: Array) -> Array:
 
 @operator("Pad")
 def pad(
-    call: Call,
+    call: OperatorCall,
     x: Array,
     pads: Array | None = None,
     value: Array | None = None,

@@ -13,7 +13,7 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
 from purecnn.kernels.cost import STEP
-from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.operators.registry import OperatorCall
 
 #: Cells of a window, each of which is a pass over the output.
 MAX_CELLS = 1 << 16
@@ -53,7 +53,7 @@ class Window:
             )
 
 
-def settings(call: Call, axes: int, cells: Any) -> tuple[list[int], list[int], list[int], list[int]]:
+def settings(call: OperatorCall, axes: int, cells: Any) -> tuple[list[int], list[int], list[int], list[int]]:
     """Return cells, strides, dilations and pads of a window, as the attributes say."""
     kernel = list(call.integers("kernel_shape", cells))
     strides = list(call.integers("strides", [1] * axes))
@@ -72,7 +72,7 @@ def settings(call: Call, axes: int, cells: Any) -> tuple[list[int], list[int], l
     return kernel, strides, dilations, pads
 
 
-def window(call: Call, shape: tuple[int, ...], cells: Any = ..., ceil: bool = False) -> Window:
+def window(call: OperatorCall, shape: tuple[int, ...], cells: Any = ..., ceil: bool = False) -> Window:
     """Return how a window, of `cells` or as the attributes say, steps over an image of `shape`."""
     axes = len(shape)
     kernel, strides, dilations, given = settings(call, axes, cells)
@@ -100,14 +100,14 @@ def window(call: Call, shape: tuple[int, ...], cells: Any = ..., ceil: bool = Fa
     return Window(tuple(kernel), tuple(strides), tuple(dilations), tuple(pads), tuple(sizes), tuple(beyond))
 
 
-def claim_passes(call: Call, x: Array, maps: int, over: Window) -> None:
+def claim_passes(call: OperatorCall, x: Array, maps: int, over: Window) -> None:
     """Claim an output of that many maps, and a pass over it for each cell of the window."""
     cells = math.prod(over.cells)
     call.claim((x.shape[0], maps, *over.sizes), x.dtype, passes=1 + 2 * cells)
     call.budget.spend(cells * STEP)
 
 
-def last(call: Call, x: Array) -> Array:
+def last(call: OperatorCall, x: Array) -> Array:
     """Return images with the batch last, copied only where it does not lie so in memory."""
     turned = np.moveaxis(x, 0, -1)
     if not turned.flags.c_contiguous:
@@ -125,7 +125,7 @@ def padded_sizes(x: Array, over: Window) -> list[int]:
     return [size + a + b + c for size, (a, b), c in zip(x.shape[2:], over.pads, over.beyond, strict=True)]
 
 
-def padded(call: Call, x: Array, over: Window, value: Any) -> Array:
+def padded(call: OperatorCall, x: Array, over: Window, value: Any) -> Array:
     """Return images (N, C, ...) with a value around them, the batch last in memory."""
     sizes = padded_sizes(x, over)
     if sizes == list(x.shape[2:]):

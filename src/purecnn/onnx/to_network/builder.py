@@ -21,10 +21,10 @@ from purecnn.layers.residual import Residual
 from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
 from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
-from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
-from purecnn.onnx.to_network.finder import Both, Finder, Step, refuse
-from purecnn.onnx.to_network.rules import MAKERS, FileArrays
+from purecnn.onnx.to_network.finder import Addition, LayerFinder, Step, refuse
+from purecnn.onnx.to_network.rules import MAKERS, LayerArrays
 
 #: What only names axes anew, or does nothing in inference.
 RENAMING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
@@ -57,7 +57,7 @@ def as_network(graph: Runtime, input_shape: ShapeLike | None = None) -> Layers:
         If the file leaves the input's shape open, and none is given.
     """
     try:
-        return translated(Finder(graph, sample_of(graph, input_shape)))
+        return translated(LayerFinder(graph, sample_of(graph, input_shape)))
     except PureCNNError:
         raise
     except (ValueError, TypeError, ArithmeticError, MemoryError) as error:  # a layer's, of its arguments
@@ -88,7 +88,7 @@ def sample_of(graph: Runtime, given: ShapeLike | None) -> Shape:
     return tuple(size for size in stated if isinstance(size, int))
 
 
-def translated(finder: Finder) -> Layers:
+def translated(finder: LayerFinder) -> Layers:
     """Return what a finder's graph is as a network."""
     graph = finder.graph
     steps = finder.way(graph.outputs[0].name, finder.input.name, 0)
@@ -146,14 +146,14 @@ def task(graph: Runtime) -> Task | None:
 
 
 class Builder:
-    """Makes layers of the steps that a `Finder` found."""
+    """Makes layers of the steps that a `LayerFinder` found."""
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: LayerFinder) -> None:
         self.finder, self.graph = finder, finder.graph
-        self.held = FileArrays(finder)
+        self.held = LayerArrays(finder)
         self.scale, self.shift = 1.0, 0.0
 
-    def shape_behind(self, call: Call) -> Shape:
+    def shape_behind(self, call: OperatorCall) -> Shape:
         """Return the shape of a sample of a node's output."""
         shape = self.finder.shapes[call.node.outputs[0]]
         if shape[:1] != (self.finder.samples,):
@@ -167,14 +167,14 @@ class Builder:
         except ShapeError as error:
             if isinstance(step, Layer):
                 raise
-            refuse(step.call if isinstance(step, Both) else step, str(error))
+            refuse(step.call if isinstance(step, Addition) else step, str(error))
 
     def build(self, steps: list[Step], shape: Shape, outermost: bool = True) -> list[Layer]:
         """Return the layers of some steps; `shape` is that of a sample of the value they begin with."""
         layers: list[Layer] = []
         held = shape  # what the layers so far give; `shape` is what the graph says, which may name axes anew
         for step in steps:
-            if isinstance(step, Call):
+            if isinstance(step, OperatorCall):
                 if step.node.operator in RENAMING and not step.node.domain:
                     shape = self.shape_behind(step)
                     continue
@@ -183,7 +183,7 @@ class Builder:
                 if self.add_biases(step, layers, shape):
                     continue
             before = rename(held, shape)
-            if isinstance(step, Call):
+            if isinstance(step, OperatorCall):
                 found = self.layers_for(step, layers, shape)
             else:
                 found = [step if isinstance(step, Layer) else self.residual(step, shape)]
@@ -193,12 +193,12 @@ class Builder:
                     home = layer.buffers if name.startswith("running") else layer.parameters
                     home[name] = array
             layers += (*before, *found)
-            shape = self.shape_behind(step) if isinstance(step, Call) else held
-            if isinstance(step, Call) and np.prod(held) != np.prod(shape):
+            shape = self.shape_behind(step) if isinstance(step, OperatorCall) else held
+            if isinstance(step, OperatorCall) and np.prod(held) != np.prod(shape):
                 refuse(step, f"the layer gives samples of {held}, the graph has {shape}")
         return [*layers, *rename(held, shape)]
 
-    def residual(self, step: Both, shape: Shape) -> Layer:
+    def residual(self, step: Addition, shape: Shape) -> Layer:
         """Return a residual of two ways; the one that does nothing is the shortcut."""
         ways = [self.build(way, shape, outermost=False) for way in step.ways]
         if not ways[0]:
@@ -208,7 +208,7 @@ class Builder:
         except ShapeError as error:
             refuse(step.call, str(error))
 
-    def prepare(self, call: Call) -> bool:
+    def prepare(self, call: OperatorCall) -> bool:
         """Take arithmetic with one number in front of all layers into the preprocessing."""
         operator = call.node.operator
         if operator == "Cast":
@@ -236,7 +236,7 @@ class Builder:
         self.scale, self.shift = scale, shift
         return True
 
-    def add_biases(self, call: Call, layers: list[Layer], shape: Shape) -> bool:
+    def add_biases(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> bool:
         """Take an addition behind a layer that has no biases yet into it."""
         if call.node.operator != "Add" or not layers or id(layers[-1]) not in self.held.bare:
             return False
@@ -257,7 +257,7 @@ class Builder:
         self.held.bare.remove(id(last))
         return True
 
-    def layers_for(self, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+    def layers_for(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
         """Return the layers that a node is."""
         maker = None if call.node.domain else MAKERS.get(call.node.operator)
         if maker is None:

@@ -23,7 +23,7 @@ from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer
 from purecnn.onnx.cost import Budget
-from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
 
 #: Residual additions within each other, and nodes in all.
@@ -75,22 +75,22 @@ POINTS = np.concatenate([np.linspace(-8, 8, 1025), [-100.0, -30.0, 30.0, 100.0]]
 
 
 @dataclass
-class Both:
+class Addition:
     """Two ways that are added, from the value at which they part."""
 
-    call: Call
+    call: OperatorCall
     ways: tuple[list[Any], list[Any]]
 
 
-Step = Call | Layer | Both
+Step = OperatorCall | Layer | Addition
 
 
-def refuse(call: Call, why: str) -> NoReturn:
+def refuse(call: OperatorCall, why: str) -> NoReturn:
     """Say which node prevents it."""
     raise FileFormatError(f"{call.node} can't become a layer: {why}")
 
 
-class Finder:
+class LayerFinder:
     """Where values of a graph come from, and what shapes they have."""
 
     def __init__(self, graph: Runtime, shape: Shape) -> None:
@@ -134,7 +134,7 @@ class Finder:
             )
         return shapes, kind
 
-    def sources(self, call: Call) -> list[str]:
+    def sources(self, call: OperatorCall) -> list[str]:
         """Return which inputs of a node depend on the input's numbers."""
         return [name for name in call.node.inputs if name in self.data]
 
@@ -180,7 +180,7 @@ class Finder:
                     refuse(call, f"additions lie more than {MAX_DEPTH} deep")
                 fork = self.origin(sources)
                 ways = self.way(sources[0], fork, depth + 1), self.way(sources[1], fork, depth + 1)
-                steps.append(Both(call, ways))
+                steps.append(Addition(call, ways))
                 value = fork
             else:
                 refuse(
@@ -190,12 +190,12 @@ class Finder:
 
     # Activations ------------------------------------------------------------------------------------------
 
-    def activation(self, call: Call, value: str, start: str) -> tuple[Layer, str] | None:
+    def activation(self, call: OperatorCall, value: str, start: str) -> tuple[Layer, str] | None:
         """Return the activation that ends at a value, and the value that it is computed of.
 
         Limits may follow each other, a ReLU6 after a ReLU: of them the longest is taken.
         """
-        region: list[Call] = []
+        region: list[OperatorCall] = []
         longest: tuple[Layer, str] | None = None
         source = value
         while source != start and len(region) < LONGEST:
@@ -227,7 +227,7 @@ class Finder:
             source = first
         return longest
 
-    def sloped(self, call: Call) -> Call | None:
+    def sloped(self, call: OperatorCall) -> OperatorCall | None:
         """Return max(x, 0) + slopes min(x, 0), a PRelu in our float64 files, as that."""
         parts = [self.makers[name] for name in call.node.inputs if name in self.makers]
         if [part.node.operator for part in (call, *parts)] != ["Add", "Relu", "Mul"]:
@@ -248,9 +248,9 @@ class Finder:
         ):
             return None
         node = replace(call.node, operator="PRelu", inputs=(x, slopes), attributes={})
-        return Call(node, call.version, call.max_bytes)
+        return OperatorCall(node, call.version, call.max_bytes)
 
-    def is_elementwise(self, call: Call) -> bool:
+    def is_elementwise(self, call: OperatorCall) -> bool:
         """Return whether a node computes each value by itself, with constants of one number."""
         constants = [name for name in call.node.inputs if name and name not in self.data]
         return (
@@ -261,7 +261,7 @@ class Finder:
             )
         )
 
-    def known(self, region: list[Call], first: str, last: str) -> Layer | None:
+    def known(self, region: list[OperatorCall], first: str, last: str) -> Layer | None:
         """Return the activation that some nodes compute, None if it is none of this package's."""
         points = POINTS.astype(self.dtype)
         values, budget = {first: points}, Budget.of(FREE)

@@ -17,15 +17,15 @@ from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
 from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
-from purecnn.onnx.operators.registry import Call
+from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
-from purecnn.onnx.to_network.finder import Finder, refuse
+from purecnn.onnx.to_network.finder import LayerFinder, refuse
 
 #: What gives no number below 0, so that a zero around it changes no largest value.
 NOT_NEGATIVE = (ReLU, ReLU6, Sigmoid, HardSigmoid, Softplus, Softmax)
 
 
-class FileArrays:
+class LayerArrays:
     """The file's arrays, and which layers they are for.
 
     Attributes
@@ -36,7 +36,7 @@ class FileArrays:
         The ids of layers that have no biases of their own yet.
     """
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: LayerFinder) -> None:
         self.finder, self.graph = finder, finder.graph
         self.given: dict[int, tuple[Layer, dict[str, Array]]] = {}
         self.bare: set[int] = set()
@@ -46,7 +46,7 @@ class FileArrays:
         self.given[id(layer)] = layer, arrays
         return layer
 
-    def constant(self, call: Call, place: int) -> Array | None:
+    def constant(self, call: OperatorCall, place: int) -> Array | None:
         """Return an input that is an array of the file; None where it is left out."""
         name = call.node.inputs[place] if place < len(call.node.inputs) else ""
         if not name:
@@ -58,7 +58,7 @@ class FileArrays:
             refuse(call, f"its array {name!r} holds NaN or infinite numbers")
         return array
 
-    def array(self, call: Call, place: int) -> Array:
+    def array(self, call: OperatorCall, place: int) -> Array:
         """Return an input that must be there, as an array of the network's dtype."""
         found = self.constant(call, place)
         if found is None:
@@ -66,7 +66,7 @@ class FileArrays:
         return found.astype(self.finder.dtype)
 
 
-Maker = Callable[[FileArrays, Call, list[Layer], Shape], list[Layer]]
+Maker = Callable[[LayerArrays, OperatorCall, list[Layer], Shape], list[Layer]]
 MAKERS: dict[str, Maker] = {}
 
 
@@ -80,14 +80,14 @@ def maker(*names: str) -> Callable[[Maker], Maker]:
     return register
 
 
-def images(call: Call, shape: Shape) -> None:
+def images(call: OperatorCall, shape: Shape) -> None:
     """Check that samples are images."""
     if len(shape) != 3:
         refuse(call, f"its samples have shape {shape}, wanted images (channels, height, width)")
 
 
 @maker("Conv")
-def _conv(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     kernels = held.array(call, 1)
     over = window(call, shape[1:], kernels.shape[2:])
@@ -119,7 +119,7 @@ def _conv(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> li
 
 
 @maker("Gemm", "MatMul")
-def _dense(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _dense(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     if len(shape) != 1 or held.finder.sources(call)[0] != call.node.inputs[0] or call.integer("transA", 0):
         refuse(call, f"samples of shape {shape} are wanted as its first matrix, a vector each")
     weights = held.array(call, 1)
@@ -142,7 +142,7 @@ def _dense(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> l
 
 
 @maker("BatchNormalization")
-def _normalization(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _normalization(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     if call.integer("training_mode", 0) or not call.integer("spatial", 1):
         refuse(call, "it is in training, or has a mean for each position")
     epsilon = call.number("epsilon", 1e-5)  # a float32 in the file: 1e-5 is 9.99999975e-06 there
@@ -155,7 +155,7 @@ def _normalization(held: FileArrays, call: Call, layers: list[Layer], shape: Sha
 
 
 @maker("PRelu")
-def _prelu(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _prelu(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     slopes = held.array(call, 1)
     lone = slopes.size == 1
     if not lone and slopes.shape not in (
@@ -167,7 +167,7 @@ def _prelu(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> l
 
 
 @maker("Softmax")
-def _softmax(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _softmax(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     axis = call.integer("axis", -1 if call.version >= 13 else 1)
     if axis not in (1, -len(shape)) or (call.version < 13 and len(shape) > 1):
         refuse(call, f"its axis is {axis}, wanted 1, the channels of {shape}")
@@ -175,14 +175,14 @@ def _softmax(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) ->
 
 
 @maker("Dropout")
-def _dropout(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _dropout(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     ratio = held.constant(call, 1)
     rate = call.number("ratio", 0.5) if ratio is None else float(ratio.reshape(-1)[0])
     return [Dropout(rate)]
 
 
 @maker("Pad")
-def _pad(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _pad(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     value = held.constant(call, 2)
     filled = call.number("value", 0.0) if value is None else float(value.reshape(-1)[0])
@@ -203,7 +203,7 @@ def around(over: Window) -> tuple[tuple[int, int], ...]:
     return tuple((a, b + c) for (a, b), c in zip(over.pads, over.beyond, strict=True))
 
 
-def pooling_window(call: Call, shape: Shape) -> Window:
+def pooling_window(call: OperatorCall, shape: Shape) -> Window:
     """Return a pooling's window, if it is one of this package's."""
     images(call, shape)
     over = window(call, shape[1:], ceil=bool(call.integer("ceil_mode", 0)))
@@ -213,7 +213,7 @@ def pooling_window(call: Call, shape: Shape) -> Window:
 
 
 @maker("MaxPool")
-def _max_pooling(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _max_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     over = pooling_window(call, shape)
     pool = MaxPooling(over.cells, over.strides)  # type: ignore[arg-type]
     if not any(map(any, around(over))):
@@ -226,7 +226,7 @@ def _max_pooling(held: FileArrays, call: Call, layers: list[Layer], shape: Shape
 
 
 @maker("AveragePool")
-def _average_pooling(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _average_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     over = pooling_window(call, shape)
     padded = any(map(any, over.pads))
     if any(over.beyond) or (padded and not call.integer("count_include_pad", 0)):
@@ -236,7 +236,7 @@ def _average_pooling(held: FileArrays, call: Call, layers: list[Layer], shape: S
 
 
 @maker("GlobalAveragePool", "ReduceMean")
-def _global_average(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _global_average(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     if call.node.operator == "ReduceMean":
         given = held.constant(call, 1)
@@ -247,6 +247,6 @@ def _global_average(held: FileArrays, call: Call, layers: list[Layer], shape: Sh
 
 
 @maker("GlobalMaxPool")
-def _global_max(held: FileArrays, call: Call, layers: list[Layer], shape: Shape) -> list[Layer]:
+def _global_max(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     return [MaxPooling(shape[1:])]  # type: ignore[arg-type]

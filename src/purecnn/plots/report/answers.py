@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from purecnn.callbacks.history import History
-from purecnn.inspection.answers import Findings
+from purecnn.inspection.answers import Answers
 from purecnn.metrics.class_tables import class_table
 from purecnn.metrics.classification import calibration_error
 from purecnn.metrics.registry import METRICS, USUAL, formatted, in_words, written
@@ -41,7 +41,7 @@ def learning(measured: History | None, held_out: str, note: str = "") -> Section
     return Section("learning", title, lead, body + (f'<p class="note">{text(note)}</p>' if note else ""))
 
 
-def confusions(found: Findings) -> Section:
+def confusions(found: Answers) -> Section:
     """Return the section of the confusion matrix."""
     title = "What it takes for what"
     if found.task == "multilabel":
@@ -81,7 +81,7 @@ def confusions(found: Findings) -> Section:
     return Section("confusions", title, lead, body)
 
 
-def values(found: Findings) -> Section:
+def values(found: Answers) -> Section:
     """Return the section that stands in its place where the answers are values: predicted against true.
 
     Below it lies what is left between the two, the residuals, and the errors of each output.
@@ -123,12 +123,12 @@ def values(found: Findings) -> Section:
     return Section("answers", "Predicted and true", lead, body)
 
 
-def shown_value(name: str, found: Findings, place: int) -> str:
+def shown_value(name: str, found: Answers, place: int) -> str:
     """Return a metric of one output alone."""
     return formatted(name, METRICS["regression"][name](found.truth[:, place], found.outputs[:, place]))
 
 
-def residuals(found: Findings, outputs: int) -> Figure:
+def residuals(found: Answers, outputs: int) -> Figure:
     """Draw how often the prediction is so much above the true value."""
     figure = new_figure(barmode="overlay")
     for place in range(outputs):
@@ -150,7 +150,7 @@ def residuals(found: Findings, outputs: int) -> Figure:
     return figure
 
 
-def counts(found: Findings) -> Section:
+def counts(found: Answers) -> Section:
     """Return the section that stands in its place where a sample has several labels: how many are missed."""
     said, true = found.said, found.truth > 0.5
     wrong = int((said != true).any(axis=1).sum())
@@ -173,7 +173,7 @@ def counts(found: Findings) -> Section:
     return Section("confusions", "What it finds and misses", lead, table(head, rows))
 
 
-def classes(found: Findings) -> Section:
+def classes(found: Answers) -> Section:
     """Return the section of the table of classes."""
     title = "Class by class"
     if found.task == "multilabel":
@@ -199,7 +199,7 @@ def classes(found: Findings) -> Section:
     return Section("classes", title, lead, table(head, [*rows, *averages], totals=len(averages)))
 
 
-def labels(found: Findings) -> Section:
+def labels(found: Answers) -> Section:
     """Return the section of the table of labels."""
     lead = (
         "Precision: of the samples that are given the label, the share that has it. Recall: of the samples "
@@ -218,7 +218,7 @@ def labels(found: Findings) -> Section:
     return Section("classes", "Label by label", lead, table(head, [*rows, mean], totals=1))
 
 
-def sureness(found: Findings) -> Section:
+def sureness(found: Answers) -> Section:
     """Return the section of the calibration."""
     title = "How sure it is"
     if not found.are_classes:
@@ -247,7 +247,7 @@ def sureness(found: Findings) -> Section:
     )
 
 
-def mistakes(found: Findings) -> Section:
+def mistakes(found: Answers) -> Section:
     """Return the section of the worst mistakes."""
     title = "The worst mistakes"
     worst = found.worst(MISTAKES)
@@ -273,7 +273,7 @@ def cards(figures: list[str]) -> str:
     return f'<div class="cards">{"".join(figures)}</div>'
 
 
-def card(found: Findings, number: int) -> str:
+def card(found: Answers, number: int) -> str:
     """Return one sample's picture and what is said of it."""
     picture = image(picture_of(found.sample(number)), alt=f"sample {number}: {verdict(found, number)}")
     if found.are_classes:
@@ -286,7 +286,7 @@ def card(found: Findings, number: int) -> str:
     )
 
 
-def answer(found: Findings, number: int, kind: str, who: str = "") -> str:
+def answer(found: Answers, number: int, kind: str, who: str = "") -> str:
     """Return one line of a card, and its bar: what the network "says", or what it "is"; `who` says so."""
     label = int((found.said if kind == "says" else found.truth)[number])
     share = bar(float(found.outputs[number, label]), "wrong" if label != found.truth[number] else "")

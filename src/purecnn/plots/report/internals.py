@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from purecnn.backend.types import Array
-from purecnn.inspection.answers import Findings
+from purecnn.inspection.answers import Answers
 from purecnn.inspection.attribution import explained, grad_cam_maps, last_maps, saliency_maps
 from purecnn.inspection.projections import pca, penultimate, tsne
 from purecnn.inspection.timing import time_layers
@@ -25,7 +25,7 @@ from purecnn.plots.timing import times_figure
 TILES, INPUTS, POINTS = 32, 64, 400
 
 
-def chosen_samples(found: Findings) -> dict[int, str]:
+def chosen_samples(found: Answers) -> dict[int, str]:
     """Return a few samples by their numbers, and why: the surest right one, the least sure, the worst."""
     errors = found.errors()
     if not found.are_classes:
@@ -91,7 +91,7 @@ def kernels_of(name: str, layer: Layer, weights: Array) -> str:
     )
 
 
-def maps(found: Findings) -> Section:
+def maps(found: Answers) -> Section:
     """Return the section of what each layer makes of a few samples."""
     title = "What each layer makes of it"
     if not found.are_images:
@@ -131,7 +131,7 @@ def layer_maps(passed: LayerTrace, sample: int) -> str:
     return head + tiles([rows], f"Output of {name}: {flat.size} values", width=min(480, 14 * columns))
 
 
-def attention(found: Findings) -> Section:
+def attention(found: Answers) -> Section:
     """Return the section of saliency and Grad-CAM."""
     title = "What its answers hang on"
     if not found.are_images:
@@ -175,7 +175,7 @@ def laid_over(picture: Array, map_: Array) -> Array:
     return 0.4 * grey + 0.6 * colored(map_, 0, 1)[..., :3]
 
 
-def apart(found: Findings) -> Section:
+def apart(found: Answers) -> Section:
     """Return the section of the embedding."""
     title = "What it keeps apart"
     count = min(len(found), POINTS)
@@ -207,7 +207,7 @@ def apart(found: Findings) -> Section:
     return Section("embedding", title, lead, f'<div class="pair">{body}</div>')
 
 
-def time_spent(found: Findings) -> Section:
+def time_spent(found: Answers) -> Section:
     """Return the section of the time by layer."""
     count = min(len(found), 128)
     times = time_layers(found.network, found.samples(np.arange(count)))

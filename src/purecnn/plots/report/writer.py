@@ -11,7 +11,7 @@ from purecnn.backend import digests
 from purecnn.backend import machine as machine_module
 from purecnn.backend.files import write_whole
 from purecnn.callbacks.history import History
-from purecnn.inspection.answers import Findings, find
+from purecnn.inspection.answers import Answers, find
 from purecnn.layers.base import Layer
 from purecnn.losses.base import Loss, LossFunction
 from purecnn.messages.signatures import explained
@@ -115,7 +115,7 @@ def of_machine(machine: dict[str, Any]) -> Iterable[tuple[str, str]]:
 
 def write_sections(
     path: str | os.PathLike[str],
-    found: Findings,
+    found: Answers,
     loss: float,
     history: History | None,
     last: Section,
@@ -132,7 +132,7 @@ def write_sections(
     ----------
     path : str or os.PathLike
         The file.
-    found : Findings
+    found : Answers
         The network's answers.
     loss : float
         On these samples.
@@ -170,7 +170,7 @@ def write_sections(
     return file
 
 
-def at_a_glance(found: Findings, loss: float) -> list[tuple[str, str]]:
+def at_a_glance(found: Answers, loss: float) -> list[tuple[str, str]]:
     """Return the numbers that matter most."""
     size = ("parameters", f"{found.network.parameters.size:,}")
     if not found.are_classes:

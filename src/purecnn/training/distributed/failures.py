@@ -25,17 +25,17 @@ def end_job(status: Any) -> None:
         mpi.COMM_WORLD.Abort(status if isinstance(status, int) else 1)
 
 
-def told(error: BaseException) -> list[str]:
+def exception_to_json(error: BaseException) -> list[str]:
     """Return an exception as JSON values."""
     return [type(error).__name__, str(error)]
 
 
-def retold(words: Sequence[str], where: str = "rank 0") -> BaseException:
+def exception_from_json(words: Sequence[str], where: str = "rank 0") -> BaseException:
     """Return an exception that another rank told of: this package's own, or Python's, with the same words.
 
     Examples
     --------
-    >>> retold(["ShapeError", "too flat"]), retold(["MyError", "too flat"])
+    >>> exception_from_json(["ShapeError", "too flat"]), exception_from_json(["MyError", "too flat"])
     (ShapeError('too flat'), RankError('rank 0 ended with MyError: too flat'))
     """
     name, text = words

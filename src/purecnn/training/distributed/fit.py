@@ -13,7 +13,7 @@ from purecnn.backend.overflow import unwarned
 from purecnn.backend.types import Array
 from purecnn.callbacks.history import History
 from purecnn.training.distributed.agreement import facts
-from purecnn.training.distributed.failures import GRACE, end_job, retold, told
+from purecnn.training.distributed.failures import GRACE, end_job, exception_from_json, exception_to_json
 from purecnn.training.distributed.ranks import END, Ranks
 from purecnn.training.distributed.trainer import RankTrainer
 from purecnn.training.fit import Fit
@@ -51,9 +51,9 @@ class RankedFit(Fit):
         self.agree()
         if self.ranks.is_first:
             return super().run()
-        with self.ranks.obedience():
+        with self.ranks.ignoring_sigint():
             with unwarned(), self.trainer() as trainer:
-                while self.ranks.hear():
+                while self.ranks.receive_header():
                     trainer.assist()
             self.conclude()
         return self.history
@@ -74,7 +74,7 @@ class RankedFit(Fit):
 
     def trainer(self) -> RankTrainer:
         """Return what takes this rank's part in the steps."""
-        return self.made(partial(RankTrainer, self.ranks))
+        return self.make_trainer(partial(RankTrainer, self.ranks))
 
     def conclude(self) -> None:
         """Give all ranks what rank 0 ended in: its network and history, or what ended it before its time."""
@@ -85,14 +85,14 @@ class RankedFit(Fit):
                 words = f"Error: rank 0 on {ranks.host} left a step: {self.error!r}"
                 print(words, file=sys.stderr, flush=True)
                 end_job(1)
-            ranks.tell(END)
-        failure = None if self.error is None else told(self.error)
+            ranks.send_header(END)
+        failure = None if self.error is None else exception_to_json(self.error)
         failure, history, counts = ranks.share(
             [failure, vars(self.history), [network.epochs, network.updates]]
         )
         if failure is not None and not ranks.is_first:
             time.sleep(GRACE)
-            raise retold(failure)
+            raise exception_from_json(failure)
         if failure is None:
             ranks.communicator.Bcast(network.parameters)
             for buffer in buffers(network):

@@ -31,7 +31,7 @@ from purecnn.escapes import visible
 from purecnn.messages.extras import require_extra
 from purecnn.messages.signatures import explained_class
 from purecnn.training.distributed.agreement import difference
-from purecnn.training.distributed.failures import GRACE, end_job, retold, told
+from purecnn.training.distributed.failures import GRACE, end_job, exception_from_json, exception_to_json
 from purecnn.training.distributed.watch import watch
 
 T = TypeVar("T")
@@ -167,11 +167,11 @@ class Ranks:
 
     def agree(self, failure: BaseException | None) -> None:
         """Raise rank 0's `failure` on all ranks, if there is one."""
-        words = self.share(None if failure is None else told(failure))
+        words = self.share(None if failure is None else exception_to_json(failure))
         if failure is not None:
             raise failure
         if words is not None:
-            raise retold(words)
+            raise exception_from_json(words)
 
     def once_a_node(self, read: Callable[[], Sequence[Any]]) -> list[Array]:
         """Have one process of each machine read arrays; return them, for all of its processes in one memory.
@@ -197,7 +197,7 @@ class Ranks:
                     kinds.append((array.dtype.str, array.shape))
             except BaseException as error:
                 failure = error
-        failures = self.gather(None if failure is None else told(failure))
+        failures = self.gather(None if failure is None else exception_to_json(failure))
         place, kinds = self.gather([folder, kinds], self.node)[0]
         found: list[Array] = []
         if not any(failures):
@@ -205,13 +205,13 @@ class Ranks:
             found = [
                 mapped(path, kind, tuple(shape)) for path, (kind, shape) in zip(paths, kinds, strict=True)
             ]
-        self.node.Barrier()
+        self.node.BatchwiseLayer()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
         if failure is not None:
             raise failure
         for words in filter(None, failures):
-            raise retold(words)
+            raise exception_from_json(words)
         return found
 
     def threads(self) -> int:
@@ -230,19 +230,19 @@ class Ranks:
         if sentence := difference(self.gather([self.host, own]), accepted):
             raise RankError(sentence)
 
-    def tell(self, kind: int) -> None:
+    def send_header(self, kind: int) -> None:
         """Send the header to all other ranks, which says what follows."""
         self.is_busy = kind == STEP
         self.header[0] = kind
         self.exchange("Bcast", self.header)
 
-    def hear(self) -> bool:
+    def receive_header(self) -> bool:
         """Receive rank 0's header; return whether a step follows."""
         self.exchange("Bcast", self.header)
         return bool(self.header[0] == STEP)
 
     @contextmanager
-    def obedience(self) -> Iterator[None]:
+    def ignoring_sigint(self) -> Iterator[None]:
         """Leave it to rank 0, in a block, what Ctrl-C means: launchers send it to all ranks."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals are none of its business

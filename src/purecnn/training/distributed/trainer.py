@@ -14,9 +14,9 @@ import numpy as np
 
 from purecnn.backend.sharding import shard_bounds, tree
 from purecnn.backend.types import Array
-from purecnn.training.distributed.failures import retold, told
+from purecnn.training.distributed.failures import exception_from_json, exception_to_json
 from purecnn.training.distributed.ranks import STEP, Ranks
-from purecnn.training.host import LONG, SHARDS, Trainer
+from purecnn.training.host import LONG, SHARDS, HostTrainer
 
 #: A kind of job: a stretch of the sums that a rank can add alone.
 SUBTREES = 4
@@ -69,15 +69,15 @@ def share_out(count: int, ranks: int, rank: int) -> Share:
     return Share(range(edges[rank], edges[rank + 1]), edges, alone, joint)
 
 
-class RankTrainer(Trainer):
-    """A `Trainer` whose batches several ranks compute.
+class RankTrainer(HostTrainer):
+    """A `HostTrainer` whose batches several ranks compute.
 
     Parameters
     ----------
     ranks : Ranks
         The processes, which all make one of these.
     *given, **named
-        What `Trainer` takes.
+        What `HostTrainer` takes.
     """
 
     def __init__(self, ranks: Ranks, *given: Any, **named: Any) -> None:
@@ -104,9 +104,9 @@ class RankTrainer(Trainer):
             return super().run_shards(rows, places)
         self.taken[: len(rows)] = rows
         self.numbered[:2] = len(rows), self.network.updates
-        self.descent.tell()
+        self.descent.publish()
         self.told[:] = self.descent.told
-        self.ranks.tell(STEP)
+        self.ranks.send_header(STEP)
         count = self.take_part()
         self.ranks.is_busy = False
         return count
@@ -114,7 +114,7 @@ class RankTrainer(Trainer):
     def assist(self) -> None:
         """Take part in the step that rank 0 told of."""
         self.descent.told[:] = self.told
-        self.descent.hear()
+        self.descent.load()
         self.network.updates = int(self.numbered[1])
         self.take_part()
 
@@ -133,21 +133,21 @@ class RankTrainer(Trainer):
         self.failure = None
         self.ranks.exchange("Bcast", self.descent.parameters)
         self.rows[:samples] = self.taken[:samples]
-        self.attempt(lambda: self.read_own(samples, following))
+        self.keep_failure(lambda: self.read_own(samples, following))
         self.numbers[:] = SHARDS, samples, step, share.own.start
         self.shards.leg[0] = 0
         self.run_own(share)
         for tellings, meet in self.shards.agenda:
             for rows in tellings():
                 self.share_rows(rows, share)
-            self.attempt(partial(meet, count))
+            self.keep_failure(partial(meet, count))
             self.shards.leg[0] += 1
             self.run_own(share)
         self.add_up(count, share)
-        self.settle(share)
+        self.collect(share)
         return count
 
-    def attempt(self, job: Callable[[], Any]) -> None:
+    def keep_failure(self, job: Callable[[], Any]) -> None:
         """Do a job, unless one before it failed."""
         if self.failure is None:
             try:
@@ -172,7 +172,7 @@ class RankTrainer(Trainer):
     def run_own(self, share: Share) -> None:
         """Run this rank's shards to their next meeting."""
         if share.own:
-            self.attempt(lambda: self.team.run(len(share.own)))
+            self.keep_failure(lambda: self.team.run(len(share.own)))
 
     def share_rows(self, rows: Array, share: Share) -> None:
         """Give all ranks the rows of all shards."""
@@ -189,7 +189,7 @@ class RankTrainer(Trainer):
             self.add_alone(share, 0, size)
         elif share.alone:
             self.numbers[:] = SUBTREES, count, 0, 0
-            self.attempt(lambda: self.team.run(self.workers))
+            self.keep_failure(lambda: self.team.run(self.workers))
         for first, second, has, comes in share.joint:
             for start, stop in self.descent.spans:
                 if self.ranks.rank == comes != has:
@@ -209,14 +209,14 @@ class RankTrainer(Trainer):
                 np.add(total, self.descent.gradients[term][first:last], out=total)
 
     def work(self, worker: int, number: int) -> None:
-        """Do one job, as `Trainer` does, or a stretch of the sums that a rank can add alone."""
+        """Do one job, as `HostTrainer` does, or a stretch of the sums that a rank can add alone."""
         if self.numbers[0] != SUBTREES:
             super().work(worker, number)
             return
         share = share_out(int(self.numbers[1]), self.ranks.size, self.ranks.rank)
         self.add_alone(share, *self.descent.stretch(number, self.workers))
 
-    def settle(self, share: Share) -> None:
+    def collect(self, share: Share) -> None:
         """Give rank 0 the losses of all shards; raise there what failed on any rank.
 
         Raises
@@ -234,11 +234,11 @@ class RankTrainer(Trainer):
         failure, self.failure = self.failure, None
         if not first:
             if failure is not None:
-                self.ranks.send(told(failure))
+                self.ranks.send(exception_to_json(failure))
             return
         losses[: share.edges[-1]] = np.delete(everywhere, place)
         others = [rank for rank in np.flatnonzero(everywhere[place]).tolist() if rank]
-        found = [retold(self.ranks.receive(rank), f"rank {rank}") for rank in others]
+        found = [exception_from_json(self.ranks.receive(rank), f"rank {rank}") for rank in others]
         if failure is not None or found:
             self.ranks.is_busy = False
             raise failure or found[0]
