@@ -11,7 +11,7 @@ import numpy as np
 
 from campaigns.containers import gzipped, lying_gzip, lying_tar, lying_zip, zipped
 from campaigns.mutations import INTEGERS, blind
-from purecnn import datasets
+from purecnn.datasets.sources import SOURCES
 from purecnn.formats import archives
 
 # IDX ----------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def cifar_seeds() -> list[bytes]:
 
 def cifar_folder(data: bytes, path: Path) -> Path:
     path.mkdir()
-    for n, name in enumerate(datasets.SOURCES["cifar-10"].wanted()):
+    for n, name in enumerate(SOURCES["cifar-10"].wanted()):
         (path / name).write_bytes(data if n == 2 else cifar_seeds()[0])
     return path
 

@@ -1,5 +1,6 @@
 """What people type who know another library: it works where it means one thing, else it is told in words."""
 
+import importlib
 import importlib.util
 import inspect
 from pathlib import Path
@@ -255,9 +256,12 @@ def test_what_the_table_calls_a_name_here_is_one():
         *(name for metrics in METRICS.values() for name in metrics),
     }
     taken = set()
-    for name in public:
-        one = getattr(purecnn, name)
-        for each in (one, getattr(one, "fit", None)) if callable(one) else ():
+    places = {**public_names(), **dict.fromkeys(purecnn.__all__, "purecnn")}
+    for name, place in places.items():
+        one = getattr(importlib.import_module(place), name)
+        for each in (
+            (one, getattr(one, "fit", None)) if inspect.isclass(one) or inspect.isfunction(one) else ()
+        ):
             if each is not None and not (isinstance(each, type) and issubclass(each, BaseException)):
                 taken |= set(inspect.signature(each).parameters)
     taken |= {"weight_decay", "clip_norm"}

@@ -31,7 +31,7 @@ else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
         {
-            "answers": "find Findings",
+            "answers": "Answers find",
             "attribution": "grad_cam_maps saliency_maps",
             "cells": "Cell",
             "gradient_report": "GradientReport GradientRow",

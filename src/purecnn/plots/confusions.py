@@ -169,7 +169,7 @@ def mistakes(
 
     Parameters
     ----------
-    network : Network, list of Layer or Findings
+    network : Network, list of Layer or Answers
         Whom to ask, or what `answers.find` returned.
     x, y : array_like
         Pictures and their answers, as `Network.evaluate` takes them.
