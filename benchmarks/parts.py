@@ -122,7 +122,7 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
     ):
         for name in ("forward", "backward"):
             watch.on(kind, name, lambda _, label=label: label)  # type: ignore[misc]
-    watch.on(Shards, "judge", lambda _: "loss")
+    watch.on(Shards, "loss_and_gradient", lambda _: "loss")
     watch.on(Optimizer, "update", lambda _: "update (half of it)")
     watch.on(HostTrainer, "step", lambda _: "step")
     (x, y), _ = mnist.load_data()

@@ -79,10 +79,10 @@ def median(job: Callable[[], Any], ranks: Ranks, turns: int = 100) -> float:
     """Return the median time of what all ranks do, from when all begin to when all have ended."""
     found = []
     for _ in range(turns):
-        ranks.communicator.BatchwiseLayer()
+        ranks.communicator.Barrier()
         begin = time.perf_counter()
         job()
-        ranks.communicator.BatchwiseLayer()
+        ranks.communicator.Barrier()
         found.append(time.perf_counter() - begin)
     return statistics.median(found)
 

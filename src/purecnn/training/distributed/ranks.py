@@ -205,7 +205,7 @@ class Ranks:
             found = [
                 mapped(path, kind, tuple(shape)) for path, (kind, shape) in zip(paths, kinds, strict=True)
             ]
-        self.node.BatchwiseLayer()
+        self.node.Barrier()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
         if failure is not None:
