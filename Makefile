@@ -26,7 +26,11 @@ OLDEST_NUMPY = $(shell $(PYTHON) -c "import sys; print({11: '2.0.0', 12: '2.0.0'
 OLDEST_SKLEARN := 1.5.2
 
 # the tests of what the extras bring
-LOWEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,cli drawing estimator folders guard hdf5 images keras_weights lesson loggers picture picture_parts playground plots preparation report))
+LOWEST_TESTS := tests/cli tests/playground tests/plots tests/interop tests/formats/test_hdf5.py tests/formats/test_pictures.py tests/formats/test_picture_parts.py tests/datasets/test_folders.py tests/networks/test_pictures_for_networks.py tests/callbacks/test_loggers.py tests/runs/test_report.py
+
+# PART=layers tests that package alone
+PART ?=
+TESTS := $(if $(PART),tests/$(PART) $(wildcard src/purecnn/$(PART)),)
 
 # A file of tests to each core, in the order of their names, which mixes long and short ones: 8:50 in place of 15:30
 # minutes on 2 cores. By hand, `pytest` alone runs them one after the other.
@@ -36,27 +40,35 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run check test test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+
+## Use
 
 run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accuracy and where model and report are
 	$(VENV)/bin/purecnn train
 
-test: $(DEV_STAMP) ## install, then check format, lint, types, the CI's file, tests with branch coverage, and doctests
+## Develop
+
+check: $(DEV_STAMP) ## check format, lint, types, the order of imports and the CI's file, in under a minute
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
-	$(VENV)/bin/pytest $(AT_ONCE) --cov
+	$(VENV)/bin/pytest --quiet tests/package/test_imports.py
+
+test: $(DEV_STAMP) ## install, make check, then the tests with branch coverage and doctests; PART=layers: of one package
+	$(if $(PART),,$(MAKE) --no-print-directory check)
+	$(VENV)/bin/pytest $(AT_ONCE) $(if $(PART),$(TESTS),--cov)
 
 test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.2.0
 	$(MAKE) --no-print-directory test-numpy-$(OLDEST_NUMPY) test-numpy-2.2.0
 
 test-sklearn-oldest: .venv-sklearn-$(OLDEST_SKLEARN)/.installed ## run the estimators' tests with scikit-learn of two years ago
 	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -c "import sklearn; print('scikit-learn', sklearn.__version__)"
-	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -m pytest tests/test_estimator.py
+	.venv-sklearn-$(OLDEST_SKLEARN)/bin/python -m pytest tests/interop/test_estimator.py
 
 test-lowest: .venv-lowest/.installed ## run the tests of the extras with the lowest version of each package that they allow
 	.venv-lowest/bin/python -m pytest $(AT_ONCE) $(LOWEST_TESTS)
@@ -72,19 +84,10 @@ test-wheel: dist ## run the tests against the built wheel, in an environment of 
 
 test-sycl: $(SYCL_STAMP) ## run the tests of devices on dpnp, by OpenCL on this processor, in an environment of their own
 	$(SYCL)/bin/python -c "from purecnn.backend import as_device; print(as_device('sycl').xp.ones(1).sycl_device)"
-	$(SYCL)/bin/python -m pytest tests/test_devices.py tests/test_backends.py --device sycl
+	$(SYCL)/bin/python -m pytest tests/together/test_devices.py tests/backend/test_opening_devices.py --device sycl
 
 test-cuda: $(CUDA_STAMP) ## run the tests of devices on CuPy, where there is an NVIDIA GPU
-	$(CUDA)/bin/python -m pytest tests/test_devices.py tests/test_backends.py --device cuda
-
-dist: $(DEV_STAMP) ## build the source distribution, and from it the wheel, into dist, and check what PyPI reads of them
-	rm -rf dist
-	$(VENV)/bin/python -m build
-	$(VENV)/bin/twine check --strict dist/*
-
-release-ready: ## check that TAG=v1.2.3 is the version, and that CHANGELOG.md tells of it
-	grep -qxF '__version__ = "$(TAG:v%=%)"' src/purecnn/version.py
-	grep -qE '^## \[$(TAG:v%=%)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md
+	$(CUDA)/bin/python -m pytest tests/together/test_devices.py tests/backend/test_opening_devices.py --device cuda
 
 format: $(DEV_STAMP) ## format the code, and mend what the linter can mend
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
@@ -104,8 +107,23 @@ notebook: $(DEV_STAMP) ## run notebooks/trials.py into notebooks/trials.ipynb, e
 screenshots: $(DEV_STAMP) ## make the pictures in README.md anew, from the programs themselves
 	$(VENV)/bin/python -m screenshots.readme
 
+fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
+	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
+	$(BENCH)/bin/python tests/fixtures/make_metrics.py
+	$(BENCH)/bin/python tests/fixtures/make_weights.py
+	$(BENCH)/bin/python tests/fixtures/make_onnx.py
+
+clean: ## remove the environments, the caches and what was built
+	rm -rf $(VENV) .venv-* build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+## Measure
+
 bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their own
 	$(BENCH)/bin/python -m benchmarks.run
+
+bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
+	$(VENV)/bin/python -m benchmarks.run --quick
 
 bench-99: $(BENCH_STAMP) ## measure the time to 99 % on MNIST beside PyTorch, ten seeds
 	$(BENCH)/bin/python -m benchmarks.time_to_99
@@ -116,16 +134,13 @@ bench-footprint: $(RUN_STAMP) ## install purecnn and its peers alone, measure si
 bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what they reach into README.md
 	$(VENV)/bin/python -m benchmarks.recipes
 
-bench-cuda: $(CUDA_STAMP) ## measure training on an NVIDIA GPU beside PyTorch
-	$(CUDA)/bin/python $(PIP_INSTALL) 'torch>=2.9'
-	$(CUDA)/bin/python -m benchmarks.cuda
-
 bench-ranks: $(DEV_STAMP) ## measure a step against 1, 2 and 4 ranks and what large batches cost, and write docs/scaling.md
 	$(VENV)/bin/python -m benchmarks.ranks
 	$(VENV)/bin/python -m benchmarks.batch_sizes
 
-bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
-	$(VENV)/bin/python -m benchmarks.run --quick
+bench-cuda: $(CUDA_STAMP) ## measure training on an NVIDIA GPU beside PyTorch
+	$(CUDA)/bin/python $(PIP_INSTALL) 'torch>=2.9'
+	$(CUDA)/bin/python -m benchmarks.cuda
 
 campaign-bits: $(DEV_STAMP) ## train from fixed seeds: make campaign-bits WRITE=FILE before a change, COMPARE=FILE after it
 	$(VENV)/bin/python -m campaigns.same_bits $(if $(COMPARE),--compare $(COMPARE),--write $(or $(WRITE),build/bits.json))
@@ -148,15 +163,16 @@ campaign-fuzz: $(DEV_STAMP) ## hand 10,000 hostile files of each format to its r
 fuzz: $(FUZZ_STAMP) ## let coverage guide hostile files: make fuzz FORMAT=npz, SECONDS=60 if left out
 	$(FUZZ)/bin/python -m campaigns.guided --format $(or $(FORMAT),npz) --seconds $(or $(SECONDS),60)
 
-fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
-	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
-	$(BENCH)/bin/python tests/fixtures/make_metrics.py
-	$(BENCH)/bin/python tests/fixtures/make_weights.py
-	$(BENCH)/bin/python tests/fixtures/make_onnx.py
+## Release
 
-clean: ## remove the environments, the caches and what was built
-	rm -rf $(VENV) .venv-* build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
-	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+dist: $(DEV_STAMP) ## build the source distribution, and from it the wheel, into dist, and check what PyPI reads of them
+	rm -rf dist
+	$(VENV)/bin/python -m build
+	$(VENV)/bin/twine check --strict dist/*
+
+release-ready: ## check that TAG=v1.2.3 is the version, and that CHANGELOG.md tells of it
+	grep -qxF '__version__ = "$(TAG:v%=%)"' src/purecnn/version.py
+	grep -qE '^## \[$(TAG:v%=%)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md
 
 python-new-enough:
 	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(v < (3, 11) and f'purecnn needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12')"
@@ -196,9 +212,9 @@ test-numpy-%: .venv-numpy-%/.installed
 	.venv-numpy-$*/bin/python -c "import numpy; print('NumPy', numpy.__version__)"
 	.venv-numpy-$*/bin/python -m pytest $(AT_ONCE)
 
-.venv-lowest/.installed: pyproject.toml tests/lowest.py | python-new-enough
+.venv-lowest/.installed: pyproject.toml tests/helpers/lowest_versions.py | python-new-enough
 	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/python $(PIP_INSTALL) $$($(PYTHON) tests/lowest.py) 'numpy==$(OLDEST_NUMPY)' --editable '.[all,test]'
+	.venv-lowest/bin/python $(PIP_INSTALL) $$($(PYTHON) tests/helpers/lowest_versions.py) 'numpy==$(OLDEST_NUMPY)' --editable '.[all,test]'
 	@touch $@
 
 .PRECIOUS: .venv-numpy-%/.installed .venv-sklearn-%/.installed

@@ -44,8 +44,9 @@ class Familiarity:
     Notes
     -----
     Chosen on MNIST's training set, with the playground's network, on 1,000 of its digits drawn larger,
-    smaller, thicker and off centre (``tests/drawings.py``): 97.5 % of them are read rightly, 0.6 % wrongly;
-    2 % of 200 scribbles are taken for digits, and 17 % of 300 random zigzags, some of which do look like one.
+    smaller, thicker and off centre (``tests/helpers/drawings.py``): 97.5 % of them are read rightly, 0.6 %
+    wrongly; 2 % of 200 scribbles are taken for digits, and 17 % of 300 random zigzags, some of which do look
+    like one.
 
     Examples
     --------

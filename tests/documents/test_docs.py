@@ -1,0 +1,124 @@
+"""The pages that `make docs` builds: without a warning, with every public name, and readable offline."""
+
+import re
+import subprocess
+import sys
+import zlib
+from importlib import import_module
+from inspect import ismodule
+from pathlib import Path
+
+import pytest
+
+import purecnn
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for kind in ("*.md", "*.rst") for path in DOCS.rglob(kind))
+
+
+def documented():
+    """Return every package whose names a page of the reference tells."""
+    found = []
+    for path in (DOCS / "reference").glob("*.rst"):
+        found += re.findall(r"^\.\. names:: (\S+)$", path.read_text(encoding="utf-8"), re.M)
+    return found
+
+
+def borders():
+    """Return the packages that have public names which are no packages."""
+    root = Path(purecnn.__file__).parent
+    names = [".".join(path.parent.relative_to(root).parts) for path in root.rglob("__init__.py")]
+    found = {name: import_module(f"purecnn.{name}") for name in names if name}
+    return {
+        name
+        for name, module in found.items()
+        if any(not ismodule(getattr(module, one)) for one in getattr(module, "__all__", ()))
+    } | {"errors", "optimizers.schedules"}
+
+
+def test_the_reference_has_every_package_with_public_names():
+    assert borders() - set(documented()) == {"playground", "cli"}  # which are a program, and not imported
+
+
+def test_the_reference_has_each_package_once_and_the_activations_apart():
+    names = documented()
+    assert sorted({name for name in names if names.count(name) > 1}) == ["layers"]
+
+
+def test_no_two_pages_that_are_read_have_one_title_in_the_sidebar():
+    lines = [path.read_text(encoding="utf-8").splitlines()[0] for path in PAGES if path.suffix == ".md"]
+    titles = [re.sub(r"^# (?:\d+\. )?", "", line) for line in lines]
+    assert sorted({title for title in titles if titles.count(title) > 1}) == []
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The pages, built as `make docs` builds them, but all of them anew."""
+    pytest.importorskip("sphinx", reason="the pages want the extra docs")
+    folder = tmp_path_factory.mktemp("docs")
+    flags = ["--quiet", "--nitpicky", "--fail-on-warning", "--keep-going", "--fresh-env"]
+    run = subprocess.run(
+        [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder)], capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    return folder
+
+
+def test_make_docs_builds_as_this_test_does():
+    line = re.search(r"sphinx-build (.*) docs build/docs", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert line[1] == "--quiet --nitpicky --fail-on-warning --keep-going"
+
+
+def test_the_pages_build_without_a_warning_and_each_document_has_one(built):
+    pages = [path.relative_to(DOCS).with_suffix(".html") for path in PAGES]
+    assert [page for page in pages if not (built / page).exists()] == []
+
+
+def test_every_public_name_can_be_linked_to(built):
+    _, _, _, _, packed = (built / "objects.inv").read_bytes().split(b"\n", 4)  # four lines, then zlib
+    known = {line.split()[0] for line in zlib.decompress(packed).decode().splitlines() if " py:" in line}
+    for package in borders() - {"playground", "cli"}:
+        module = import_module(f"purecnn.{package}")
+        things = [name for name in module.__all__ if not ismodule(getattr(module, name))]
+        assert [name for name in things if f"purecnn.{package}.{name}" not in known] == []
+    assert {"purecnn.networks.Network.fit", "purecnn.kernels.conv2d_backward", "purecnn.metrics.f1"} <= known
+
+
+def test_every_command_is_in_the_reference(built):
+    pytest.importorskip("sphinx_click")
+    from purecnn.cli.app import purecnn as group
+
+    page = (built / "reference" / "command-line.html").read_text(encoding="utf-8")
+    assert [name for name in group.commands if f'id="purecnn-{name}"' not in page] == []
+
+
+def test_the_pages_load_nothing_from_elsewhere(built):
+    loads = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=["']((?:https?:)?//[^"']+)""")
+    found = {page.name: loads.findall(page.read_text(encoding="utf-8")) for page in built.rglob("*.html")}
+    assert {page: links for page, links in found.items() if links} == {}
+    for style in built.rglob("*.css"):
+        text = style.read_text(encoding="utf-8")
+        assert not re.search(r"url\(\s*[\"']?(?:https?:)?//|@import", text), style
+
+
+def test_the_links_between_the_pages_lead_somewhere(built):
+    broken = set()
+    for page in built.rglob("*.html"):
+        text = re.sub(r"<pre>.*?</pre>", "", page.read_text(encoding="utf-8"), flags=re.S)
+        for link in re.findall(r'<a\b[^>]*?href="([^"]+)"', text):
+            if re.match(r"[a-z]+:", link):
+                continue
+            path, _, anchor = link.partition("#")
+            aim = (page.parent / path).resolve() if path else page
+            if not aim.exists() or (anchor and f'id="{anchor}"' not in aim.read_text(encoding="utf-8")):
+                broken.add((page.name, link))
+    assert broken == set()
+
+
+def test_a_name_in_a_text_leads_to_the_reference(built):
+    page = (built / "measuring.html").read_text(encoding="utf-8")
+    assert 'href="reference/callbacks.html#purecnn.callbacks.CSVLog"' in page
+    assert "../_modules/purecnn/layers/base.html" in (built / "guides" / "customizing.html").read_text(
+        encoding="utf-8"
+    )

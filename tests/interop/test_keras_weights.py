@@ -1,0 +1,406 @@
+"""Keras wrote the fixtures and their outputs: `fixtures/make_weights.py`."""
+
+import io
+import json
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from purecnn import (
+    Dense,
+    HardSigmoid,
+    Network,
+    PureCNNError,
+    ShapeError,
+    export_onnx,
+    load,
+    load_keras,
+    load_keras_weights,
+    load_onnx,
+    save,
+)
+from purecnn.errors import FileFormatError
+from purecnn.formats.hdf5 import Group
+from purecnn.interop.keras.layers import translate
+from purecnn.interop.keras.model import chain
+
+h5py = pytest.importorskip("h5py")
+HERE = Path(__file__).parents[1] / "fixtures" / "weights"
+MODELS = ["chain.keras", "chain.h5", "functional.keras", "functional.h5", "nested.keras"]
+
+
+def told(name):
+    with np.load(HERE / "outputs.npz") as held:
+        return np.moveaxis(held[f"{name}/input"], -1, 1), held[f"{name}/output"]
+
+
+def assert_same_outputs(network, name):
+    x, y = told(name)
+    np.testing.assert_allclose(network.predict(x), y, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("file", MODELS)
+def test_a_model_gives_keras_outputs_and_can_be_saved_here(file, tmp_path):
+    network = load_keras(HERE / file)
+    assert_same_outputs(network, file.partition(".")[0])
+    save(network, tmp_path / "a")
+    x, _ = told(file.partition(".")[0])
+    assert np.array_equal(load(tmp_path / "a").predict(x), network.predict(x))
+
+
+@pytest.mark.parametrize("file", [*MODELS, "chain.weights.h5", "functional.weights.h5", "nested.weights.h5"])
+def test_weights_alone_go_into_a_given_network(file):
+    name = file.partition(".")[0]
+    network = load_keras(HERE / f"{name}.keras")
+    network.parameters = np.zeros_like(network.parameters)
+    load_keras_weights(network, HERE / file)
+    assert_same_outputs(network, name)
+
+
+@pytest.mark.parametrize("container", ["keras", "h5"])
+def test_a_model_of_keras_2_gives_keras_2s_outputs(container, tmp_path):
+    network = load_keras(HERE / f"keras2.{container}")
+    with np.load(HERE / "keras2.npz") as held:
+        x, y = np.moveaxis(held["input"], -1, 1), held["output"]
+    np.testing.assert_allclose(network.predict(x), y, rtol=1e-5, atol=1e-6)
+    assert [part.slope for part in network if isinstance(part, HardSigmoid)] == [0.2] * 3
+    save(network, tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model").predict(x), network.predict(x))
+    export_onnx(network, tmp_path / "model.onnx")
+    graph = load_onnx(tmp_path / "model.onnx")
+    np.testing.assert_allclose(graph.predict(x), y, rtol=1e-5, atol=1e-5)
+    assert [part.slope for part in graph.network() if isinstance(part, HardSigmoid)] == [0.2] * 3
+
+
+@pytest.mark.parametrize(
+    ("version", "slope"),
+    [("1.2.2", 0.2), ("2.15.0", 0.2), ("2.2.4-tf", 0.2), ("3.0.0", 1 / 6), ("4.0", 1 / 6)],
+)
+@pytest.mark.parametrize("named", ["hard_sigmoid", {"class_name": "function", "config": "hard_sigmoid"}])
+def test_the_archive_says_which_keras_it_is_of(version, slope, named, tmp_path):
+    def change(layers):
+        layer(layers, "Conv2D")["config"]["activation"] = named
+
+    network = load_keras(remade(tmp_path / "a.keras", change, version=version))
+    (found,) = (part for part in network if isinstance(part, HardSigmoid))
+    assert found.slope == slope
+
+
+@pytest.mark.parametrize("version", [None, "", "three", 3])
+def test_an_archive_that_does_not_say_is_refused(version, tmp_path):
+    with pytest.raises(FileFormatError, match=r"metadata\.json states the version .* of Keras, wanted such"):
+        load_keras(remade(tmp_path / "a.keras", version=version))
+
+
+def test_what_keras_means_by_momentum_and_rescaling():
+    network = load_keras(HERE / "chain.keras")
+    assert (network[2].momentum, network[2].epsilon) == (0.01, 1e-3)
+    assert (network.preprocessing.scale, network.preprocessing.shift) == (0.5, 0.1)
+    assert load_keras(HERE / "functional.keras").preprocessing.kind == "numbers"
+
+
+def remade(path, change=None, weights=None, name="chain.keras", method=zipfile.ZIP_STORED, version="3.10.0"):
+    """Write a .keras file with another config or other weights."""
+    with zipfile.ZipFile(HERE / name) as archive:
+        config = json.loads(archive.read("config.json"))
+        held = archive.read("model.weights.h5")
+    if change:
+        change(config["config"]["layers"])
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": version}))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", held if weights is None else weights)
+    return path
+
+
+def layer(layers, kind):
+    return next(entry for entry in layers if entry["class_name"] == kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "words"),
+    [
+        ("Conv2D", {"class_name": "Lambda"}, "layer 'first', Lambda, has no counterpart here"),
+        ("Conv2D", {"registered_name": "my>Conv2D"}, "layer 'first', my>Conv2D, has no counterpart"),
+        ("Conv2D", {"activation": "exponential"}, "the activation 'exponential', which has no counterpart"),
+        ("Conv2D", {"data_format": "channels_first"}, "data_format 'channels_first'"),
+        ("Conv2D", {"filters": 10**12}, "wanted 1 to 32 axes and at most"),
+        ("Conv2D", {"filters": 5}, "wanted"),
+        ("Conv2D", {"filters": "4"}, "filters '4', wanted integers"),
+        ("Conv2D", {"kernel_size": [3, 3, 3]}, "wanted two integers"),
+        ("Conv2D", {"strides": [0, 0]}, "stride"),
+        ("MaxPooling2D", {"padding": "same"}, 'has padding "same" where windows'),
+        ("BatchNormalization", {"axis": 1}, "axis [1], wanted the last one"),
+        ("PReLU", {"shared_axes": None}, "a slope for each position"),
+        ("Rescaling", {"scale": [1, 2]}, "has scale [1, 2], wanted a number"),
+        ("Dense", {"units": 10**9}, "which"),
+    ],
+)
+def test_what_has_no_counterpart_is_named(kind, change, words, tmp_path):
+    def changed(layers):
+        entry = layer(layers, kind)
+        for name, value in change.items():
+            (entry if name in ("class_name", "registered_name") else entry["config"])[name] = value
+
+    with pytest.raises(FileFormatError) as caught:
+        load_keras(remade(tmp_path / "a.keras", changed))
+    assert str(caught.value).startswith(f"{tmp_path / 'a.keras'}: ")
+    assert words in str(caught.value)
+
+
+def test_a_model_that_is_no_chain_is_refused(tmp_path):
+    def fork(layers):
+        layers[3]["inbound_nodes"] = layers[2]["inbound_nodes"]
+
+    with pytest.raises(FileFormatError, match="feeds two layers"):
+        load_keras(remade(tmp_path / "a.keras", fork, name="functional.keras"))
+
+    def join(layers):
+        layers[3]["inbound_nodes"][0]["args"] *= 2
+
+    with pytest.raises(FileFormatError, match="has 2 inputs"):
+        load_keras(remade(tmp_path / "a.keras", join, name="functional.keras"))
+
+
+def test_a_flattened_output_is_refused_since_its_order_differs(tmp_path):
+    with pytest.raises(ShapeError, match="gives a flattened image"):
+        load_keras(remade(tmp_path / "a.keras", lambda layers: layers.pop(), name="nested.keras"))
+
+
+def hdf5(build):
+    file = io.BytesIO()
+    with h5py.File(file, "w") as held:
+        build(held)
+    return file.getvalue()
+
+
+def external(held):
+    held["layers"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def soft(held):
+    held["layers"] = h5py.SoftLink("/nowhere")
+
+
+def compressed(held):
+    held.create_dataset("layers/conv2d/vars/0", data=np.zeros((3, 3, 2, 4)), compression="gzip")
+
+
+def unwritten(held):
+    held.create_dataset("layers/conv2d/vars/0", (2**20, 2**10, 2**10, 4), "f4")
+
+
+def circle(held):
+    held["layers/conv2d/layers"] = held.create_group("layers/conv2d_1")
+    held["layers/conv2d_1/conv2d"] = held["layers/conv2d"]
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (external, "a link to somewhere else"),
+        (soft, "a link to somewhere else"),
+        (compressed, "is compressed, wanted"),
+        (unwritten, "the file holds"),
+        (circle, "models within models"),
+        (lambda held: None, "no layer with arrays"),
+    ],
+)
+def test_hostile_weights_are_refused(build, words, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    path.write_bytes(hdf5(build))
+    with pytest.raises(FileFormatError, match=words):
+        load_keras_weights(load_keras(HERE / "chain.keras"), path)
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    path = remade(tmp_path / "a.keras", weights=bytes(300_000_000), method=zipfile.ZIP_DEFLATED)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"at most [0-9]+ is wanted"):
+        load_keras(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30_000_000
+
+
+@pytest.mark.parametrize("file", ["nested.keras", "nested.weights.h5"])
+def test_mutations_are_refused_or_read(file, tmp_path):
+    valid = (HERE / file).read_bytes()
+    network = load_keras(HERE / "nested.keras")
+    rng = np.random.default_rng(5)
+    refused = 0
+    for turn in range(300):
+        mutated = bytearray(valid)
+        if turn % 3 == 2:
+            del mutated[rng.integers(len(mutated)) :]
+        else:
+            for _ in range(rng.integers(1, 30)):
+                mutated[rng.integers(len(mutated))] = rng.integers(256)
+        (tmp_path / "a").write_bytes(mutated)
+        try:
+            if file.endswith(".keras"):
+                load_keras(tmp_path / "a")
+            else:
+                load_keras_weights(network, tmp_path / "a")
+        except PureCNNError:
+            refused += 1
+    assert refused > 100
+
+
+def test_what_is_no_file_of_keras_is_refused(tmp_path):
+    (tmp_path / "a").write_bytes(b"nothing of the kind")
+    for call in (load_keras, lambda path: load_keras_weights(load_keras(HERE / "chain.keras"), path)):
+        with pytest.raises(FileFormatError):
+            call(tmp_path / "a")
+        with pytest.raises(FileFormatError, match="not a regular file"):
+            call(tmp_path)
+        with pytest.raises(FileNotFoundError):
+            call(tmp_path / "missing")
+    with pytest.raises(FileFormatError, match="weights alone"):
+        load_keras(HERE / "chain.weights.h5")
+    with pytest.raises(ShapeError, match="the file has"):
+        load_keras_weights(Network([Dense(2, 3)]), HERE / "chain.h5")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "shape", "wanted"),
+    [
+        ("LeakyReLU", {"alpha": 0.1}, (3,), "[LeakyReLU(slope=0.1)]"),
+        ("Activation", {"activation": {"class_name": "ReLU", "config": {"max_value": 6}}}, (3,), "[ReLU6()]"),
+        ("Activation", {"activation": {"class_name": "function", "config": "tanh"}}, (3,), "[Tanh()]"),
+        ("GlobalAveragePooling2D", {"keepdims": True}, (2, 3, 3), "Reshape(input_shape=(2,)"),
+        (
+            "GlobalMaxPooling2D",
+            {"keepdims": True},
+            (2, 3, 4),
+            "[MaxPooling(pool_size=(3, 4), stride=(3, 4))]",
+        ),
+        ("ZeroPadding2D", {"padding": 2}, (2, 3, 3), "((2, 2), (2, 2))"),
+        ("Reshape", {"target_shape": [2, 2, -1]}, (12,), "output_shape=(3, 2, 2)"),
+        ("Flatten", {}, (3,), "[]"),
+    ],
+)
+def test_layers_of_keras_become_these(kind, config, shape, wanted):
+    assert wanted in repr(translate(kind, config, shape).layers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "shape", "words"),
+    [
+        ("ReLU", {"max_value": 3}, (3,), "has max_value 3"),
+        ("Softmax", {"axis": 1}, (2, 3, 3), "axis"),
+        ("Dense", {"units": 3}, (2, 3, 3), "wanted vectors"),
+        ("MaxPooling2D", {}, (3,), "wanted images"),
+        ("MaxPooling2D", {"pool_size": 0}, (2, 3, 3), "wanted 1 or more"),
+        ("Conv2D", {"filters": [1, 2], "kernel_size": 1}, (2, 3, 3), "wanted an integer"),
+        ("Conv2D", {"filters": 1, "kernel_size": 1, "use_bias": 1}, (2, 3, 3), "wanted true or false"),
+        ("Reshape", {"target_shape": [0, -1]}, (12,), "wanted positive sizes"),
+    ],
+)
+def test_arguments_of_keras_that_have_no_counterpart(kind, config, shape, words):
+    with pytest.raises(FileFormatError, match=words):
+        translate(kind, config, shape)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("[]", "wanted an object"),
+        ("{", "no JSON"),
+        ('{"class_name": "Other"}', "its model is a 'Other'"),
+        ('{"class_name": "Sequential", "config": {"layers": 3}}', "a list of 1 to"),
+        ('{"class_name": "Sequential", "config": {"layers": [3]}}', "an object with a class_name"),
+        ('{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense"}]}}', "has no config"),
+        (
+            '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {}}]}}',
+            "has no batch_shape",
+        ),
+        (
+            '{"class_name": "Sequential", "config": [{"class_name": "InputLayer", "config": '
+            '{"batch_shape": [null, null, 3]}}]}',
+            "wanted known sizes",
+        ),
+        (
+            '{"class_name": "Sequential", "config": [{"class_name": "InputLayer", "config": '
+            '{"batch_shape": 3}}]}',
+            "wanted a list of 2 to 8",
+        ),
+        (
+            '{"class_name": "Sequential", "config": [{"class_name": "InputLayer", "config": '
+            '{"batch_shape": [null, 3]}}]}',
+            "no layers that compute",
+        ),
+    ],
+)
+def test_configs_that_are_no_models_are_refused(config, words, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.10.0"}')
+        archive.writestr("config.json", config)
+        archive.write(HERE / "chain.weights.h5", "model.weights.h5")
+    with pytest.raises(FileFormatError, match=words):
+        load_keras(tmp_path / "a.keras")
+
+
+def test_inbound_nodes_of_keras_2():
+    layers = [
+        {"class_name": "Dense", "name": "b", "inbound_nodes": [[["a", 0, 0, {}]]]},
+        {"class_name": "InputLayer", "name": "a", "inbound_nodes": []},
+    ]
+    assert chain(layers) == [1, 0]
+    with pytest.raises(FileFormatError, match="used more than once"):
+        chain([layers[0] | {"inbound_nodes": [1, 2]}])
+    with pytest.raises(FileFormatError, match="0 inputs"):
+        chain([layers[0] | {"name": "a"}])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_packs_zeros_without_end_is_refused(method, tmp_path):
+    path = remade(tmp_path / "a.keras", weights=bytes(20_000_000), method=method)
+    with pytest.raises(FileFormatError, match=r"'config\.json' is packed by way 1[24], wanted 8, deflate"):
+        load_keras(path)
+
+
+def shared(held):
+    """Groups that hold one another forty times each, four levels deep: 2.5 million ways to one array."""
+    below = held.create_group("end")
+    below.create_dataset("vars/0", data=np.zeros((2, 2), "f4"))
+    for level in range(4):
+        above = held.create_group(f"level{level}/layers")
+        for number in range(40):
+            above[f"dense_{number}"] = below
+        below = held[f"level{level}"]
+    held["layers"] = below["layers"]
+
+
+def repeated(held):
+    """A layer that is named 3000 times, and names its array as often."""
+    held.attrs["layer_names"] = np.array([b"dense"] * 3000)
+    held["dense/a"] = np.zeros((2, 2), "f4")
+    held["dense"].attrs["weight_names"] = np.array([b"a"] * 3000)
+
+
+@pytest.mark.parametrize("build", [shared, repeated])
+def test_a_small_file_that_says_the_same_thing_over_and_over(build, tmp_path, monkeypatch):
+    path = tmp_path / "a.weights.h5"
+    path.write_bytes(hdf5(build))
+    looked = []
+    real = Group.texts
+    monkeypatch.setattr(Group, "texts", lambda group, name: looked.append(name) or real(group, name))
+    with pytest.raises(FileFormatError, match="its groups never end, wanted at most 20000 groups, arrays"):
+        load_keras_weights(load_keras(HERE / "chain.keras"), path)
+    assert len(looked) < 30
+
+
+def test_models_in_models_have_only_so_many_layers_in_all(tmp_path):
+    def many(layers):
+        inner = {
+            "class_name": "Sequential",
+            "config": {"layers": [{"class_name": "ReLU", "config": {}}] * 700},
+        }
+        layers[1:1] = [inner] * 3
+
+    with pytest.raises(FileFormatError, match="its model has more than 2000 layers, wanted at most as many"):
+        load_keras(remade(tmp_path / "a.keras", many))

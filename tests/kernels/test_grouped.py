@@ -1,0 +1,270 @@
+"""Convolutions in groups and with holes: both kernels against plain loops, the loops against PyTorch."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from helpers import plain_loops as loops
+from helpers.torch_numbers import cases, close, part
+from purecnn import (
+    Convolutional,
+    Dense,
+    DepthwiseConvolutional,
+    Flatten,
+    MaxPooling,
+    Network,
+    ReLU,
+    ShapeError,
+    Softmax,
+)
+from purecnn.backend.memory import Workspace
+from purecnn.kernels import grouped, reference
+from purecnn.training.fusion import PooledConvolutional, fuse
+
+TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
+dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+modules = pytest.mark.parametrize("module", [reference, grouped])
+
+GEOMETRIES = {  # image (C, H, W), maps, window, stride, padding, dilation, groups
+    "two groups": ((4, 5, 6), 6, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 2),
+    "depthwise": ((3, 5, 5), 3, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 3),
+    "depthwise, doubled": ((3, 4, 5), 6, (2, 3), (1, 1), ((0, 1), (2, 0)), (1, 1), 3),
+    "depthwise, stride": ((2, 7, 6), 2, (3, 3), (2, 2), ((0, 1), (1, 1)), (1, 1), 2),
+    "stride skips pixels": ((2, 7, 8), 2, (2, 2), (3, 4), ((0, 0), (0, 0)), (1, 1), 2),
+    "holes": ((2, 7, 6), 3, (3, 2), (1, 1), ((0, 0), (0, 0)), (2, 3), 1),
+    "holes, padded": ((1, 5, 6), 2, (3, 3), (1, 1), ((2, 2), (3, 3)), (2, 3), 1),
+    "holes wider than the image": ((1, 3, 3), 2, (3, 3), (1, 1), ((5, 5), (4, 6)), (5, 5), 1),
+    "holes and stride": ((2, 9, 9), 2, (2, 2), (3, 2), ((1, 0), (0, 2)), (2, 2), 1),
+    "holes a multiple of the stride": ((1, 12, 10), 2, (2, 2), (2, 2), ((0, 0), (0, 0)), (4, 4), 1),
+    "stride a multiple of the holes": ((1, 12, 10), 2, (2, 2), (4, 4), ((0, 0), (1, 1)), (2, 2), 1),
+    "all at once": ((6, 9, 8), 4, (2, 3), (2, 1), ((1, 2), (3, 0)), (3, 2), 2),
+    "padding wider than the window": ((2, 3, 3), 2, (2, 1), (1, 1), ((3, 1), (2, 4)), (1, 1), 2),
+    "stride cuts rows off": ((2, 6, 6), 2, (1, 1), (4, 4), ((0, 0), (0, 0)), (1, 1), 2),
+    "one of all": ((1, 1, 1), 1, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
+}
+
+
+def roomy(array):
+    """Return an equal array whose memory lies row by row and with gaps, as a convolution's output does."""
+    if array.ndim != 4:
+        return array
+    channels, rows, columns, batch = array.shape
+    room = np.zeros((rows, channels + 1, columns, batch), array.dtype)
+    view = room[:, :channels].transpose(1, 0, 2, 3)
+    view[...] = array
+    return view
+
+
+@functools.cache
+def answers(name, batch, per_position=False):
+    """Return arguments and the loops' answers."""
+    shape, maps, window, *geometry = GEOMETRIES[name]
+    rng = np.random.default_rng([len(name), batch])
+    x = rng.standard_normal((*shape, batch))
+    weights = rng.standard_normal((maps, shape[0] // geometry[-1], *window))
+    biases = rng.standard_normal(maps)
+    y = loops.grouped_conv2d_forward(x, weights, biases, *geometry)
+    if per_position:
+        biases = rng.standard_normal(y.shape[:3])
+        y = loops.grouped_conv2d_forward(x, weights, biases, *geometry)
+    g = rng.standard_normal(y.shape)
+    dx, dweights, dbiases = loops.grouped_conv2d_backward(g, x, weights, *geometry)
+    return x, weights, biases, g, y, dx, dweights, g.sum(axis=3) if per_position else dbiases
+
+
+def held(module, name, batch, dtype, workspace, held_x=None, per_position=False, change=lambda a: a):
+    """Hold a module's two passes to the loops."""
+    *arguments, y, dx, dweights, dbiases = answers(name, batch, per_position)
+    x, weights, biases, g = (change(a.astype(dtype)) for a in arguments)
+    if held_x is not None:
+        held_x[...] = x
+        x = held_x
+    geometry, into = GEOMETRIES[name][3:], (np.full_like(weights, np.nan), np.full_like(biases, np.nan))
+    rtol, atol = TOLERANCE[dtype], TOLERANCE[dtype]
+    output = module.grouped_conv2d_forward(x, weights, biases, *geometry, workspace)
+    assert output.dtype == dtype
+    close(output, y, rtol, atol)
+    close(module.grouped_conv2d_backward(g, x, weights, *into, *geometry, workspace), dx, rtol, atol)
+    close(into[0], dweights, rtol, 10 * atol)
+    close(into[1], dbiases, rtol, 10 * atol)
+    assert module.grouped_conv2d_backward(g, x, weights, *into, *geometry, workspace, False) is None
+
+
+@dtypes
+@modules
+@pytest.mark.parametrize("batch", [1, 2, 17])
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_both_kernels_are_the_loops(name, batch, module, dtype):
+    held(module, name, batch, dtype, Workspace())
+
+
+@modules
+@pytest.mark.parametrize("name", ["two groups", "all at once"])
+def test_one_bias_for_each_position(name, module):
+    held(module, name, 2, np.float64, Workspace(), per_position=True)
+
+
+@pytest.mark.parametrize("name", ["two groups", "depthwise, stride", "holes, padded", "all at once"])
+def test_memory_that_lies_otherwise(name):
+    held(grouped, name, 2, np.float64, Workspace(), change=roomy)
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_memory_used_again_by_batches_of_changing_size(name):
+    workspace, kept = Workspace(), {}
+    for batch in (17, 2, 17, 17, 1, 2):
+        x = kept.setdefault(batch, np.empty((*GEOMETRIES[name][0], batch)))
+        held(grouped, name, batch, np.float64, workspace, x)
+
+
+@pytest.mark.parametrize("case", cases("grouped"))
+def test_it_is_pytorchs(case):
+    data = part("grouped", case["name"])
+    geometry = tuple(case["stride"]), tuple((p, p) for p in case["padding"]), tuple(case["dilation"])
+    found = loops.grouped_conv2d_forward(
+        data["input"], data["kernels"], data["biases"], *geometry, case["groups"]
+    )
+    close(found, data["output"])
+    back = loops.grouped_conv2d_backward(
+        data["output_gradient"], data["input"], data["kernels"], *geometry, case["groups"]
+    )
+    for mine, name in zip(back, ("dinput", "dkernels", "dbiases"), strict=True):
+        close(mine, data[name])
+    layer = Convolutional(
+        data["input"].shape[:3],
+        data["kernels"].shape[2:],
+        len(data["kernels"]),
+        stride=tuple(case["stride"]),
+        padding=tuple(case["padding"]),
+        dilation=tuple(case["dilation"]),
+        groups=case["groups"],
+        rng=0,
+        dtype=np.float64,
+    )
+    layer.parameters["kernels"][...] = data["kernels"]
+    layer.parameters["biases"][...] = data["biases"]
+    close(layer.forward(data["input"]), data["output"])
+    close(layer.backward(data["output_gradient"]), data["dinput"])
+    close(layer.gradients["kernels"], data["dkernels"])
+    close(layer.gradients["biases"], data["dbiases"])
+
+
+def test_loops_by_hand():
+    x = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])[None, :, :, None]
+    corners = np.array([[[[1.0, 10], [100, 1000]]]])
+    y = loops.grouped_conv2d_forward(x, corners, np.array([0.5]), (1, 1), ((0, 0), (0, 0)), (2, 2), 1)
+    assert y.tolist() == [[[[1 + 30 + 700 + 9000 + 0.5]]]]
+    x = np.array([2.0, 3, 5, 7]).reshape(4, 1, 1, 1)
+    pairs = np.array([[1.0, 10], [100, 1000]]).reshape(2, 2, 1, 1)
+    plain = (1, 1), ((0, 0), (0, 0)), (1, 1), 2
+    y = loops.grouped_conv2d_forward(x, pairs, np.zeros(2), *plain)
+    assert y.ravel().tolist() == [2 + 30, 500 + 7000]
+    dx, dkernels, dbiases = loops.grouped_conv2d_backward(
+        np.array([1.0, 2]).reshape(y.shape), x, pairs, *plain
+    )
+    assert dx.ravel().tolist() == [1, 10, 200, 2000]
+    assert dkernels.reshape(2, 2).tolist() == [[2, 3], [10, 14]]
+    assert dbiases.tolist() == [1, 2]
+
+
+def test_depthwise_is_a_group_for_each_channel():
+    x = np.random.default_rng(0).standard_normal((3, 6, 7, 4))
+    both = [
+        DepthwiseConvolutional((3, 6, 7), 3, depth_multiplier=2, padding="same", rng=1, dtype=np.float64),
+        Convolutional((3, 6, 7), 3, 6, padding="same", groups=3, rng=1, dtype=np.float64),
+    ]
+    assert both[0].parameters["kernels"].shape == (6, 1, 3, 3)
+    np.testing.assert_array_equal(both[0].forward(x), both[1].forward(x))
+    one = DepthwiseConvolutional((1, 6, 7), 3, rng=1, dtype=np.float64)
+    same = Convolutional((1, 6, 7), 3, 1, rng=1, dtype=np.float64)
+    close(one.forward(x[:1]), same.forward(x[:1]))
+
+
+def test_only_a_dense_convolution_takes_its_pooling_in():
+    def steps(**options):
+        layers = [Convolutional(kernel_size=3, depth=4, **options), ReLU(), MaxPooling(2)]
+        Network([*layers, Flatten()], input_shape=(2, 8, 8))
+        return [type(step) for step in fuse(layers)]
+
+    assert steps()[0] is PooledConvolutional
+    assert steps(groups=2) == steps(dilation=2) == [Convolutional, ReLU, MaxPooling]
+
+
+def test_the_same_bits_at_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (100, 9, 9)).astype(np.uint8), rng.integers(0, 3, 100)
+    found = set()
+    for threads in (1, 2, 4):
+        network = Network(
+            [
+                Convolutional(kernel_size=3, depth=4, dilation=2, padding="same"),
+                ReLU(),
+                DepthwiseConvolutional(kernel_size=3, stride=2),
+                ReLU(),
+                Convolutional(kernel_size=2, depth=6, groups=2),
+                Flatten(),
+                Dense(output_size=3),
+                Softmax(),
+            ]
+        )
+        network.fit(x, y, epochs=2, batch_size=64, threads=threads)
+        found.add(network.parameters.tobytes())
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (
+            lambda: Convolutional(kernel_size=3, depth=4, groups=3),
+            ValueError,
+            "groups must divide depth, 4, got 3",
+        ),
+        (
+            lambda: Convolutional(kernel_size=3, depth=4, groups=0),
+            ValueError,
+            "groups must be .* at least 1, got 0",
+        ),
+        (
+            lambda: Convolutional(kernel_size=3, depth=4, dilation=0),
+            ValueError,
+            "dilation must be at least 1, got 0",
+        ),
+        (
+            lambda: Convolutional(kernel_size=3, depth=4, dilation=1.5),
+            TypeError,
+            "dilation must be an integer or a",
+        ),
+        (
+            lambda: Convolutional((3, 8, 8), 3, 4, groups=2),
+            ShapeError,
+            "wants channels in 2 groups, got 3 channels",
+        ),
+        (
+            lambda: Convolutional((1, 4, 9), 3, 4, dilation=2),
+            ShapeError,
+            r"a window of \(5, 5\), larger .*\(4, 9\)",
+        ),
+        (lambda: DepthwiseConvolutional((1, 4, 9)), TypeError, "needs kernel_size; got none"),
+        (
+            lambda: DepthwiseConvolutional(kernel_size=2, depth_multiplier=0),
+            ValueError,
+            "depth_multiplier must be an integer of at least 1, got 0",
+        ),
+    ],
+)
+def test_refusals(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_a_refused_shape_leaves_the_layer_as_it_was():
+    layer = DepthwiseConvolutional(kernel_size=3)
+    layer.bind((3, 5, 5))
+    layer.draw(np.random.default_rng(0), np.float32, "he")
+    for shape in ((4, 5, 5), (4, 2, 2), (7,)):
+        with pytest.raises(ShapeError):
+            layer.bind(shape)
+        assert (layer.groups, layer.depth, layer.output_shape) == (3, 3, (3, 3, 3))
+        layer.forward(np.zeros((3, 5, 5, 2)))

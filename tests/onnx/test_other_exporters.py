@@ -1,0 +1,64 @@
+"""Files that the exporters of PyTorch and Keras wrote: the same answers, and the layers they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import onnx
+from purecnn import load_onnx
+from purecnn.errors import FileFormatError
+
+HERE = Path(__file__).parents[1] / "fixtures" / "onnx"
+KINDS = {
+    "residual": "Convolutional ReLU ZeroPadding MaxPooling Residual ReLU Residual ReLU GlobalAveragePooling "
+    "Dense",
+    "functions": "Convolutional GELU MaxPooling Flatten Dense Softmax",
+    "mobile": "Convolutional HardSwish DepthwiseConvolutional ReLU6 Convolutional SiLU AveragePooling Mish "
+    "PReLU GlobalAveragePooling Dense Sigmoid",
+}
+FILES = sorted(path.stem for path in HERE.glob("*.onnx"))
+
+
+@pytest.fixture(scope="module")
+def answers():
+    with np.load(HERE / "answers.npz") as stored:
+        return dict(stored)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_program_answers_as_its_model_does(name, answers):
+    x, wanted = (answers[f"{name.removesuffix('-script')}/{what}"] for what in "xy")
+    graph = load_onnx(HERE / f"{name}.onnx")
+    for found in (graph.predict(x), graph.predict(x[:1]), *graph.run({graph.inputs[0].name: x}).values()):
+        np.testing.assert_allclose(found, wanted[: len(found)], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("script", ["", "-script"])
+@pytest.mark.parametrize("name", KINDS)
+def test_it_can_be_trained_from_there(name, script, answers):
+    x, wanted = answers[f"{name}/x"], answers[f"{name}/y"]
+    network = load_onnx(HERE / f"{name}{script}.onnx").network()
+    assert [type(layer).__name__ for layer in network] == KINDS[name].split()
+    np.testing.assert_allclose(network.predict(x), wanted, rtol=1e-4, atol=1e-6)
+    y = np.eye(wanted.shape[1])[np.arange(len(x)) % wanted.shape[1]]
+    history = network.fit(x, y, loss="mse", epochs=3, learning_rate=1e-3)
+    assert history.loss[-1] < history.loss[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("branches", "Concat .*can't become a layer"), ("keras", "Transpose")]
+)
+def test_one_sentence_says_why_it_can_not(name, words):
+    with pytest.raises(FileFormatError, match=words):
+        load_onnx(HERE / f"{name}.onnx").network()
+
+
+def test_every_file_is_held_to_an_answer(answers):
+    assert len(FILES) == 9
+    assert {name.removesuffix("-script") for name in FILES} == {key.split("/")[0] for key in answers}
+    assert (HERE / "residual.onnx.data").exists()  # some of the arrays lie in files of their own
+    model = onnx.load(HERE / "residual.onnx", load_external_data=False)
+    assert any(array.data_location for array in model.graph.initializer)

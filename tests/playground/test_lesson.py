@@ -1,0 +1,327 @@
+"""Training on a page: what may be asked for, what is learnt, and what is told of it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import purecnn
+from helpers.waiting import PATIENCE
+from purecnn.playground.lesson import (
+    CHUNK,
+    DATA,
+    FORMULAS,
+    LAYERS,
+    MOST_LAYERS,
+    OPTIMIZERS,
+    Lesson,
+    points,
+    samples,
+)
+from purecnn.playground.reader import decoded
+from purecnn.playground.sessions import LessonError, Lessons
+
+PLAN = {
+    "data": "xor",
+    "layers": [{"kind": "Dense", "output_size": 12}, {"kind": "Tanh"}],
+    "optimizer": "Adam",
+    "learning_rate": 0.03,
+    "batch_size": 32,
+    "seed": 0,
+}
+IMAGES = {
+    **PLAN,
+    "data": "digits",
+    "layers": [
+        {"kind": "Convolutional", "kernel_size": 5, "depth": 4},
+        {"kind": "ReLU"},
+        {"kind": "MaxPooling", "pool_size": 2},
+    ],
+    "learning_rate": 0.005,
+}
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    """All steps that are asked for are done, on a slow machine too."""
+    monkeypatch.setattr("purecnn.playground.lesson.MOST_SECONDS", PATIENCE)
+
+
+def advanced(lesson, steps):
+    told = lesson.advance(0)
+    while lesson.done < steps:
+        told = lesson.advance(min(100, steps - lesson.done))
+    return told
+
+
+@pytest.mark.parametrize(("name", "steps"), [("xor", 300), ("circles", 300), ("moons", 400)])
+def test_points_are_learnt(name, steps):
+    told = advanced(Lesson({**PLAN, "data": name}), steps)
+    assert told["test_accuracy"] > 0.95
+    assert told["step"] == steps
+    assert len(told["surface"]["points"]) == 300
+
+
+def test_no_more_steps_are_done_than_there_is_time_for(monkeypatch):
+    monkeypatch.setattr("purecnn.playground.lesson.MOST_SECONDS", 0.0)
+    assert [Lesson(PLAN).advance(steps)["step"] for steps in (3, 10)] == [3, CHUNK]
+
+
+def test_digits_are_learnt():
+    lesson = Lesson(IMAGES)
+    before = lesson.advance(0)["test_accuracy"]
+    told = advanced(lesson, 120)
+    assert before < 0.4
+    assert told["test_accuracy"] > 0.8
+    assert "surface" not in told
+
+
+def test_steps_are_those_of_fit():
+    lesson = Lesson(PLAN)
+    for steps in (1, 2, 5):
+        lesson.advance(steps)
+    here = samples("xor")
+    network = Lesson(PLAN).network
+    optimizer = purecnn.Adam(0.03)
+    for step in range(8):
+        chosen = lesson.places(step)
+        network.fit(here.x[chosen], here.y[chosen], batch_size=32, optimizer=optimizer, shuffle=False)
+    np.testing.assert_array_equal(lesson.network.parameters, network.parameters)
+
+
+def test_each_epoch_has_every_sample_once():
+    lesson = Lesson({**PLAN, "batch_size": 100})
+    for epoch in range(3):
+        seen = np.concatenate([lesson.places(6 * epoch + step) for step in range(6)])
+        assert sorted(seen) == list(range(600))
+    uneven = Lesson({**PLAN, "batch_size": 77})
+    seen = np.concatenate([uneven.places(step) for step in range(600)])[: 77 * 600]
+    assert set(np.bincount(seen)) == {77}
+
+
+def test_what_is_told_is_json_and_what_trace_has():
+    lesson = Lesson(IMAGES)
+    told = lesson.advance(2)
+    json.dumps(told, allow_nan=False)
+    here = lesson.samples
+    traced = purecnn.trace(lesson.network, here.x[lesson.batch], here.y[lesson.batch])
+    shown = told["layers"][0]
+    assert shown["norms"]["kernels"][1] == pytest.approx(
+        np.linalg.norm(traced[0].gradients["kernels"]), rel=1e-5
+    )
+    assert shown["gradient"]["shape"] == [4, 1, 5, 5]
+    assert len(told["losses"]) == 2
+
+
+def test_the_chain_rule_goes_from_the_loss_to_the_input():
+    lesson = Lesson(IMAGES)
+    told = lesson.backward(7)
+    json.dumps(told, allow_nan=False)
+    here = lesson.samples
+    traced = purecnn.trace(lesson.network, here.x[7:8], here.y[7:8])
+    assert [layer["kind"] for layer in told["layers"]] == [
+        "Softmax",
+        "Dense",
+        "Flatten",
+        "MaxPooling",
+        "ReLU",
+        "Convolutional",
+    ]
+    assert told["loss"] == traced.loss
+    assert told["label"] == here.y[7]
+    target = np.eye(10)[here.y[7]]
+    np.testing.assert_allclose(
+        told["layers"][0]["input_gradient"]["values"], told["answer"] - target, atol=1e-6
+    )
+    dense = told["layers"][1]
+    np.testing.assert_allclose(
+        dense["output_gradient"]["values"], told["layers"][0]["input_gradient"]["values"]
+    )
+    np.testing.assert_allclose(
+        dense["gradients"]["biases"]["values"], dense["output_gradient"]["values"], atol=1e-6
+    )
+    assert decoded(told["input"]["bytes"], 784).max() == 255
+
+
+def test_every_layer_has_a_formula_and_can_be_trained():
+    assert LAYERS.keys() <= FORMULAS.keys() | {"Softmax"}
+    for kind, (_, bounds) in LAYERS.items():
+        layer = {"kind": kind, **{name: low if name != "rate" else 0.5 for name, (low, _) in bounds.items()}}
+        lesson = Lesson({**IMAGES, "layers": [layer, {"kind": "Dense", "output_size": 4}]})
+        assert np.isfinite(lesson.advance(2)["losses"]).all()
+        assert lesson.backward(0)["layers"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss(name):
+    lesson = Lesson({**PLAN, "optimizer": name, "learning_rate": 0.1 if "SGD" in name else 0.01})
+    losses = lesson.advance(100)["losses"]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+
+
+def test_a_rate_too_large_is_told():
+    plan = {**IMAGES, "layers": [*IMAGES["layers"], {"kind": "Dense", "output_size": 64}], "optimizer": "SGD"}
+    lesson = Lesson({**plan, "learning_rate": 10})
+    told = {"diverged": ""}
+    for _ in range(40):
+        told = lesson.advance(50)
+        json.dumps(told, allow_nan=False)
+        if told["diverged"]:
+            break
+    assert "smaller learning rate" in told["diverged"]
+    assert lesson.advance(50)["losses"] == []
+
+
+def test_points_lie_in_the_square():
+    for name in DATA[:-1]:
+        x, y = points(name, 500, np.random.default_rng(0))
+        assert x.shape == (500, 2)
+        assert np.abs(x).max() < 1.15
+        assert 0.4 < y.mean() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": "cifar"}, "data must be one of xor, moons, circles, spiral, digits, got 'cifar'"),
+        ({"data": ["xor"]}, "data must be one of"),
+        ({"layers": "Dense"}, "layers must be a list of at most 12"),
+        ({"layers": [{"kind": "Tanh"}] * (MOST_LAYERS + 1)}, "layers must be a list of at most 12"),
+        ({"layers": ["Tanh"]}, "a layer must be an object with its kind, got 'Tanh'"),
+        ({"layers": [{"kind": "Residual"}]}, "kind must be one of"),
+        (
+            {"layers": [{"kind": "Dense", "output_size": 65}]},
+            "output_size must be an integer from 1 to 64, got 65",
+        ),
+        ({"layers": [{"kind": "Dense", "output_size": True}]}, "output_size must be an integer"),
+        ({"layers": [{"kind": "Dense", "output_size": 1e300}]}, "output_size must be an integer"),
+        ({"layers": [{"kind": "Dense"}]}, "output_size must be an integer from 1 to 64, got None"),
+        ({"layers": [{"kind": "Tanh", "rng": 3}]}, "Tanh takes nothing, got 'rng'"),
+        ({"layers": [{"kind": "Dropout", "rate": float("nan")}]}, "rate must be a number from 0 to 0.9"),
+        ({"layers": [{"kind": "MaxPooling", "pool_size": 2}]}, "wants"),
+        ({"learning_rate": 0}, "learning_rate must be a number from 1e-05 to 10, got 0"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number"),
+        ({"batch_size": 129}, "batch_size must be an integer from 1 to 128"),
+        ({"optimizer": "LBFGS"}, "optimizer must be one of SGD"),
+        ({"seed": -1}, "seed must be an integer"),
+    ],
+)
+def test_what_may_not_be_asked_for_is_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        Lesson({**PLAN, **change})
+
+
+def test_a_network_too_large_is_refused():
+    layers = [{"kind": "Convolutional", "kernel_size": 5, "depth": 16}] * 2
+    with pytest.raises(ValueError, match=r"a sample, .*; at most 2,000,000, 60,000 and 100,000"):
+        Lesson({**IMAGES, "layers": layers})
+
+
+@pytest.mark.parametrize("steps", [-1, 1001, 1.5, "all", None])
+def test_steps_are_bounded(steps):
+    with pytest.raises(ValueError, match="steps must be an integer from 0 to 1000"):
+        Lesson(PLAN).advance(steps)
+
+
+def test_a_sample_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="sample must be an integer from 0 to 599, got 600"):
+        Lesson(PLAN).backward(600)
+
+
+# Many lessons ----------------------------------------------------------------------------------------------
+
+
+def test_lessons_are_found_by_their_tokens_and_end():
+    lessons = Lessons()
+    one, two = lessons.begin(PLAN)["lesson"], lessons.begin(PLAN)["lesson"]
+    assert one != two
+    assert lessons.advance(one, 3)["step"] == 3
+    assert lessons.advance(two, 1)["step"] == 1
+    assert lessons.backward(one, 0)["sample"] == 0
+    lessons.end(one)
+    lessons.end(one)
+    lessons.end(["no token"])
+    with pytest.raises(LessonError, match="has ended; start another"):
+        lessons.advance(one, 1)
+    with pytest.raises(LessonError, match="has ended"):
+        lessons.backward({"no": "token"}, 1)
+
+
+def test_lessons_left_behind_end():
+    now = [0.0]
+    lessons = Lessons(seconds=60, clock=lambda: now[0])
+    one, two = lessons.begin(PLAN)["lesson"], lessons.begin(PLAN)["lesson"]
+    now[0] = 50
+    lessons.advance(two, 1)
+    now[0] = 70
+    lessons.sweep()
+    assert list(lessons.kept) == [two]
+    with pytest.raises(LessonError, match="has ended"):
+        lessons.advance(one, 1)
+
+
+def test_there_is_room_for_so_many_lessons():
+    lessons = Lessons(most=2)
+    lessons.begin(PLAN)
+    token = lessons.begin(PLAN)["lesson"]
+    with pytest.raises(LessonError, match="2 trainings are under way already"):
+        lessons.begin(PLAN)
+    lessons.end(token)
+    lessons.begin(PLAN)
+
+
+# Bounds ----------------------------------------------------------------------------------------------------
+
+
+def wide(kind, layers=10):
+    """Return a plan with much to compute in layers that multiply nothing."""
+    many = [{"kind": "Convolutional", "kernel_size": 1, "depth": 16}, *[{"kind": kind}] * layers]
+    return {**IMAGES, "layers": [*many, {"kind": "MaxPooling", "pool_size": 2}], "batch_size": 128}
+
+
+@pytest.mark.parametrize("kind", ["GELU", "Tanh", "ReLU", "BatchNormalization"])
+def test_layers_that_multiply_nothing_cost_too(kind):
+    with pytest.raises(ValueError, match=r"gives 144,\d\d\d numbers .*; at most 2,000,000, 60,000"):
+        Lesson(wide(kind))
+
+
+def test_what_a_lesson_takes_and_keeps_is_bounded():
+    samples("digits")
+    lesson = Lesson(wide("ReLU", 3))  # near the bounds
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        lesson.advance(0)
+        lesson.advance(2)
+        lesson.backward(0)
+        gc.collect()
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept - before < 1 << 20
+    assert peak - before < 64 << 20
+
+
+def test_the_clock_is_looked_at_after_less_where_steps_cost_more():
+    assert (Lesson(PLAN).chunk, Lesson(wide("ReLU", 3)).chunk) == (CHUNK, 1)
+
+
+def test_a_diverged_lesson_tells_json_without_a_warning():
+    lesson = Lesson(IMAGES)
+    for layer in lesson.network:
+        for name, parameter in layer.parameters.items():
+            parameter[...] = -3e38 if name.startswith("bias") else 3e38
+    told = [lesson.advance(0), lesson.backward(0)]
+    assert json.loads(json.dumps(told, allow_nan=False))[1]["answer"].count(None) == 10
+
+
+def test_many_who_begin_at_once_get_no_more_lessons_than_there_may_be():
+    lessons = Lessons(most=3)
+    with ThreadPoolExecutor(8) as pool:
+        begun = [pool.submit(lessons.begin, PLAN) for _ in range(8)]
+    assert sum(one.exception() is None for one in begun) == len(lessons.kept) == 3

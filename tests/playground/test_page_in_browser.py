@@ -1,0 +1,470 @@
+"""The playground as a person uses it: in a real browser, by mouse, finger and keys."""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import purecnn
+from helpers import browser as browser
+from helpers import drawings as drawings
+from helpers.waiting import PATIENCE
+from purecnn import Dense, Network, Softmax
+from purecnn.datasets import mnist
+
+pytest.importorskip("uvicorn")
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=1000 * PATIENCE)
+THREE = [
+    (90, 80),
+    (150, 60),
+    (190, 90),
+    (170, 130),
+    (130, 145),
+    (175, 160),
+    (195, 200),
+    (150, 230),
+    (90, 215),
+]
+
+
+@contextmanager
+def served(*arguments):
+    """Run the command in a process of its own; give the page's address."""
+    command = [sys.executable, "-m", "purecnn", "playground", *arguments, "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().split()[0]
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def served_network(network, folder):
+    """Serve a network from a file."""
+    purecnn.save(network, folder / "model.safetensors")
+    with served(str(folder / "model.safetensors")) as address:
+        yield address
+
+
+@contextmanager
+def opened(chromium, address, **how):
+    """Give a page that must stay on this machine, raise nothing, and complain of what is forgiven alone."""
+    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
+    page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
+    page.forgiven, wrong = [], []
+    page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(f"{m.type}: {m.text}"))
+    page.on("pageerror", lambda error: wrong.append(f"raised: {error}"))
+    page.on("request", lambda r: r.url.startswith((address, "data:", "blob:")) or wrong.append(r.url))
+    try:
+        page.goto(address)
+        yield page
+        assert [words for words in wrong if not any(known in words for known in page.forgiven)] == []
+    finally:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address():
+    with served() as address:
+        yield address
+
+
+@pytest.fixture
+def page(chromium, address):
+    with opened(chromium, address) as page:
+        page.wait_for_selector("#layers .layer canvas")
+        yield page
+
+
+def draw(page, points, steps=5):
+    """Draw a line through points of the pad's 280 x 280, so many moves from each to the next."""
+    box = page.locator("#pad").bounding_box()
+    scale = box["width"] / 280
+    places = [(box["x"] + x * scale, box["y"] + y * scale) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=steps)
+    page.mouse.up()
+
+
+def check_verdict(page, text, state="sure"):
+    """Wait for an answer, the last one: while one draws, there are others on the way."""
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#verdict")).to_have_text(text)
+    expect(page.locator("#verdict")).to_have_attribute("data-state", state)
+
+
+def picture(pixels):
+    """Return a grey PNG file."""
+    height, width = pixels.shape
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_a_digit_is_drawn_read_and_cleared(page):
+    check_verdict(page, "–", "blank")
+    draw(page, THREE)
+    check_verdict(page, "3")
+    assert page.inner_text("#bars .best").split()[0] == "3"
+    assert "% sure" in page.inner_text("#why")
+    page.click("#clear")
+    check_verdict(page, "–", "blank")
+    assert page.inner_text("#why") == "Nothing is drawn yet."
+
+
+def test_a_small_number_has_one_kind_of_minus(page):
+    said = page.evaluate(
+        "import('/common.js').then(({ spoken }) => [-4.73e-8, 4.73e-8, -0.25].map(n => spoken(n)))"
+    )
+    assert said == ["\N{MINUS SIGN}4.73e\N{MINUS SIGN}8", "4.73e\N{MINUS SIGN}8", "\N{MINUS SIGN}0.250"]
+
+
+def test_a_scribble_is_unsure(page):
+    rng = np.random.default_rng(3)
+    draw(page, rng.integers(20, 260, (40, 2)).tolist(), steps=2)
+    check_verdict(page, "unsure", "unsure")
+    assert page.inner_text("#why").startswith("Perhaps ")
+
+
+def test_two_hundred_drawn_digits_are_read(page):
+    page.set_viewport_size({"width": 700, "height": 300})  # a small window is painted sooner
+    images, labels = mnist.load_data()[1]
+    rng = np.random.default_rng(7)
+    right = 0
+    for number in rng.permutation(len(images))[:200]:
+        before = page.get_attribute("#verdict", "data-turn")
+        file = {
+            "name": "d.png",
+            "mimeType": "image/png",
+            "buffer": picture(drawings.drawn(images[number], rng)),
+        }
+        page.set_input_files("#picture", file)
+        expect(page.locator("#verdict")).not_to_have_attribute("data-turn", before or "0")
+        right += page.inner_text("#verdict") == str(labels[number])
+    assert right >= 190
+
+
+def test_dark_on_bright_pictures_are_read_and_others_refused(page):
+    image = mnist.load_data()[1][0][0]  # a seven
+    file = {
+        "name": "d.png",
+        "mimeType": "image/png",
+        "buffer": picture(255 - np.kron(image, np.ones((5, 3), np.uint8))),
+    }
+    page.set_input_files("#picture", file)
+    check_verdict(page, "7")
+    page.forgiven.append("422")
+    page.set_input_files("#picture", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"})
+    page.wait_for_selector("#alert:not([hidden])")
+    assert page.inner_text("#alert").startswith(
+        "this picture: not a picture that Pillow knows, wanted a whole"
+    )
+
+
+def test_a_cell_shows_what_it_was_made_of(page):
+    draw(page, THREE)
+    check_verdict(page, "3")
+    canvas = page.locator("#layers canvas").nth(4)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    canvas.click(position={"x": box["width"] * 0.4, "y": box["height"] * 0.4})
+    page.wait_for_selector("#inspector:not([hidden])")
+    assert page.inner_text("#inspector-title").startswith("4 Convolutional: map ")
+    looks = page.evaluate(
+        "['#inspector-sum b', '#inspector-grids table:nth-of-type(3) td']"
+        ".map(place => [...document.querySelectorAll(place)].map(found => found.innerText))"
+    )
+    told, cells = ([float(text.replace("−", "-")) for text in look] for look in looks)
+    assert told[0] + told[1] == pytest.approx(told[2], abs=0.002)
+    assert len(cells) == 8 * 9
+    assert sum(cells) == pytest.approx(told[0], abs=0.4)  # each is shown with two digits
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#inspector")
+    for number in range(page.locator("#layers canvas").count()):
+        page.locator("#layers canvas").nth(number).focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("#inspector:not([hidden])")
+        expect(page.locator("#inspector-title")).to_have_text(re.compile(f"^{number} "))
+
+
+def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
+    page.click("#example")  # one answer, where strokes have one each
+    page.wait_for_selector('#verdict:not([data-state="blank"])')
+    held = []
+    page.route("**/api/cell", lambda route: held.append(route))
+
+    def walk(number):
+        page.locator("#layers canvas").nth(number).focus()
+        page.keyboard.press("ArrowRight")
+        while len(held) <= number:
+            page.wait_for_timeout(10)
+
+    def let_in(route):
+        with page.expect_response("**/api/cell") as answer:
+            route.continue_()
+        answer.value.finished()
+        page.evaluate("new Promise(after => setTimeout(after, 100))")
+
+    walk(0)
+    walk(1)
+    let_in(held[1])
+    expect(page.locator("#inspector-title")).to_have_text(re.compile("^1 "))
+    let_in(held[0])
+    expect(page.locator("#inspector-title")).to_have_text(re.compile("^1 "))
+    walk(2)
+    page.keyboard.press("Escape")
+    let_in(held[2])
+    assert page.is_hidden("#inspector")
+
+
+def test_the_keys_are_enough(page):
+    page.keyboard.press("Tab")
+    for _ in range(12):
+        if page.evaluate("document.activeElement.id") == "pad":
+            break
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "pad"
+    for _ in range(9):
+        page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    for _ in range(18):
+        page.keyboard.press("ArrowDown")
+    check_verdict(page, "1")
+    page.keyboard.press("Delete")
+    check_verdict(page, "–", "blank")
+    page.keyboard.press("ArrowUp")
+    check_verdict(page, "–", "blank")  # the pen is up, and no late answer has come either
+    while page.evaluate("document.activeElement.id") != "example":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector('#verdict:not([data-state="blank"])')
+    while page.evaluate("document.activeElement.tagName") != "CANVAS":
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("PageDown")
+    page.wait_for_selector("#inspector:not([hidden])")
+    expect(page.locator("#inspector-title")).to_have_text(re.compile("map 1, row 0, column 1$"))
+    page.keyboard.press("Escape")
+    page.locator("#tab-draw").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.is_visible("#train")
+    page.locator("#begin").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#step:not([disabled])")
+    page.locator("#step").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 1 "))
+
+
+def test_a_network_learns_before_ones_eyes(page):
+    page.click("#tab-train")
+    page.click("#begin")
+    page.wait_for_selector("#run:not([disabled])")
+    assert page.is_visible("#surface")
+    page.click("#ten")
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 10 "))
+    page.click("#run")
+    expect(page.locator("#figures")).to_have_text(re.compile("test (9[5-9]|100)"))
+    page.click("#run")
+    assert page.inner_text("#run") == "Run"
+    # what was asked for before the pause is still answered
+    expect(page.locator("#figures")).to_have_attribute("aria-busy", "false")
+    before = page.inner_text("#figures")
+    page.wait_for_timeout(300)
+    assert page.inner_text("#figures") == before
+    assert page.locator("#weights canvas").count() == 6
+
+
+def test_the_chain_rule_is_walked_to_and_fro(page):
+    page.click("#tab-train")
+    page.check("input[value=digits]", force=True)
+    assert page.locator("#stack li").count() == 7
+    page.click("#begin")
+    page.wait_for_selector("#start-over:not([disabled])")
+    page.fill("#sample", "5")
+    page.click("#start-over")
+    page.wait_for_selector("#chain li[aria-current=step]")
+    seen = [page.inner_text("#chain li[aria-current=step] strong")]
+    while page.is_enabled("#forth"):
+        page.click("#forth")
+        seen.append(page.inner_text("#chain li[aria-current=step] strong"))
+    kinds = [name.split()[1] for name in seen]
+    assert kinds[:3] == ["Softmax", "Dense", "Flatten"]
+    assert kinds[3:] == ["MaxPooling", "ReLU", "Convolutional"] * 2
+    page.click("#back")
+    assert page.inner_text("#chain li[aria-current=step] strong") == "1 ReLU"
+    page.forgiven.append("422")  # a browser writes each refusal to its console
+    page.fill("#sample", "4000")
+    page.click("#start-over")
+    page.wait_for_selector("#alert:not([hidden])")
+    assert "sample must be an integer from 0 to 3999, got 4000" in page.inner_text("#alert")
+
+
+def test_a_plan_is_changed_and_a_wrong_one_refused(page):
+    page.click("#tab-train")
+    page.select_option("#kind", "Dropout")
+    page.click("#add")
+    page.select_option("#kind", "BatchNormalization")
+    page.click("#add")
+    page.click("[aria-label='Move up layer 6, BatchNormalization']")
+    page.click("[aria-label='Remove layer 1, Dense']")
+    assert [t.split()[0] for t in page.locator("#stack li").all_inner_texts()] == [
+        "Tanh", "Dense", "Tanh", "BatchNormalization", "Dropout", "Dense",
+    ]  # fmt: skip
+    page.click("#begin")
+    page.wait_for_selector("#run:not([disabled])")
+    page.forgiven.append("422")
+    page.select_option("#kind", "MaxPooling")
+    page.click("#add")
+    page.click("#begin")
+    page.wait_for_selector("#alert:not([hidden])")
+    assert "MaxPooling" in page.inner_text("#alert")
+
+
+def test_ten_steps_are_ten_where_there_is_time_for_fewer_in_an_answer(page):
+    def fewer(route):
+        asked = route.request.post_data_json
+        route.continue_(post_data={**asked, "steps": min(asked["steps"], 4)})
+
+    page.click("#tab-train")
+    page.click("#begin")
+    page.wait_for_selector("#run:not([disabled])")
+    page.route("**/api/lessons/advance", fewer)
+    page.click("#ten")
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 10 "))
+
+
+def test_an_answer_to_a_training_that_has_ended_or_pauses_sets_nothing_going(page):
+    figures, held = page.locator("#figures"), []
+    page.click("#tab-train")
+    page.click("#begin")
+    page.wait_for_selector("#run:not([disabled])")
+    page.click("#step")
+    expect(figures).to_have_text(re.compile("^step 1 "))
+    page.route("**/api/lessons/advance", lambda route: held.append(route))
+
+    def click(button):
+        asked = len(held)
+        page.click(button)
+        while len(held) == asked:
+            page.wait_for_timeout(10)
+
+    click("#run")
+    page.click("#run")
+    click("#run")
+    held[0].continue_()
+    expect(figures).to_have_text(re.compile(r"^step ([2-9]|\d\d) "))
+    page.evaluate("new Promise(after => requestAnimationFrame(() => setTimeout(after, 100)))")
+    assert len(held) == 2  # the run that was paused asks for no more, though another goes on
+    click("#ten")
+    late = held[2].fetch()
+    page.click("#begin")
+    expect(figures).to_have_text(re.compile("^step 0 "))
+    page.forgiven.append("404")
+    held[2].fulfill(response=late)
+    held[1].continue_()  # which is refused: the training has ended
+    expect(figures).to_have_attribute("aria-busy", "false")
+    assert page.inner_text("#figures").startswith("step 0 ")
+    assert page.is_enabled("#run")
+    assert page.is_hidden("#alert")
+
+
+def test_maps_change_their_colours_with_the_page(page):
+    draw(page, THREE)
+    check_verdict(page, "3")
+    seen = "() => document.querySelector('#layers .layer canvas').toDataURL()"
+    light = page.evaluate(seen)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => ({seen})() !== light", arg=light)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"light => ({seen})() === light", arg=light)
+
+
+def test_who_pauses_between_two_answers_waits_for_none(page):
+    page.click("#tab-train")
+    page.click("#begin")
+    page.wait_for_selector("#run:not([disabled])")
+    page.evaluate("window.requestAnimationFrame = () => {}")  # for which it waits before it asks again
+    page.click("#run")
+    expect(page.locator("#figures")).to_have_text(re.compile("^step [1-9]"))
+    assert page.get_attribute("#figures", "aria-busy") == "true"
+    page.click("#run")
+    expect(page.locator("#figures")).to_have_attribute("aria-busy", "false")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_narrow_window(chromium, address, scheme):
+    how = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "color_scheme": scheme}
+    with opened(chromium, address, **how) as page:
+        page.wait_for_selector("#layers .layer canvas")
+        draw(page, THREE)
+        check_verdict(page, "3")
+        for tab in ("#tab-draw", "#tab-train"):
+            page.click(tab)
+            if tab == "#tab-train":
+                page.click("#begin")
+                page.wait_for_selector("#run:not([disabled])")
+                page.click("#start-over")
+                page.wait_for_selector("#chain li[aria-current=step]")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, paper[4:-1].split(","))) < 200) == (scheme == "dark")
+
+
+def test_names_of_classes_are_text(chromium, tmp_path):
+    network = Network([Dense(64, 2), Softmax()])
+    network.preprocessing.classes = ("<img src=x onerror=alert(1)>", "<b>dog</b>")
+    with served_network(network, tmp_path) as address, opened(chromium, address) as page:
+        page.wait_for_selector("#layers .layer canvas")
+        draw(page, THREE)
+        page.wait_for_selector('#verdict:not([data-state="blank"])')
+        assert page.locator("#bars img, #verdict img, #bars b").count() == 0
+        assert "<b>dog</b>" in page.inner_text("#bars")
+
+
+def test_a_vector_is_set_by_sliders(chromium, tmp_path):
+    network = Network([Dense(5, 2), Softmax()])
+    with served_network(network, tmp_path) as address, opened(chromium, address) as page:
+        page.wait_for_selector("#numbers input >> nth=4")
+        assert page.is_hidden("#pad")
+        page.wait_for_selector('#verdict:not([data-state="blank"])')
+        before = page.inner_text("#bars")
+        page.locator("#numbers input").nth(2).fill("255")
+        expect(page.locator("#bars")).not_to_have_text(before, use_inner_text=True)
+        assert page.locator("#numbers output").all_inner_texts() == ["0", "0", "255", "0", "0"]
+
+
+def test_an_end_of_the_server_is_told(chromium, address):
+    with opened(chromium, address) as page:
+        page.wait_for_selector("#layers .layer canvas")
+        page.forgiven.append("net::ERR_FAILED")
+        page.route("**/api/draw", lambda route: route.abort())
+        draw(page, THREE)
+        page.wait_for_selector("#alert:not([hidden])")
+        assert page.inner_text("#alert") == "The playground does not answer: is it still running?"
