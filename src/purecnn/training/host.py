@@ -16,6 +16,7 @@ from purecnn.datasets.augmentation import Augmentation
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import Loss
 from purecnn.optimizers.base import Optimizer
+from purecnn.training.jobs import JobKind, JobSlot
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.shards import Shards
@@ -25,11 +26,6 @@ from purecnn.training.update import ParameterUpdate
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
-
-
-#: Kinds of jobs: a shard, or a stretch of the vector: the sum of its gradients, its update, or both in one go
-#: where nothing of the whole sum need be known before.
-SHARDS, SUMS, UPDATES, STRETCHES = range(4)
 
 
 class HostTrainer(Trainer):
@@ -95,7 +91,7 @@ class HostTrainer(Trainer):
             self.shards = Shards(network, loss, x, y, seed, augmentation, self.descent, self.workers, zeros)
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
-            self.numbers = zeros(4, np.int64)
+            self.job = JobSlot(zeros)
             self.team = self.gather_team()
         except BaseException:
             self._blas.__exit__(None, None, None)
@@ -121,7 +117,7 @@ class HostTrainer(Trainer):
         """Have all shards of a batch run, from one meeting to the next; return their number."""
         self.rows[: len(rows)], self.places[: len(rows)] = rows, places
         count = len(shard_bounds(len(rows), self.count))
-        self.numbers[:] = SHARDS, len(rows), self.network.updates, 0
+        self.job.write(JobKind.SHARD, samples=len(rows), step=self.network.updates)
         self.shards.leg[0] = 0
         self.descent.publish()
         self.team.run(count)
@@ -140,7 +136,7 @@ class HostTrainer(Trainer):
             if clips:
                 descent.square(0, size)
         elif clips:
-            self.numbers[:] = SUMS, count, 0, 0
+            self.job.write(JobKind.SUM, gradients=count)
             self.team.run(self.workers)
         norm = descent.norm() if clips else 0.0
         self.shards.check(norm, "gradient's norm")
@@ -149,27 +145,27 @@ class HostTrainer(Trainer):
         if alone:
             descent.step(0, size)
         else:
-            self.numbers[:] = UPDATES if clips else STRETCHES, count, 0, 0
+            self.job.write(JobKind.UPDATE if clips else JobKind.SUM_AND_UPDATE, gradients=count)
             descent.publish()
             self.team.run(self.workers)
 
     def work(self, worker: int, number: int) -> None:
         """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
-        kind, count, step, begin = map(int, self.numbers)
+        job, kind = self.job, self.job.kind
         if worker and self.forks:  # there the optimizer is a copy
             self.descent.load()
-        if kind == SHARDS:
-            number += begin
-            first, last = shard_bounds(count, self.count)[number]
-            self.network.updates = step
+        if kind == JobKind.SHARD:
+            number += job.first
+            first, last = shard_bounds(job.samples, self.count)[number]
+            self.network.updates = job.step
             rows, places = self.rows[first:last], self.places[first:last]
-            weight = self.y.weight(rows) / self.y.weight(self.rows[:count])
+            weight = self.y.weight(rows) / self.y.weight(self.rows[: job.samples])
             self.shards.run(worker, number, rows, places, weight)
             return
         start, stop = self.descent.stretch(number, self.workers)
-        if kind != UPDATES:
-            self.descent.add(count, start, stop)
-        if kind == SUMS:
+        if kind != JobKind.UPDATE:
+            self.descent.add(job.gradients, start, stop)
+        if kind == JobKind.SUM:
             self.descent.square(start, stop)
         else:
             self.descent.step(start, stop)

@@ -41,6 +41,8 @@ class ParameterUpdate:
         One such vector for each shard; the first becomes their sum.
     zeros : callable
         Makes arrays where these lie.
+    told : ndarray
+        What copies of the optimizer in other processes must know for a step.
     carried : float
         What the loss's derivative has been multiplied by already: the rate, where that is the whole step.
     """
@@ -60,7 +62,7 @@ class ParameterUpdate:
         self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(shards)]
         self.squares = zeros(-(-self.parameters.size // BLOCK), np.float64)
         self.settings = optimizer.numbers()
-        self.told = zeros(2 + len(self.settings), np.float64)
+        self.told = zeros(told_size(optimizer), np.float64)
         self.carried = 1.0
 
     @property
@@ -111,3 +113,8 @@ class ParameterUpdate:
         """Let the optimizer change a stretch of the parameters by the sum."""
         for first, last in self.within(start, stop):
             self.optimizer.update(self.parameters, self.gradients[0], first, last, self.carried)
+
+
+def told_size(optimizer: Optimizer) -> int:
+    """Return how many numbers `ParameterUpdate.told` has."""
+    return 2 + len(optimizer.numbers())

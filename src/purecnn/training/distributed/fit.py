@@ -7,17 +7,17 @@ import time
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from purecnn.backend.overflow import unwarned
 from purecnn.backend.types import Array
 from purecnn.callbacks.history import History
 from purecnn.training.distributed.agreement import facts
 from purecnn.training.distributed.failures import GRACE, end_job, exception_from_json, exception_to_json
-from purecnn.training.distributed.ranks import END, Ranks
+from purecnn.training.distributed.header import Follows, StepHeader
+from purecnn.training.distributed.ranks import Ranks
 from purecnn.training.distributed.trainer import RankTrainer
 from purecnn.training.fit import Fit
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.update import told_size
 
 
 class RankedFit(Fit):
@@ -69,7 +69,7 @@ class RankedFit(Fit):
         if self.threads is None:
             self.threads = room
         ranks.is_crowded = any(ranks.gather(self.threads > room))
-        ranks.header = np.zeros(4 + 2 * self.largest_batch + 2 + len(self.optimizer.numbers()), np.int64)
+        ranks.header = StepHeader(self.largest_batch, told_size(self.optimizer))
         ranks.is_busy = False
 
     def trainer(self) -> RankTrainer:
@@ -85,7 +85,7 @@ class RankedFit(Fit):
                 words = f"Error: rank 0 on {ranks.host} left a step: {self.error!r}"
                 print(words, file=sys.stderr, flush=True)
                 end_job(1)
-            ranks.send_header(END)
+            ranks.send_header(Follows.END)
         failure = None if self.error is None else exception_to_json(self.error)
         failure, history, counts = ranks.share(
             [failure, vars(self.history), [network.epochs, network.updates]]

@@ -32,6 +32,7 @@ from purecnn.messages.extras import require_extra
 from purecnn.messages.signatures import explained_class
 from purecnn.training.distributed.agreement import difference
 from purecnn.training.distributed.failures import GRACE, end_job, exception_from_json, exception_to_json
+from purecnn.training.distributed.header import Follows, StepHeader
 from purecnn.training.distributed.watch import watch
 
 T = TypeVar("T")
@@ -42,8 +43,6 @@ T = TypeVar("T")
 SPIN, PAUSE = 1e-3, 1e-4
 #: What launchers tell the processes that they start: Hydra and Slurm, PMIx, Open MPI.
 STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")
-#: Kinds of messages of rank 0: a step to take, or the end.
-END, STEP = range(2)
 
 
 @explained_class
@@ -96,7 +95,7 @@ class Ranks:
         self.node: Any = self.communicator.Split_type(self.mpi.COMM_TYPE_SHARED)
         self.rank, self.size = int(self.communicator.rank), int(self.communicator.size)
         self.host = socket.gethostname()
-        self.header = np.zeros(0, np.int64)
+        self.header = StepHeader(0, 0)
         self.is_busy = self.is_crowded = False
         if communicator is None and self.size > 1:
             watch(self)
@@ -230,16 +229,16 @@ class Ranks:
         if sentence := difference(self.gather([self.host, own]), accepted):
             raise RankError(sentence)
 
-    def send_header(self, kind: int) -> None:
-        """Send the header to all other ranks, which says what follows."""
-        self.is_busy = kind == STEP
-        self.header[0] = kind
-        self.exchange("Bcast", self.header)
+    def send_header(self, follows: Follows) -> None:
+        """Send the header to all other ranks, and in it what follows."""
+        self.is_busy = follows == Follows.STEP
+        self.header.follows = follows
+        self.exchange("Bcast", self.header.message)
 
     def receive_header(self) -> bool:
         """Receive rank 0's header; return whether a step follows."""
-        self.exchange("Bcast", self.header)
-        return bool(self.header[0] == STEP)
+        self.exchange("Bcast", self.header.message)
+        return self.header.follows == Follows.STEP
 
     @contextmanager
     def ignoring_sigint(self) -> Iterator[None]:

@@ -15,11 +15,10 @@ import numpy as np
 from purecnn.backend.sharding import shard_bounds, tree
 from purecnn.backend.types import Array
 from purecnn.training.distributed.failures import exception_from_json, exception_to_json
-from purecnn.training.distributed.ranks import STEP, Ranks
-from purecnn.training.host import LONG, SHARDS, HostTrainer
-
-#: A kind of job: a stretch of the sums that a rank can add alone.
-SUBTREES = 4
+from purecnn.training.distributed.header import Follows
+from purecnn.training.distributed.ranks import Ranks
+from purecnn.training.host import LONG, HostTrainer
+from purecnn.training.jobs import JobKind
 
 
 class Share(NamedTuple):
@@ -83,10 +82,7 @@ class RankTrainer(HostTrainer):
     def __init__(self, ranks: Ranks, *given: Any, **named: Any) -> None:
         self.ranks = ranks
         super().__init__(*given, **named)
-        size = len(self.rows)
-        self.numbered = ranks.header[1:4]
-        self.taken, self.following = ranks.header[4 : 4 + size], ranks.header[4 + size : 4 + 2 * size]
-        self.told = ranks.header[4 + 2 * size :].view(np.float64)
+        self.header = ranks.header
         self.is_shared = self.count > 1
         self.failure: BaseException | None = None
 
@@ -94,28 +90,28 @@ class RankTrainer(HostTrainer):
         """Keep the numbers of the samples that follow: each rank reads its own."""
         if not self.is_shared:
             return super().read(rows, following)
-        self.following[: len(following)] = following
-        self.numbered[2] = len(following)
+        self.header.following[: len(following)] = following
+        self.header.ahead = len(following)
         return rows
 
     def run_shards(self, rows: Array, places: Array) -> int:
         """Have all ranks run their shards, and rank 0 get the sum; return the number of shards."""
         if not self.is_shared:
             return super().run_shards(rows, places)
-        self.taken[: len(rows)] = rows
-        self.numbered[:2] = len(rows), self.network.updates
+        self.header.write(len(rows), self.network.updates)
+        self.header.rows[: len(rows)] = rows
         self.descent.publish()
-        self.told[:] = self.descent.told
-        self.ranks.send_header(STEP)
+        self.header.told[:] = self.descent.told
+        self.ranks.send_header(Follows.STEP)
         count = self.take_part()
         self.ranks.is_busy = False
         return count
 
     def assist(self) -> None:
         """Take part in the step that rank 0 told of."""
-        self.descent.told[:] = self.told
+        self.descent.told[:] = self.header.told
         self.descent.load()
-        self.network.updates = int(self.numbered[1])
+        self.network.updates = self.header.step
         self.take_part()
 
     def left_to_add(self, count: int) -> int:
@@ -127,14 +123,14 @@ class RankTrainer(HostTrainer):
 
         What fails here is kept until the ranks have said to each other all that they wait for.
         """
-        samples, step, following = map(int, self.numbered)
+        samples = self.header.samples
         count = len(shard_bounds(samples, self.count))
         share = share_out(count, self.ranks.size, self.ranks.rank)
         self.failure = None
         self.ranks.exchange("Bcast", self.descent.parameters)
-        self.rows[:samples] = self.taken[:samples]
-        self.keep_failure(lambda: self.read_own(samples, following))
-        self.numbers[:] = SHARDS, samples, step, share.own.start
+        self.rows[:samples] = self.header.rows[:samples]
+        self.keep_failure(lambda: self.read_own(samples, self.header.ahead))
+        self.job.write(JobKind.SHARD, samples=samples, step=self.header.step, first=share.own.start)
         self.shards.leg[0] = 0
         self.run_own(share)
         for tellings, meet in self.shards.agenda:
@@ -159,7 +155,7 @@ class RankTrainer(HostTrainer):
         """Have this rank's samples at hand, and begin to read those of the next step."""
         here, ahead = self.part(samples), self.part(following)
         rows = self.rows[here]
-        self.places[here] = super().read(rows, self.following[ahead]) if len(rows) else rows
+        self.places[here] = super().read(rows, self.header.following[ahead]) if len(rows) else rows
 
     def part(self, samples: int) -> slice:
         """Return which of so many samples of a batch are this rank's."""
@@ -188,7 +184,7 @@ class RankTrainer(HostTrainer):
         if share.alone and (size <= LONG or self.workers == 1):
             self.add_alone(share, 0, size)
         elif share.alone:
-            self.numbers[:] = SUBTREES, count, 0, 0
+            self.job.write(JobKind.SUBTREE, gradients=count)
             self.keep_failure(lambda: self.team.run(self.workers))
         for first, second, has, comes in share.joint:
             for start, stop in self.descent.spans:
@@ -210,10 +206,10 @@ class RankTrainer(HostTrainer):
 
     def work(self, worker: int, number: int) -> None:
         """Do one job, as `HostTrainer` does, or a stretch of the sums that a rank can add alone."""
-        if self.numbers[0] != SUBTREES:
+        if self.job.kind != JobKind.SUBTREE:
             super().work(worker, number)
             return
-        share = share_out(int(self.numbers[1]), self.ranks.size, self.ranks.rank)
+        share = share_out(self.job.gradients, self.ranks.size, self.ranks.rank)
         self.add_alone(share, *self.descent.stretch(number, self.workers))
 
     def collect(self, share: Share) -> None:
