@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from purecnn import layers as layers
 from purecnn.messages.lazy import lazily
 from purecnn.version import __version__ as __version__
 
@@ -42,40 +43,7 @@ if TYPE_CHECKING:
     from purecnn.interop.torch.program import torch_code as torch_code
     from purecnn.interop.torch.weights import load_state_dict as load_state_dict
     from purecnn.interop.torch.weights import save_state_dict as save_state_dict
-    from purecnn.layers.activations.basic import HardSigmoid as HardSigmoid
-    from purecnn.layers.activations.basic import Identity as Identity
-    from purecnn.layers.activations.basic import Sigmoid as Sigmoid
-    from purecnn.layers.activations.basic import Softmax as Softmax
-    from purecnn.layers.activations.basic import Softsign as Softsign
-    from purecnn.layers.activations.basic import Tanh as Tanh
-    from purecnn.layers.activations.custom import Activation as Activation
-    from purecnn.layers.activations.gated import GELU as GELU
-    from purecnn.layers.activations.gated import HardSwish as HardSwish
-    from purecnn.layers.activations.gated import Mish as Mish
-    from purecnn.layers.activations.gated import SiLU as SiLU
-    from purecnn.layers.activations.rectified import ELU as ELU
-    from purecnn.layers.activations.rectified import SELU as SELU
-    from purecnn.layers.activations.rectified import LeakyReLU as LeakyReLU
-    from purecnn.layers.activations.rectified import PReLU as PReLU
-    from purecnn.layers.activations.rectified import ReLU as ReLU
-    from purecnn.layers.activations.rectified import ReLU6 as ReLU6
-    from purecnn.layers.activations.rectified import Softplus as Softplus
-    from purecnn.layers.base import Layer as Layer
-    from purecnn.layers.convolution import Convolutional as Convolutional
-    from purecnn.layers.convolution import DepthwiseConvolutional as DepthwiseConvolutional
-    from purecnn.layers.dense import Dense as Dense
-    from purecnn.layers.dropout import Dropout as Dropout
-    from purecnn.layers.dropout import SpatialDropout as SpatialDropout
-    from purecnn.layers.normalization import BatchNormalization as BatchNormalization
-    from purecnn.layers.padding import ZeroPadding as ZeroPadding
-    from purecnn.layers.pooling import AveragePooling as AveragePooling
-    from purecnn.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
-    from purecnn.layers.pooling import MaxPooling as MaxPooling
-    from purecnn.layers.preprocessing import Preprocessing as Preprocessing
-    from purecnn.layers.reshape import Flatten as Flatten
-    from purecnn.layers.reshape import Reshape as Reshape
-    from purecnn.layers.residual import Residual as Residual
-    from purecnn.layers.summaries import summary as summary
+    from purecnn.layers import *  # noqa: F403 - its whole border, to which a new layer is added
     from purecnn.networks.files import load as load
     from purecnn.networks.files import save as save
     from purecnn.networks.functional import fit as fit
@@ -120,21 +88,7 @@ else:
             "interop.sklearn.regressor": "CNNRegressor",
             "interop.torch.program": "torch_code",
             "interop.torch.weights": "load_state_dict save_state_dict",
-            "layers.activations.basic": "HardSigmoid Identity Sigmoid Softmax Softsign Tanh",
-            "layers.activations.custom": "Activation",
-            "layers.activations.gated": "GELU HardSwish Mish SiLU",
-            "layers.activations.rectified": "ELU LeakyReLU PReLU ReLU ReLU6 SELU Softplus",
-            "layers.base": "Layer",
-            "layers.convolution": "Convolutional DepthwiseConvolutional",
-            "layers.dense": "Dense",
-            "layers.dropout": "Dropout SpatialDropout",
-            "layers.normalization": "BatchNormalization",
-            "layers.padding": "ZeroPadding",
-            "layers.pooling": "AveragePooling GlobalAveragePooling MaxPooling",
-            "layers.preprocessing": "Preprocessing",
-            "layers.reshape": "Flatten Reshape",
-            "layers.residual": "Residual",
-            "layers.summaries": "summary",
+            "layers": " ".join(layers.__all__),
             "networks.files": "load save",
             "networks.functional": "fit predict train",
             "networks.network": "Network",

@@ -1,5 +1,7 @@
 """Every layer over odd geometries, each with the shape of a sample."""
 
+import copy
+
 import numpy as np
 
 from purecnn import (
@@ -36,7 +38,8 @@ from purecnn import (
     ZeroPadding,
 )
 
-LAYERS = {
+#: A new layer is added here, over odd geometries; where it is made with sizes, they say the shape.
+EVERY = {
     "convolution": (Convolutional(kernel_size=3, depth=4), (2, 6, 7)),
     "convolution, stride does not tile": (Convolutional(kernel_size=2, depth=2, stride=(2, 3)), (2, 7, 9)),
     "convolution, stride skips pixels": (Convolutional(kernel_size=1, depth=2, stride=3), (2, 6, 8)),
@@ -129,3 +132,15 @@ LAYERS = {
     ),
     "residual in residual": (Residual([Dense(4, 4), Residual([Tanh(), Dense(4, 4)]), Dropout(0.3)]), (4,)),
 }
+
+
+def made(name, dtype=np.float32, seed=1):
+    """Return a layer of the table in training, with parameters, and the shape of its samples."""
+    layer, shape = EVERY[name]
+    layer = copy.deepcopy(layer)
+    shape = layer.input_shape if shape is None else shape
+    layer.bind(shape)
+    layer.begin()
+    layer.draw(np.random.default_rng(seed), np.dtype(dtype), "he")
+    layer.training = True
+    return layer, shape

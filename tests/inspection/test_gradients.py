@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.every_layer import LAYERS
+from helpers.every_layer import EVERY
 from purecnn import (
     ELU,
     GELU,
@@ -48,15 +48,15 @@ from purecnn.inspection.gradients import COLUMNS, FULL
 
 @pytest.mark.no_cover  # thousands of runs through the same lines: counting them would double the time
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_layer(name: str, batch: int) -> None:
-    layer, shape = LAYERS[name]
+    layer, shape = EVERY[name]
     assert check_gradients(layer, shape, batch=batch, seed=batch).raise_if_wrong().worst.error < 1e-6
 
 
 @pytest.mark.parametrize("name", ["convolution", "max pooling, overlapping", "dense", "gelu", "softmax"])
 def test_layers_too_large_for_a_whole_jacobian(name: str) -> None:
-    layer, shape = LAYERS[name]
+    layer, shape = EVERY[name]
     report = check_gradients(layer, shape, batch=50).raise_if_wrong()
     assert report.rows[0].how.startswith("3 projections of ")
 

@@ -157,6 +157,8 @@ def test_the_border_of_a_package_is_written_alike_for_people_and_type_checkers(p
         if isinstance(inner, ast.ImportFrom)
         for alias in inner.names
     ]
+    if None in told:  # the root has all of the layers
+        told = [name for name in told if name] + purecnn.layers.__all__
     package = ".".join(("purecnn", *path.parent.relative_to(PACKAGE).parts))
     module = __import__(package, fromlist=["x"])
     assert sorted(told, key=str.lower) == list(getattr(module, "__all__", []))

@@ -10,7 +10,7 @@ import pickle
 import numpy as np
 import pytest
 
-from helpers.every_layer import LAYERS
+from helpers.every_layer import EVERY
 from purecnn import (
     SGD,
     Activation,
@@ -89,7 +89,7 @@ def around(layer, shape):
 
 def one_step(name, batch, dtype, device):
     """Return the loss and the parameters' gradients of a network around a layer of the table."""
-    layers, shape = around(*LAYERS[name])
+    layers, shape = around(*EVERY[name])
     network = Network(layers, input_shape=shape, dtype=dtype)
     rng = np.random.default_rng(1)
     network.parameters = rng.standard_normal(network.parameters.shape) * 0.5
@@ -106,7 +106,7 @@ def one_step(name, batch, dtype, device):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("batch", [1, 5])
-@pytest.mark.parametrize("name", [name for name in LAYERS if name != "one's own"])
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "one's own"])
 def test_every_layer_forward_and_back(name, batch, dtype, device):
     loss, gradient, parameters = one_step(name, batch, dtype, device)
     wanted_loss, wanted_gradient, wanted_parameters = one_step(name, batch, dtype, "cpu")

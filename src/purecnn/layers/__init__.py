@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from purecnn.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
     from purecnn.layers.pooling import MaxPooling as MaxPooling
     from purecnn.layers.preprocessing import Preprocessing as Preprocessing
-    from purecnn.layers.registry import LAYERS as LAYERS
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
     from purecnn.layers.residual import Residual as Residual
@@ -65,7 +64,6 @@ else:
             "padding": "ZeroPadding",
             "pooling": "AveragePooling GlobalAveragePooling MaxPooling",
             "preprocessing": "Preprocessing",
-            "registry": "LAYERS",
             "reshape": "Flatten Reshape",
             "residual": "Residual",
             "summaries": "Summary summary",

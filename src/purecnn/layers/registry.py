@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Softmax, Softsign, Tanh
+from purecnn import layers
 from purecnn.layers.activations.custom import Activation
-from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
-from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
-from purecnn.layers.dense import Dense
-from purecnn.layers.dropout import Dropout, SpatialDropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
-from purecnn.layers.reshape import Flatten, Reshape
-from purecnn.layers.residual import Residual
 
-#: What a model file may name. A new layer is added here.
+#: What a model file may name: all layers in the border of this package. A new layer is added there.
 LAYERS: dict[str, type[Layer]] = {
-    layer.__name__: layer
-    for layer in (
-        AveragePooling,
-        BatchNormalization,
-        Convolutional,
-        Dense,
-        DepthwiseConvolutional,
-        Dropout,
-        ELU,
-        Flatten,
-        GELU,
-        GlobalAveragePooling,
-        HardSigmoid,
-        HardSwish,
-        Identity,
-        LeakyReLU,
-        MaxPooling,
-        Mish,
-        PReLU,
-        ReLU,
-        Residual,
-        ReLU6,
-        Reshape,
-        SELU,
-        Sigmoid,
-        SiLU,
-        Softmax,
-        Softplus,
-        Softsign,
-        SpatialDropout,
-        Tanh,
-        ZeroPadding,
-    )
+    name: kind
+    for name, kind in ((name, getattr(layers, name)) for name in dir(layers))
+    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, Activation)
 }
 
 
