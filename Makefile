@@ -128,10 +128,10 @@ bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
 bench-99: $(BENCH_STAMP) ## measure the time to 99 % on MNIST beside PyTorch, ten seeds
 	$(BENCH)/bin/python -m benchmarks.time_to_99
 
-bench-footprint: $(RUN_STAMP) ## install purecnn and its peers alone, measure size, import, first prediction, and write README.md
+bench-footprint: $(RUN_STAMP) ## install purecnn and its peers alone, measure size, import, first prediction, and write docs/guides/installation.md
 	$(VENV)/bin/python -m benchmarks.footprint
 
-bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what they reach into README.md
+bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what they reach into docs/guides/command-line.md
 	$(VENV)/bin/python -m benchmarks.recipes
 
 bench-ranks: $(DEV_STAMP) ## measure a step against 1, 2 and 4 ranks and what large batches cost, and write docs/scaling.md

@@ -230,7 +230,7 @@ def main() -> None:
     path = ROOT / "benchmarks" / "results" / f"{about['date']}-{about['commit']}-footprint.json"
     path.write_text(json.dumps({**about, "footprint": figures}, indent=1) + "\n", encoding="utf-8")
     if names == list(PEERS):
-        put_between(BEGIN, END, text, ROOT / "README.md")
+        put_between(BEGIN, END, text, ROOT / "docs" / "guides" / "installation.md")
 
 
 if __name__ == "__main__":

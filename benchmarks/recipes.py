@@ -5,7 +5,7 @@
 Recipes were chosen on a split of the training set; here each is trained on all of it, and the test set
 decides nothing: what counts is the network that the last epoch left. FOLDER holds the files of the recipe's
 data set, where they are not in the cache. Writes benchmarks/results/DATE-COMMIT-recipes-NAMES.json and the
-recipes' lines of the table in README.md.
+recipes' lines of the table in docs/guides/command-line.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.time_to_99 import ROOT, timed
 from purecnn.networks import NETWORKS
 from purecnn.runs import RECIPES
 
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "docs" / "guides" / "command-line.md"
 BEGIN, END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
 HEADINGS = "| recipe | data | parameters | test accuracy, % (mean, range) | time of a run | command |"
 
@@ -62,7 +62,7 @@ def line(found: dict[str, Any]) -> str:
 
 def written(lines: dict[str, str]) -> None:
     """Put lines into the readme's table, in the recipes' order, beside those that are there."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
     table, _, after = rest.partition(END)
     held = {row.split("`")[1]: row for row in table.splitlines() if row.startswith("| `")} | lines
     rows = [
@@ -70,7 +70,7 @@ def written(lines: dict[str, str]) -> None:
         "|" + " --- |" * (HEADINGS.count("|") - 1),
         *(held[name] for name in RECIPES if name in held),
     ]
-    README.write_text(f"{before}{BEGIN}\n" + "\n".join(rows) + f"\n{END}{after}", encoding="utf-8")
+    DOCUMENT.write_text(f"{before}{BEGIN}\n" + "\n".join(rows) + f"\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from test_examples import ORIGINAL
 
 import purecnn
 from purecnn.datasets import mnist
+from purecnn.losses import LOSSES
+from purecnn.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(purecnn.__file__).parent
@@ -94,8 +96,9 @@ def test_every_python_block_runs(path, line, block, printed, few_images, tmp_pat
     assert printed in (None, found)
 
 
-def test_the_readme_has_the_original_program_word_for_word():
-    assert sum(ORIGINAL in block for _, block, _ in blocks(ROOT / "README.md")) == 1
+def test_the_guide_has_the_original_program_word_for_word():
+    path = ROOT / "docs" / "guides" / "original-program.md"
+    assert sum(ORIGINAL in block for _, block, _ in blocks(path)) == 1
 
 
 def test_the_first_block_trains_a_network_in_twelve_lines():
@@ -122,8 +125,8 @@ def test_every_subcommand_and_option_exists(path):
         assert set(re.findall(r"(?<!\S)--[a-z0-9-]+", rest)) <= known[command]
 
 
-def test_the_readme_names_every_subcommand():
-    shown = code(ROOT / "README.md")
+def test_the_guide_names_every_subcommand():
+    shown = code(ROOT / "docs" / "guides" / "command-line.md")
     assert [command for command in subcommands() if f".venv/bin/purecnn {command}" not in shown] == []
 
 
@@ -140,14 +143,10 @@ def test_every_file_that_is_named_exists(path):
     assert [file for file in named if not there(ROOT / file)] == []
 
 
-def test_the_readme_tells_every_public_name_of_layers_losses_and_optimizers():
-    from purecnn.layers import LAYERS
-    from purecnn.losses import LOSSES
-    from purecnn.optimizers import OPTIMIZERS
-
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_overview_tells_every_loss_and_optimizer():
+    text = (ROOT / "docs" / "guides" / "overview.md").read_text(encoding="utf-8")
     losses = [loss for loss in LOSSES if not loss.startswith(("softmax_", "sigmoid_"))]
-    wanted = [*LAYERS, *losses, *(kind.__name__ for kind in OPTIMIZERS.values())]
+    wanted = [*losses, *(kind.__name__ for kind in OPTIMIZERS.values())]
     assert [word for word in wanted if f"`{word}`" not in text] == []
 
 

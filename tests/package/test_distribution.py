@@ -166,10 +166,10 @@ def test_the_continuous_integration_runs_what_the_documents_name():
             assert command in documents
 
 
-def test_the_readme_tells_every_extra_and_what_it_brings():
+def test_the_guide_tells_every_extra_and_what_it_brings():
     told = metadata.distribution("purecnn").metadata
     extras = set(told.get_all("Provides-Extra")) - {"docs", "test", "dev"}
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "guides" / "installation.md").read_text(encoding="utf-8")
     table = text[text.index("| extra |") :].split("\n\n")[0]
     rows = {
         row[0].strip("`"): row[2].lower()
@@ -182,8 +182,8 @@ def test_the_readme_tells_every_extra_and_what_it_brings():
             assert name.lower() in rows[extra[1]], line
 
 
-def test_the_readmes_sizes_are_those_that_were_measured():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_guides_sizes_are_those_that_were_measured():
+    text = (ROOT / "docs" / "guides" / "installation.md").read_text(encoding="utf-8")
     table = text[text.index("<!-- footprint: begin -->") : text.index("<!-- footprint: end -->")]
     date, commit = re.search(r"^([\d-]+), commit (\S+);", table, re.MULTILINE).groups()
     path = ROOT / "benchmarks" / "results" / f"{date}-{commit}-footprint.json"

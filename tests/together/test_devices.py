@@ -1,6 +1,6 @@
 """Every layer, loss and optimizer, and whole trainings, on a device: the same as on the host.
 
-By itself on the strict arrays of `strict`, which refuse what a device would; ``--device sycl`` and
+By itself on the strict arrays of `helpers.strict_arrays`, which refuse what a device would; ``--device sycl`` and
 ``--device cuda`` run the same on dpnp and CuPy.
 """
 
@@ -63,7 +63,7 @@ from purecnn.training.targets import Targets
 def device(request):
     name = request.config.getoption("--device")
     if name == "strict":
-        import strict  # noqa: F401 (it registers itself)
+        import helpers.strict_arrays  # noqa: F401 (it registers itself)
     return as_device(name)
 
 

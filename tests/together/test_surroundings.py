@@ -247,7 +247,7 @@ def test_an_empty_array_of_bytes_with_a_long_axis_is_read_again(tmp_path):
 
 
 def test_an_interrupted_run_of_a_network_above_the_usual_bound_is_not_written_over(tmp_path, monkeypatch):
-    runs = pytest.importorskip("purecnn.runs.run")
+    runs = pytest.importorskip("purecnn.runs.folder")
     x, y = data()
 
     class Stop(Callback):
