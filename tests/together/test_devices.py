@@ -1,6 +1,6 @@
 """Every layer, loss and optimizer, and whole trainings, on a device: the same as on the host.
 
-By itself on the strict arrays of `helpers.strict_arrays`, which refuse what a device would; ``--device sycl`` and
+By itself on the arrays of `helpers.strict_arrays`, which refuse what a device would; ``--device sycl`` and
 ``--device cuda`` run the same on dpnp and CuPy.
 """
 
