@@ -312,7 +312,7 @@ def test_an_exception_of_one_rank_is_no_death_and_a_crash_is_one():
         ranks = Ranks()
         if ranks.rank == 1:
             raise KeyError("odd")
-        ranks.communicator.BatchwiseLayer()
+        ranks.communicator.Barrier()
         """,
     )
     assert done.returncode
@@ -326,7 +326,7 @@ def test_an_exception_of_one_rank_is_no_death_and_a_crash_is_one():
         ranks = Ranks()
         if ranks.rank == 1:
             os._exit(3)
-        ranks.communicator.BatchwiseLayer()
+        ranks.communicator.Barrier()
         """,
     )
     assert done.returncode
