@@ -33,6 +33,7 @@ from purecnn.kernels import batch_norm, reference
 from purecnn.losses import as_loss
 from purecnn.training import host
 from purecnn.training.host import HostTrainer
+from purecnn.training.jobs import JobKind
 
 SHAPES = [(2, 3, 4, 5), (3, 7), (1, 1, 1, 2), (4, 2, 3, 2, 3)]
 
@@ -414,6 +415,22 @@ def test_a_shard_that_fails_in_its_worker_alone_is_told_apart(monkeypatch):
     network = Network([Convolutional(kernel_size=3, depth=2), Fails(), Flatten(), Dense(output_size=4)])
     with pytest.raises(WorkerError, match="failed where its caller does not: ZeroDivisionError"):
         network.fit(x, y, batch_size=64, threads=2, loss="softmax_cross_entropy")
+
+
+def test_a_shard_is_done_again_from_its_first_layer_where_nothing_of_it_is_left():
+    x, y = digits(64)
+    network, batch = small(dropout=0.2), np.arange(64)
+    rows, targets = network.as_rows(x), network.targets(y, 64)
+    with HostTrainer(network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 64, 1) as trainer:
+        trainer.run_batch(batch, batch)
+        shards, found = trainer.shards, trainer.descent.gradients[1]
+        assert (shards.last_back, shards.last) == (1, 4)
+        wanted = found.copy()
+        for segment in range(1, 5):
+            found[:], shards.passing[1], shards.sessions[1] = 0, None, None
+            kind = JobKind.TURN if segment == shards.last else JobKind.BACKWARD
+            shards.run(kind, segment, 0, trainer.shard(1, 64))
+            assert np.array_equal(found, wanted) == (segment == shards.last_back)
 
 
 def test_an_interrupted_step_is_not_mixed_with_the_next():

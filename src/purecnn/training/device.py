@@ -14,9 +14,10 @@ from purecnn.layers.base import Layer
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import Loss
 from purecnn.optimizers.base import Optimizer
+from purecnn.training.jobs import JobKind
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
-from purecnn.training.shards import Shards
+from purecnn.training.shards import Shard, Shards
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
 from purecnn.training.update import ParameterUpdate
@@ -81,14 +82,13 @@ class DeviceTrainer(Trainer):
 
     def run_batch(self, rows: Array, places: Array) -> int:
         """Have the gradient and the loss of the whole batch written."""
-        batch = self.shards
-        batch.leg[0] = 0
-        batch.run(0, 0, rows, places, 1.0)
-        for _, meet in batch.agenda:
-            meet(1)
-            batch.leg[0] += 1
-            batch.run(0, 0, rows, places, 1.0)
+        self.batch = Shard(0, rows, places, 1.0)
+        self.run_shards(1)
         return 1
+
+    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
+        """Have a job done for the whole batch."""
+        self.shards.run(kind, segment, 0, self.batch)
 
     def update(self, count: int) -> None:
         """Let the optimizer take its step on the whole vector."""
@@ -105,7 +105,6 @@ class DeviceTrainer(Trainer):
         """Let the reader go."""
         if self.prefetcher is not None:
             self.prefetcher.close()
-        self.shards.courses.clear()
 
 
 def length(gradient: Array) -> float:

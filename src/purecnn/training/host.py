@@ -19,7 +19,7 @@ from purecnn.optimizers.base import Optimizer
 from purecnn.training.jobs import JobKind, JobSlot
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
-from purecnn.training.shards import Shards
+from purecnn.training.shards import Shard, Shards
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
 from purecnn.training.update import ParameterUpdate
@@ -91,7 +91,7 @@ class HostTrainer(Trainer):
             self.shards = Shards(network, loss, x, y, seed, augmentation, self.descent, self.workers, zeros)
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
-            self.job = JobSlot(zeros)
+            self.job, self.samples = JobSlot(zeros), 0
             self.team = self.gather_team()
         except BaseException:
             self._blas.__exit__(None, None, None)
@@ -109,23 +109,19 @@ class HostTrainer(Trainer):
     def run_batch(self, rows: Array, places: Array) -> int:
         """Have all shards of a batch run: a lone one here, others by the workers; return their number."""
         if self.count == 1 and not self.shards.meetings:
-            self.shards.run(0, 0, rows, places, 1.0)
+            self.shards.run(JobKind.TURN, 0, 0, Shard(0, rows, places, 1.0))
             return 1
-        return self.run_shards(rows, places)
-
-    def run_shards(self, rows: Array, places: Array) -> int:
-        """Have all shards of a batch run, from one meeting to the next; return their number."""
-        self.rows[: len(rows)], self.places[: len(rows)] = rows, places
-        count = len(shard_bounds(len(rows), self.count))
-        self.job.write(JobKind.SHARD, samples=len(rows), step=self.network.updates)
-        self.shards.leg[0] = 0
+        self.samples = len(rows)
+        self.rows[: self.samples], self.places[: self.samples] = rows, places
+        count = len(shard_bounds(self.samples, self.count))
         self.descent.publish()
-        self.team.run(count)
-        for _, meet in self.shards.agenda:
-            meet(count)
-            self.shards.leg[0] += 1
-            self.team.run(count)
+        self.run_shards(count)
         return count
+
+    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
+        """Have the workers do a job for each of so many shards."""
+        self.job.write(kind, segment=segment, samples=self.samples, step=self.network.updates)
+        self.team.run(count)
 
     def update(self, count: int) -> None:
         """Add the shards' gradients and let the optimizer take its step: all workers, where that is long."""
@@ -154,13 +150,9 @@ class HostTrainer(Trainer):
         job, kind = self.job, self.job.kind
         if worker and self.forks:  # there the optimizer is a copy
             self.descent.load()
-        if kind == JobKind.SHARD:
-            number += job.first
-            first, last = shard_bounds(job.samples, self.count)[number]
+        if kind <= JobKind.BACKWARD:
             self.network.updates = job.step
-            rows, places = self.rows[first:last], self.places[first:last]
-            weight = self.y.weight(rows) / self.y.weight(self.rows[: job.samples])
-            self.shards.run(worker, number, rows, places, weight)
+            self.shards.run(kind, job.segment, worker, self.shard(job.first + number, job.samples))
             return
         start, stop = self.descent.stretch(number, self.workers)
         if kind != JobKind.UPDATE:
@@ -169,6 +161,13 @@ class HostTrainer(Trainer):
             self.descent.square(start, stop)
         else:
             self.descent.step(start, stop)
+
+    def shard(self, number: int, samples: int) -> Shard:
+        """Return a shard of the batch of so many samples."""
+        first, last = shard_bounds(samples, self.count)[number]
+        rows, places = self.rows[first:last], self.places[first:last]
+        weight = self.y.weight(rows) / self.y.weight(self.rows[:samples])
+        return Shard(number, rows, places, weight)
 
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
@@ -180,8 +179,6 @@ class HostTrainer(Trainer):
                 self.leave_shared_memory()
         finally:
             self._blas.__exit__(None, None, None)
-            # A shard halted in the middle of a step holds all this: it would wait for Python's collector.
-            self.shards.courses.clear()
 
     def leave_shared_memory(self) -> None:
         """Take parameters and state back: a program that forks later must not write into its parent's."""

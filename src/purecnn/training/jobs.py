@@ -10,12 +10,14 @@ from purecnn.layers.batchwise import Zeros
 
 
 class JobKind(IntEnum):
-    """What a worker can be asked to do: run a shard, or change a stretch of the flat vectors.
+    """What a worker can be asked to do: take a shard through a segment, or change a stretch of the vectors.
 
     Attributes
     ----------
-    SHARD
-        Run a shard.
+    FORWARD, BACKWARD
+        Take a shard forward through a segment of the network, or back.
+    TURN
+        Take it through the last segment, find its loss, and go back through that segment.
     SUM
         Add a stretch of the shards' gradients, and its squares: to clip, the whole norm must be known first.
     UPDATE
@@ -26,11 +28,13 @@ class JobKind(IntEnum):
         Add a stretch of those gradients that a rank can add without the others.
     """
 
-    SHARD = 0
-    SUM = 1
-    UPDATE = 2
-    SUM_AND_UPDATE = 3
-    SUBTREE = 4
+    FORWARD = 0
+    TURN = 1
+    BACKWARD = 2
+    SUM = 3
+    UPDATE = 4
+    SUM_AND_UPDATE = 5
+    SUBTREE = 6
 
 
 class JobSlot:
@@ -45,29 +49,38 @@ class JobSlot:
     ----------
     kind : JobKind
         What is to be done.
+    segment : int
+        Which one to take shards through.
     samples, step : int
-        To run a shard: how many samples its batch has, and the step's number, which keys what is drawn.
+        How many samples their batch has, and the step's number, which keys what is drawn.
     first : int
-        Which shard the first job runs; the second runs the next.
+        Which shard the first job takes; the second takes the next.
     gradients : int
         To add: how many there are.
 
     Examples
     --------
     >>> slot = JobSlot(np.zeros)
-    >>> slot.write(JobKind.SHARD, samples=128, step=7)
-    >>> slot.kind.name, slot.samples, slot.step, slot.first
-    ('SHARD', 128, 7, 0)
+    >>> slot.write(JobKind.FORWARD, segment=1, samples=128, step=7)
+    >>> slot.kind.name, slot.segment, slot.samples, slot.step, slot.first
+    ('FORWARD', 1, 128, 7, 0)
     """
 
     def __init__(self, zeros: Zeros) -> None:
-        self._numbers = zeros(5, np.int64)
+        self._numbers = zeros(6, np.int64)
 
     def write(
-        self, kind: JobKind, *, samples: int = 0, step: int = 0, first: int = 0, gradients: int = 0
+        self,
+        kind: JobKind,
+        *,
+        segment: int = 0,
+        samples: int = 0,
+        step: int = 0,
+        first: int = 0,
+        gradients: int = 0,
     ) -> None:
         """Say what is to be done next."""
-        self._numbers[:] = kind, samples, step, first, gradients
+        self._numbers[:] = kind, segment, samples, step, first, gradients
 
     @property
     def kind(self) -> JobKind:
@@ -75,21 +88,26 @@ class JobSlot:
         return JobKind(int(self._numbers[0]))
 
     @property
+    def segment(self) -> int:
+        """Which segment to take shards through."""
+        return int(self._numbers[1])
+
+    @property
     def samples(self) -> int:
         """How many samples the batch has."""
-        return int(self._numbers[1])
+        return int(self._numbers[2])
 
     @property
     def step(self) -> int:
         """The step's number."""
-        return int(self._numbers[2])
+        return int(self._numbers[3])
 
     @property
     def first(self) -> int:
-        """Which shard the first job runs."""
-        return int(self._numbers[3])
+        """Which shard the first job takes."""
+        return int(self._numbers[4])
 
     @property
     def gradients(self) -> int:
         """How many gradients there are to add."""
-        return int(self._numbers[4])
+        return int(self._numbers[5])

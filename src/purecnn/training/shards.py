@@ -1,11 +1,11 @@
-"""A shard's way through the network: forward, the loss and back, meeting the others where that is needed."""
+"""A shard's way through the network, a segment at a time: forward, the loss, and back."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,17 +18,76 @@ from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import Zeros, is_barrier
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import Loss, columns
+from purecnn.training.jobs import JobKind
 from purecnn.training.replica import Replica
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.targets import Targets
 from purecnn.training.update import ParameterUpdate
 
 
+class Shard(NamedTuple):
+    """Some samples of a batch, which one worker takes through the network.
+
+    Attributes
+    ----------
+    number : int
+        Which shard of its batch it is.
+    rows, places : ndarray of int
+        The numbers of its samples, and where they lie in `x`.
+    weight : float
+        How much it counts in the batch.
+    """
+
+    number: int
+    rows: Array
+    places: Array
+    weight: float
+
+
+class Segment(NamedTuple):
+    """Layers that a shard goes through without the others.
+
+    A batchwise layer belongs to the segment behind it on the way forward, and to the one before it on the way
+    back: there it has been told what it needs of the other shards.
+
+    Attributes
+    ----------
+    forward, backward : slice
+        Of the layers, in order: those that run on the way forward, and on the way back.
+    before, behind : int or None
+        The batchwise layers at its two ends, which measure what leaves it.
+    """
+
+    forward: slice
+    backward: slice
+    before: int | None
+    behind: int | None
+
+
+def cut(barriers: list[int], layers: int, first: int) -> list[Segment]:
+    """Cut so many layers at the batchwise ones into segments; nothing runs back before the layer `first`.
+
+    Examples
+    --------
+    >>> for segment in cut([2], layers=5, first=0):
+    ...     segment.forward, segment.backward, segment.before, segment.behind
+    (slice(0, 2, None), slice(0, 3, None), None, 2)
+    (slice(2, 5, None), slice(3, 5, None), 2, None)
+    """
+    segments = []
+    for before, behind in itertools.pairwise([None, *barriers, None]):
+        begin, end = before or 0, layers if behind is None else behind
+        inner = 0 if before is None else before + 1
+        backward = slice(max(inner, first), layers if behind is None else behind + 1)
+        segments.append(Segment(slice(begin, end), backward, before, behind))
+    return segments
+
+
 class Shards:
     """The shards of a batch: each has a gradient of its own, and a session of the worker that runs it.
 
-    Where a layer needs the whole batch, shards run side by side from one meeting to the next. What a shard's
-    replicas hold must last that long, so then a session belongs to a shard.
+    Where a layer needs the whole batch, shards run side by side, a segment at a time. What a shard's replicas
+    hold must last that long, so then a session belongs to a shard.
 
     Parameters
     ----------
@@ -55,9 +114,16 @@ class Shards:
     ----------
     losses : ndarray
         Each shard's part of the batch's loss.
-    agenda : list of (callable, callable)
-        Of what stands between two legs of the way, where the shards told it, and what the caller does: put
-        it together.
+    segments : list of Segment
+        The layers, cut at those that need the whole batch.
+    batchwise : list of BatchwiseLayer
+        These, in order: number i lies between the segments i and i + 1.
+    meetings : list of Exchange
+        What the shards tell each other there.
+    last, last_back : int
+        The segments in which the way forward and the way back end.
+    passing : list of ndarray
+        What left the last segment of each shard: its output, or the loss's derivative by its input.
     """
 
     def __init__(
@@ -91,24 +157,20 @@ class Shards:
             for gradient in descent.gradients
         ]
         barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
-        self.meetings = {place: layer.place(count, descent.zeros) for place, layer in barriers.items()}
-        self.remembering = [(layer, self.meetings[place]) for place, layer in barriers.items()]
-        back = [
-            (meeting.told_back, meeting.meet_back)
-            for place, meeting in self.meetings.items()
-            if place > self.first
-        ]
-        self.agenda = [(meeting.told, meeting.meet) for meeting in self.meetings.values()] + back[::-1]
-        self.losses, self.leg = zeros(count, np.float64), zeros(1, np.int64)
-        self.sessions: list[Replica | None] = [None] * (count if self.meetings else workers)
-        self.courses: dict[int, tuple[int, int, Iterator[None]]] = {}
+        self.segments = cut([*barriers], len(self.layers), self.first)
+        self.batchwise = [*barriers.values()]
+        self.meetings = [layer.place(count, descent.zeros) for layer in self.batchwise]
+        self.last, self.last_back = len(barriers), sum(place <= self.first for place in barriers)
+        self.losses = zeros(count, np.float64)
+        self.passing: list[Any] = [None] * count
+        self.sessions: list[Replica | None] = [None] * (count if barriers else workers)
 
     def by_step(self, views: list[dict[str, Array]]) -> list[dict[str, Array]]:
         """Return the views of the network's layers for the steps that stand for them."""
         arrays = (array for view in views for array in view.values())
         return [{name: next(arrays) for name in layer.parameters} for layer in self.layers]
 
-    def sweeps(self, rows: Sequence[int] | Array) -> bool:
+    def sweeps(self, rows: Array) -> bool:
         """Return whether the backward sweep takes the step on its way, as the original program's does.
 
         For one sample: then a dense layer's gradient, as large as the layer, need not go through memory.
@@ -116,55 +178,77 @@ class Shards:
         alone = len(self.views) == 1 and len(rows) == 1
         return alone and self.descent.is_plain and not self.meetings
 
-    def run(self, worker: int, number: int, rows: Array, places: Array, weight: float) -> None:
-        """Do a shard's part of a step: whole, or to the next meeting.
+    def run(self, kind: JobKind, segment: int, worker: int, shard: Shard) -> None:
+        """Do a shard's job: go through a segment forward, or back, or through the last one and turn there."""
+        if kind != JobKind.BACKWARD:
+            self.forward(segment, worker, shard)
+        if kind == JobKind.TURN:
+            self.find_loss(worker, shard)
+        if kind != JobKind.FORWARD:
+            self.backward(segment, worker, shard)
 
-        Parameters
-        ----------
-        worker, number : int
-            Who runs which shard.
-        rows, places : ndarray
-            The numbers of its samples, and where they lie in `x`.
-        weight : float
-            How much it counts in the batch.
-        """
-        if self.meetings:
-            self.go_on(number, rows, places, weight)
-            return
-        for _ in self.course(worker, number, rows, places, weight):
-            pass
+    def forward(self, segment: int, worker: int, shard: Shard) -> None:
+        """Run the layers of a segment; let the batchwise layer behind it measure what they give."""
+        session = self.session(worker, shard)
+        if segment == 0:
+            x = self.begin(session, shard)
+        else:
+            if self.passing[shard.number] is None:  # it was another worker's, which failed
+                self.forward(segment - 1, worker, shard)
+            x = self.passing[shard.number]
+        at = self.segments[segment]
+        for layer in session.layers[at.forward]:
+            x = layer.forward(x)
+        if at.behind is not None:
+            session.barriers[at.behind].measure(x)
+        self.passing[shard.number] = x
 
-    def go_on(self, number: int, rows: Array, places: Array, weight: float) -> None:
-        """Go on with a shard to its next meeting, or to the end."""
-        step, leg = self.network.updates, int(self.leg[0])
-        held, done, course = self.courses.get(number, (-1, 0, iter(())))
-        if (held, done) != (step, leg):  # a new step, or a shard whose own worker failed
-            done, course = 0, self.course(number, number, rows, places, weight)
-        for _ in range(done, leg + 1):
-            next(course, None)
-        self.courses[number] = step, leg + 1, course
+    def find_loss(self, worker: int, shard: Shard) -> None:
+        """Write a shard's part of the batch's loss; its derivative goes back in the output's place."""
+        number, rows, _, weight = shard
+        output = self.passing[number]
+        target, weights = self.y.batch(rows, output.dtype), self.y.weighting(rows)
+        loss, gradient = self.loss_and_gradient(target, output, weights)
+        self.losses[number] = loss * weight
+        if self.sweeps(rows):
+            self.check(loss)
+        factor = weight * self.descent.carried
+        if factor != 1.0:
+            gradient *= output.dtype.type(factor)
+        self.passing[number] = gradient
 
-    def session(self, at: int, number: int, samples: int) -> Replica:
-        """Return the session at a place, made at its first use, ready for a shard of this step."""
+    def backward(self, segment: int, worker: int, shard: Shard) -> None:
+        """Run the layers of a segment back; let the batchwise layer before it measure what they give."""
+        if self.passing[shard.number] is None:  # it was another worker's, which failed
+            kind = JobKind.TURN if segment + 1 == self.last else JobKind.BACKWARD
+            self.run(kind, segment + 1, worker, shard)
+        session, at = self.session(worker, shard), self.segments[segment]
+        g, sweeps = self.passing[shard.number], self.sweeps(shard.rows)
+        for layer in reversed(session.layers[at.backward]):
+            g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)
+        if at.before is not None and at.before >= self.first:
+            session.barriers[at.before].measure_back(g)
+        self.passing[shard.number] = g
+
+    def session(self, worker: int, shard: Shard) -> Replica:
+        """Return the session of a worker, or of a shard where shards meet, made at its first use."""
+        at = shard.number if self.meetings else worker
         session = self.sessions[at]
         if session is None:
             session = self.sessions[at] = self.network.session(self.layers, training=True)
             session.layers[self.first].propagate = False
-            for step, meeting in self.meetings.items():
-                session.barriers[step].join(meeting, number)
+            for meeting, barrier in zip(self.meetings, session.barriers.values(), strict=True):
+                barrier.join(meeting, shard.number)
+        return session
+
+    def begin(self, session: Replica, shard: Shard) -> Array:
+        """Make a session ready for a shard of this step; return its samples as the first layer's input."""
+        number, rows, places, _ = shard
         for layer, gradients in zip(session.layers, self.views[number], strict=True):
             layer.gradients = gradients
             if layer.draws:
-                layer.random = self.draws(layer, number, samples)
-        return session
-
-    def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
-        """Return where a layer's draws for the so many samples of a shard of this step come from."""
-        return stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
-
-    def course(self, at: int, number: int, rows: Array, places: Array, weight: float) -> Iterator[None]:
-        """Write the gradient of one shard and its part of the batch's loss; halt at each meeting."""
-        session, augment = self.session(at, number, len(rows)), None
+                layer.random = self.draws(layer, number, len(rows))
+        augment = None
         if self.augmentation is not None:
             augment = partial(
                 self.augmentation.apply,
@@ -173,30 +257,11 @@ class Shards:
                 step=self.network.updates,
                 workspace=session.workspace.host,
             )
-        output = session.take(self.x, places, augment)
-        for step, layer in enumerate(session.layers):
-            if step in self.meetings:
-                session.barriers[step].measure(output)
-                yield
-            output = layer.forward(output)
-        loss, gradient = self.loss_and_gradient(
-            self.y.batch(rows, output.dtype), output, self.y.weighting(rows)
-        )
-        self.losses[number] = loss * weight
-        sweeps = self.sweeps(rows)
-        if sweeps:
-            self.check(loss)
-        factor = weight * self.descent.carried
-        if factor != 1.0:
-            gradient *= output.dtype.type(factor)
-        g: Any = gradient
-        for step in range(len(session.layers) - 1, self.first - 1, -1):
-            layer = session.layers[step]
-            if step in self.meetings:
-                session.barriers[step].measure_back(g)
-                if step > self.first:
-                    yield
-            g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)
+        return session.take(self.x, places, augment)
+
+    def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
+        """Return where a layer's draws for the so many samples of a shard of this step come from."""
+        return stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
 
     def check(self, value: float, name: str = "loss") -> None:
         """Raise `DivergedError` if the loss, or what `name` says, is no longer finite."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from purecnn.backend.types import Array
-from purecnn.layers.batchwise import Zeros, is_barrier
+from purecnn.layers.batchwise import Exchange, Zeros, is_barrier
 from purecnn.layers.stack import check_trainable
 from purecnn.optimizers.base import Optimizer
+from purecnn.training.jobs import JobKind
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.shards import Shards
@@ -103,7 +104,7 @@ class Trainer(ABC):
         if descent.penalty:
             loss += descent.penalty.cost(descent.parameters)
         shards.check(loss)
-        for layer, meeting in shards.remembering:
+        for layer, meeting in zip(shards.batchwise, shards.meetings, strict=True):
             layer.remember(meeting)
         if shards.sweeps(rows):
             self.optimizer.advance()
@@ -114,6 +115,30 @@ class Trainer(ABC):
     @abstractmethod
     def run_batch(self, rows: Array, places: Array) -> int:
         """Have the gradients and losses of all shards of a batch written; return how many shards."""
+
+    def run_shards(self, count: int) -> None:
+        """Take so many shards there and back, side by side from one batchwise layer to the next."""
+        shards = self.shards
+        shards.passing = [None] * count
+        for segment in range(shards.last):
+            self.run_jobs(JobKind.FORWARD, segment, count)
+            self.meet(shards.meetings[segment], count)
+        self.run_jobs(JobKind.TURN, shards.last, count)
+        for segment in reversed(range(shards.last_back, shards.last)):
+            self.meet_back(shards.meetings[segment], count)
+            self.run_jobs(JobKind.BACKWARD, segment, count)
+
+    @abstractmethod
+    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
+        """Have a job done for each of so many shards."""
+
+    def meet(self, meeting: Exchange, count: int) -> None:
+        """Put together what so many shards told on the way forward."""
+        meeting.meet(count)
+
+    def meet_back(self, meeting: Exchange, count: int) -> None:
+        """Put together what they told on the way back."""
+        meeting.meet_back(count)
 
     def left_to_add(self, count: int) -> int:
         """Return how many of a batch's gradients, as many as it has shards, `update` is to add."""

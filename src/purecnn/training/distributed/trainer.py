@@ -6,14 +6,15 @@ the rest of the same tree is added from rank to rank: so the sum has the bits th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from purecnn.backend.sharding import shard_bounds, tree
 from purecnn.backend.types import Array
+from purecnn.layers.batchwise import Exchange
 from purecnn.training.distributed.failures import exception_from_json, exception_to_json
 from purecnn.training.distributed.header import Follows
 from purecnn.training.distributed.ranks import Ranks
@@ -85,6 +86,7 @@ class RankTrainer(HostTrainer):
         self.header = ranks.header
         self.is_shared = self.count > 1
         self.failure: BaseException | None = None
+        self.share = share_out(self.count, ranks.size, ranks.rank)
 
     def read(self, rows: Array, following: Array) -> Array:
         """Keep the numbers of the samples that follow: each rank reads its own."""
@@ -94,10 +96,10 @@ class RankTrainer(HostTrainer):
         self.header.ahead = len(following)
         return rows
 
-    def run_shards(self, rows: Array, places: Array) -> int:
+    def run_batch(self, rows: Array, places: Array) -> int:
         """Have all ranks run their shards, and rank 0 get the sum; return the number of shards."""
         if not self.is_shared:
-            return super().run_shards(rows, places)
+            return super().run_batch(rows, places)
         self.header.write(len(rows), self.network.updates)
         self.header.rows[: len(rows)] = rows
         self.descent.publish()
@@ -123,25 +125,43 @@ class RankTrainer(HostTrainer):
 
         What fails here is kept until the ranks have said to each other all that they wait for.
         """
-        samples = self.header.samples
-        count = len(shard_bounds(samples, self.count))
-        share = share_out(count, self.ranks.size, self.ranks.rank)
+        self.samples = self.header.samples
+        count = len(shard_bounds(self.samples, self.count))
+        self.share = share_out(count, self.ranks.size, self.ranks.rank)
         self.failure = None
         self.ranks.exchange("Bcast", self.descent.parameters)
-        self.rows[:samples] = self.header.rows[:samples]
-        self.keep_failure(lambda: self.read_own(samples, self.header.ahead))
-        self.job.write(JobKind.SHARD, samples=samples, step=self.header.step, first=share.own.start)
-        self.shards.leg[0] = 0
-        self.run_own(share)
-        for tellings, meet in self.shards.agenda:
-            for rows in tellings():
-                self.share_rows(rows, share)
-            self.keep_failure(partial(meet, count))
-            self.shards.leg[0] += 1
-            self.run_own(share)
-        self.add_up(count, share)
-        self.collect(share)
+        self.rows[: self.samples] = self.header.rows[: self.samples]
+        self.keep_failure(self.read_own)
+        self.run_shards(count)
+        self.add_up(count)
+        self.collect()
         return count
+
+    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
+        """Have this rank's workers do a job for each of its own shards."""
+        if not self.is_shared:
+            super().run_jobs(kind, segment, count)
+            return
+        own, step = self.share.own, self.network.updates
+        self.job.write(kind, segment=segment, samples=self.samples, step=step, first=own.start)
+        if own:
+            self.keep_failure(lambda: self.team.run(len(own)))
+
+    def meet(self, meeting: Exchange, count: int) -> None:
+        """Put together what the shards of all ranks told on the way forward."""
+        if not self.is_shared:
+            super().meet(meeting, count)
+            return
+        self.share_rows(meeting.told())
+        self.keep_failure(lambda: meeting.meet(count))
+
+    def meet_back(self, meeting: Exchange, count: int) -> None:
+        """Put together what they told on the way back."""
+        if not self.is_shared:
+            super().meet_back(meeting, count)
+            return
+        self.share_rows(meeting.told_back())
+        self.keep_failure(lambda: meeting.meet_back(count))
 
     def keep_failure(self, job: Callable[[], Any]) -> None:
         """Do a job, unless one before it failed."""
@@ -151,9 +171,9 @@ class RankTrainer(HostTrainer):
             except BaseException as error:
                 self.failure = error
 
-    def read_own(self, samples: int, following: int) -> None:
+    def read_own(self) -> None:
         """Have this rank's samples at hand, and begin to read those of the next step."""
-        here, ahead = self.part(samples), self.part(following)
+        here, ahead = self.part(self.samples), self.part(self.header.ahead)
         rows = self.rows[here]
         self.places[here] = super().read(rows, self.header.following[ahead]) if len(rows) else rows
 
@@ -165,21 +185,17 @@ class RankTrainer(HostTrainer):
         own = share_out(len(bounds), self.ranks.size, self.ranks.rank).own
         return slice(bounds[own.start][0], bounds[own.stop - 1][1]) if own else slice(0)
 
-    def run_own(self, share: Share) -> None:
-        """Run this rank's shards to their next meeting."""
-        if share.own:
-            self.keep_failure(lambda: self.team.run(len(share.own)))
-
-    def share_rows(self, rows: Array, share: Share) -> None:
+    def share_rows(self, told: Sequence[Array]) -> None:
         """Give all ranks the rows of all shards."""
-        width = rows[0].size
-        counts = np.diff(share.edges) * width
-        place = np.array(share.edges[:-1]) * width
-        self.ranks.exchange("Allgatherv", self.ranks.mpi.IN_PLACE, [rows, (counts, place)])
+        for rows in told:
+            width = rows[0].size
+            counts = np.diff(self.share.edges) * width
+            place = np.array(self.share.edges[:-1]) * width
+            self.ranks.exchange("Allgatherv", self.ranks.mpi.IN_PLACE, [rows, (counts, place)])
 
-    def add_up(self, count: int, share: Share) -> None:
+    def add_up(self, count: int) -> None:
         """Add the shards' gradients in their tree, of which rank 0 gets the last sum."""
-        gradients = self.descent.gradients
+        share, gradients = self.share, self.descent.gradients
         size = self.descent.parameters.size
         if share.alone and (size <= LONG or self.workers == 1):
             self.add_alone(share, 0, size)
@@ -212,7 +228,7 @@ class RankTrainer(HostTrainer):
         share = share_out(self.job.gradients, self.ranks.size, self.ranks.rank)
         self.add_alone(share, *self.descent.stretch(number, self.workers))
 
-    def collect(self, share: Share) -> None:
+    def collect(self) -> None:
         """Give rank 0 the losses of all shards; raise there what failed on any rank.
 
         Raises
@@ -221,7 +237,8 @@ class RankTrainer(HostTrainer):
             Rank 0's own failure, or what failed first among the other ranks: an error of this package or of
             Python as it was, another as a `RankError`.
         """
-        first, losses, own = self.ranks.is_first, self.shards.losses, share.own
+        first, losses, share = self.ranks.is_first, self.shards.losses, self.share
+        own = share.own
         here = np.array([self.failure is not None, *losses[own.start : own.stop]], np.float64)
         counts = np.diff(share.edges) + 1
         place = np.cumsum(counts) - counts
