@@ -39,11 +39,11 @@ def read_data(source: str | os.PathLike[str], *, shape: Shape | None = None, on_
     ==============================================  =====================================================
     `source`                                        read by
     ==============================================  =====================================================
-    a name of `catalog.NAMES`                      `catalog.load`
+    a name of `datasets.NAMES`                      `datasets.load`
     a folder with IDX files                         `idx.load_folder`
-    a folder of class folders                       `folders.ImageFolder`
+    a folder of class folders                       `datasets.ImageFolder`
     a folder of two such folders, train and test    the same, each for itself; also validation, or val
-    an ``.npz`` file                                `npz.read_npz`
+    an ``.npz`` file                                `read_npz`
     ==============================================  =====================================================
 
     Where there is no test set, a fifth of each class is set aside for it, always the same.

@@ -229,7 +229,7 @@ def check_gradients(
     ----------
     target : Layer, Network, list of Layer, or a loss
         Copied, cast to float64 and left untouched; parameters it lacks are drawn, and all are moved by
-        about a tenth, away from special values such as 0. A loss is a name from `registry.LOSSES`, a
+        about a tenth, away from special values such as 0. A loss is a name from `losses.LOSSES`, a
         `Loss`, a function of this package, or a pair (function, derivative) with predictions between
         0 and 1; where it has a joint form, that is checked too.
     input_shape : tuple of int, optional

@@ -71,7 +71,7 @@ def scale_forward(x: Array, scale: Array, shift: Array, out: Array) -> Array:
 def scale_backward(g: Array, centred: Array, scale: Array, slope: Array, shift: Array, out: Array) -> Array:
     """g, centred (C, ..., N) -> scale (g + slope centred) + shift, into `out`, which may be `centred`.
 
-    The input gradient of a batch normalization: see `normalization.BatchNormalization`.
+    The input gradient of a batch normalization: see `BatchNormalization`.
     """
     module_of(g).multiply(centred, column(slope, g), out=out)
     out += g

@@ -2,7 +2,7 @@
 
 The arrays are the layers' parameters, under names such as ``layers.0.kernels``. The texts are JSON, most of
 them: the layers and their arguments, the input shape, the preprocessing, the task. A file can come from
-anywhere, so nothing is believed: only layers that `registry.LAYERS` names are built, nothing is drawn, and no
+anywhere, so nothing is believed: only layers that `LAYERS` names are built, nothing is drawn, and no
 array is taken whose shape was not worked out here.
 """
 

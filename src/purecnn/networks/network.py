@@ -92,7 +92,7 @@ class Network(RunnableNetwork):
             raise AttributeError(missing_attribute(type(self).__name__, name, METHODS))
 
     def summary(self, input_shape: ShapeLike | None = None) -> Summary:
-        """Return output shape, parameters and multiply-adds of each layer: see `summaries.summary`.
+        """Return output shape, parameters and multiply-adds of each layer: see `summary`.
 
         Examples
         --------
@@ -154,7 +154,7 @@ class Network(RunnableNetwork):
             How often to go over the set, 0 to train nothing, and how many samples a step takes; the last
             batch may be short.
         loss : str, Loss or callable
-            One of `registry.LOSSES`, or a function ``(y_true, y_pred)`` with its derivative as `loss_prime`.
+            One of `losses.LOSSES`, or a function ``(y_true, y_pred)`` with its derivative as `loss_prime`.
             Left out: the cross-entropy that belongs to a last Softmax or Sigmoid, else
             "softmax_cross_entropy" for labels, "sigmoid_binary_cross_entropy" for several labels a sample and
             "mse" for values.

@@ -64,7 +64,7 @@ def decision_boundary(
     Returns
     -------
     plotly.graph_objects.Figure
-        Call its ``show``, or give it to `pages.write_page`.
+        Call its ``show``, or give it to `plots.write_page`.
 
     Raises
     ------

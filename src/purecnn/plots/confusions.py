@@ -170,7 +170,7 @@ def mistakes(
     Parameters
     ----------
     network : Network, list of Layer or Answers
-        Whom to ask, or what `answers.find` returned.
+        Whom to ask, or what `find` returned.
     x, y : array_like
         Pictures and their answers, as `Network.evaluate` takes them.
     count : int

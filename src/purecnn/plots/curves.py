@@ -132,7 +132,7 @@ def calibration(
     y_pred : array_like
         Probabilities ``(n, classes)``, or those of class 1.
     bins : int
-        Of the confidence, of equal width; those of `classification.calibration_error`.
+        Of the confidence, of equal width; those of `metrics.calibration_error`.
     title : str
         Stands above the figure; the calibration error does if left out.
 

@@ -27,7 +27,7 @@ class Recipe:
     Parameters
     ----------
     network : str
-        A name in `zoo.NETWORKS`.
+        A name in `networks.NETWORKS`.
     epochs, batch_size : int
         How often to go over the training set, and how many samples a step takes.
     learning_rate : float
@@ -41,9 +41,9 @@ class Recipe:
     augmentation : Augmentation or None
         How to change the images of each step.
     data : str
-        What it is for: a name in `catalog.NAMES`.
+        What it is for: a name in `datasets.NAMES`.
     optimizer : str
-        A name in `registry.OPTIMIZERS`; SGD with a momentum of 0.9.
+        A name in `optimizers.OPTIMIZERS`; SGD with a momentum of 0.9.
     validation : float or None
         The share of the training set that is set aside, and measured after each epoch.
     patience : int or None

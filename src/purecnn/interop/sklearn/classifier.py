@@ -37,9 +37,9 @@ class CNNClassifier(Estimator):
     ----------
     network : str, sequence of Layer or callable
         "auto", small and for any samples: two convolutions and two dense layers for images, the dense layers
-        alone for rows; a name in `zoo.NETWORKS`; layers, or a `Network`, whose copy keeps the parameters
+        alone for rows; a name in `networks.NETWORKS`; layers, or a `Network`, whose copy keeps the parameters
         that it has; or a function ``(input_shape, outputs, seed)`` that returns one of these, such as
-        `zoo.lenet`.
+        `networks.lenet`.
     input_shape : tuple of int, optional
         Of one sample, ``(channels, height, width)`` or ``(height, width)``: wanted for images in flat rows,
         which are else only rows.

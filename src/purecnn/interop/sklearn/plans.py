@@ -42,7 +42,7 @@ def planned(
     Parameters
     ----------
     plan : str, sequence of Layer or callable
-        "auto", for `zoo.suited`; a name in `zoo.NETWORKS`; layers, or a network, whose copy keeps
+        "auto", for `networks.suited`; a name in `networks.NETWORKS`; layers, or a network, whose copy keeps
         the parameters that they have; or a function ``(shape, outputs, seed)`` that returns one of these.
     shape : tuple of int
         Of one sample.

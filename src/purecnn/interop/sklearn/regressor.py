@@ -29,7 +29,7 @@ class CNNRegressor(Estimator):
     network : str, sequence of Layer or callable
         As for `CNNClassifier`. A named network ends in its last dense layer.
     loss : str or Loss, optional
-        One of `registry.LOSSES` that takes values, such as "huber", measured on the answers as they are
+        One of `losses.LOSSES` that takes values, such as "huber", measured on the answers as they are
         learnt; left out, "mse".
     **others
         As for `CNNClassifier`, which has `class_weight` besides. With `early_stopping` it is the loss on the
