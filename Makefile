@@ -9,7 +9,7 @@ WHEEL := .venv-wheel
 FUZZ := .venv-fuzz
 SYCL := .venv-sycl
 CUDA := .venv-cuda
-SOURCES := $(wildcard src tests examples notebooks screenshots benchmarks campaigns docs)
+SOURCES := $(wildcard src tests examples notebooks benchmarks campaigns docs)
 
 # a stamp is newer than pyproject.toml when its environment is up to date
 RUN_STAMP := $(VENV)/.installed-run
@@ -101,11 +101,11 @@ plots: $(DEV_STAMP) ## write docs/plot.html and docs/moons.html: decision bounda
 	$(VENV)/bin/python examples/xor.py --page docs/plot.html --share
 	$(VENV)/bin/python examples/moons.py --page docs/moons.html --share
 
-notebook: $(DEV_STAMP) ## run notebooks/trials.py into notebooks/trials.ipynb, each chart a picture
-	$(VENV)/bin/python -m notebooks.make
+notebook: $(DEV_STAMP) ## run notebooks/tour.py into notebooks/tour.ipynb, each chart a picture
+	$(VENV)/bin/python -m docs.tools.notebook
 
 screenshots: $(DEV_STAMP) ## make the pictures in README.md anew, from the programs themselves
-	$(VENV)/bin/python -m screenshots.readme
+	$(VENV)/bin/python -m docs.tools.readme_pictures
 
 fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py

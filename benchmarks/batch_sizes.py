@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks.harness import machine
+from benchmarks.harness.rows import heading, put_between
 from benchmarks.ranks import PAGE
-from benchmarks.rows import heading, put_between
 from purecnn import Adam, LearningRate, stratified_split
 from purecnn.datasets import mnist
 from purecnn.networks import NETWORKS

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.memory import peak_memory
+from benchmarks.harness.memory import peak_memory
 
 #: The probabilities of the ten classes.
 Numbers = list[float]
@@ -123,8 +123,8 @@ def make_onnxruntime(folder: Path) -> None:
     """Needs the package onnx, which the measured environment has not."""
     import numpy as np
 
-    from benchmarks.networks import BENCHES
-    from benchmarks.peer_onnx import graph
+    from benchmarks.harness.networks import BENCHES
+    from benchmarks.peers.onnx_program import graph
 
     given = network(folder)
     arrays = [np.array(given[name], np.float32) for name in ("w1", "b1", "w2", "b2", "w3", "b3")]

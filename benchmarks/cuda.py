@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.networks import BENCHES, Bench, initial_parameters
-from benchmarks.peer_purecnn import build, set_parameters
-from benchmarks.setup import mnist
+from benchmarks.harness import machine
+from benchmarks.harness.networks import BENCHES, Bench, initial_parameters
+from benchmarks.harness.setup import mnist
+from benchmarks.peers.purecnn_program import build, set_parameters
 from purecnn import Adam, Network
 from purecnn.backend import as_device
 from purecnn.errors import DeviceError, MissingExtraError

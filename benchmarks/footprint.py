@@ -30,12 +30,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.disturbance import Disturbance
-from benchmarks.measure import PAUSE
-from benchmarks.networks import BENCHES, initial_parameters
-from benchmarks.rows import heading, put_between, short
-from benchmarks.worker import ROOT
+from benchmarks.harness import machine
+from benchmarks.harness.disturbance import Disturbance
+from benchmarks.harness.measure import PAUSE
+from benchmarks.harness.networks import BENCHES, initial_parameters
+from benchmarks.harness.rows import heading, put_between, short
+from benchmarks.harness.worker import ROOT
 
 BEGIN, END = "<!-- footprint: begin -->", "<!-- footprint: end -->"
 HEADINGS = "| | installed | packages, itself included | import | first prediction | peak memory |"

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import describe
-from benchmarks.rows import heading, short
+from benchmarks.harness.machine import describe
+from benchmarks.harness.rows import heading, short
 from purecnn import (
     BatchNormalization,
     Convolutional,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks.harness import machine
 from purecnn import Adam, Dense, Flatten, Optimizer, ReLU
 from purecnn.backend import blas
 from purecnn.datasets import mnist

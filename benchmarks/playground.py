@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks.harness import machine
 from benchmarks.time_to_99 import ROOT
 from purecnn.datasets import mnist
 

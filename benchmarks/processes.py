@@ -1,10 +1,8 @@
-"""The rows that need whole processes: import time, memory, the prototype, and the share of the sgemm peak."""
+"""The rows that need whole processes: import time, memory, and the share of the sgemm peak."""
 
 from __future__ import annotations
 
 import compileall
-import re
-import statistics
 import subprocess
 import sys
 import time
@@ -12,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import purecnn
-from benchmarks.disturbance import Disturbance, family_megabytes
-from benchmarks.measure import PAUSE
-from benchmarks.networks import BENCHES, training_flops
-from benchmarks.rows import Row, duration, number
-from benchmarks.worker import ROOT, Worker, environment
-from benchmarks.works import NHWC_PLAIN, OURS, TORCH_LAST, Variant, ours
+from benchmarks.harness.comparisons import NHWC_PLAIN, OURS, TORCH_LAST, Variant, ours
+from benchmarks.harness.disturbance import Disturbance, family_megabytes
+from benchmarks.harness.measure import PAUSE
+from benchmarks.harness.networks import BENCHES, training_flops
+from benchmarks.harness.rows import Row, duration, number
+from benchmarks.harness.worker import ROOT, Worker, environment
 
 
 def run(*arguments: str) -> str:
@@ -113,7 +111,7 @@ def share_row(place: Path, rounds: int) -> Row:
         for _ in range(rounds):
             watch = Disturbance([worker.process.pid])
             time.sleep(PAUSE)
-            peak = float(run("-m", "benchmarks.machine")) * 1e9
+            peak = float(run("-m", "benchmarks.harness.machine")) * 1e9
             time.sleep(PAUSE)
             epoch = worker.ask("train", steps=steps)["seconds"] * steps
             figures.append(100 * flops / epoch / peak)
@@ -133,37 +131,4 @@ def share_row(place: Path, rounds: int) -> Row:
         reach=55,
         others=others,
         measured={OURS: epochs, "sgemm GFLOP/s": peaks},
-    )
-
-
-def prototype_row(prototype: Path, images: Path, place: Path, rounds: int) -> Row:
-    """Epochs of the prototype beside ours; each of its runs trains some epochs, ours the same number."""
-    ours_seconds, theirs, others = [], [], []
-    steps = -(-60_000 // BENCHES["lenet"].batch)
-    variant = ours()
-    worker = Worker(variant.label, variant.module, [str(place), *variant.arguments], {})
-    try:
-        worker.ask("train", steps=20)
-        for _ in range(rounds):
-            watch = Disturbance([worker.process.pid])
-            time.sleep(PAUSE)
-            printed = run(str(prototype.resolve()), str(images))
-            epochs = [float(found) for found in re.findall(r"epoch \d+: ([\d.]+) s", printed)]
-            time.sleep(PAUSE)
-            mine = [worker.ask("train", steps=steps)["seconds"] * steps for _ in epochs]
-            theirs.append(statistics.median(epochs))
-            ours_seconds.append(statistics.median(mine))
-            others.append(watch.share())
-    finally:
-        worker.close()
-    return Row(
-        "prototype",
-        "LeNet 8-16, batch 128, an epoch, against the prototype",
-        duration(ours_seconds),
-        f"prototype: {duration(theirs)}",
-        [b / a for a, b in zip(ours_seconds, theirs, strict=True)],
-        bar=1.0,
-        reach=1.4,
-        others=others,
-        measured={OURS: ours_seconds, "prototype": theirs},
     )

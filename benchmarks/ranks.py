@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
-from benchmarks.disturbance import Disturbance
+from benchmarks.harness import machine
+from benchmarks.harness.disturbance import Disturbance
+from benchmarks.harness.rows import duration, heading, put_between, short
+from benchmarks.harness.worker import ROOT, environment
 from benchmarks.rank_steps import SIZES
-from benchmarks.rows import duration, heading, put_between, short
-from benchmarks.worker import ROOT, environment
 
 PAGE = ROOT / "docs" / "scaling.md"
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or "mpiexec"

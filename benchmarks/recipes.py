@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
-from benchmarks.rows import heading
+from benchmarks.harness import machine
+from benchmarks.harness.rows import heading
 from benchmarks.time_to_99 import ROOT, timed
 from purecnn.networks import NETWORKS
 from purecnn.runs import RECIPES

@@ -1,6 +1,6 @@
 """The runner of the benchmark.
 
-    python -m benchmarks.run [--quick] [--only NAME] [--rounds N] [--avx2] [--prototype PATH]
+    python -m benchmarks.run [--quick] [--only NAME] [--rounds N] [--avx2]
 
 A full run writes benchmarks/results/DATE-COMMIT.json and the table in benchmarks/README.md; --only, --quick
 and --avx2 print their rows alone. --quick measures ours without the peers, in about a minute.
@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, setup
-from benchmarks.measure import side_by_side
-from benchmarks.processes import import_row, memory_row, prototype_row, share_row
-from benchmarks.rows import Row, heading, put_between, table
-from benchmarks.worker import ROOT
-from benchmarks.works import WORKS, Work, avx2_only
+from benchmarks.harness import machine, setup
+from benchmarks.harness.comparisons import WORKS, Work, avx2_only
+from benchmarks.harness.measure import side_by_side
+from benchmarks.harness.rows import Row, heading, put_between, table
+from benchmarks.harness.worker import ROOT
+from benchmarks.processes import import_row, memory_row, share_row
 
 HERE = ROOT / "benchmarks"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -54,12 +54,6 @@ def jobs(given: argparse.Namespace, places: Places) -> Iterator[tuple[str, Calla
     for work in WORKS:
         if peers or work.name in QUICK_WORKS:
             yield work.name, partial(beside, work)
-    if given.prototype:
-        images = places.folder / "idx"
-        yield (
-            "prototype",
-            lambda: [prototype_row(given.prototype, setup.write_idx(images), places("lenet"), few)],
-        )
     yield "share", lambda: [share_row(places("lenet"), few)]
     yield "import", lambda: [import_row(5 if given.quick else 3 * rounds)]
     yield "memory", lambda: [memory_row(places("lenet"), peers)]
@@ -112,13 +106,10 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, help="turns of every program (default 7; 3 with --quick)")
     parser.add_argument("--avx2", action="store_true", help="force AVX2 on every program of every row")
-    parser.add_argument(
-        "--prototype", type=Path, help="a program that prints 'epoch k: S s', run beside ours"
-    )
     given = parser.parse_args()
     given.rounds = given.rounds or (3 if given.quick else 7)
     about = machine.describe()
-    about["command"] = " ".join("PATH" if word == str(given.prototype) else word for word in sys.argv[1:])
+    about["command"] = " ".join(sys.argv[1:])
     if given.avx2:
         os.environ.update(avx2_only())  # for the programs to be started
     rows, failed = measure(given)

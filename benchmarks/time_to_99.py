@@ -19,10 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks.rows import heading, put_between
-from benchmarks.setup import write_idx
-from benchmarks.works import KEEP_MEMORY
+from benchmarks.harness import machine
+from benchmarks.harness.comparisons import KEEP_MEMORY
+from benchmarks.harness.rows import heading, put_between
+from benchmarks.harness.setup import write_idx
 
 ROOT = Path(__file__).resolve().parent.parent
 BAR, REACH = 0.7, 0.4
@@ -66,7 +66,7 @@ def measure(seeds: int, folder: Path) -> list[dict[str, float]]:
 
         def torch(seed: int = seed, row: dict[str, float] = row) -> None:
             said, row["torch seconds"] = timed(
-                "benchmarks/torch_99.py", str(folder), "--seed", str(max(seed, 0)), **dict(KEEP_MEMORY)
+                "benchmarks/peers/torch_99.py", str(folder), "--seed", str(max(seed, 0)), **dict(KEEP_MEMORY)
             )
             row["torch accuracy"] = 100 * json.loads(said)["accuracy"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import purecnn
 
-sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+sys.path.insert(0, str(Path(__file__).parent / "tools" / "extensions"))
 
 project = "purecnn"
 author = copyright = "purecnn developers"
@@ -23,7 +23,7 @@ extensions = [
     "names",
     "sources",
 ]
-exclude_patterns = ["extensions"]
+exclude_patterns = ["tools"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3

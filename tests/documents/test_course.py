@@ -3,12 +3,12 @@
 import ast
 import functools
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 import purecnn
+from docs.tools.course_pictures import PICTURES, main
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(purecnn.__file__).parent  # which may be an installed one (`make test-wheel`)
@@ -129,22 +129,11 @@ def test_every_block_of_code_is_one_that_the_tests_run(path):
     assert {language for _, language in fences} <= {"python", "text", "console"}
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    """The functions that draw, by the names of their files."""
-    sys.path.insert(0, str(COURSE))
-    try:
-        import pictures
-    finally:
-        sys.path.remove(str(COURSE))
-    return pictures
-
-
-def test_every_picture_is_what_the_code_draws(pictures):
+def test_every_picture_is_what_the_code_draws():
     number = re.compile(r"-?\d+(?:\.\d+)?")
-    for name, made in pictures.PICTURES.items():
+    for name, made in PICTURES.items():
         new, kept = str(made()), (COURSE / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
-        hint = f"{name}.svg is not what its function draws: run docs/course/pictures.py"
+        hint = f"{name}.svg is not what its function draws: run python -m docs.tools.course_pictures"
         assert number.sub("#", new) == number.sub("#", kept), hint
         # a coordinate may be rounded the other way on another machine
         assert [float(n) for n in number.findall(new)] == pytest.approx(
@@ -152,17 +141,17 @@ def test_every_picture_is_what_the_code_draws(pictures):
         ), hint
 
 
-def test_every_picture_is_shown_and_described(pictures):
+def test_every_picture_is_shown_and_described():
     shown = {}
     for path in (COURSE / "index.md", *CHAPTERS):
         text = path.read_text(encoding="utf-8")
         shown.update(
             {name: alt for alt, name in re.findall(r"!\[([^\]]*)\]\(pictures/([\w-]+)\.svg\)", text)}
         )
-    assert set(shown) == set(pictures.PICTURES) == {path.stem for path in (COURSE / "pictures").glob("*")}
+    assert set(shown) == set(PICTURES) == {path.stem for path in (COURSE / "pictures").glob("*")}
     assert [name for name, alt in shown.items() if len(alt) < 40] == []
 
 
-def test_the_pictures_are_written_where_one_asks_for_them(pictures, tmp_path):
-    pictures.main(tmp_path / "new")
-    assert {path.stem for path in (tmp_path / "new").iterdir()} == set(pictures.PICTURES)
+def test_the_pictures_are_written_where_one_asks_for_them(tmp_path):
+    main(tmp_path / "new")
+    assert {path.stem for path in (tmp_path / "new").iterdir()} == set(PICTURES)

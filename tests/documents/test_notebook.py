@@ -11,8 +11,8 @@ pytest.importorskip("ipykernel")
 pytest.importorskip("nbclient")
 pytest.importorskip("plotly")
 
+from docs.tools.notebook import NOTEBOOK, PLOTLY, SOURCE, charts, notebook, run  # noqa: E402
 from helpers.waiting import PATIENCE  # noqa: E402
-from notebooks.make import NOTEBOOK, PLOTLY, SOURCE, charts, notebook, run  # noqa: E402
 from purecnn import plots  # noqa: E402
 
 #: What the kernel says of itself when it begins is no warning of ours.

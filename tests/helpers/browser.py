@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import screenshots.chromium
+import docs.tools.chromium
 from helpers.waiting import PATIENCE
 
 
@@ -16,9 +16,9 @@ from helpers.waiting import PATIENCE
 def chromium() -> Iterator[Any]:
     """Yield a browser, or skip the test where there is none."""
     pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if screenshots.chromium.CHROMIUM is None:
+    if docs.tools.chromium.CHROMIUM is None:
         pytest.skip("no Chromium was found: on Debian, apt-get install chromium")
-    with screenshots.chromium.chromium() as found:
+    with docs.tools.chromium.chromium() as found:
         yield found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import purecnn
+from docs.tools import tables
 from purecnn import (
     SGD,
     Activation,
@@ -279,9 +280,5 @@ def test_options_of_commands_come_from_the_same_table():
 
 
 def test_the_guide_is_made_from_the_table():
-    path = ROOT / "docs" / "guides" / "tables.py"
-    spec = importlib.util.spec_from_file_location("tables", path)
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
     text = tables.PAGE.read_text(encoding="utf-8")
-    assert tables.filled(text) == text, f"run {path}"
+    assert tables.filled(text) == text, "run python -m docs.tools.tables"

@@ -1,16 +1,16 @@
-"""Make the pictures of the course from what the package computes: python docs/course/pictures.py [FOLDER]."""
+"""Make the pictures of the course from what the package computes: python -m docs.tools.course_pictures."""
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from drawing import BLUE, GREEN, INK, ORANGE, Picture, shade, written
 
+from docs.tools.svg import BLUE, GREEN, INK, ORANGE, Picture, shade, written
 from purecnn import SGD, Adam, Convolutional, Dense, MaxPooling, Network, ReLU, Sigmoid, trace
 from purecnn.datasets import mnist
 from purecnn.losses import categorical_cross_entropy
 
-FOLDER = Path(__file__).parent / "pictures"
+FOLDER = Path(__file__).parents[1] / "course" / "pictures"
 PICTURES = {}
 
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.networks import Bench, shapes
-from benchmarks.setup import read
-from benchmarks.worker import Batches, serve
+from benchmarks.harness.networks import Bench, shapes
+from benchmarks.harness.setup import read
+from benchmarks.harness.worker import Batches, serve
 
 
 class PositionBias(nn.Module):

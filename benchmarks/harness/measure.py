@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.disturbance import Disturbance
-from benchmarks.networks import BENCHES
-from benchmarks.rows import DISTURBED, Row, duration, rate
-from benchmarks.worker import Worker
-from benchmarks.works import OURS, Comparison, Variant, Work, avx2_only
+from benchmarks.harness.comparisons import OURS, Comparison, Variant, Work, avx2_only
+from benchmarks.harness.disturbance import Disturbance
+from benchmarks.harness.networks import BENCHES
+from benchmarks.harness.rows import DISTURBED, Row, duration, rate
+from benchmarks.harness.worker import Worker
 
 PAUSE = (
     0.3  # seconds between turns, so that a thread pool that spins on after its last region has gone to sleep

@@ -128,7 +128,9 @@ def heading(about: dict[str, Any], module: str) -> str:
     )
 
 
-def put_between(begin: str, end: str, text: str, readme: Path = Path(__file__).parent / "README.md") -> None:
+def put_between(
+    begin: str, end: str, text: str, readme: Path = Path(__file__).parents[1] / "README.md"
+) -> None:
     """Put a text between two markers of a readme, the benchmarks' own if none is given."""
     before, _, rest = readme.read_text(encoding="utf-8").partition(begin)
     _, _, after = rest.partition(end)

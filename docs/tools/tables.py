@@ -4,7 +4,7 @@ from pathlib import Path
 
 from purecnn.messages import near_names, vocabulary
 
-PAGE = Path(__file__).parent / "other-libraries.md"
+PAGE = Path(__file__).parents[1] / "guides" / "other-libraries.md"
 TABLES = {
     "layers": vocabulary.LAYERS,
     "arguments": vocabulary.ARGUMENTS,

@@ -1,4 +1,4 @@
-"""Make trials.ipynb of trials.py: run its cells, and keep each chart as a picture that shows anywhere.
+"""Make tour.ipynb of tour.py: run its cells, and keep each chart as a picture that shows anywhere.
 
 A chart stays interactive where the notebook runs. What is kept is small, so that a page that only shows the
 notebook, without running it, has all of it too.
@@ -18,8 +18,8 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-HERE = Path(__file__).parent
-SOURCE, NOTEBOOK = HERE / "trials.py", HERE / "trials.ipynb"
+HERE = Path(__file__).parents[2] / "notebooks"
+SOURCE, NOTEBOOK = HERE / "tour.py", HERE / "tour.ipynb"
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDTH, COLORS = 760, 128
 
@@ -68,8 +68,8 @@ def draw(made: Any) -> None:
     """Put a picture in the place of each chart."""
     from plotly.graph_objects import Figure
 
+    from docs.tools.chromium import chromium, settled
     from purecnn.plots import write_page
-    from screenshots.chromium import chromium, settled
 
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         for output in charts(made):

@@ -1,6 +1,6 @@
 """What the figures were measured on: processor, versions, commit, and the peak of its matrix product.
 
-    python -m benchmarks.machine
+    python -m benchmarks.harness.machine
 
 prints the peak of float32 matrix products on all cores, in GFLOP/s.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.worker import ROOT
+from benchmarks.harness.worker import ROOT
 
 PACKAGES = ("numpy", "scipy", "torch", "onnx", "onnxruntime")
 

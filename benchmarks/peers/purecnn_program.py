@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 import purecnn
-from benchmarks.machine import blas_core
-from benchmarks.networks import Bench
-from benchmarks.setup import mnist, read
-from benchmarks.worker import Batches, serve
+from benchmarks.harness.machine import blas_core
+from benchmarks.harness.networks import Bench
+from benchmarks.harness.setup import mnist, read
+from benchmarks.harness.worker import Batches, serve
 from purecnn import (
     Adam,
     BatchNormalization,

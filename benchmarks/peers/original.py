@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.signal import convolve2d, correlate2d
 
-from benchmarks.setup import read
-from benchmarks.worker import Batches, serve
+from benchmarks.harness.setup import read
+from benchmarks.harness.worker import Batches, serve
 
 
 class Layer:

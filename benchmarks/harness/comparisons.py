@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from benchmarks.machine import cores
+from benchmarks.harness.machine import cores
 
 OURS = "purecnn"
 TORCH, TORCH_LAST, TORCH_POOL = (
@@ -58,13 +58,13 @@ class Work:
 
 def ours(label: str = OURS, threads: int | None = None) -> Variant:
     """purecnn on all cores, or on so many threads."""
-    return Variant(label, "benchmarks.peer_purecnn", ("--threads", str(threads or cores())))
+    return Variant(label, "benchmarks.peers.purecnn_program", ("--threads", str(threads or cores())))
 
 
 def torch(label: str, layout: str, *more: str, threads: int | None = None) -> Variant:
     """PyTorch on all cores, or on so many threads."""
     arguments = ("--threads", str(threads or cores()), "--layout", layout, *more)
-    return Variant(label, "benchmarks.peer_torch", arguments, KEEP_MEMORY)
+    return Variant(label, "benchmarks.peers.torch_program", arguments, KEEP_MEMORY)
 
 
 NCHW, NHWC = torch(TORCH, "contiguous"), torch(TORCH_LAST, "channels_last")
@@ -119,7 +119,7 @@ WORKS: tuple[Work, ...] = (
         "original",
         "train",
         400,
-        (ours(), Variant(ORIGINAL, "benchmarks.original"), NCHW, NHWC, NCHW_ONE),
+        (ours(), Variant(ORIGINAL, "benchmarks.peers.original"), NCHW, NHWC, NCHW_ONE),
         (
             Comparison(
                 "original", "The original experiment, single-image SGD, one image", (ORIGINAL,), 8.0, 12.0
@@ -134,7 +134,13 @@ WORKS: tuple[Work, ...] = (
         "lenet",
         "predict",
         1000,
-        (ours(), NCHW, NHWC, NHWC_POOL, Variant(ONNX, "benchmarks.peer_onnx", ("--threads", str(cores())))),
+        (
+            ours(),
+            NCHW,
+            NHWC,
+            NHWC_POOL,
+            Variant(ONNX, "benchmarks.peers.onnx_program", ("--threads", str(cores()))),
+        ),
         (
             Comparison("inference", "LeNet inference, batch 1,000", (*LAYOUTS, TORCH_POOL), 1.0, 1.5),
             Comparison("inference-onnx", "the same, against onnxruntime", (ONNX,), 0.6, 1.0),
@@ -146,7 +152,13 @@ WORKS: tuple[Work, ...] = (
         "lenet",
         "predict",
         1,
-        (ours(), NCHW, NHWC, NCHW_ONE, Variant(ONNX, "benchmarks.peer_onnx", ("--threads", str(cores())))),
+        (
+            ours(),
+            NCHW,
+            NHWC,
+            NCHW_ONE,
+            Variant(ONNX, "benchmarks.peers.onnx_program", ("--threads", str(cores()))),
+        ),
         (
             Comparison("latency", "LeNet inference, one image, latency", (*LAYOUTS, TORCH_ONE), 1.0, 3.0),
             Comparison("latency-onnx", "the same, against onnxruntime", (ONNX,)),

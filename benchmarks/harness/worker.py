@@ -19,9 +19,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.memory import peak_memory
+from benchmarks.harness.memory import peak_memory
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Program(Protocol):

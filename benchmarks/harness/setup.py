@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.networks import BENCHES, Bench, Layer, initial_parameters
+from benchmarks.harness.networks import BENCHES, Bench, Layer, initial_parameters
 
 ORDERS = 4  # so many epochs before the order repeats
 

@@ -1,4 +1,4 @@
-"""Make the pictures in README.md from what the programs write: python -m screenshots.readme [NAME...]."""
+"""Make the pictures in README.md from what the programs write: python -m docs.tools.readme_pictures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 from PIL import Image
 
-from screenshots import playground
-from screenshots.chromium import chromium, settled
+from docs.tools import playground_pictures as playground
+from docs.tools.chromium import chromium, settled
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def xor(browser: Any, folder: Path) -> Image.Image:

@@ -1,6 +1,6 @@
 """The PyTorch program of "time to 99 %": reads raw MNIST, trains two epochs, prints its test accuracy.
 
-    python -m benchmarks.torch_99 FOLDER [--seed 0] [--threads 2]
+    python -m benchmarks.peers.torch_99 FOLDER [--seed 0] [--threads 2]
 
 FOLDER holds the four raw IDX files. The seconds it prints run from the start of its main module; whoever
 compares takes the time of the whole process. Network: conv 5x5x8, pool, ReLU, conv 3x3x24, pool, ReLU, dense

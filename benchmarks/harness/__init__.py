@@ -1,0 +1,1 @@
+"""How is measured: comparisons, rows, workers, the machine, and what disturbs it."""

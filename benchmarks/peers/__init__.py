@@ -1,0 +1,1 @@
+"""The programs that are measured beside each other, one for each framework."""
