@@ -27,7 +27,7 @@ from purecnn import (
 from purecnn.errors import FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.interop.torch.weights import state_dict
-from purecnn.layers import LAYERS
+from purecnn.layers.registry import LAYERS
 
 HERE = Path(__file__).parents[1] / "fixtures" / "weights"
 

@@ -31,8 +31,8 @@ from purecnn import (
 )
 from purecnn.backend import memory
 from purecnn.errors import FileFormatError
-from purecnn.layers import LAYERS
 from purecnn.layers.footprint import footprint
+from purecnn.layers.registry import LAYERS
 from purecnn.training import runnable
 
 IMAGES = (4, 33, 47)

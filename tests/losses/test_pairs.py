@@ -36,8 +36,8 @@ from purecnn import (
     trace,
     train,
 )
-from purecnn.layers import LAYERS
 from purecnn.layers.ranges import RULES, ends_in_probabilities, output_range
+from purecnn.layers.registry import LAYERS
 from purecnn.losses import LOSSES, Loss, smoothed
 from purecnn.losses.pairs import check_pair, suitable_loss
 

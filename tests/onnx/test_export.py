@@ -47,7 +47,7 @@ from purecnn import (
 )
 from purecnn.cli.app import purecnn
 from purecnn.datasets import mnist
-from purecnn.layers import LAYERS
+from purecnn.layers.registry import LAYERS
 from purecnn.networks import NETWORKS
 from purecnn.onnx.exporter.layers import Nodes, become
 from purecnn.onnx.exporter.writer import IR_VERSION, OPSET
