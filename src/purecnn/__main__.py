@@ -1,4 +1,7 @@
-"""What ``python -m purecnn`` runs: the command line."""
+"""The command line as a module: ``python -m purecnn``.
+
+What ``python -m purecnn`` runs: the command line.
+"""
 
 from purecnn.cli import main
 

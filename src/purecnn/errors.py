@@ -1,4 +1,7 @@
-"""Whoever uses this package must be able to tell its refusals from other errors, hence these exceptions."""
+"""Exceptions and warnings of the package.
+
+Whoever uses this package must be able to tell its refusals from other errors, hence these exceptions.
+"""
 
 from __future__ import annotations
 

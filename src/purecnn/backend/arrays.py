@@ -1,4 +1,6 @@
-"""Where a network computes: which array module its arrays belong to, and the two places where they cross.
+"""Array modules and devices: which module an array belongs to, and where host and device meet.
+
+Where a network computes: which array module its arrays belong to, and the two places where they cross.
 
 Code that runs on any device never asks which one it is. It takes the module from an array that it was given,
 ``xp = module_of(x)``, or from its layer, ``self.xp``, and calls what it would call of NumPy. Host and device

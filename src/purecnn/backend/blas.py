@@ -1,4 +1,6 @@
-"""How many threads BLAS uses: one while this package's own threads work, then what it was before.
+"""BLAS threads: one while this package's own threads work, then as many as before.
+
+How many threads BLAS uses: one while this package's own threads work, then what it was before.
 
 NumPy's own wheels bring OpenBLAS (in ``numpy.libs`` on Linux and Windows, in ``.dylibs`` on macOS), those for
 newer macOS use Accelerate, conda's may use MKL, distributions build OpenBLAS of their own.

@@ -1,4 +1,7 @@
-"""Whatever kills the process, a file that is replaced is the old one or the new one, never half of one."""
+"""Atomic file writes.
+
+Whatever kills the process, a file that is replaced is the old one or the new one, never half of one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Working memory that is laid out once and used again: fresh multi-megabyte arrays cost page faults."""
+"""Workspaces: working memory that is laid out once and used again.
+
+Working memory that is laid out once and used again: fresh multi-megabyte arrays cost page faults.
+"""
 
 from __future__ import annotations
 

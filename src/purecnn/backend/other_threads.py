@@ -1,4 +1,6 @@
-"""Whether the other threads of this process only wait: a process may be forked beside such threads alone.
+"""Other threads of the process: whether they only wait, as a fork beside them wants it.
+
+Whether the other threads of this process only wait: a process may be forked beside such threads alone.
 
 OpenBLAS ends its own threads before a fork, and waits for them: while a product of another thread uses them,
 neither ever ends. A forked process has the locks of a thread in the middle of its work, but not the thread.

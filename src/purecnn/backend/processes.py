@@ -62,7 +62,7 @@ class ProcessPool:
     Parameters
     ----------
     size : int
-        How many work, the caller included.
+        Number of workers, the caller included.
     job : callable
         ``job(worker, number)``.
 

@@ -1,4 +1,6 @@
-"""Every random draw, keyed: the same seed and place give the same numbers, whoever asks and whenever.
+"""Random numbers keyed by seed and place (Philox).
+
+Every random draw, keyed: the same seed and place give the same numbers, whoever asks and whenever.
 
 Philox is a counter-based generator (Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405): its
 stream is a function of a key and a counter, so a draw can be repeated, skipped or made by another thread.

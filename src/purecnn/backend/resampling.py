@@ -1,4 +1,7 @@
-"""Pictures at another size, by work that is that of the picture, whatever its proportions."""
+"""Resampling of pictures to another size.
+
+Pictures at another size, by work that is that of the picture, whatever its proportions.
+"""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class ThreadPool:
     Parameters
     ----------
     threads : int
-        How many work, the caller included; more than there are jobs idle.
+        Number of worker threads, the caller included; more than there are jobs idle.
     job : callable
         ``job(worker, number)``.
 

@@ -1,4 +1,7 @@
-"""What may look on while a network trains: objects that `fit` calls after each step and each epoch."""
+"""Callbacks: objects that `fit` calls after each step and each epoch.
+
+What may look on while a network trains: objects that `fit` calls after each step and each epoch.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A run that is killed goes on where it was: what decides its bits lies in a file that is never half written.
+"""Checkpoints: files from which a run that was killed goes on to the same bits.
+
+A run that is killed goes on where it was: what decides its bits lies in a file that is never half written.
 
 A checkpoint is a model's file (`serialization`) with more in it (`resume`), so that `load` reads its
 network. A SHA-256 seals it.

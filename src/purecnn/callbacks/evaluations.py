@@ -1,4 +1,7 @@
-"""A curve of what is learnt and one of what holds on other data tell together whether to go on."""
+"""Evaluation on several sets after each epoch: learning curves.
+
+A curve of what is learnt and one of what holds on other data tell together whether to go on.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Evaluations(Callback):
     samples : int
         Of each set at most, evenly spread.
     threads : int, optional
-        How many work.
+        Number of worker threads.
 
     Attributes
     ----------

@@ -1,4 +1,6 @@
-"""A run's numbers outlive the run: callbacks that write a line an epoch, for scripts, sheets and charts.
+"""Loggers: callbacks that write a line an epoch as CSV, JSON or for TensorBoard.
+
+A run's numbers outlive the run: callbacks that write a line an epoch, for scripts, sheets and charts.
 
 Epochs are counted as the network counts them, over all its fits. When a run begins, a logger takes off what
 an interrupted one wrote behind the place where this one goes on: half a line, and epochs that are trained

@@ -1,4 +1,6 @@
-"""What a run needs to go on where it is, beside its network: taken from it, and given to another.
+"""Resuming: what a run needs to go on, taken from it and given to another.
+
+What a run needs to go on where it is, beside its network: taken from it, and given to another.
 
 It is the text ``checkpoint`` of a file, JSON that says how far the run is and what it was asked for, and the
 arrays ``checkpoint....``: the optimizer's, the history's, the running epoch's losses and the callbacks'.

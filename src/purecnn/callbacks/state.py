@@ -1,4 +1,7 @@
-"""State as a file can hold it: JSON values in one text, the arrays among them beside it."""
+"""State of callbacks and runs as a file can hold it.
+
+State as a file can hold it: JSON values in one text, the arrays among them beside it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The commands in one group, and their errors as sentences; what one does with a trained network and data."""
+"""The command group: commands, and errors as sentences.
+
+The commands in one group, and their errors as sentences; what one does with a trained network and data.
+"""
 
 from __future__ import annotations
 

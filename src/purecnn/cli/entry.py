@@ -1,4 +1,7 @@
-"""The command ``purecnn``, which must say something useful even where its own packages are missing."""
+"""Entry point of the command ``purecnn``.
+
+The command ``purecnn``, which must say something useful even where its own packages are missing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The command that turns model files: Keras's into one of this package's, and that into PyTorch's weights."""
+"""Commands on model files: summary, export, convert, playground.
+
+The command that turns model files: Keras's into one of this package's, and that into PyTorch's weights.
+"""
 
 from __future__ import annotations
 

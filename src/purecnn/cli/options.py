@@ -1,4 +1,7 @@
-"""What several commands are told, and what they say of it."""
+"""Options that several commands share.
+
+What several commands are told, and what they say of it.
+"""
 
 from __future__ import annotations
 

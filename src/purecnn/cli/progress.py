@@ -1,4 +1,7 @@
-"""Training takes a while, so whoever waits is shown how far it is, how fast, and whether it learns."""
+"""Progress bar of a training.
+
+Training takes a while, so whoever waits is shown how far it is, how fast, and whether it learns.
+"""
 
 from __future__ import annotations
 

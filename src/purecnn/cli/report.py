@@ -1,4 +1,7 @@
-"""The command that looks at trained runs: one page on one of them, or one that compares several."""
+"""The command ``report``.
+
+The command that looks at trained runs: one page on one of them, or one that compares several.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The command that does a recorded run again."""
+"""The command ``reproduce``.
+
+The command that does a recorded run again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What one does at a command line to train a network, to go on with it, and to do it again."""
+"""The command ``train``.
+
+What one does at a command line to train a network, to go on with it, and to do it again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""More samples than there are: each image is shifted, turned, scaled, mirrored a little, anew each step."""
+"""Augmentation: each image is shifted, turned, scaled, mirrored a little, anew in each step.
+
+More samples than there are: each image is shifted, turned, scaled, mirrored a little, anew each step.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The usual data sets by name: from a folder given, from a cache, and over the network if asked for."""
+"""The usual data sets by name.
+
+The usual data sets by name: from a folder given, from a cache, and over the network if asked for.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whoever names data at a command line gives a name, a folder or a file; what it is shows itself."""
+"""Data by path or name, as a command line has it.
+
+Whoever names data at a command line gives a name, a folder or a file; what it is shows itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Data may be larger than memory: what can count its samples and read some by number can be trained on."""
+"""Data sets larger than memory: what can count its samples and read some by number.
+
+Data may be larger than memory: what can count its samples and read some by number can be trained on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pictures that people sorted into folders, one for each class, are a data set: read as they are wanted."""
+"""Image folders: pictures that people sorted into folders, one for each class.
+
+Pictures that people sorted into folders, one for each class, are a data set: read as they are wanted.
+"""
 
 from __future__ import annotations
 

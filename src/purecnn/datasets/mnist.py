@@ -1,4 +1,6 @@
-"""A first network should need no download, so the whole of MNIST lies inside the package and is loaded here.
+"""MNIST, which lies in the package.
+
+A first network should need no download, so the whole of MNIST lies inside the package and is loaded here.
 
 The data are Yann LeCun's and Corinna Cortes's, under CC BY-SA 3.0; ``data/mnist/SOURCE.md`` says more.
 """

@@ -1,4 +1,7 @@
-"""A network is judged on samples that it never learnt from, so some are set aside, of each class as many."""
+"""Stratified splits: samples set aside, of each class as many.
+
+A network is judged on samples that it never learnt from, so some are set aside, of each class as many.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""An archive from outside may hold anything, so only the files asked for are taken out of it, by name."""
+"""Archives (zip, tar, gzip): members taken out by name.
+
+An archive from outside may hold anything, so only the files asked for are taken out of it, by name.
+"""
 
 from __future__ import annotations
 

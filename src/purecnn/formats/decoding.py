@@ -1,4 +1,7 @@
-"""The decoders of others raise errors of many kinds at damaged files; a user shall meet one."""
+"""Errors of foreign decoders as one exception.
+
+The decoders of others raise errors of many kinds at damaged files; a user shall meet one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A download may stall, break off, or bring something else: a file gets its name once all of it is right."""
+"""Downloads: resumed, checked by SHA-256, named once they are whole.
+
+A download may stall, break off, or bring something else: a file gets its name once all of it is right.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a file is, by its first bytes: the usual formats, and who reads each.
+"""File types by their first bytes.
+
+What a file is, by its first bytes: the usual formats, and who reads each.
 
 A file of another program is named in place of what its bytes would mean in the format that was wanted.
 """

@@ -1,4 +1,7 @@
-"""HDF5 files come from anywhere: only what lies in the file, and is as large as it says, is read."""
+"""HDF5 reader, on h5py.
+
+HDF5 files come from anywhere: only what lies in the file, and is as large as it says, is read.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The HDF5 library walks over trees and heaps without a bound of its own: they are looked at before it comes.
+"""Bounds for HDF5: trees and heaps are looked at before the library walks over them.
+
+The HDF5 library walks over trees and heaps without a bound of its own: they are looked at before it comes.
 
 A heap that lies about its sizes sends it into a circle that no exception ends, a tree whose branches are all
 the same one is walked over a billion times, and ten thousand references to one long text make as many copies

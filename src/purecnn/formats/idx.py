@@ -1,4 +1,6 @@
-"""MNIST, Fashion-MNIST, KMNIST and EMNIST come as IDX files, and no file from outside can be trusted.
+"""IDX reader: MNIST, Fashion-MNIST, KMNIST and EMNIST.
+
+MNIST, Fashion-MNIST, KMNIST and EMNIST come as IDX files, and no file from outside can be trusted.
 
 An IDX file is two zero bytes, one byte for the type of its numbers, one for the number of axes, the
 length of each axis as a big-endian uint32, and then the numbers, big-endian, last axis fastest.

@@ -1,4 +1,7 @@
-"""Arrays saved by ``numpy.savez`` are one file, and like any file from outside it is not trusted."""
+"""NPZ reader: arrays that ``numpy.savez`` saved.
+
+Arrays saved by ``numpy.savez`` are one file, and like any file from outside it is not trusted.
+"""
 
 from __future__ import annotations
 

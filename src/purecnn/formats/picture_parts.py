@@ -1,4 +1,6 @@
-"""What Pillow is given of a picture's file: what its pixels need, and no more of the rest than it is worth.
+"""PNG and JPEG structure: which parts of a file Pillow is given.
+
+What Pillow is given of a picture's file: what its pixels need, and no more of the rest than it is worth.
 
 Texts, profiles and thumbnails may be there thousands of times, or unpack to a thousand times their size, and
 Pillow would read them all. PNG: https://www.w3.org/TR/png-3/; JPEG: https://www.w3.org/Graphics/JPEG/itu-t81.pdf;

@@ -1,4 +1,6 @@
-"""Pictures come in many formats and are not to be trusted: read here, as grey values or colours.
+"""Picture reader: PNG, JPEG, BMP, GIF, WebP and PNM, as grey values or colours.
+
+Pictures come in many formats and are not to be trusted: read here, as grey values or colours.
 
 Pillow decodes the file, but for portable pixmaps; the rest is NumPy.
 """

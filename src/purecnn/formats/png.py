@@ -1,4 +1,7 @@
-"""Small pictures inside a page: written as PNG with Python's own means, no other package is needed."""
+"""PNG writer for small pictures inside a page.
+
+Small pictures inside a page: written as PNG with Python's own means, no other package is needed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Portable pixmaps, PBM, PGM and PPM, need no decoder but NumPy: numbers behind a line that says how many.
+"""PNM reader: PBM, PGM and PPM.
+
+Portable pixmaps, PBM, PGM and PPM, need no decoder but NumPy: numbers behind a line that says how many.
 
 http://netpbm.sourceforge.net/doc/ppm.html and its siblings.
 """

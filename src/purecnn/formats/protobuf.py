@@ -1,4 +1,6 @@
-"""ONNX files are protocol buffers: this reads and writes that wire format, so that NumPy alone is enough.
+"""Protocol buffers: the wire format, read and written.
+
+ONNX files are protocol buffers: this reads and writes that wire format, so that NumPy alone is enough.
 
 A message is a sequence of fields, each a key (the field's number and one of four wire types) and a value:
 https://protobuf.dev/programming-guides/encoding. What the numbers mean is no part of a file; a `Schema` says

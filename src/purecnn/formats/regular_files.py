@@ -1,4 +1,6 @@
-"""Opening what a name means, for all readers: a regular file, of a format that is wanted.
+"""Opening of regular files, for all readers.
+
+Opening what a name means, for all readers: a regular file, of a format that is wanted.
 
 A pipe would keep a reader waiting for ever, a device such as /dev/zero has no end, and what another program
 wrote is named by its own name (`file_kinds`).

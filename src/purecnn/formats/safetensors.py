@@ -1,4 +1,6 @@
-"""Models are saved as safetensors files, so that saving needs NumPy alone and loading never runs code.
+"""Safetensors reader and writer.
+
+Models are saved as safetensors files, so that saving needs NumPy alone and loading never runs code.
 
 A file is an 8-byte little-endian header length, a JSON header that names every array, and then the
 arrays' bytes: https://huggingface.co/docs/safetensors#format. Files come from anywhere, so the reader

@@ -1,4 +1,7 @@
-"""What a network says to samples whose answers are known: what tables, charts and reports are made of."""
+"""Predictions on labelled samples, which tables, charts and reports are made of.
+
+What a network says to samples whose answers are known: what tables, charts and reports are made of.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,7 @@ def find(
     names : sequence of str
         Of the classes; those of the preprocessing, or numbers, if left out.
     threads : int, optional
-        How many work.
+        Number of worker threads.
 
     Raises
     ------

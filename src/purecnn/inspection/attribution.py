@@ -1,4 +1,7 @@
-"""Which pixels of a picture an answer hangs on: derivatives that `trace` keeps, drawn as pictures."""
+"""Saliency and Grad-CAM: which pixels of a picture an answer hangs on.
+
+Which pixels of a picture an answer hangs on: derivatives that `trace` keeps, drawn as pictures.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One number of a feature map is made of few others: this says of which, for each kind of layer.
+"""The receptive field of one cell: of which numbers it was made, for each kind of layer.
+
+One number of a feature map is made of few others: this says of which, for each kind of layer.
 
 What a layer of one's own does is told by ``@explain.register``, as the functions below tell it for this
 package's; a layer that nothing here knows is said to look at its whole input.

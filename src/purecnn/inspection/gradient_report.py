@@ -1,4 +1,7 @@
-"""What a check of gradients finds: a row for each array, and the table of them."""
+"""The report of a gradient check.
+
+What a check of gradients finds: a row for each array, and the table of them.
+"""
 
 from __future__ import annotations
 

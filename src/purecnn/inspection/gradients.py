@@ -1,4 +1,7 @@
-"""A derivative is easily written wrong, and training only becomes a little worse: this is how to find out."""
+"""Gradient checking by finite differences.
+
+A derivative is easily written wrong, and training only becomes a little worse: this is how to find out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a network makes of samples lies in many dimensions; in two of them one sees which it keeps apart."""
+"""Projections: PCA and t-SNE of what a network makes of samples.
+
+What a network makes of samples lies in many dimensions; in two of them one sees which it keeps apart.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""To make a network faster one must know where its time goes: each layer's passes, measured by themselves."""
+"""Time by layer, forward and backward.
+
+To make a network faster one must know where its time goes: each layer's passes, measured by themselves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""To see what a network does, all that passes through it must be kept: inputs, outputs, gradients."""
+"""Traces: inputs, outputs and gradients of every layer.
+
+To see what a network does, all that passes through it must be kept: inputs, outputs, gradients.
+"""
 
 from __future__ import annotations
 

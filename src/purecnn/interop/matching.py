@@ -1,4 +1,6 @@
-"""A file of weights names its arrays as its own program did: this finds the layer that each belongs to.
+"""Matching of weights to layers.
+
+A file of weights names its arrays as its own program did: this finds the layer that each belongs to.
 
 Shapes decide, and the numbers in names: of ``conv.0`` and ``conv.2`` the first comes first. What they leave
 open is refused, since a guess would be wrong in silence.

@@ -1,4 +1,6 @@
-"""Batch normalization's arithmetic at NumPy's full speed, cut where the shards of a batch must meet.
+"""Batch normalization kernels, cut where the shards of a batch must meet.
+
+Batch normalization's arithmetic at NumPy's full speed, cut where the shards of a batch must meet.
 
 `reference.batch_norm_forward` and its backward are the same on a whole batch. Here each shard first tells
 sums; those of all are put together in the order of the shards; then each shard goes on. The few sums are

@@ -1,4 +1,6 @@
-"""The kernels at NumPy's full speed: the same functions as in `kernels`, on memory that is laid out once.
+"""CPU kernels: the functions of `reference` at NumPy's full speed.
+
+The kernels at NumPy's full speed: the same functions as in `kernels`, on memory that is laid out once.
 
 A convolution's arrays and views are those of `unrolled` or `winograd`, a pooling's those of `pooled`; this
 module is what is done with them, pass by pass.

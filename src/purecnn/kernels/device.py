@@ -1,4 +1,6 @@
-"""The kernels as devices want them: few large products in place of many small ones, on any array module.
+"""Device kernels: few large products in place of many small ones.
+
+The kernels as devices want them: few large products in place of many small ones, on any array module.
 
 A device gains nothing from overlapping views, blocks that fit a cache or an output that is pooled at once,
 which is what `kernels.cpu` is made of. What costs there is each call, and memory traffic. So a convolution

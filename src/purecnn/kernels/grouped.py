@@ -1,4 +1,6 @@
-"""Convolutions in groups, or with holes, on a CPU: fast kernels for what `unrolled` does not know.
+"""Grouped and dilated convolution on a CPU.
+
+Convolutions in groups, or with holes, on a CPU: fast kernels for what `unrolled` does not know.
 
 As there, the input is copied once for each column of the window, shifted, so that the rows that an output
 row needs are neighbours in memory and its matrix is a view. Here every group has a matrix of its own, and one

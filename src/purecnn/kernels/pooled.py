@@ -1,4 +1,6 @@
-"""A convolution whose output is pooled at once: each cell of all pooling windows lies in long runs of memory.
+"""Convolution with max pooling in one.
+
+A convolution whose output is pooled at once: each cell of all pooling windows lies in long runs of memory.
 
 A window's largest cell is found by a tournament: neighbours in row order play, then the winners. The later
 one wins only if it is strictly larger, so a tie stays with the first in row order, as in PyTorch. Who won is

@@ -1,4 +1,6 @@
-"""The arithmetic of the layers, short enough to read: pure functions on arrays, the batch on the last axis.
+"""Reference kernels: each forward and backward pass in a few readable lines.
+
+The arithmetic of the layers, short enough to read: pure functions on arrays, the batch on the last axis.
 
 These are the kernels to learn from, the ones that run on any array module, and the oracle of the fast ones
 in `kernels.cpu`. Each pair mirrors itself: `..._forward`, then `..._backward`, whose first argument is the

@@ -1,4 +1,6 @@
-"""What the fast convolutions share: images lie row by row, (H, C, W, N), some rows are worked on at a time.
+"""Row layout of the fast convolutions.
+
+What the fast convolutions share: images lie row by row, (H, C, W, N), some rows are worked on at a time.
 
 The KH input rows that one output row needs are neighbours in memory, so the matrix of an output row is a view
 over them, and `numpy.matmul` runs over the stack of these views. How an input row becomes rows of such a

@@ -1,4 +1,6 @@
-"""The direct convolution: the input is copied KW times, each copy shifted by one column.
+"""Direct convolution by unrolled rows.
+
+The direct convolution: the input is copied KW times, each copy shifted by one column.
 
 Column j of the window then meets the pixels of copy j at the output's own places, and the matrix of an output
 row is a view over KH neighbouring rows of all copies: KW copies of the image in place of the KH KW that

@@ -1,4 +1,6 @@
-"""Winograd's convolution along the rows: some outputs of a row at once take fewer products than one by one.
+"""Winograd convolution along the rows.
+
+Winograd's convolution along the rows: some outputs of a row at once take fewer products than one by one.
 
 A tile of T outputs of a window KW wide has T + KW - 1 = 6 pixels. Read the kernel's row and the outputs as
 polynomials: their product is fixed by six of its values, here at 0, 1, -1, 2, -2 and infinity. So for the

@@ -1,4 +1,7 @@
-"""Where shards wait for each other: what a layer must be that needs the whole batch in training."""
+"""Layers that need the whole batch in training.
+
+Where shards wait for each other: what a layer must be that needs the whole batch in training.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What asking a network takes, in memory and time, said from shapes before it is asked.
+"""Memory and time that asking a network takes, from shapes.
+
+What asking a network takes, in memory and time, said from shapes before it is asked.
 
 A model file of a few bytes can name layers that make any amount of numbers, so `load` looks at this first,
 and `Network.predict` takes as many samples at a time as fit.

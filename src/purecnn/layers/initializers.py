@@ -1,4 +1,7 @@
-"""First parameters: small random numbers whose scale keeps signals alive through many layers."""
+"""Initializers of parameters: He, Glorot, normal.
+
+First parameters: small random numbers whose scale keeps signals alive through many layers.
+"""
 
 from __future__ import annotations
 

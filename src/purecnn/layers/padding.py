@@ -1,4 +1,7 @@
-"""Zeros around an image, as a layer of its own: where a convolution's own padding can't be lopsided."""
+"""Zero padding.
+
+Zeros around an image, as a layer of its own: where a convolution's own padding can't be lopsided.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The range of a network's outputs: from which to which number each layer can give.
+"""Ranges of outputs: from which to which number each layer can give.
+
+The range of a network's outputs: from which to which number each layer can give.
 
 A loss of probabilities makes nonsense of other numbers, and a loss of scores of probabilities: who pairs them
 asks here. What a layer of one's own gives can't be known.

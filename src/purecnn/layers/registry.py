@@ -1,4 +1,7 @@
-"""Every layer by its class's name, so that a file can say which ones it wants and need bring no code."""
+"""The registry of layers by class name.
+
+Every layer by its class's name, so that a file can say which ones it wants and need bring no code.
+"""
 
 from __future__ import annotations
 

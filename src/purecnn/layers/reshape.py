@@ -1,4 +1,7 @@
-"""Layers that only rename axes: from images to vectors and back."""
+"""Reshape and flatten.
+
+Layers that only rename axes: from images to vectors and back.
+"""
 
 from __future__ import annotations
 

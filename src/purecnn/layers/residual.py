@@ -1,4 +1,7 @@
-"""A skip connection: what some layers compute is added to what they were given, so that deep nets learn."""
+"""Residual connections.
+
+A skip connection: what some layers compute is added to what they were given, so that deep nets learn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A network as texts and arrays, and back: what a model's file holds, and what is believed of it.
+"""Serialization: a network as texts and arrays, and back.
+
+A network as texts and arrays, and back: what a model's file holds, and what is believed of it.
 
 The arrays are the layers' parameters, under names such as ``layers.0.kernels``. The texts are JSON, most of
 them: the layers and their arguments, the input shape, the preprocessing, the task. A file can come from

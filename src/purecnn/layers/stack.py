@@ -1,4 +1,7 @@
-"""What training leaves alone: the parameters of layers whose `trainable` is off, also inside of others."""
+"""A stack of layers whose parameters are views of one flat vector; frozen layers.
+
+So a step or a file is one array. A layer whose `trainable` is off is left alone, also inside of others.
+"""
 
 from __future__ import annotations
 

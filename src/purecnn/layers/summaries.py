@@ -1,4 +1,7 @@
-"""Before a network is trained one wants to know its size: what leaves each layer, and what that costs."""
+"""Model summary: output shapes, parameters and multiply-adds.
+
+Before a network is trained one wants to know its size: what leaves each layer, and what that costs.
+"""
 
 from __future__ import annotations
 

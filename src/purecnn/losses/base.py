@@ -1,4 +1,6 @@
-"""What every loss is: a function of targets and predictions, its derivative, samples' weights in both.
+"""The base of losses: a function, its derivative, sample weights in both.
+
+What every loss is: a function of targets and predictions, its derivative, samples' weights in both.
 
 Classes lie on axis 0, the batch on the last axis. Every loss is called ``loss(y_true, y_pred)``, as in the
 original program, and its ``_prime`` is the derivative by ``y_pred``. Both take the samples' weights, ``(N,)``

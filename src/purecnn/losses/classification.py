@@ -1,4 +1,7 @@
-"""Losses of probabilities: how surprised a prediction is by the truth. `loss` explains the arguments."""
+"""Cross-entropies and the Kullback-Leibler divergence.
+
+Losses of probabilities: how surprised a prediction is by the truth. `loss` explains the arguments.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which loss goes with which last layer: a wrong pair trains, silently, to something worse.
+"""Valid pairs of loss and last layer.
+
+Which loss goes with which last layer: a wrong pair trains, silently, to something worse.
 
 Probabilities are wanted by some losses and scores by others, and the difference is what the last layer does.
 """

@@ -1,4 +1,7 @@
-"""Losses: one number that says how wrong a prediction is, and its derivative. Here every loss by its name."""
+"""The registry of losses by name, and label smoothing.
+
+Losses: one number that says how wrong a prediction is, and its derivative. Here every loss by its name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Losses of values: how far predictions are from what they should be. `loss` explains the arguments."""
+"""Regression losses: mean squared and absolute error, Huber, log-cosh; and hinge.
+
+Losses of values: how far predictions are from what they should be. `loss` explains the arguments.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Answers to names that are not there: what was probably meant, by `vocabulary` or by spelling."""
+"""Suggestions for names that are not there.
+
+Answers to names that are not there: what was probably meant, by `vocabulary` or by spelling.
+"""
 
 from __future__ import annotations
 

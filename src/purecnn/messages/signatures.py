@@ -1,4 +1,6 @@
-"""Signatures: a call whose arguments fit none is answered by one sentence with the words that are used here.
+"""Wrong arguments of a call, answered by one sentence.
+
+Signatures: a call whose arguments fit none is answered by one sentence with the words that are used here.
 
 Python's own names what is wrong, not what is right: "unexpected keyword argument 'filters'".
 """

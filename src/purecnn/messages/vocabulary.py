@@ -1,4 +1,6 @@
-"""A table of near names: what Keras, PyTorch and scikit-learn call a thing, and what it is called here.
+"""Vocabulary: what Keras, PyTorch and scikit-learn call a thing, and what it is called here.
+
+A table of near names: what Keras, PyTorch and scikit-learn call a thing, and what it is called here.
 
 It answers an import, an argument, an attribute or an option that has another word here, and makes the tables
 of the guide for whoever comes from those libraries.

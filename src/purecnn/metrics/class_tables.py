@@ -1,4 +1,7 @@
-"""One number for a whole set hides which classes a network can't tell: a row for each says so."""
+"""Precision, recall and F1 of each class, as a table.
+
+One number for a whole set hides which classes a network can't tell: a row for each says so.
+"""
 
 from __future__ import annotations
 

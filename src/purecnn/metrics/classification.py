@@ -1,4 +1,6 @@
-"""How good predictions are, in the numbers that people compare: arrays are sample-first, as in scikit-learn.
+"""Classification metrics, as scikit-learn computes them.
+
+How good predictions are, in the numbers that people compare: arrays are sample-first, as in scikit-learn.
 
 Wherever a metric wants classes, `y_true` and `y_pred` may each be one of these:
 

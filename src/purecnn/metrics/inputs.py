@@ -1,4 +1,7 @@
-"""Metrics take labels, one-hot rows, probabilities and lone outputs alike: here these become one form."""
+"""Inputs of metrics: labels, one-hot rows, probabilities and lone outputs in one form.
+
+Metrics take labels, one-hot rows, probabilities and lone outputs alike: here these become one form.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Metrics of several labels a sample: each label is a question of its own, as scikit-learn has it.
+"""Multi-label metrics.
+
+Metrics of several labels a sample: each label is a question of its own, as scikit-learn has it.
 
 Rows are zeros and ones here, and no one-hot rows, of which the metrics of classes take the largest.
 """

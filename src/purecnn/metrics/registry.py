@@ -1,4 +1,6 @@
-"""Which metrics `fit` and `evaluate` were asked for, by name or as functions, and what they find.
+"""The registry of metrics by task and name.
+
+Which metrics `fit` and `evaluate` were asked for, by name or as functions, and what they find.
 
 Each metric says which task it belongs to and which direction is better.
 """

@@ -1,4 +1,6 @@
-"""Metrics of regression: how far predicted values are from the true ones, as scikit-learn computes it.
+"""Regression metrics.
+
+Metrics of regression: how far predicted values are from the true ones, as scikit-learn computes it.
 
 They are apart from those of classes, for an accuracy of values means nothing.
 """

@@ -181,8 +181,8 @@ class Network(RunnableNetwork):
             Whether an epoch ends before a last batch that is short: other samples each time, if they are
             shuffled. `BatchNormalization` can't learn from a batch of one sample.
         threads : int, optional
-            How many work; the processors this process may use if left out. The bits do not depend on it. A
-            device takes no such number.
+            Number of worker threads; the processors this process may use if left out. The bits do not
+            depend on it. A device takes no such number.
         callbacks : Callback, function, or sequence of them
             Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool

@@ -1,4 +1,7 @@
-"""A network knows pictures as they were prepared when it learnt, so a new one is prepared alike."""
+"""Pictures prepared for a network.
+
+A network knows pictures as they were prepared when it learnt, so a new one is prepared alike.
+"""
 
 from __future__ import annotations
 

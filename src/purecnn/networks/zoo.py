@@ -1,4 +1,7 @@
-"""Networks worth having by name: small ones, each with what it is known for."""
+"""Model zoo: small networks by name.
+
+Networks worth having by name: small ones, each with what it is known for.
+"""
 
 from __future__ import annotations
 

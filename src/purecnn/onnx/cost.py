@@ -1,4 +1,6 @@
-"""What each node of a graph takes in memory and time, said from shapes before it runs.
+"""Cost of ONNX nodes in memory and time, from shapes, before they run.
+
+What each node of a graph takes in memory and time, said from shapes before it runs.
 
 A few bytes of a file can ask for hours of work and for any memory: so a run has an end, and it is known.
 """

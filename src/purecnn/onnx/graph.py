@@ -1,4 +1,6 @@
-"""A network that another program made, as ONNX describes it: operators, and values that pass between them.
+"""`Graph`: an ONNX graph that runs, predicts and becomes a network.
+
+A network that another program made, as ONNX describes it: operators, and values that pass between them.
 
 `Graph.run` computes one operator after the other and lets go of each value after its last use.
 `Graph.predict` gives the same answers, on this package's own layers where the graph can be written with them.
@@ -107,8 +109,8 @@ class Graph(Runtime):
             How many samples are computed at a time where the graph is no chain of layers; all of them if left
             out, since such a graph may look at the whole batch.
         threads : int, optional
-            How many work where the graph is a chain of layers; the processors this process may use if left
-            out.
+            Number of worker threads where the graph is a chain of layers; the processors this process may
+            use if left out.
 
         Returns
         -------

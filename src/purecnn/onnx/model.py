@@ -1,4 +1,7 @@
-"""What an ONNX file says: nodes, the values between them, and an order in which the nodes can run."""
+"""ONNX models: nodes, values, and an order in which the nodes can run.
+
+What an ONNX file says: nodes, the values between them, and an order in which the nodes can run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A network of another program comes as an ONNX file: what is in it, checked, before anything is computed."""
+"""ONNX reader: a file checked before anything is computed.
+
+A network of another program comes as an ONNX file: what is in it, checked, before anything is computed.
+"""
 
 from __future__ import annotations
 

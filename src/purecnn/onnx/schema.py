@@ -1,4 +1,6 @@
-"""What the numbers in an ONNX file mean: the messages of onnx.proto that a network needs, and its constants.
+"""The ONNX schema: messages of onnx.proto and its constants.
+
+What the numbers in an ONNX file mean: the messages of onnx.proto that a network needs, and its constants.
 
 Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, version 3 of the format, and
 https://onnx.ai/onnx/intro/concepts.html. Fields that are left out here are passed over by the reader.

@@ -1,4 +1,6 @@
-"""What every optimizer is: state, a count of steps, an update of one flat vector block by block.
+"""The base of optimizers: state, and an update of one flat vector block by block.
+
+What every optimizer is: state, a count of steps, an update of one flat vector block by block.
 
 All parameters of a network are views of one array and all gradients views of another, so that a step is a
 dozen NumPy calls for the whole network, not for each layer.

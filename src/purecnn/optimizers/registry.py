@@ -1,4 +1,7 @@
-"""Every optimizer by its name."""
+"""The registry of optimizers by name.
+
+Every optimizer by its name.
+"""
 
 from __future__ import annotations
 

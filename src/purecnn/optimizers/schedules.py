@@ -1,4 +1,6 @@
-"""Schedules: how large a step is at each moment of training, which decides much of how far training gets.
+"""Learning rate schedules.
+
+Schedules: how large a step is at each moment of training, which decides much of how far training gets.
 
 A schedule is a function of the progress, from 0 at the first step to 1 after the last; any other function of
 that kind will do in its place.

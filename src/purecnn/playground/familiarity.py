@@ -1,4 +1,6 @@
-"""A network is confident of anything, so somebody must say when a picture is like none that it learnt from.
+"""Familiarity: whether a picture is like any that a network learnt from.
+
+A network is confident of anything, so somebody must say when a picture is like none that it learnt from.
 
 A scribble gets a confident digit from a softmax, which shares 100 % among the digits alone. Here a picture is
 held beside those of the training set: one that is unlike the nearest of them is unknown.

@@ -1,4 +1,6 @@
-"""A small network that somebody builds on a page and trains before their eyes, a few steps at a time.
+"""A lesson: a small network that is built and trained on the page.
+
+A small network that somebody builds on a page and trains before their eyes, a few steps at a time.
 
 What a page may ask for is a table with bounds, so that nothing it sends takes more than a moment or a few
 megabytes. All that is shown comes from `fit`, `predict` and `trace`.

@@ -1,4 +1,6 @@
-"""What is drawn on a pad becomes what the network was made for, and all that passes through it is told.
+"""The reader of drawings.
+
+What is drawn on a pad becomes what the network was made for, and all that passes through it is told.
 
 Everything is taken from `trace`: nothing here computes a layer by itself.
 """

@@ -1,4 +1,6 @@
-"""A server on one's own machine can be reached by any page that its browser shows; this lets in only its own.
+"""Security of the server: hosts, origins, sizes and times.
+
+A server on one's own machine can be reached by any page that its browser shows; this lets in only its own.
 
 An ASGI application around another: it asks for the host by which it is called, which a page elsewhere cannot
 forge, and for the origin, and bounds what a caller may send, how often, and how slowly.

@@ -1,4 +1,6 @@
-"""A page on one's own machine where one draws for a network, looks inside of it and watches one learn.
+"""The web server of the playground.
+
+A page on one's own machine where one draws for a network, looks inside of it and watches one learn.
 
 The server binds to this machine alone. A page may ask for what `Reader` and `Lessons` tell, and for the files
 of the page, which are named here: no request names a path.

@@ -1,4 +1,7 @@
-"""Lessons of many pages at once: each is found by a token that nobody can guess, and ends if left behind."""
+"""Sessions: lessons of many pages, found by tokens.
+
+Lessons of many pages at once: each is found by a token that nobody can guess, and ends if left behind.
+"""
 
 from __future__ import annotations
 

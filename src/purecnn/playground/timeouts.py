@@ -1,4 +1,6 @@
-"""A protocol with limits to time: who asks for nothing, or takes no answer, must not keep a place for ever.
+"""Timeouts of connections.
+
+A protocol with limits to time: who asks for nothing, or takes no answer, must not keep a place for ever.
 
 uvicorn would wait for both.
 """

@@ -31,7 +31,7 @@ def saliency(
     Parameters
     ----------
     network : Network or list of Layer
-        Whom to ask.
+        The network that answers.
     x : array_like
         One picture or a few, as `Network.predict` takes them.
     outputs : array_like of int, optional
@@ -75,7 +75,7 @@ def grad_cam(
     Parameters
     ----------
     network : Network or list of Layer
-        Whom to ask.
+        The network that answers.
     x : array_like
         One picture or a few, as `Network.predict` takes them.
     outputs : array_like of int, optional

@@ -1,4 +1,7 @@
-"""A network with two inputs can be seen whole, as a surface above a plane, and this draws that surface."""
+"""Decision boundary of a network with two inputs.
+
+A network with two inputs can be seen whole, as a surface above a plane, and this draws that surface.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A network is best known by its mistakes: which classes it takes for each other, and which samples."""
+"""Confusion matrix and mistakes.
+
+A network is best known by its mistakes: which classes it takes for each other, and which samples.
+"""
 
 from __future__ import annotations
 
@@ -170,7 +173,7 @@ def mistakes(
     Parameters
     ----------
     network : Network, list of Layer or Answers
-        Whom to ask, or what `find` returned.
+        The network that answers, or what `find` returned.
     x, y : array_like
         Pictures and their answers, as `Network.evaluate` takes them.
     count : int

@@ -1,4 +1,7 @@
-"""What was measured while a network learnt, epoch by epoch, is easier seen than read."""
+"""Learning curves and calibration.
+
+What was measured while a network learnt, epoch by epoch, is easier seen than read.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a network has learnt to look for, its kernels, and what it finds in a sample, its feature maps."""
+"""Kernels and feature maps.
+
+What a network has learnt to look for, its kernels, and what it finds in a sample, its feature maps.
+"""
 
 from __future__ import annotations
 

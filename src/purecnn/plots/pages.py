@@ -1,4 +1,7 @@
-"""A figure is for whoever has a browser: this writes it into pages that open offline, wide or narrow."""
+"""HTML pages for figures, which open offline.
+
+A figure is for whoever has a browser: this writes it into pages that open offline, wide or narrow.
+"""
 
 from __future__ import annotations
 

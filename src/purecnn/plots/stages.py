@@ -1,4 +1,7 @@
-"""A network with two inputs can be seen whole: this keeps its answers over them while it learns."""
+"""Decision boundaries kept while a network learns.
+
+A network with two inputs can be seen whole: this keeps its answers over them while it learns.
+"""
 
 from __future__ import annotations
 

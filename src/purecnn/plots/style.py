@@ -1,4 +1,7 @@
-"""All charts look alike: in colours that hold on white, on black and in grey, and in how each begins."""
+"""Style of all charts.
+
+All charts look alike: in colours that hold on white, on black and in grey, and in how each begins.
+"""
 
 from __future__ import annotations
 

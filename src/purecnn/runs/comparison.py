@@ -1,4 +1,7 @@
-"""Two runs side by side show what a change was worth: settings, curves, classes, and the very pictures."""
+"""Comparison of runs on one page.
+
+Two runs side by side show what a change was worth: settings, curves, classes, and the very pictures.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def compare_runs(
     data : str, optional
         Where the data are now, where all runs share them.
     threads : int, optional
-        How many work.
+        Number of worker threads.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""A trained model as it is named at a command line: a file, or the folder of a run that it lies in."""
+"""Model paths: a file, or the folder of a run.
+
+A trained model as it is named at a command line: a file, or the folder of a run that it lies in.
+"""
 
 from __future__ import annotations
 

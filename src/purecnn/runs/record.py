@@ -1,4 +1,7 @@
-"""What a run leaves beside its model: a JSON file that says how to do it again, and what came of it."""
+"""The record of a run: run.json.
+
+What a run leaves beside its model: a JSON file that says how to do it again, and what came of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A report on a run of ``purecnn train``: from its folder, with all that it takes to do it again."""
+"""The report on a run.
+
+A report on a run of ``purecnn train``: from its folder, with all that it takes to do it again.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def done(
     data : str, optional
         Where its data are now.
     threads : int, optional
-        How many work.
+        Number of worker threads.
     sets, network : optional
         What was read and trained, where it is at hand.
 

@@ -1,4 +1,7 @@
-"""A result counts once it has been repeated: do a recorded run again, and say what is the same."""
+"""Reproduction of a recorded run.
+
+A result counts once it has been repeated: do a recorded run again, and say what is the same.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ def reproduce(
     data : str, optional
         Where the data are now, if not where they were. They must be the same.
     threads : int, optional
-        How many work; the bits do not depend on it.
+        Number of worker threads; the bits do not depend on it.
     callbacks : callable, optional
         From the run and its data to those who look on.
 

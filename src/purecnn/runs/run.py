@@ -214,7 +214,7 @@ class Run:
         sets : tuple
             What `read` returned.
         threads : int, optional
-            How many work.
+            Number of worker threads.
         every : int, optional
             Steps between checkpoints; after each epoch if left out.
         resume : bool

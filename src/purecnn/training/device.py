@@ -1,4 +1,7 @@
-"""One step of training on a device: the whole batch at once, shared out by the device itself."""
+"""Training step on a device.
+
+One step of training on a device: the whole batch at once, shared out by the device itself.
+"""
 
 from __future__ import annotations
 

@@ -52,9 +52,9 @@ class Fit:
     targets : Targets
         Their answers.
     loss : Loss
-        What to lower.
+        The loss to minimize.
     optimizer : Optimizer
-        How.
+        Updates the parameters.
     kept : ndarray of int
         The numbers of the samples to train on.
     epochs, batch_size : int
@@ -72,7 +72,7 @@ class Fit:
     metrics : dict of str to Measure
         What to measure then, on both sets.
     threads : int or None
-        How many work; the bits do not depend on it.
+        Number of worker threads; the bits do not depend on it.
     callbacks : sequence of Callback
         Who looks on, in the order in which they are called.
     l1, l2 : float

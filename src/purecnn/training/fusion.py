@@ -1,4 +1,6 @@
-"""Which layers run as one: the engine's list of steps for a network's list of layers.
+"""Layer fusion: which layers run as one.
+
+Which layers run as one: the engine's list of steps for a network's list of layers.
 
 Fusing is invisible: it changes neither parameters nor, but for rounding, results. Layers that nothing here
 knows run as they are.

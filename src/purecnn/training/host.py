@@ -1,4 +1,7 @@
-"""One step of training: cut the batch into shards, have each run, add their gradients in a tree, update."""
+"""Training step on the host: shards, workers, and a tree of sums.
+
+One step of training: cut the batch into shards, have each run, add their gradients in a tree, update.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,9 @@ class HostTrainer(Trainer):
     network : Network
         Bound; its one flat vector of parameters is what changes.
     loss : Loss
-        What to lower.
+        The loss to minimize.
     optimizer : Optimizer
-        How.
+        Updates the parameters.
     x : ndarray or Rows
         Raw samples ``(n, values)``.
     y : Targets
@@ -50,7 +53,7 @@ class HostTrainer(Trainer):
     batch_size : int
         Decides the number of shards.
     threads : int or None
-        How many work; as many as this process may use processors where None.
+        Number of worker threads; as many as this process may use processors where None.
     seed : int
         Of the draws in training.
     augmentation : Augmentation, optional

@@ -1,4 +1,7 @@
-"""What the workers of a step are told: one job at a time, in memory that all of them see."""
+"""Jobs of the workers.
+
+What the workers of a step are told: one job at a time, in memory that all of them see.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pixels that were never scaled: found before a first training, for as they are they train badly.
+"""Warning of pixels that were never scaled.
+
+Pixels that were never scaled: found before a first training, for as they are they train badly.
 
 uint8 is scaled by the network itself. The same pixels as floats or wider integers are numbers like any
 others, which are taken as they are, and cost some per cent of the accuracy without a word.

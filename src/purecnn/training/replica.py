@@ -1,4 +1,7 @@
-"""One worker's copy of a network at work: its layers' replicas and the buffer that its samples enter by."""
+"""Replicas: one worker's copy of the layers.
+
+One worker's copy of a network at work: its layers' replicas and the buffer that its samples enter by.
+"""
 
 from __future__ import annotations
 

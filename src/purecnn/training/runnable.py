@@ -237,7 +237,7 @@ class RunnableNetwork(LayerStack):
         x : array_like
             Samples first, as `fit` takes them; a lone one is a batch of one, ``x[np.newaxis]``.
         threads : int, optional
-            How many work; the processors this process may use if left out.
+            Number of worker threads; the processors this process may use if left out.
 
         Returns
         -------
@@ -367,7 +367,7 @@ class RunnableNetwork(LayerStack):
             As `fit` takes them. They see probabilities, also where the network gives the scores that
             "softmax_cross_entropy" and "sigmoid_binary_cross_entropy" take.
         threads : int, optional
-            How many work.
+            Number of worker threads.
         sample_weight : array_like, optional
             How much each sample counts, ``(n,)``, in the loss and in all metrics; one of one's own then must
             take `sample_weight`.

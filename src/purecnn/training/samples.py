@@ -1,4 +1,7 @@
-"""Where arrays of samples meet a network: users keep the sample first, inside the batch comes last."""
+"""Samples checked and shaped for a network.
+
+Where arrays of samples meet a network: users keep the sample first, inside the batch comes last.
+"""
 
 from __future__ import annotations
 

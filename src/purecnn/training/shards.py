@@ -1,4 +1,7 @@
-"""A shard's way through the network, a segment at a time: forward, the loss, and back."""
+"""Shards of a batch on their way through the network.
+
+A shard's way through the network, a segment at a time: forward, the loss, and back.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,7 @@ class Shards:
     network : Network
         Bound, to be trained.
     loss : Loss
-        What to lower.
+        The loss to minimize.
     x : ndarray
         Raw samples, as rows.
     y : Targets
@@ -106,7 +109,7 @@ class Shards:
     descent : ParameterUpdate
         Where the gradients go.
     workers : int
-        How many work.
+        Number of worker threads.
     zeros : callable
         Makes arrays that all workers see.
 

@@ -1,4 +1,7 @@
-"""What a step of training is, whoever computes the batch: read, go there and back, check, update."""
+"""Trainer: one training step, whoever computes it.
+
+What a step of training is, whoever computes the batch: read, go there and back, check, update.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Trainer(ABC):
     network : Network
         Bound; its one flat vector of parameters is what changes.
     optimizer : Optimizer
-        How.
+        Updates the parameters.
     y : Targets
         The answers.
     batch_size : int

@@ -1,4 +1,7 @@
-"""What follows the gradients of a batch's shards: their sum, what weights cost, and the optimizer's step."""
+"""Parameter update: the sum of the gradients, penalties, and the optimizer's step.
+
+What follows the gradients of a batch's shards: their sum, what weights cost, and the optimizer's step.
+"""
 
 from __future__ import annotations
 

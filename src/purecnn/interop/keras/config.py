@@ -1,4 +1,7 @@
-"""Entries of a Keras config, read one by one: flags, numbers, sizes, activations, each checked."""
+"""Keras configs read one entry at a time, each checked.
+
+Entries of a Keras config, read one by one: flags, numbers, sizes, activations, each checked.
+"""
 
 from __future__ import annotations
 

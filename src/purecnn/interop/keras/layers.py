@@ -1,4 +1,7 @@
-"""Keras's layers in this package's words: an entry of a config becomes the layers that do the same."""
+"""Keras layers translated.
+
+Keras's layers in this package's words: an entry of a config becomes the layers that do the same.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Keras keeps channels last: this turns its arrays into ours, also behind a Flatten."""
+"""Keras array layouts: channels last turned into channels first.
+
+Keras keeps channels last: this turns its arrays into ours, also behind a Flatten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A model that Keras saved becomes a network: its config says which layers, its HDF5 file which weights."""
+"""Keras models (.keras, .h5) become networks.
+
+A model that Keras saved becomes a network: its config says which layers, its HDF5 file which weights.
+"""
 
 from __future__ import annotations
 

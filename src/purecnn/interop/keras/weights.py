@@ -1,4 +1,7 @@
-"""Weights that Keras saved, into a network of the same layers."""
+"""Keras weights loaded into a network.
+
+Weights that Keras saved, into a network of the same layers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the scikit-learn estimators share: samples checked and shaped, a network made, trained and asked."""
+"""The base of the scikit-learn estimators.
+
+What the scikit-learn estimators share: samples checked and shaped, a network made, trained and asked.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""scikit-learn's classes as the bases of ours, from the first object on: until then nothing imports it."""
+"""scikit-learn's base classes, put below ours by the first object that is made.
+
+scikit-learn's classes as the bases of ours, from the first object on: until then nothing imports it.
+"""
 
 from __future__ import annotations
 

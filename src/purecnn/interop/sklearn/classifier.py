@@ -1,4 +1,7 @@
-"""A network as a scikit-learn classifier: labels of any kind in, labels and probabilities out."""
+"""`CNNClassifier`, a scikit-learn classifier.
+
+A network as a scikit-learn classifier: labels of any kind in, labels and probabilities out.
+"""
 
 from __future__ import annotations
 
@@ -79,9 +82,9 @@ class CNNClassifier(Estimator):
         Decides first parameters, order, dropout, augmentation and what is set aside: the same int, the same
         bits. None draws from NumPy's global generator, as in scikit-learn.
     threads : int, optional
-        How many work; the bits do not depend on it. Left out, as many as there are processors, or as
-        OMP_NUM_THREADS says, which joblib, Dask and Ray set in their workers; 1 in a worker of a pool, and
-        in any thread but the main one.
+        Number of worker threads; the bits do not depend on it. Left out, as many as there are processors,
+        or as OMP_NUM_THREADS says, which joblib, Dask and Ray set in their workers; 1 in a worker of a
+        pool, and in any thread but the main one.
     device : {"cpu", "cuda", "sycl"}
         Where the network computes: see `Network`. Copies and files lie on the host.
     verbose : bool

@@ -1,4 +1,7 @@
-"""An estimator's network is asked for by a name, layers or a function: here each becomes a network."""
+"""The network of an estimator: by name, layers or a function.
+
+An estimator's network is asked for by a name, layers or a function: here each becomes a network.
+"""
 
 from __future__ import annotations
 

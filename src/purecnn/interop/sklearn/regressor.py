@@ -1,4 +1,7 @@
-"""A network as a scikit-learn regressor: numbers out, one or several a sample."""
+"""`CNNRegressor`, a scikit-learn regressor.
+
+A network as a scikit-learn regressor: numbers out, one or several a sample.
+"""
 
 from __future__ import annotations
 

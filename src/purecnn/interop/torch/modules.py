@@ -1,4 +1,7 @@
-"""What each layer is in PyTorch: the modules that compute the same, and the tensors that hold its arrays."""
+"""PyTorch modules for each layer, and the tensors that hold its arrays.
+
+What each layer is in PyTorch: the modules that compute the same, and the tensors that hold its arrays.
+"""
 
 from __future__ import annotations
 

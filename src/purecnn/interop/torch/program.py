@@ -1,4 +1,7 @@
-"""A network as a PyTorch program: whoever goes on there should not have to write it again."""
+"""PyTorch programs written for a network.
+
+A network as a PyTorch program: whoever goes on there should not have to write it again.
+"""
 
 from __future__ import annotations
 

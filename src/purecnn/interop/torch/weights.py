@@ -1,4 +1,7 @@
-"""Weights go to PyTorch and come from there as a state dict in a safetensors file, which needs no PyTorch."""
+"""PyTorch state dicts in safetensors files.
+
+Weights go to PyTorch and come from there as a state dict in a safetensors file, which needs no PyTorch.
+"""
 
 from __future__ import annotations
 

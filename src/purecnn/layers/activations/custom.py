@@ -1,4 +1,7 @@
-"""What every activation is: a function of one number, applied to each value of an array."""
+"""`Activation`: an activation of your own functions.
+
+What every activation is: a function of one number, applied to each value of an array.
+"""
 
 from __future__ import annotations
 

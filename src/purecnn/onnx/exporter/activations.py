@@ -1,4 +1,6 @@
-"""What each activation is in ONNX, which has operators for some and arithmetic for all.
+"""ONNX export of activations.
+
+What each activation is in ONNX, which has operators for some and arithmetic for all.
 
 ONNX keeps the numbers among a node's attributes in float32, and onnxruntime has many activations in float32
 alone: so in float64 what would lose digits, or not run, is put together from arithmetic.

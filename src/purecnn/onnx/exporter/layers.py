@@ -1,4 +1,6 @@
-"""What each layer is in ONNX: the nodes it becomes, the batch first, by a rule for each kind of layer.
+"""ONNX export of layers: the nodes that each becomes.
+
+What each layer is in ONNX: the nodes it becomes, the batch first, by a rule for each kind of layer.
 
 A layer of one's own gets its rule by ``@become.register``, as this package's have theirs below. The operators
 are those of operator set 15, https://github.com/onnx/onnx/blob/main/docs/Operators.md.

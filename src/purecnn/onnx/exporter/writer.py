@@ -1,4 +1,7 @@
-"""A trained network must run where purecnn does not: one ONNX file, raw values in, answers out."""
+"""ONNX export: the file.
+
+A trained network must run where purecnn does not: one ONNX file, raw values in, answers out.
+"""
 
 from __future__ import annotations
 

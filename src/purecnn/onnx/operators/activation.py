@@ -1,4 +1,6 @@
-"""Operators that networks bend their values with: activations, and the softmax and its kin.
+"""ONNX operators: activations and softmax.
+
+Operators that networks bend their values with: activations, and the softmax and its kin.
 
 Formulas are those of https://onnx.ai/onnx/operators.
 """

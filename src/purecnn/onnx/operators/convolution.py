@@ -1,4 +1,6 @@
-"""Convolutions of ONNX: in one and two dimensions on this package's own kernels, else cell by cell.
+"""ONNX operators: convolution.
+
+Convolutions of ONNX: in one and two dimensions on this package's own kernels, else cell by cell.
 
 Formulas are those of https://onnx.ai/onnx/operators.
 """

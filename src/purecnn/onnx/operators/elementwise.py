@@ -1,4 +1,6 @@
-"""Operators that compute each value by itself: arithmetic, comparisons and casts.
+"""ONNX operators: arithmetic, comparisons and casts.
+
+Operators that compute each value by itself: arithmetic, comparisons and casts.
 
 Formulas are those of https://onnx.ai/onnx/operators.
 """

@@ -1,4 +1,6 @@
-"""Poolings of ONNX: one value for each window, or for a whole map.
+"""ONNX operators: pooling.
+
+Poolings of ONNX: one value for each window, or for a whole map.
 
 Formulas are those of https://onnx.ai/onnx/operators.
 """

@@ -1,4 +1,6 @@
-"""Operators that make one value of many: sums, means and the like along axes, products of matrices.
+"""ONNX operators: reductions, products of matrices, normalization.
+
+Operators that make one value of many: sums, means and the like along axes, products of matrices.
 
 Formulas are those of https://onnx.ai/onnx/operators.
 """

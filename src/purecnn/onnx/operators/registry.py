@@ -1,4 +1,6 @@
-"""ONNX's operators by name and version, and what each is told of its place in a graph.
+"""The registry of ONNX operators by name and version.
+
+ONNX's operators by name and version, and what each is told of its place in a graph.
 
 An operator is a function of an `OperatorCall` and of arrays, as its inputs are in ONNX: samples first. In
 memory the batch may lie last, which NumPy's functions keep and the images' kernels want.

@@ -1,4 +1,6 @@
-"""Operators that move values and change none: shapes, axes, and arrays made of a constant.
+"""ONNX operators: shapes, axes and constants.
+
+Operators that move values and change none: shapes, axes, and arrays made of a constant.
 
 Formulas are those of https://onnx.ai/onnx/operators.
 """

@@ -1,4 +1,6 @@
-"""Operators that put arrays together, take parts of them, and put values around them.
+"""ONNX operators: concatenation, slicing and padding.
+
+Operators that put arrays together, take parts of them, and put values around them.
 
 Formulas are those of https://onnx.ai/onnx/operators.
 """

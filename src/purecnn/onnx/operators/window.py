@@ -1,4 +1,7 @@
-"""How a window steps over images, in any number of dimensions: what convolutions and poolings share."""
+"""Windows of ONNX operators: kernel, stride, dilation and padding in any number of dimensions.
+
+How a window steps over images, in any number of dimensions: what convolutions and poolings share.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A graph whose nodes are layers becomes a network: the file's parameters, its preprocessing in front."""
+"""A network built from a graph.
+
+A graph whose nodes are layers becomes a network: the file's parameters, its preprocessing in front.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A graph that is a chain of layers, with residual additions, can be trained: this finds the way through it.
+"""Layers found in a graph.
+
+A graph that is a chain of layers, with residual additions, can be trained: this finds the way through it.
 
 It goes back from the output. Where ways meet in an addition, they parted at the last value that all of them
 come from. An activation is known by its values: whatever operators it is made of, it is computed at some

@@ -1,4 +1,7 @@
-"""Which layers the nodes of a graph are: a rule for each operator that a layer of this package computes."""
+"""Layers made of ONNX nodes, a rule for each operator.
+
+Which layers the nodes of a graph are: a rule for each operator that a layer of this package computes.
+"""
 
 from __future__ import annotations
 

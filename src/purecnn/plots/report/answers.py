@@ -1,4 +1,7 @@
-"""The sections of a report on what a network answers: how it learnt to, what it confuses, how sure it is."""
+"""Report sections on a network's answers.
+
+The sections of a report on what a network answers: how it learnt to, what it confuses, how sure it is.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The sections of a report on what goes on inside a network: kernels, maps, what counts, where time goes."""
+"""Report sections on what goes on inside a network.
+
+The sections of a report on what goes on inside a network: kernels, maps, what counts, where time goes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A report is made of sections, and these of a few kinds of things: charts, tables, pictures, bars."""
+"""Parts of a report: charts, tables, pictures, bars.
+
+A report is made of sections, and these of a few kinds of things: charts, tables, pictures, bars.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One page that tells all about a trained network: opened offline, read on a screen, a telephone or paper."""
+"""The report on a network: one HTML page.
+
+One page that tells all about a trained network: opened offline, read on a screen, a telephone or paper.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ def write_report(
     title, subtitle : str
         Plain text at the top.
     threads : int, optional
-        How many work.
+        Number of worker threads.
 
     Returns
     -------

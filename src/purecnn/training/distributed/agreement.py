@@ -1,4 +1,7 @@
-"""What ranks compare before they train together: what decides the bits, and what must be alike anyway."""
+"""Agreement of ranks before they train together.
+
+What ranks compare before they train together: what decides the bits, and what must be alike anyway.
+"""
 
 from __future__ import annotations
 

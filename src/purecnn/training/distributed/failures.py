@@ -1,4 +1,7 @@
-"""How a job ends: rank 0 says why, the others end as it does, and what one alone meets names its rank."""
+"""Failures of ranks: how a job ends.
+
+How a job ends: rank 0 says why, the others end as it does, and what one alone meets names its rank.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A `fit` by several ranks: rank 0 runs the loop, the others take part in its steps and end as it does."""
+"""Distributed `fit`.
+
+A `fit` by several ranks: rank 0 runs the loop, the others take part in its steps and end as it does.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The message that rank 0 begins each step with: what follows, which samples, what the optimizer needs."""
+"""The message between ranks that begins a step.
+
+The message that rank 0 begins each step with: what follows, which samples, what the optimizer needs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Many processes train one network, on one machine or on several: who they are, and what they say over MPI.
+"""Ranks: the processes of an MPI job.
+
+Many processes train one network, on one machine or on several: who they are, and what they say over MPI.
 
 Rank 0 has the network, the optimizer and the callbacks; the others compute shards for it. Before any of that
 they compare their processors, NumPy, BLAS and data, since what differs there would change the result.

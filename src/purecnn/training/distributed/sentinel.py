@@ -1,4 +1,6 @@
-"""A small process beside rank 0, which outlives it and says which rank died: launchers name none of them.
+"""The sentinel: a small process beside rank 0 that says which rank died.
+
+A small process beside rank 0, which outlives it and says which rank died: launchers name none of them.
 
     python sentinel.py TOKEN SIZE ADDRESS SILENCE LAUNCHER [SEGMENT ...]
 

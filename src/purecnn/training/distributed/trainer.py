@@ -1,4 +1,6 @@
-"""One step of training by several ranks: each computes its shards, and their tree of sums ends at rank 0.
+"""Distributed training step.
+
+One step of training by several ranks: each computes its shards, and their tree of sums ends at rank 0.
 
 A rank has neighbouring shards, where ranks are a power of two a whole subtree, adds what it can alone, and
 the rest of the same tree is added from rank to rank: so the sum has the bits that one process gives it.

@@ -1,4 +1,7 @@
-"""A rank that dies must not leave the others waiting for it: each holds a connection to rank 0's sentinel."""
+"""The watch: each rank's connection to the sentinel.
+
+A rank that dies must not leave the others waiting for it: each holds a connection to rank 0's sentinel.
+"""
 
 from __future__ import annotations
 
