@@ -37,6 +37,7 @@ from purecnn import (
 )
 from purecnn.backend import files
 from purecnn.backend.files import remove_leftovers, write_whole
+from purecnn.callbacks.evaluations import Evaluations
 from purecnn.callbacks.resume import SavedRun, said
 from purecnn.callbacks.state import pack, unpack
 from purecnn.errors import CheckpointError, CheckpointWarning, DivergedError, FileFormatError
@@ -483,12 +484,76 @@ def rewrite(path: Path, change: Any, **arrays: Any) -> None:
         (lambda state: state["optimizer"]["configuration"].update(learning_rate="x"), "no learning_rate='x'"),
         (lambda state: state["optimizer"]["configuration"].update(steps=3), "no steps=3"),
         (lambda state: state["optimizer"]["configuration"].update(clip_norm=[1]), r"no clip_norm=\[1\]"),
+        (lambda state: state["optimizer"]["configuration"].pop("beta2"), "no beta2=nothing"),
+        (lambda state: state["optimizer"]["configuration"].update(beta2=7), "beta2 must be .*, got 7"),
+        (lambda state: state["optimizer"]["configuration"].update(epsilon=10**400), "no epsilon=1000"),
+        (lambda state: state["optimizer"]["configuration"].update(learning_rate=10**400), "learning_rate=10"),
+        (lambda state: state.update(spent="1"), "seconds of an epoch are '1', wanted a number"),
+        (lambda state: state.update(spent=float("nan")), "seconds of an epoch are nan"),
+        (
+            lambda state: state.update(losses=[float("nan")]),
+            r"losses of the epoch are \[nan\], wanted finite",
+        ),
+        (lambda state: state.update(losses=[1e308] * 9, step=9), "intermediate overflow"),
+        (lambda state: state.update(losses=[0.5] * 9, step=9), "holds step 9 of epoch 2, wanted at most 2"),
+        (lambda state: state["history"].update(samples=49), "samples of its history are 49, wanted 50"),
+        (lambda state: state["history"].update(__dict__={}), "a History has no __dict__={}"),
+        (lambda state: state["history"].update(images_per_second=[]), "has no images_per_second="),
+        (lambda state: state["history"].update(loss=[10**400]), "1 epochs has no loss="),
+        (lambda state: state["history"].update(seconds=[]), r"1 epochs has no seconds=\[\]"),
+        (lambda state: state["history"].update(validation_loss=[0.5]), "losses on other data .* 1, wanted 0"),
+        (lambda state: state["history"].update(metrics={"f1": np.ones(1)}), "metrics of its history are "),
     ],
 )
 def test_a_state_that_makes_no_sense_is_refused(path: Path, change: Any, words: str) -> None:
     rewrite(path, change)
     with pytest.raises(FileFormatError, match=words):
         fit(dense(), resume=path, batch_size=25)
+
+
+def test_a_seed_that_no_network_has_is_refused(path: Path) -> None:
+    tensors, texts = read_safetensors(path)
+    del texts["file_sha256"]
+    write_safetensors(path, tensors, texts | {"seed": str(2**64)}, sealed=True)
+    with pytest.raises(FileFormatError, match=r"seed must be from 0 to 2\*\*64 - 1, got 1844"):
+        fit(dense(), resume=path, batch_size=25)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"done": 10**400}, "done is 1000"),
+        ({"done": np.ones(1)}, "done is array"),
+        ({"done": -1}, "done is -1, wanted a number of steps up to 3"),
+        ({"best": "x"}, "best is 'x', wanted a number"),
+        ({"best_epoch": 2}, "best_epoch is 2, wanted a number of epochs up to this one"),
+        ({"waited": 0.5}, r"waited is 0\.5, wanted"),
+        ({"kept": ["x"]}, "'list' object has no attribute 'items'"),
+        ({"kept": {"parameters": np.full(43, np.nan, np.float32)}}, "hold numbers that are not finite"),
+        ({"found": {"t": {"loss": [0.5, 0.5]}}}, "loss has 2 values, wanted 1"),
+    ],
+)
+def test_a_callback_s_state_that_makes_no_sense_is_refused(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    def looking_on(optimizer: Optimizer) -> list[Callback]:
+        return [
+            LearningRate(optimizer, OneCycle(0.1)),
+            EarlyStopping("loss"),
+            Evaluations({"t": (ROWS, LABELS[:50])}),
+        ]
+
+    path, optimizer = tmp_path / "c", Adam()
+    fit(dense(), *looking_on(optimizer), Checkpoint(path), epochs=1, optimizer=optimizer)
+
+    def spoil(state: dict[str, Any]) -> None:
+        for held in state["callbacks"].values():
+            held.update({name: value for name, value in change.items() if name in held})
+
+    rewrite(path, spoil)
+    optimizer = Adam()
+    with pytest.raises(CheckpointError, match=f"can't take its state back: .*{words}"):
+        fit(dense(), *looking_on(optimizer), resume=path, optimizer=optimizer)
 
 
 def test_parts_of_a_checkpoint_alone_are_refused(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array as stored
+import math
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
@@ -18,12 +19,29 @@ def is_integer(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Return whether `value` is a finite real number and no bool."""
-    return (
-        isinstance(value, int | float | np.integer | np.floating)
-        and not isinstance(value, bool)
-        and bool(np.isfinite(value))
-    )
+    """Return whether `value` is a real number, finite as a float, and no bool.
+
+    Examples
+    --------
+    >>> is_number(1), is_number(float("nan")), is_number(10**400)
+    (True, False, False)
+    """
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return real and math.isfinite(as_float(value))
+
+
+def as_float(value: float) -> float:
+    """Return a real number as a float: infinity where an integer is too large to be one.
+
+    Examples
+    --------
+    >>> as_float(3), as_float(-(10**400))
+    (3.0, -inf)
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def full_name(thing: Any) -> str:
@@ -59,15 +77,23 @@ def positive(name: str, value: int, least: int = 1) -> int:
 
 
 def within(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> float:
-    """Return `value` as a float if it lies from `low` to below `high`."""
+    """Return `value` as a float if it lies from `low` to below `high`.
+
+    Examples
+    --------
+    >>> within("rate", 10**400, 0)
+    Traceback (most recent call last):
+    ValueError: rate must be a number at least 0, got inf
+    """
     bounds = f"{'above' if open_low else 'at least'} {low:g}" + (
         f" and below {high:g}" if high < np.inf else ""
     )
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a finite number {bounds}, got {value!r}")
-    if not (low < value < high if open_low else low <= value < high):  # a NaN is in no range
-        raise ValueError(f"{name} must be a number {bounds}, got {value:g}")
-    return float(value)
+    number = as_float(value)
+    if not (low < number < high if open_low else low <= number < high):  # a NaN is in no range
+        raise ValueError(f"{name} must be a number {bounds}, got {number:g}")
+    return number
 
 
 def flag(name: str, value: bool) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from purecnn.backend.arrays import module_of, to_device
-from purecnn.backend.checks import choice, is_number, positive, suggestion, within
+from purecnn.backend.checks import choice, is_integer, is_number, positive, suggestion, within
 from purecnn.backend.types import Array
 from purecnn.callbacks.base import Callback
 from purecnn.callbacks.history import History
@@ -144,10 +146,17 @@ class EarlyStopping(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take them back, and ask for the end where it had been asked for."""
+        for name in ("best_epoch", "waited"):
+            if not is_integer(state[name]) or not 0 <= state[name] <= self.fit.epoch:
+                raise ValueError(f"{name} is {state[name]!r:.100}, wanted a number of epochs up to this one")
+        if not isinstance(state["best"], int | float):
+            raise TypeError(f"best is {state['best']!r:.100}, wanted a number")
         self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
         wanted = {name: (array.shape, array.dtype) for name, array in self.arrays().items()}
         if self.best_epoch and self.restore_best:
             if {name: (array.shape, array.dtype) for name, array in state["kept"].items()} != wanted:
                 raise ValueError("the best epoch's arrays are not those of this network")
+            if not all(np.isfinite(array).all() for array in state["kept"].values()):
+                raise ValueError("the best epoch's arrays hold numbers that are not finite")
             self.kept = state["kept"]
         self.decide()

@@ -95,6 +95,10 @@ class Evaluations(Callback):
             name: {str(kind): list(map(float, values)) for kind, values in state["found"][name].items()}
             for name in self.sets
         }
+        for lists in self.found.values():
+            for kind, values in lists.items():
+                if len(values) != self.fit.epoch:
+                    raise ValueError(f"{kind!s:.100} has {len(values)} values, wanted {self.fit.epoch}")
 
 
 def spread(x: Array, y: Array, most: int) -> tuple[Array, Array]:

@@ -107,7 +107,7 @@ class History:
         found = {
             name: values
             for name, values in self.lists().items()
-            if all(isinstance(value, int | float) for value in values)
+            if len(values) == len(self.loss) and all(isinstance(value, int | float) for value in values)
         }
         epochs = range(len(self.loss))
         rows = [[place + 1, *(f"{values[place]:.4f}" for values in found.values())] for place in epochs]

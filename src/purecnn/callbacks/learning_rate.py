@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from purecnn.backend.checks import is_integer
 from purecnn.callbacks.base import Callback
 from purecnn.optimizers.base import Optimizer
 from purecnn.optimizers.schedules import Schedule
@@ -64,6 +65,9 @@ class LearningRate(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there; after the last step the optimizer has its rate already."""
-        self.done = state["done"]
+        done = state["done"]
+        if not is_integer(done) or not 0 <= done <= self.total:
+            raise ValueError(f"done is {done!r:.100}, wanted a number of steps up to {self.total}")
+        self.done = done
         if self.done < self.total:
             self.optimizer.learning_rate = self.schedule(self.done / self.total)

@@ -9,6 +9,7 @@ Random draws need no state: their streams are keyed by seed, epoch and step.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
@@ -21,11 +22,14 @@ from purecnn.backend import machine as machine_module
 from purecnn.backend.arrays import module_of, to_device
 from purecnn.backend.checks import is_integer, is_number
 from purecnn.callbacks.base import Callback, Run
+from purecnn.callbacks.history import History
 from purecnn.callbacks.state import unpack
 from purecnn.errors import CheckpointError, CheckpointWarning, FileFormatError
 from purecnn.layers.base import Layer
 from purecnn.layers.file_checks import check_counts
+from purecnn.layers.registry import is_own
 from purecnn.layers.serialization import read_contents
+from purecnn.optimizers.base import Optimizer
 
 #: Written into each file; another one is refused.
 VERSION = 1
@@ -81,6 +85,27 @@ def stateful(fit: Run) -> dict[str, Callback]:
             found[f"{kind}.{counts[kind]}"] = callback
             counts[kind] += 1
     return found
+
+
+def checked_history(found: dict[str, Any], epochs: int) -> dict[str, Any]:
+    """Return what a file says of a history, with lists of what was measured in each of so many epochs.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        If no `History` of so many epochs is like it.
+    """
+    for name, value in found.items():
+        if name != "samples" and hasattr(History, name):  # a method, or what Python itself reads
+            raise ValueError(f"a History has no {name!s:.100}={value!r:.100}")
+    if not is_integer(found["samples"]):
+        raise TypeError(f"a History has no samples={found['samples']!r:.100}, wanted an integer")
+    for name in ("loss", "seconds", "validation_loss", "validation_accuracy"):
+        values, lengths = found[name], (epochs, 0 if name.startswith("validation") else epochs)
+        numbers = isinstance(values, list) and all(isinstance(value, float) for value in values)
+        if not numbers or len(values) not in lengths:
+            raise ValueError(f"a History of {epochs} epochs has no {name}={values!r:.100}")
+    return found | {kind: measured(found[kind], epochs) for kind in METRICS}
 
 
 def measured(found: dict[str, Any], epochs: int) -> dict[str, list[Any]]:
@@ -146,9 +171,10 @@ class SavedRun:
             if not is_integer(count):
                 raise TypeError(f"a count is {count!r:.100}, wanted an integer")
             check_counts(counts=count)
+        if not is_number(spent) or spent < 0:
+            raise ValueError(f"the seconds of an epoch are {spent!r:.100}, wanted a number of at least 0")
         self.epochs, self.epoch, self.step, self.spent = epochs, epoch, step, float(spent)
-        of_metrics = {kind: measured(history[kind], self.epoch) for kind in METRICS}
-        self.losses, self.history = list(losses), {**history, **of_metrics}
+        self.losses, self.history = list(losses), checked_history(history, epoch)
         self.steps, self.state = optimizer["steps"], dict(optimizer["state"])
         self.configuration = dict(optimizer["configuration"])
         for name, array in self.state.items():
@@ -157,6 +183,8 @@ class SavedRun:
         in_place = 0 <= self.epoch <= self.epochs and self.step == len(self.losses) and self.steps >= 0
         if not in_place or not all(isinstance(loss, float) for loss in self.losses):
             raise ValueError(f"step {step} of epoch {epoch} of {epochs}")
+        if not math.isfinite(math.fsum(self.losses)):
+            raise ValueError(f"the losses of the epoch are {losses!r:.100}, wanted finite numbers")
 
     def restore_network(self, fit: Run) -> None:
         """Give a run, before it begins, the network, the optimizer's state and the place that were kept.
@@ -175,10 +203,7 @@ class SavedRun:
         network.seed, network.epochs, network.updates = contents.seed, contents.epochs, contents.updates
         optimizer.state, optimizer.steps = self.state, self.steps
         fit.epoch, fit.step, fit.losses, fit.spent = self.epoch, self.step, self.losses, self.spent
-        for name, value in self.history.items():
-            if type(getattr(fit.history, name, value)) is not type(value):
-                raise FileFormatError(f"{self.path}: a History has no {name!s:.100}={value!r:.100}")
-            setattr(fit.history, name, value)
+        vars(fit.history).update(self.history)
 
     def compare(self, fit: Run) -> None:
         """Refuse a run that can't end as this one would have; warn of what may change its bits."""
@@ -194,6 +219,11 @@ class SavedRun:
             raise CheckpointError(
                 f"{self.path}: holds {said((self.epoch, self.step))}, got epochs={fit.epochs}"
             )
+        if self.step > fit.steps:
+            raise FileFormatError(
+                f"{self.path}: holds {said((self.epoch, self.step))}, wanted at most {fit.steps} steps"
+            )
+        self.compare_history(fit)
         like = (fit.network.parameters.shape, fit.network.dtype)
         wanted = dict.fromkeys(fit.optimizer.states, like)
         if {name: (array.shape, array.dtype) for name, array in self.state.items()} != wanted:
@@ -206,6 +236,20 @@ class SavedRun:
                 stacklevel=2,
             )
 
+    def compare_history(self, fit: Run) -> None:
+        """Refuse a history that this run, with its data and metrics, can't have measured."""
+        found, asked = self.history, set(fit.arguments["metrics"]) if self.epoch else set()
+        validated = 0 if fit.validation_data is None else self.epoch
+        for what, held, wanted in (
+            ("samples", found["samples"], fit.history.samples),
+            ("metrics", set(found["metrics"]), asked),
+            ("losses on other data", len(found["validation_loss"]), validated),
+        ):
+            if held != wanted:
+                raise FileFormatError(
+                    f"{self.path}: the {what} of its history are {held!r:.100}, wanted {wanted!r:.100}"
+                )
+
     def require_same(self, name: str, was: Any, now: Any) -> None:
         """Refuse a run that differs from the one that was kept."""
         if was != now:
@@ -216,21 +260,34 @@ class SavedRun:
 
     def restore_callbacks(self, fit: Run) -> None:
         """Give the optimizer its settings back and the callbacks their states, once these have begun."""
-        held = fit.optimizer.configuration()
-        for name, value in self.configuration.items():
-            kinds = {"number" if is_number(v) else type(v) for v in (held.get(name), value)}
-            if name not in held or len(kinds) > 1:
-                raise FileFormatError(f"{self.path}: the optimizer has no {name!s:.100}={value!r:.100}")
+        for name, value in self.settings(fit.optimizer).items():
             setattr(fit.optimizer, name, value)
         callbacks = stateful(fit)
         self.require_same("callbacks with a state", ", ".join(self.callbacks), ", ".join(callbacks))
         for name, callback in callbacks.items():
             try:
                 callback.restore(self.callbacks[name])
-            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 raise CheckpointError(
                     f"{self.path}: {name} can't take its state back: {error!r:.500}"
                 ) from error
+
+    def settings(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Return the settings that an optimizer had, once they are such that it can have them."""
+        held, kept = optimizer.configuration(), self.configuration
+        for name in {**held, **kept}:
+            kinds = {"number" if is_number(v) else type(v) for v in (held.get(name), kept.get(name))}
+            if name not in held or name not in kept or len(kinds) > 1:
+                value = repr(kept[name]) if name in kept else "nothing"
+                raise FileFormatError(f"{self.path}: the optimizer has no {name!s:.100}={value:.100}")
+        if not is_own(optimizer):
+            return kept
+        rate = float(kept["learning_rate"])  # which a schedule may have set to 0, as the constructor can't
+        try:
+            checked = type(optimizer)(**kept | {"learning_rate": 1.0})
+        except (TypeError, ValueError) as error:
+            raise FileFormatError(f"{self.path}: its optimizer can't be made: {error!s:.500}") from None
+        return checked.configuration() | {"learning_rate": rate}
 
 
 def check_plain(value: Any) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.arrays import to_host
+from purecnn.backend.random import as_seed
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import FileFormatError
 from purecnn.formats.safetensors import SEAL, read_safetensors
@@ -100,7 +101,8 @@ class Contents:
         }
 
     def check(self) -> None:
-        """Refuse counts that no training has, and more or fewer names of classes than outputs."""
+        """Refuse a seed or counts that no training has, and more or fewer names of classes than outputs."""
+        as_seed(self.seed)
         check_counts(epochs=self.epochs, updates=self.updates)
         check_classes(self.preprocessing.classes, self.layers[-1].output_shape)
 
