@@ -441,6 +441,54 @@ def test_an_interrupt_reaches_the_parent_alone():
     assert found.stderr == ""
 
 
+@pytest.mark.parametrize("thread", ["main", "other"])
+@pytest.mark.parametrize("when", ["before", "after_in_parent", "after_in_child"])
+def test_an_interrupt_in_what_python_calls_around_a_fork_is_not_lost(when, thread):
+    program = textwrap.dedent(
+        """
+        import os, signal, sys, threading, time, numpy as np
+        from purecnn import Dense, Network, Softmax
+
+        def fit():
+            done.append(net.fit(np.ones((640, 2)), np.zeros(640, int), batch_size=64, threads=2))
+
+        def press():
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def fit_beside():
+            threading.Thread(target=fit).start()
+            wait()
+
+        def wait():
+            while not done:
+                time.sleep(1e-3)
+
+        done, (when, thread) = [], sys.argv[1:]
+        net = Network([Dense(2, 3), Softmax()])
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+        os.register_at_fork(**{when: press})
+        try:
+            fit() if thread == "main" else fit_beside()
+        except KeyboardInterrupt:
+            print("interrupted")
+        if thread == "other":
+            wait()
+        print(len(done), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+        try:
+            print(os.waitpid(-1, os.WNOHANG))
+        except ChildProcessError:
+            print("no child left")
+        """
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, when, thread], capture_output=True, text=True, timeout=PATIENCE
+    )
+    told = "" if when == "after_in_child" else "interrupted\n"
+    ended = 0 if told and thread == "main" else 1
+    assert found.stdout == f"{told}{ended} True\nno child left\n"
+    assert found.stderr == ""
+
+
 def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
     program = textwrap.dedent(
         f"""

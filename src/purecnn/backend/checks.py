@@ -26,11 +26,14 @@ def is_number(value: object) -> bool:
     >>> is_number(1), is_number(float("nan")), is_number(10**400)
     (True, False, False)
     """
-    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    return real and math.isfinite(as_float(value))
+    return (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and math.isfinite(as_float(value))
+    )
 
 
-def as_float(value: float) -> float:
+def as_float(value: Any) -> float:
     """Return a real number as a float: infinity where an integer is too large to be one.
 
     Examples

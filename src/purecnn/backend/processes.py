@@ -11,10 +11,11 @@ import mmap
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -83,31 +84,33 @@ class ProcessPool:
         self._count = shared_zeros(1, np.int64)
         self._failed = shared_zeros(size, np.int64)
         self._words = shared_zeros((size, 400), np.uint8)
-        parent, self._children = os.getpid(), []
-        for worker in range(1, size):
-            with warnings.catch_warnings():
-                # Newer Pythons warn of any thread beside a fork, such as BLAS's; the child runs NumPy alone.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                try:
-                    child = os.fork()
-                except OSError:
-                    self.close()
-                    raise
-            if child == 0:
-                self._serve(worker, parent)
-            self._children.append(child)
-        self._await()
-
-    def _await(self) -> None:
-        """Wait until all workers have multiplied; end those that don't."""
-        until = time.monotonic() + READY
+        self._children: list[int] = []
         try:
-            for _ in self._go:
-                if not self._done.acquire(True, max(0.0, until - time.monotonic())):
-                    raise TimeoutError(f"a worker process is not ready {READY:g} s after its fork")
+            with held_interrupts():
+                for worker in range(1, size):
+                    self._children.append(self._fork(worker))
+            self._await()
         except BaseException:
             self.kill()
             raise
+
+    def _fork(self, worker: int) -> int:
+        """Begin a worker; return its number to the system."""
+        parent = os.getpid()
+        with warnings.catch_warnings():
+            # Newer Pythons warn of any thread beside a fork, such as BLAS's; the child runs NumPy alone.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            self._serve(worker, parent)
+        return child
+
+    def _await(self) -> None:
+        """Wait until all workers have multiplied."""
+        until = time.monotonic() + READY
+        for _ in self._go:
+            if not self._done.acquire(True, max(0.0, until - time.monotonic())):
+                raise TimeoutError(f"a worker process is not ready {READY:g} s after its fork")
 
     def _serve(self, worker: int, parent: int) -> None:
         """Work until told to end or until the parent is gone; never return."""
@@ -201,6 +204,34 @@ class ProcessPool:
                 time.sleep(1e-3)
         finally:
             self.kill()
+
+
+@contextmanager
+def held_interrupts() -> Iterator[None]:
+    """Let Ctrl-C in the block take effect behind it.
+
+    `os.fork` calls functions of the standard library's and of others, such as the release of a lock of
+    `logging`'s. Python ignores what these raise: a `KeyboardInterrupt` in one of them would be lost, and the
+    lock kept. A new process must not have it either, until it ignores the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    handler, came = signal.getsignal(signal.SIGINT), []
+    if not callable(handler):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def runs(child: int) -> bool:
