@@ -34,11 +34,14 @@ from purecnn import (
 )
 from purecnn.backend import blas, processes
 from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
+from purecnn.backend.threads import ThreadPool
+from purecnn.datasets import Subset
 from purecnn.errors import WorkerError
 from purecnn.layers.registry import is_own
 from purecnn.losses import mse
 from purecnn.training import host
 from purecnn.training.host import LONG
+from purecnn.training.rows import Prefetcher, Rows
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
 
@@ -48,6 +51,7 @@ def all_children():
     return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
 
 
+ROWS = Rows(Subset(np.zeros((4, 1)), range(4), labels=np.zeros(4)))
 OTHERS = set()
 
 
@@ -487,6 +491,28 @@ def test_an_interrupt_in_what_python_calls_around_a_fork_is_not_lost(when, threa
     ended = 0 if told and thread == "main" else 1
     assert found.stdout == f"{told}{ended} True\nno child left\n"
     assert found.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: ProcessPool(2, print), lambda pool: pool._done),
+        (lambda: ProcessPool(2, print), lambda pool: pool._go[0]),
+        (lambda: ThreadPool(2, print), lambda pool: pool._workers[0]),
+        (lambda: Prefetcher(ROWS, 2, np.zeros), lambda reader: reader._reader),
+    ],
+)
+def test_an_interrupt_in_what_python_calls_as_an_object_ends_is_not_lost(make, part):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        pool = make()
+        end = weakref.ref(part(pool), lambda _: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            pool.close()
+        assert end() is None
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):

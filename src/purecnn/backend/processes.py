@@ -11,17 +11,16 @@ import mmap
 import os
 import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.backend.threads import BUFFER, Job, idle
+from purecnn.backend.threads import BUFFER, Job, held_interrupts, idle
 from purecnn.backend.types import Array
 from purecnn.errors import WorkerError
 
@@ -80,7 +79,7 @@ class ProcessPool:
 
         context = multiprocessing.get_context("fork")
         self._go = [context.Semaphore(0) for _ in range(size - 1)]
-        self._done = context.Semaphore(0)
+        self._done: Any = context.Semaphore(0)
         self._count = shared_zeros(1, np.int64)
         self._failed = shared_zeros(size, np.int64)
         self._words = shared_zeros((size, 400), np.uint8)
@@ -190,48 +189,21 @@ class ProcessPool:
         for child in self._children:
             with suppress(ChildProcessError):  # somebody else was told of its end, or nobody is
                 os.waitpid(child, 0)
-        self._children, self._go = [], []
+        with held_interrupts():
+            self._children, self._go, self._done = [], [], None
         self._job = idle
 
     def close(self) -> None:
         """Let the workers go, and wait until they have gone; end those that are stopped or in a long job."""
         self._count[0] = 0
-        for semaphore in self._go:
-            semaphore.release()
+        for place in range(len(self._go)):  # no name holds a semaphore
+            self._go[place].release()
         until = time.monotonic() + LEAVE
         try:
             while any(map(runs, self._children)) and time.monotonic() < until:
                 time.sleep(1e-3)
         finally:
             self.kill()
-
-
-@contextmanager
-def held_interrupts() -> Iterator[None]:
-    """Let Ctrl-C in the block take effect behind it.
-
-    `os.fork` calls functions of the standard library's and of others, such as the release of a lock of
-    `logging`'s. Python ignores what these raise: a `KeyboardInterrupt` in one of them would be lost, and the
-    lock kept. A new process must not have it either, until it ignores the signal.
-    """
-    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return
-    handler, came = signal.getsignal(signal.SIGINT), []
-    if not callable(handler):
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: came.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 def runs(child: int) -> bool:

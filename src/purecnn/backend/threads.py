@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextvars
 import itertools
 import os
+import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +40,37 @@ def check_threads(threads: int | None, device: Device) -> None:
 def as_threads(threads: int | None) -> int:
     """Return `threads`, or as many as the processors this process may use."""
     return cores() if threads is None else positive("threads", threads)
+
+
+@contextmanager
+def held_interrupts() -> Iterator[None]:
+    """Let Ctrl-C in the block take effect behind it, where Python would lose it otherwise.
+
+    A fork, and the end of a semaphore or a thread, call functions of the standard library's, such as the
+    release of a lock of `logging`'s. Python ignores what these raise, a `KeyboardInterrupt` too, and the lock
+    stays taken. A new process must not be interrupted either, until it ignores the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
+        if sys.platform == "win32":
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    handler, came = signal.getsignal(signal.SIGINT), []
+    if not callable(handler):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 Job = Callable[[int, int], None]
@@ -161,9 +195,10 @@ class ThreadPool:
         self._count = 0
         for semaphore in self._go:
             semaphore.release()
-        for thread in self._workers:
-            thread.join()
-        self._workers, self._go = [], []
+        for place in range(len(self._workers)):  # no name holds a thread
+            self._workers[place].join()
+        with held_interrupts():
+            self._workers, self._go = [], []
         self._job = idle
 
     def __enter__(self) -> Self:

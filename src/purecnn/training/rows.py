@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.checks import as_array
-from purecnn.backend.threads import is_limit
+from purecnn.backend.threads import held_interrupts, is_limit
 from purecnn.backend.types import Array
 from purecnn.datasets.dataset import Dataset, name
 from purecnn.errors import ShapeError
@@ -92,7 +92,8 @@ class Prefetcher:
         """Wait for what is being read, and let the thread go; what is read later is read at once."""
         if self._reader is not None:
             self._reader.shutdown(cancel_futures=True)
-        self._reader = None
+        with held_interrupts():
+            self._reader = None
 
 
 class Rows:
