@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from onnx import TensorProto, helper, numpy_helper
+
 from purecnn.onnx import Graph
 from purecnn.onnx.reader import as_model
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
 
-import onnx
 from campaigns import onnx_conformance
 from campaigns.onnx_conformance import FOREIGN, NO_TENSOR, RANDOM
 from purecnn import PureCNNError

@@ -9,12 +9,12 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from helpers.onnx_models import floats, graph, model, node, value
 from helpers.waiting import slowness
-from onnx import TensorProto, helper, numpy_helper
 from purecnn import (
     ELU,
     GELU,

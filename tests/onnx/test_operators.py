@@ -7,9 +7,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from helpers.onnx_models import floats, graph, model, node, value
-from onnx import TensorProto, helper, numpy_helper
 from purecnn import ShapeError
 from purecnn.backend import memory
 from purecnn.errors import FileFormatError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-import onnx
 from purecnn import load_onnx
 from purecnn.errors import FileFormatError
 
