@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 import onnx
 from onnx import numpy_helper
+
 from purecnn.onnx import Graph
 from purecnn.onnx.operators.registry import OPERATORS
 from purecnn.onnx.reader import as_model

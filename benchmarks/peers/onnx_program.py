@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-
 import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
 from benchmarks.harness.networks import Bench, shapes
 from benchmarks.harness.setup import read
 from benchmarks.harness.worker import serve
-from onnx import TensorProto, helper, numpy_helper
 
 NODES = {"relu": "Relu", "sigmoid": "Sigmoid", "flatten": "Flatten"}
 
