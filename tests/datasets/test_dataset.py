@@ -299,10 +299,10 @@ def test_refusals_of_sets():
     with pytest.raises(ValueError, match=r"^x must hold at least one sample, got Listed of none$"):
         small().fit(Listed(x[:0], y[:0]))
     with pytest.raises(
-        TypeError, match=r"^y may be left out for a data set with labels alone; got none besi"
+        TypeError, match=r"^y is missing: only a Dataset that has labels may leave it out; x is "
     ):
         small().fit(x)
-    with pytest.raises(TypeError, match=r"^y may be left out for a data set"):
+    with pytest.raises(TypeError, match=r"^y is missing: only a Dataset"):
         small().evaluate(x)
     with pytest.raises(
         ValueError, match=r"^x and y must have as many samples, got 8 in x and y of shape \(5,\)"

@@ -271,7 +271,7 @@ def test_scores_become_probabilities_where_the_loss_takes_scores():
         (lambda: as_metrics(["top_0_accuracy"]), ValueError, "got 'top_0_accuracy'"),
         (lambda: as_metrics([3]), ValueError, "3 has no name"),
         (lambda: as_metrics({"three": 3}), TypeError, "a name or a function .*, got 3"),
-        (lambda: as_metrics(["f1", f1]), ValueError, "got 'f1' twice"),
+        (lambda: as_metrics(["f1", f1]), ValueError, "'f1' is already taken"),
         (lambda: as_metrics({"loss": f1}), ValueError, "got 'loss' twice or for something else"),
         (lambda: as_metrics({"validation_f1": f1}), ValueError, "got 'validation_f1'"),
     ],

@@ -191,5 +191,5 @@ def test_the_names_that_a_history_has_are_reserved():
     }
     assert own <= RESERVED
     for name in RESERVED:
-        with pytest.raises(ValueError, match="must be its own"):
+        with pytest.raises(ValueError, match="is already taken: choose another"):
             as_metrics({name: "accuracy"}, "classification")

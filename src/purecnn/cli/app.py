@@ -158,7 +158,7 @@ def purecnn() -> None:
 @click.argument("model", required=False)
 @data_option_of("the data of the run, else mnist")
 @skip_option
-@click.option("--threads", type=int, help="How many work.  [default: all cores]")
+@click.option("--threads", type=int, help="Number of worker threads.  [default: all cores]")
 @device_option
 def evaluate(
     model: str | None, data: str | None, skip_damaged: bool, threads: int | None, device: str
@@ -266,7 +266,7 @@ def of_values(found: Answers) -> Table:
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Of the answers.  [default: by the ending of --output, else text]",
+    help="Format of the answers.  [default: by the ending of --output, else text]",
 )
 @click.pass_context
 def predict(
@@ -326,7 +326,7 @@ def predict(
 @purecnn.command()
 @click.argument("name", type=click.Choice([name for name in catalog.NAMES if name != "mnist"]))
 @click.option(
-    "--folder", callback=not_empty, help="Where to keep it.  [default: a folder of its own in the cache]"
+    "--folder", callback=not_empty, help="Folder to keep it in.  [default: a folder of its own in the cache]"
 )
 def download(name: str, folder: str | None) -> None:
     """Fetch a data set over the network.

@@ -72,7 +72,7 @@ def chosen(model: str | None, data: str | None = None) -> Path:
     help="What goes in: raw values, which may be bytes; the same values as floats; or floats scaled already.",
 )
 @click.option(
-    "--dtype", type=click.Choice(["float32", "float64"]), help="Of the numbers.  [default: the model's]"
+    "--dtype", type=click.Choice(["float32", "float64"]), help="Type of the numbers.  [default: the model's]"
 )
 def export(model: str, output: str, input: str, dtype: str | None) -> None:
     """Write a trained network as an ONNX file.
@@ -110,7 +110,7 @@ def show(model: str) -> None:
 @click.command()
 @click.argument("model", required=False)
 @click.option(
-    "--port", type=int, default=8642, show_default=True, help="Of this machine; 0 takes a free one."
+    "--port", type=int, default=8642, show_default=True, help="Port of this machine; 0 takes a free one."
 )
 @click.option("--no-browser", is_flag=True, help="Only say the page's address.")
 def playground(model: str | None, port: int, no_browser: bool) -> None:

@@ -70,7 +70,9 @@ OF_ANY_RUN = {
     default="lenet",
     help="A network and how to train it.",
 )
-@click.option("--network", type=click.Choice(list(NETWORKS)), help="In place of the recipe's.")
+@click.option(
+    "--network", type=click.Choice(list(NETWORKS)), help="Network to train in place of the recipe's."
+)
 @click.option(
     "--task",
     type=click.Choice(TASKS),
@@ -86,7 +88,7 @@ OF_ANY_RUN = {
 @click.option(
     "--optimizer",
     type=click.Choice(list(OPTIMIZERS)),
-    help="In place of the recipe's; sgd has a momentum of 0.9.  [default: adam]",
+    help="Optimizer in place of the recipe's; sgd has a momentum of 0.9.  [default: adam]",
 )
 @click.option(
     "--learning-rate",
@@ -102,12 +104,14 @@ OF_ANY_RUN = {
     f"shift, rotate, scale, shear, flip, erase and fill, say shift=1,flip, or none.  "
     f"[alone: {USUAL_CHANGES}]",
 )
-@click.option("--class-weight", type=click.Choice(["balanced"]), help="Let all classes count alike.")
+@click.option(
+    "--class-weight", type=click.Choice(["balanced"]), help="Weights that let all classes count alike."
+)
 @click.option(
     "--validation",
     type=float,
     metavar="SHARE",
-    help="Of the training set to set aside and measure after each epoch, such as 0.1.",
+    help="Share of the training set to set aside and measure after each epoch, such as 0.1.",
 )
 @click.option(
     "--patience",
@@ -116,7 +120,9 @@ OF_ANY_RUN = {
 )
 @click.option("--seed", type=int, default=0, help="Decides first parameters and order.")
 @click.option(
-    "--threads", type=int, help="How many work; the results do not depend on it.  [default: all cores]"
+    "--threads",
+    type=int,
+    help="Number of worker threads; results do not depend on it.  [default: all cores]",
 )
 @device_option
 @click.option(
@@ -125,7 +131,7 @@ OF_ANY_RUN = {
     callback=not_empty,
     help="Where to save the model.  [default: runs/DATA-RECIPE-SEED]",
 )
-@click.option("--overwrite", is_flag=True, help="Also where --output holds a finished run of other settings.")
+@click.option("--overwrite", is_flag=True, help="Overwrite a finished run in --output whose settings differ.")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
 @click.option("--resume", metavar="RUN", help="Go on with the run in this folder, to the same bits.")
 @click.option("--report/--no-report", default=True, help="Write report.html, where plotly is installed.")

@@ -117,5 +117,5 @@ def labels_of(x: Any, y: Any) -> Any:
     if y is not None:
         return y
     if not isinstance(x, Dataset):
-        raise TypeError(f"y may be left out for a data set with labels alone; got none beside {name(x)}")
+        raise TypeError(f"y is missing: only a Dataset that has labels may leave it out; x is {name(x)}")
     return x.labels

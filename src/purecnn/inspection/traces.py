@@ -286,7 +286,7 @@ def trace(
     if y is None and (loss is not None or loss_prime is not None):
         raise ValueError("a loss wants the answers y beside it, got none")
     if y is not None and outputs is not None:
-        raise ValueError("answers y and outputs each say what is sent back: one of them is wanted, got both")
+        raise ValueError("give y or outputs, not both: each selects what is propagated back")
     if step is not None and not training:
         raise ValueError(f"step={step} wants training=True: outside training nothing depends on it")
     key = 0 if step is None else positive("step", step)

@@ -303,10 +303,8 @@ class Layer(ABC):
         if not self.parameters and array.ndim and array.shape[:-1] != self.input_shape:
             self.bind(array.shape[:-1])
         if array.shape[:-1] != self.input_shape or not array.shape[-1]:
-            raise ShapeError(
-                f"{self} wants an array of shape {(*(self.input_shape or ('?',)), 'N')}, the batch last; "
-                f"got {array.shape}"
-            )
+            wanted = ", ".join(map(str, (*(self.input_shape or ("?",)), "N")))
+            raise ShapeError(f"{self} wants an array of shape ({wanted}), the batch last; got {array.shape}")
         if missing := [name for name in self.parameter_shapes() if name not in self.parameters]:
             raise ValueError(f"{self} has no {missing[0]} yet: give it rng=..., or put it into a network")
         self.parameters.update(self.checked_parameters())  # a list put in by hand becomes an array

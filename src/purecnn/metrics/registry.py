@@ -250,11 +250,11 @@ def as_metrics(
         if not name or not isinstance(name, str):
             raise ValueError(f'{metric!r} has no name: wanted a dict, such as {{"name": function}}')
         if name in found or name in RESERVED or name.startswith("validation_"):
-            raise ValueError(f"a metric's name must be its own, got {name!r} twice or for something else")
+            raise ValueError(f"the metric name {name!r} is already taken: choose another")
         word = metric.lower() if isinstance(metric, str) else metric
         if name in USUAL[task] and word not in (name, METRICS[task][name]):
             raise ValueError(
-                f"a metric's name must be its own, and {name!r} is measured of {task} anyway; got {metric!r}"
+                f"the metric name {name!r} is already taken by {task}: choose another for {metric!r}"
             )
         found[name] = _as_measure(metric, task)
     return found

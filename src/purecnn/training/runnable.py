@@ -201,7 +201,7 @@ class RunnableNetwork(LayerStack):
     def loss(self, loss: str | Loss | LossFunction | None, prime: LossPrime | None, targets: Targets) -> Loss:
         """Return the loss asked for, or the one that suits the last layer and the targets."""
         if loss is None and prime is not None:
-            raise ValueError("loss_prime wants the loss that it is the derivative of beside it, got none")
+            raise ValueError("loss_prime was given without loss: give both")
         if loss is None:
             several = self._task == "multilabel" or (
                 self._task is None and form_of(targets.values) == "multi-hot"
