@@ -84,7 +84,7 @@ def test_an_argument_changes_something(name: str) -> None:
 def test_a_derivative_beside_a_loss_that_has_one_is_refused() -> None:
     with pytest.raises(ValueError, match="has its derivative already"):
         made().fit(X, Y, loss="mse", loss_prime=lambda y, p: p)
-    with pytest.raises(ValueError, match="loss_prime wants the loss"):
+    with pytest.raises(ValueError, match="loss_prime was given without loss"):
         made().fit(X, Y, loss_prime=lambda y, p: p)
     with pytest.raises(TypeError, match="verbose must be True or False, got 2"):
         made().fit(X, Y, verbose=2)

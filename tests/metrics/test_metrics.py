@@ -272,8 +272,8 @@ def test_scores_become_probabilities_where_the_loss_takes_scores():
         (lambda: as_metrics([3]), ValueError, "3 has no name"),
         (lambda: as_metrics({"three": 3}), TypeError, "a name or a function .*, got 3"),
         (lambda: as_metrics(["f1", f1]), ValueError, "'f1' is already taken"),
-        (lambda: as_metrics({"loss": f1}), ValueError, "got 'loss' twice or for something else"),
-        (lambda: as_metrics({"validation_f1": f1}), ValueError, "got 'validation_f1'"),
+        (lambda: as_metrics({"loss": f1}), ValueError, "'loss' is already taken"),
+        (lambda: as_metrics({"validation_f1": f1}), ValueError, "'validation_f1' is already taken"),
     ],
 )
 def test_each_refusal_is_one_sentence(call, kind, words):
