@@ -59,7 +59,7 @@ def classifier(**options):
         ({"validation_data": (X, Y, Y)}, TypeError, r"must be a pair \(x, y\), got tuple of 3"),
         ({"validation_data": (X, Y[:3])}, ValueError, "as many samples"),
         ({"loss": 3}, TypeError, "loss must be one of mse, .* or a function, got 3"),
-        ({"loss_prime": mse_prime}, ValueError, "loss_prime was given without loss .* beside it, got none"),
+        ({"loss_prime": mse_prime}, ValueError, "loss_prime was given without loss: give both"),
         ({"loss": "mse", "loss_prime": mse_prime}, ValueError, "'mse' has its derivative already"),
         ({"optimizer": []}, ValueError, r"optimizer must be one of sgd, .*, got \[\]"),
     ],
