@@ -1,7 +1,7 @@
 """The naive twins: every formula of the package once more, as plain loops over single numbers.
 
 They are the oracle of the fast code, so they are written to be obviously correct, never to be fast, and they
-import nothing from the package. `test_loops.py` holds them in turn to PyTorch's numbers and to answers worked
+import nothing from the package. `test_plain_loops.py` holds them in turn to PyTorch's numbers and to answers worked
 by hand. The batch is the last axis everywhere: images are (C, H, W, N), vectors (features, N), all float64.
 
 Letters: C channels in, M channels out, (H, W) an image, (KH, KW) a kernel, (PH, PW) a pooling window,
@@ -15,57 +15,60 @@ import numpy as np
 # ------------------------------------------------------------------------------------------- convolution
 
 
-def _taps(image, window, stride, padding=((0, 0), (0, 0))):
+def _taps(image, window, stride, padding=((0, 0), (0, 0)), dilation=(1, 1)):
     """Yield (i, j, a, b, row, column): output (i, j) sees image cell (row, column) by kernel cell (a, b).
 
     Cells in the padding are left out: they hold zeros, which add nothing.
     """
     (height, width), (kh, kw), (sh, sw), ((top, bottom), (left, right)) = image, window, stride, padding
-    for i in range((top + height + bottom - kh) // sh + 1):
-        for j in range((left + width + right - kw) // sw + 1):
+    for i in range((top + height + bottom - (kh - 1) * dilation[0] - 1) // sh + 1):
+        for j in range((left + width + right - (kw - 1) * dilation[1] - 1) // sw + 1):
             for a in range(kh):
                 for b in range(kw):
-                    row, column = i * sh + a - top, j * sw + b - left
+                    row, column = i * sh + a * dilation[0] - top, j * sw + b * dilation[1] - left
                     if 0 <= row < height and 0 <= column < width:
                         yield i, j, a, b, row, column
 
 
-def conv2d_forward(x, kernels, biases, stride, padding):
-    """x (C, H, W, N), kernels (M, C, KH, KW), biases None, (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+def conv2d_forward(x, kernels, biases, stride, padding, dilation=(1, 1), groups=1):
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases None, (M,) or (M, OH, OW) -> y (M, OH, OW, N).
 
-    Cross-correlation; stride (sh, sw); padding ((top, bottom), (left, right)) of zeros.
+    Cross-correlation; stride (sh, sw); padding ((top, bottom), (left, right)) of zeros; the kernel's cells
+    lie dilation (dh, dw) apart; map m looks at the channels of its own group.
     """
-    (channels, height, width, samples), (depth, _, kh, kw) = x.shape, kernels.shape
+    (_, height, width, samples), (depth, channels, kh, kw) = x.shape, kernels.shape
     (top, bottom), (left, right) = padding
-    oh = (top + height + bottom - kh) // stride[0] + 1
-    ow = (left + width + right - kw) // stride[1] + 1
+    oh = (top + height + bottom - (kh - 1) * dilation[0] - 1) // stride[0] + 1
+    ow = (left + width + right - (kw - 1) * dilation[1] - 1) // stride[1] + 1
     y = np.zeros((depth, oh, ow, samples))
-    for i, j, a, b, row, column in _taps((height, width), (kh, kw), stride, padding):
+    for i, j, a, b, row, column in _taps((height, width), (kh, kw), stride, padding, dilation):
         for m in range(depth):
             for c in range(channels):
+                channel = m // (depth // groups) * channels + c
                 for n in range(samples):
-                    y[m, i, j, n] += kernels[m, c, a, b] * x[c, row, column, n]
+                    y[m, i, j, n] += kernels[m, c, a, b] * x[channel, row, column, n]
     if biases is not None:
         for m, i, j, n in np.ndindex(y.shape):
             y[m, i, j, n] += biases[m] if biases.ndim == 1 else biases[m, i, j]
     return y
 
 
-def conv2d_backward(g, x, kernels, stride, padding):
-    """g (M, OH, OW, N), x (C, H, W, N), kernels (M, C, KH, KW) -> dx, dkernels, dbiases, per position.
+def conv2d_backward(g, x, kernels, stride, padding, dilation=(1, 1), groups=1):
+    """g (M, OH, OW, N), x (C, H, W, N), kernels (M, C / groups, KH, KW) -> dx, dkernels, dbiases and another.
 
     dx and dkernels have the shapes of x and kernels, dbiases is (M,); the last is the gradient of biases per
     output position, (M, OH, OW).
     """
-    (channels, height, width, samples), (depth, _, kh, kw) = x.shape, kernels.shape
+    (_, height, width, samples), (depth, channels, kh, kw) = x.shape, kernels.shape
     dx, dkernels = np.zeros(x.shape), np.zeros(kernels.shape)
     dbiases, dbiases_per_position = np.zeros(depth), np.zeros(g.shape[:3])
-    for i, j, a, b, row, column in _taps((height, width), (kh, kw), stride, padding):
+    for i, j, a, b, row, column in _taps((height, width), (kh, kw), stride, padding, dilation):
         for m in range(depth):
             for c in range(channels):
+                channel = m // (depth // groups) * channels + c
                 for n in range(samples):
-                    dx[c, row, column, n] += g[m, i, j, n] * kernels[m, c, a, b]
-                    dkernels[m, c, a, b] += g[m, i, j, n] * x[c, row, column, n]
+                    dx[channel, row, column, n] += g[m, i, j, n] * kernels[m, c, a, b]
+                    dkernels[m, c, a, b] += g[m, i, j, n] * x[channel, row, column, n]
     for m, i, j, n in np.ndindex(g.shape):
         dbiases[m] += g[m, i, j, n]
         dbiases_per_position[m, i, j] += g[m, i, j, n]
@@ -144,42 +147,6 @@ def global_average_pool_backward(g, x):
     for c, i, j, n in np.ndindex(x.shape):
         dx[c, i, j, n] = g[c, n] / (x.shape[1] * x.shape[2])
     return dx
-
-
-# ------------------------------------------------------------------- convolution in groups and with holes
-
-
-def grouped_conv2d_forward(x, kernels, biases, stride, padding, dilation, groups):
-    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    (_, height, width, samples), (depth, channels, kh, kw) = x.shape, kernels.shape
-    (top, bottom), (left, right) = padding
-    oh = (top + height + bottom - (kh - 1) * dilation[0] - 1) // stride[0] + 1
-    ow = (left + width + right - (kw - 1) * dilation[1] - 1) // stride[1] + 1
-    y = np.zeros((depth, oh, ow, samples))
-    for m, i, j, n in np.ndindex(y.shape):
-        y[m, i, j, n] = biases[m] if biases.ndim == 1 else biases[m, i, j]
-        for c, a, b in np.ndindex(channels, kh, kw):
-            row, column = i * stride[0] + a * dilation[0] - top, j * stride[1] + b * dilation[1] - left
-            if 0 <= row < height and 0 <= column < width:
-                channel = m // (depth // groups) * channels + c
-                y[m, i, j, n] += kernels[m, c, a, b] * x[channel, row, column, n]
-    return y
-
-
-def grouped_conv2d_backward(g, x, kernels, stride, padding, dilation, groups):
-    """g (M, OH, OW, N), x (C, H, W, N), kernels (M, C / groups, KH, KW) -> dx, dkernels, dbiases (M,)."""
-    (_, height, width, _), (depth, channels, kh, kw) = x.shape, kernels.shape
-    (top, _), (left, _) = padding
-    dx, dkernels, dbiases = np.zeros(x.shape), np.zeros(kernels.shape), np.zeros(depth)
-    for m, i, j, n in np.ndindex(g.shape):
-        dbiases[m] += g[m, i, j, n]
-        for c, a, b in np.ndindex(channels, kh, kw):
-            row, column = i * stride[0] + a * dilation[0] - top, j * stride[1] + b * dilation[1] - left
-            if 0 <= row < height and 0 <= column < width:
-                channel = m // (depth // groups) * channels + c
-                dx[channel, row, column, n] += g[m, i, j, n] * kernels[m, c, a, b]
-                dkernels[m, c, a, b] += g[m, i, j, n] * x[channel, row, column, n]
-    return dx, dkernels, dbiases
 
 
 # ----------------------------------------------------------------------------------- batch normalization

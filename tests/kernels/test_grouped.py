@@ -19,14 +19,18 @@ from purecnn import (
     Softmax,
 )
 from purecnn.backend.memory import Workspace
-from purecnn.kernels import grouped, reference
+from purecnn.kernels import cpu, reference
+from purecnn.kernels.geometry import Window
+from purecnn.kernels.grouped import GroupedConvolution
+from purecnn.kernels.unrolled import Unrolled
+from purecnn.kernels.winograd import Winograd
 from purecnn.training.fusion import PooledConvolutional, fuse
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
 dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
-modules = pytest.mark.parametrize("module", [reference, grouped])
+modules = pytest.mark.parametrize("module", [reference, cpu])
 
-GEOMETRIES = {  # image (C, H, W), maps, window, stride, padding, dilation, groups
+GEOMETRIES = {  # image (C, H, W), maps, size, stride, padding, dilation, groups
     "two groups": ((4, 5, 6), 6, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 2),
     "depthwise": ((3, 5, 5), 3, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 3),
     "depthwise, doubled": ((3, 4, 5), 6, (2, 3), (1, 1), ((0, 1), (2, 0)), (1, 1), 3),
@@ -41,7 +45,7 @@ GEOMETRIES = {  # image (C, H, W), maps, window, stride, padding, dilation, grou
     "all at once": ((6, 9, 8), 4, (2, 3), (2, 1), ((1, 2), (3, 0)), (3, 2), 2),
     "padding wider than the window": ((2, 3, 3), 2, (2, 1), (1, 1), ((3, 1), (2, 4)), (1, 1), 2),
     "stride cuts rows off": ((2, 6, 6), 2, (1, 1), (4, 4), ((0, 0), (0, 0)), (1, 1), 2),
-    "one of all": ((1, 1, 1), 1, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
+    "one of all": ((1, 1, 1), 1, (1, 1), (1, 1), ((0, 0), (0, 0)), (2, 2), 1),
 }
 
 
@@ -59,18 +63,18 @@ def roomy(array):
 @functools.cache
 def answers(name, batch, per_position=False):
     """Return arguments and the loops' answers."""
-    shape, maps, window, *geometry = GEOMETRIES[name]
+    shape, maps, size, *geometry = GEOMETRIES[name]
     rng = np.random.default_rng([len(name), batch])
     x = rng.standard_normal((*shape, batch))
-    weights = rng.standard_normal((maps, shape[0] // geometry[-1], *window))
+    weights = rng.standard_normal((maps, shape[0] // geometry[-1], *size))
     biases = rng.standard_normal(maps)
-    y = loops.grouped_conv2d_forward(x, weights, biases, *geometry)
+    y = loops.conv2d_forward(x, weights, biases, *geometry)
     if per_position:
         biases = rng.standard_normal(y.shape[:3])
-        y = loops.grouped_conv2d_forward(x, weights, biases, *geometry)
+        y = loops.conv2d_forward(x, weights, biases, *geometry)
     g = rng.standard_normal(y.shape)
-    dx, dweights, dbiases = loops.grouped_conv2d_backward(g, x, weights, *geometry)
-    return x, weights, biases, g, y, dx, dweights, g.sum(axis=3) if per_position else dbiases
+    dx, dweights, shared, per_position_biases = loops.conv2d_backward(g, x, weights, *geometry)
+    return x, weights, biases, g, y, dx, dweights, per_position_biases if per_position else shared
 
 
 def held(module, name, batch, dtype, workspace, held_x=None, per_position=False, change=lambda a: a):
@@ -80,15 +84,16 @@ def held(module, name, batch, dtype, workspace, held_x=None, per_position=False,
     if held_x is not None:
         held_x[...] = x
         x = held_x
-    geometry, into = GEOMETRIES[name][3:], (np.full_like(weights, np.nan), np.full_like(biases, np.nan))
+    window = Window(*GEOMETRIES[name][2:])
+    into = np.full_like(weights, np.nan), np.full_like(biases, np.nan)
     rtol, atol = TOLERANCE[dtype], TOLERANCE[dtype]
-    output = module.grouped_conv2d_forward(x, weights, biases, *geometry, workspace)
+    output = module.conv2d_forward(x, weights, biases, window, workspace)
     assert output.dtype == dtype
     close(output, y, rtol, atol)
-    close(module.grouped_conv2d_backward(g, x, weights, *into, *geometry, workspace), dx, rtol, atol)
+    close(module.conv2d_backward(g, x, weights, *into, window, workspace), dx, rtol, atol)
     close(into[0], dweights, rtol, 10 * atol)
     close(into[1], dbiases, rtol, 10 * atol)
-    assert module.grouped_conv2d_backward(g, x, weights, *into, *geometry, workspace, False) is None
+    assert module.conv2d_backward(g, x, weights, *into, window, workspace, False) is None
 
 
 @dtypes
@@ -99,6 +104,17 @@ def test_both_kernels_are_the_loops(name, batch, module, dtype):
     held(module, name, batch, dtype, Workspace())
 
 
+def test_the_geometry_alone_decides_how_a_convolution_is_laid_out():
+    x = np.zeros((8, 12, 12, 64), np.float32)
+
+    def kind(**options):
+        return type(cpu.lay_out(x, 16, Window((5, 5), **options), Workspace()))
+
+    assert kind() is Winograd
+    assert kind(stride=(2, 1)) is Unrolled
+    assert kind(groups=8) is kind(dilation=(1, 2)) is GroupedConvolution
+
+
 @modules
 @pytest.mark.parametrize("name", ["two groups", "all at once"])
 def test_one_bias_for_each_position(name, module):
@@ -107,7 +123,7 @@ def test_one_bias_for_each_position(name, module):
 
 @pytest.mark.parametrize("name", ["two groups", "depthwise, stride", "holes, padded", "all at once"])
 def test_memory_that_lies_otherwise(name):
-    held(grouped, name, 2, np.float64, Workspace(), change=roomy)
+    held(cpu, name, 2, np.float64, Workspace(), change=roomy)
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
@@ -115,21 +131,19 @@ def test_memory_used_again_by_batches_of_changing_size(name):
     workspace, kept = Workspace(), {}
     for batch in (17, 2, 17, 17, 1, 2):
         x = kept.setdefault(batch, np.empty((*GEOMETRIES[name][0], batch)))
-        held(grouped, name, batch, np.float64, workspace, x)
+        held(cpu, name, batch, np.float64, workspace, x)
 
 
 @pytest.mark.parametrize("case", cases("grouped"))
 def test_it_is_pytorchs(case):
     data = part("grouped", case["name"])
     geometry = tuple(case["stride"]), tuple((p, p) for p in case["padding"]), tuple(case["dilation"])
-    found = loops.grouped_conv2d_forward(
-        data["input"], data["kernels"], data["biases"], *geometry, case["groups"]
-    )
+    found = loops.conv2d_forward(data["input"], data["kernels"], data["biases"], *geometry, case["groups"])
     close(found, data["output"])
-    back = loops.grouped_conv2d_backward(
+    back = loops.conv2d_backward(
         data["output_gradient"], data["input"], data["kernels"], *geometry, case["groups"]
     )
-    for mine, name in zip(back, ("dinput", "dkernels", "dbiases"), strict=True):
+    for mine, name in zip(back[:3], ("dinput", "dkernels", "dbiases"), strict=True):
         close(mine, data[name])
     layer = Convolutional(
         data["input"].shape[:3],
@@ -153,16 +167,14 @@ def test_it_is_pytorchs(case):
 def test_loops_by_hand():
     x = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])[None, :, :, None]
     corners = np.array([[[[1.0, 10], [100, 1000]]]])
-    y = loops.grouped_conv2d_forward(x, corners, np.array([0.5]), (1, 1), ((0, 0), (0, 0)), (2, 2), 1)
+    y = loops.conv2d_forward(x, corners, np.array([0.5]), (1, 1), ((0, 0), (0, 0)), (2, 2), 1)
     assert y.tolist() == [[[[1 + 30 + 700 + 9000 + 0.5]]]]
     x = np.array([2.0, 3, 5, 7]).reshape(4, 1, 1, 1)
     pairs = np.array([[1.0, 10], [100, 1000]]).reshape(2, 2, 1, 1)
     plain = (1, 1), ((0, 0), (0, 0)), (1, 1), 2
-    y = loops.grouped_conv2d_forward(x, pairs, np.zeros(2), *plain)
+    y = loops.conv2d_forward(x, pairs, np.zeros(2), *plain)
     assert y.ravel().tolist() == [2 + 30, 500 + 7000]
-    dx, dkernels, dbiases = loops.grouped_conv2d_backward(
-        np.array([1.0, 2]).reshape(y.shape), x, pairs, *plain
-    )
+    dx, dkernels, dbiases, _ = loops.conv2d_backward(np.array([1.0, 2]).reshape(y.shape), x, pairs, *plain)
     assert dx.ravel().tolist() == [1, 10, 200, 2000]
     assert dkernels.reshape(2, 2).tolist() == [[2, 3], [10, 14]]
     assert dbiases.tolist() == [1, 2]

@@ -9,11 +9,12 @@ from helpers import plain_loops as loops
 from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, reference, unrolled, winograd
 from purecnn.kernels import rows as rows_module
+from purecnn.kernels.geometry import Window
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
 BATCHES = (1, 2, 17)
 
-CONVOLUTIONS = {  # image (C, H, W), maps, window, stride, padding ((top, bottom), (left, right))
+CONVOLUTIONS = {  # image (C, H, W), maps, size, stride, padding ((top, bottom), (left, right))
     "plain": ((2, 6, 5), 3, (3, 3), (1, 1), ((0, 0), (0, 0))),
     "padded": ((2, 4, 5), 3, (3, 3), (1, 1), ((1, 1), (1, 1))),
     "one side padded": ((1, 4, 5), 2, (2, 4), (1, 1), ((0, 1), (1, 2))),
@@ -48,6 +49,11 @@ POOLINGS = {  # image (C, H, W), window, stride
 DENSES = {"plain": (7, 4), "one output": (5, 1), "one input": (1, 4), "one of all": (1, 1)}
 
 
+def window_of(name):
+    """Return the window of one geometry."""
+    return Window(*CONVOLUTIONS[name][2:])
+
+
 def close(found, expected, dtype):
     """Hold an array to the loops' one, in the dtype of the kernels."""
     assert found.dtype == dtype
@@ -77,13 +83,13 @@ def convolution(name, per_position, batch, seed=0):
 
 def run_convolution(module, name, per_position, batch, dtype, workspace, seed=0):
     """Run both passes and hold all they give to the loops."""
-    *_, stride, padding = CONVOLUTIONS[name]
+    window = window_of(name)
     *arguments, y, dx, dweights, dbiases = convolution(name, per_position, batch, seed)
     x, weights, biases, g = (a.astype(dtype) for a in arguments)
     x.flags.writeable = g.flags.writeable = False
-    close(module.conv2d_forward(x, weights, biases, stride, padding, workspace), y, dtype)
+    close(module.conv2d_forward(x, weights, biases, window, workspace), y, dtype)
     into = np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype)
-    close(module.conv2d_backward(g, x, weights, *into, stride, padding, workspace), dx, dtype)
+    close(module.conv2d_backward(g, x, weights, *into, window, workspace), dx, dtype)
     close(into[0], dweights, dtype)
     close(into[1], dbiases, dtype)
 
@@ -186,43 +192,43 @@ def test_max_pooling_leaves_nothing_stale_in_its_scratch(module, name):
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolution_sees_new_values_in_the_same_array(module, name):
     """The engine's buffers are the same objects at every step."""
-    *_, stride, padding = CONVOLUTIONS[name]
+    window = window_of(name)
     workspace, held = Workspace(), {2: None, 17: None}
     for seed, batch in enumerate((17, 2, 17, 17, 2)):
         x, weights, biases, g, y, dx, dweights, _ = convolution(name, False, batch, seed)
         if held[batch] is None:
             held[batch] = x.copy()
         held[batch][...] = x
-        close(module.conv2d_forward(held[batch], weights, biases, stride, padding, workspace), y, np.float64)
+        close(module.conv2d_forward(held[batch], weights, biases, window, workspace), y, np.float64)
         into = np.zeros_like(weights), np.zeros_like(biases)
-        back = module.conv2d_backward(g, held[batch], weights, *into, stride, padding, workspace)
+        back = module.conv2d_backward(g, held[batch], weights, *into, window, workspace)
         close(back, dx, np.float64)
         close(into[0], dweights, np.float64)
 
 
 @both
 def test_the_first_layer_owes_no_input_gradient(module):
-    *_, stride, padding = CONVOLUTIONS["padded"]
+    window = window_of("padded")
     x, weights, biases, g, _, _, dweights, _ = convolution("padded", False, 2)
     into = np.zeros_like(weights), np.zeros_like(biases)
-    arguments = g, x, weights, *into, stride, padding, Workspace()
+    arguments = g, x, weights, *into, window, Workspace()
     assert module.conv2d_backward(*arguments, propagate=False) is None
     close(into[0], dweights, np.float64)
 
 
 @both
 def test_backward_alone_needs_no_forward_before_it(module):
-    *_, stride, padding = CONVOLUTIONS["stride, padded"]
+    window = window_of("stride, padded")
     x, weights, biases, g, _, dx, dweights, _ = convolution("stride, padded", False, 2)
     into = np.zeros_like(weights), np.zeros_like(biases)
-    close(module.conv2d_backward(g, x, weights, *into, stride, padding, Workspace()), dx, np.float64)
+    close(module.conv2d_backward(g, x, weights, *into, window, Workspace()), dx, np.float64)
     close(into[0], dweights, np.float64)
 
 
 @both
 def test_gradients_and_images_may_be_views(module):
     """A caller's array need not be contiguous."""
-    *_, stride, padding = CONVOLUTIONS["padded"]
+    window = window_of("padded")
     x, weights, biases, g, y, dx, dweights, _ = convolution("padded", False, 2)
 
     def strewn(a):
@@ -230,12 +236,12 @@ def test_gradients_and_images_may_be_views(module):
 
     workspace, into = Workspace(), (np.zeros_like(weights), np.zeros_like(biases))
     x, g = strewn(x), strewn(g)
-    close(module.conv2d_forward(x, weights, biases, stride, padding, workspace), y, np.float64)
-    close(module.conv2d_backward(g, x, weights, *into, stride, padding, workspace), dx, np.float64)
+    close(module.conv2d_forward(x, weights, biases, window, workspace), y, np.float64)
+    close(module.conv2d_backward(g, x, weights, *into, window, workspace), dx, np.float64)
     close(into[0], dweights, np.float64)
 
 
-POOLED = {  # image (C, H, W), maps, window, stride, padding, pool
+POOLED = {  # image (C, H, W), maps, size, stride, padding, pool
     "two": ((2, 6, 8), 3, (3, 3), (1, 1), ((0, 0), (0, 0)), (2, 2)),
     "padded": ((2, 6, 6), 3, (3, 3), (1, 1), ((1, 1), (1, 1)), (2, 2)),
     "does not tile": ((1, 7, 9), 2, (3, 3), (1, 1), ((0, 0), (0, 0)), (2, 2)),
@@ -268,14 +274,14 @@ def pooled_convolution(name, batch, seed, ties=True):
 
 def run_pooled_convolution(dtype, name, ties):
     """Run both passes on batches of several sizes and hold all they give to the loops."""
-    *_, stride, padding, pool = POOLED[name]
+    _, _, size, stride, padding, pool = POOLED[name]
     workspace, held = Workspace(), {}
     for seed, batch in enumerate((17, 2, 17, 17, 2, 1)):
         *arguments, y, dx, dweights, dbiases = pooled_convolution(name, batch, seed, ties)
         x, weights, biases, g = (a.astype(dtype) for a in arguments)
         x = held.setdefault(batch, x)
         x[...] = arguments[0]
-        geometry = stride, padding, pool, workspace
+        geometry = Window(size, stride, padding), pool, workspace
         close(cpu.conv2d_max_pool_forward(x, weights, biases, *geometry, True), y, dtype)
         into = np.full(weights.shape, np.nan, dtype), np.full(biases.shape, np.nan, dtype)
         close(cpu.conv2d_max_pool_backward(g, x, weights, *into, *geometry), dx, dtype)
@@ -340,7 +346,7 @@ def test_tiles_round_little_more_than_the_direct_sum():
     weights = rng.standard_normal((64, 64, 3, 3)) / 24
 
     def sums(kind, dtype):
-        work = kind(x.astype(dtype), weights.shape, (1, 1), ((1, 1), (1, 1)), Workspace())
+        work = kind(x.astype(dtype), 64, Window((3, 3), padding=((1, 1), (1, 1))), Workspace())
         flat = work.flat(weights.astype(dtype))
         for number in range(len(work.row_blocks)):
             work.multiply(flat, number)
@@ -357,22 +363,23 @@ def test_tiles_round_little_more_than_the_direct_sum():
 
 def test_tiles_are_taken_where_they_save_work():
     x = np.zeros((8, 12, 12, 64), np.float32)
-    assert winograd.suits(x, (16, 8, 5, 5), (1, 1), (2, 2))
-    assert not winograd.suits(x, (24, 8, 3, 3), (1, 1), (2, 2))  # saves less than the transforms take
-    assert not winograd.suits(x, (16, 8, 5, 5), (2, 1), (1, 1))  # a stride
-    assert not winograd.suits(x, (16, 8, 5, 5), (1, 1), (3, 3))  # tiles of 2 and windows of 3 columns
-    assert not winograd.suits(x[..., :15], (16, 8, 5, 5), (1, 1), (2, 2))  # short runs
-    assert not winograd.suits(x, (16, 8, 6, 6), (1, 1), (1, 1))  # a window as wide as a tile
+    five = Window((5, 5))
+    assert winograd.suits(x, 16, five, (2, 2))
+    assert not winograd.suits(x, 24, Window((3, 3)), (2, 2))  # saves less than the transforms take
+    assert not winograd.suits(x, 16, Window((5, 5), (2, 1)))  # a stride
+    assert not winograd.suits(x, 16, five, (3, 3))  # tiles of 2 and windows of 3 columns
+    assert not winograd.suits(x[..., :15], 16, five, (2, 2))  # short runs
+    assert not winograd.suits(x, 16, Window((6, 6)))  # a window as wide as a tile
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_a_second_backward_pass_gives_the_same(name):
-    *_, stride, padding = CONVOLUTIONS[name]
+    window = window_of(name)
     x, weights, biases, g, _, dx, dweights, _ = convolution(name, False, 2)
     workspace, into = Workspace(), (np.empty_like(weights), np.empty_like(biases))
-    cpu.conv2d_forward(x, weights, biases, stride, padding, workspace)
+    cpu.conv2d_forward(x, weights, biases, window, workspace)
     for _ in range(2):
-        found = cpu.conv2d_backward(g, x, weights, *into, stride, padding, workspace)
+        found = cpu.conv2d_backward(g, x, weights, *into, window, workspace)
         close(found, dx, np.float64)
         close(into[0], dweights, np.float64)
 

@@ -1,9 +1,9 @@
 """Kernels: the arithmetic of the layers as pure functions on arrays, the batch on the last axis.
 
 `reference` has each forward and backward pass in a few readable lines; the others compute the same
-faster: `cpu` chooses between `unrolled`, `winograd`, `grouped` and `pooled`, which share `rows`;
-`device` is what GPUs want. On a processor the convolutions of `reference` serve as documents and
-oracles.
+faster: `cpu` chooses between `unrolled`, `winograd`, `grouped` and `pooled`, of which all but `grouped`
+share `rows`; `device` is what GPUs want. A convolution's geometry is a `Window`. On a CPU the convolutions of
+`reference` serve as documents and oracles.
 
 Imports `backend`. Begin with `reference`, then `unrolled`.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from purecnn.messages.lazy import lazily
 
 if TYPE_CHECKING:
+    from purecnn.kernels.geometry import Window as Window
     from purecnn.kernels.geometry import output_size as output_size
     from purecnn.kernels.geometry import pad as pad
     from purecnn.kernels.reference import average_pool_backward as average_pool_backward
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import dense_forward as dense_forward
     from purecnn.kernels.reference import global_average_pool_backward as global_average_pool_backward
     from purecnn.kernels.reference import global_average_pool_forward as global_average_pool_forward
-    from purecnn.kernels.reference import grouped_conv2d_backward as grouped_conv2d_backward
-    from purecnn.kernels.reference import grouped_conv2d_forward as grouped_conv2d_forward
     from purecnn.kernels.reference import leaky_relu_forward as leaky_relu_forward
     from purecnn.kernels.reference import max_pool_backward as max_pool_backward
     from purecnn.kernels.reference import max_pool_forward as max_pool_forward
@@ -35,13 +34,12 @@ else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
         {
-            "geometry": "output_size pad",
+            "geometry": "Window output_size pad",
             "reference": (
                 "average_pool_backward average_pool_forward batch_norm_backward "
                 "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
-                "global_average_pool_backward global_average_pool_forward grouped_conv2d_backward "
-                "grouped_conv2d_forward leaky_relu_forward max_pool_backward max_pool_forward "
-                "relu_backward"
+                "global_average_pool_backward global_average_pool_forward leaky_relu_forward "
+                "max_pool_backward max_pool_forward relu_backward"
             ),
         },
     )

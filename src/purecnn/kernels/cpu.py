@@ -1,9 +1,7 @@
-"""CPU kernels: the functions of `reference` at NumPy's full speed.
+"""CPU kernels: the functions of `reference` at NumPy's full speed, on memory that is laid out once.
 
-The kernels at NumPy's full speed: the same functions as in `kernels`, on memory that is laid out once.
-
-A convolution's arrays and views are those of `unrolled` or `winograd`, a pooling's those of `pooled`; this
-module is what is done with them, pass by pass.
+A convolution is laid out by `unrolled`, `winograd` or `grouped`, one whose output is pooled at once by
+`pooled`: this module chooses by the geometry.
 """
 
 from __future__ import annotations
@@ -12,8 +10,8 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size, tap
-from purecnn.kernels.grouped import grouped_conv2d_backward, grouped_conv2d_forward
+from purecnn.kernels.geometry import Pair, Window, output_size, tap
+from purecnn.kernels.grouped import GroupedConvolution
 from purecnn.kernels.pooled import PooledConvolution
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.unrolled import Unrolled
@@ -27,8 +25,6 @@ __all__ = [
     "dense_backward",
     "dense_descend",
     "dense_forward",
-    "grouped_conv2d_backward",
-    "grouped_conv2d_forward",
     "leaky_relu_forward",
     "max_pool_backward",
     "max_pool_forward",
@@ -39,12 +35,14 @@ __all__ = [
 CACHED = 1 << 15
 
 
-def lay_out(
-    x: Array, kernels: Array, stride: Pair, padding: Padding, workspace: Workspace, pool: Pair = (1, 1)
-) -> RowConvolution:
+def lay_out(x: Array, maps: int, window: Window, workspace: Workspace) -> RowConvolution | GroupedConvolution:
     """Return the arrays and views of a convolution, by the algorithm that its geometry asks for."""
-    kind = Winograd if suits(x, kernels.shape, stride, pool) else Unrolled
-    return kind(x, kernels.shape, stride, padding, workspace, pool)
+    return (in_rows if window.is_dense else GroupedConvolution)(x, maps, window, workspace)
+
+
+def in_rows(x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)) -> RowConvolution:
+    """Return those of a dense one, with the pooling `pool` behind it, which must be shared by all rows."""
+    return (Winograd if suits(x, maps, window, pool) else Unrolled)(x, maps, window, workspace, pool)
 
 
 def relu_backward(g: Array, y: Array, out: Array) -> Array:
@@ -59,19 +57,10 @@ def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
     return np.maximum(x, out, out=out)
 
 
-def conv2d_forward(
-    x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, workspace: Workspace
-) -> Array:
-    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    work = workspace.layout("convolution", x, lambda: lay_out(x, kernels, stride, padding, workspace))
-    flat, shared = work.flat(kernels), biases.ndim == 1
-    for number, output in enumerate(work.outputs):
-        work.multiply(flat, number)
-        if shared:
-            np.add(output, biases[:, None], out=output)
-    if not shared:
-        work.images += along_batch(biases, 4)
-    return work.images
+def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, workspace: Workspace) -> Array:
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
+    work = workspace.layout("convolution", x, lambda: lay_out(x, len(kernels), window, workspace))
+    return work.forward(kernels, biases)
 
 
 def conv2d_backward(
@@ -80,44 +69,36 @@ def conv2d_backward(
     kernels: Array,
     kernels_gradient: Array,
     biases_gradient: Array,
-    stride: Pair,
-    padding: Padding,
+    window: Window,
     workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    work = workspace.layout("convolution", x, lambda: lay_out(x, kernels, stride, padding, workspace))
-    if g is not work.images:  # where an activation worked in place, g is there already
-        np.copyto(work.images, g)
-    work.biases_gradient(biases_gradient)
-    return work.backward(kernels, kernels_gradient, propagate, lambda _: None)
+    work = workspace.layout("convolution", x, lambda: lay_out(x, len(kernels), window, workspace))
+    return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
+
+
+def lay_out_pooled(
+    x: Array, maps: int, window: Window, pool: Pair, workspace: Workspace
+) -> PooledConvolution:
+    """Return the arrays and views of a dense convolution whose output is pooled at once."""
+    return PooledConvolution(in_rows(x, maps, window, workspace, pool), pool)
 
 
 def conv2d_max_pool_forward(
     x: Array,
     kernels: Array,
     biases: Array,
-    stride: Pair,
-    padding: Padding,
+    window: Window,
     pool: Pair,
     workspace: Workspace,
     training: bool = True,
 ) -> Array:
-    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) -> y (M, PH, PW, N), pooled.
-
-    The largest of a window's sums is the same before and after a bias that all of them share.
-    """
+    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) -> y (M, PH, PW, N), pooled; `window` is dense."""
     work = workspace.layout(
-        "convolution",
-        x,
-        lambda: PooledConvolution(lay_out(x, kernels, stride, padding, workspace, pool), pool),
+        "convolution", x, lambda: lay_out_pooled(x, len(kernels), window, pool, workspace)
     )
-    flat = work.convolution.flat(kernels)
-    for number in range(len(work.best)):
-        work.convolution.multiply(flat, number)
-        best = work.pool(number, training)
-        np.add(best, biases[:, None], out=best)
-    return work.pooled
+    return work.forward(kernels, biases, training)
 
 
 def conv2d_max_pool_backward(
@@ -126,8 +107,7 @@ def conv2d_max_pool_backward(
     kernels: Array,
     kernels_gradient: Array,
     biases_gradient: Array,
-    stride: Pair,
-    padding: Padding,
+    window: Window,
     pool: Pair,
     workspace: Workspace,
     propagate: bool = True,
@@ -137,17 +117,9 @@ def conv2d_max_pool_backward(
     `conv2d_max_pool_forward` must have run in training on `x` with this workspace: it left the winners there.
     """
     work = workspace.layout(
-        "convolution",
-        x,
-        lambda: PooledConvolution(lay_out(x, kernels, stride, padding, workspace, pool), pool),
+        "convolution", x, lambda: lay_out_pooled(x, len(kernels), window, pool, workspace)
     )
-    rows = work.as_rows(g)
-    np.sum(rows @ work.convolution.ones, axis=0, out=biases_gradient)
-
-    def place(number: int) -> None:
-        work.unpool(number, rows[work.places[number]])
-
-    return work.convolution.backward(kernels, kernels_gradient, propagate, place)
+    return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
 
 
 def dense_forward(x: Array, weights: Array, biases: Array, workspace: Workspace) -> Array:

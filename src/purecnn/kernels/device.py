@@ -15,7 +15,7 @@ from purecnn.backend.arrays import module_of
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import reference
-from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size, pad, tap
+from purecnn.kernels.geometry import Pair, Window, along_batch, pad
 from purecnn.kernels.reference import (
     dense_backward,
     dense_forward,
@@ -31,8 +31,6 @@ __all__ = [
     "dense_backward",
     "dense_descend",
     "dense_forward",
-    "grouped_conv2d_backward",
-    "grouped_conv2d_forward",
     "leaky_relu_forward",
     "max_pool_backward",
     "max_pool_forward",
@@ -69,130 +67,64 @@ def unrolls(channels: int, window: tuple[int, ...], positions: int, itemsize: in
     return cells > 1 and channels * cells * positions * itemsize <= ROOM
 
 
-def unroll(
-    x: Array, window: Pair, stride: Pair, dilation: Pair, rows: int, columns: int, into: Array
-) -> Array:
+def unroll(x: Array, window: Window, positions: Pair, into: Array) -> Array:
     """x (C, H, W, N), padded -> (C KH KW, OH OW N), by way of `into` (C, KH, KW, OH, OW, N)."""
-    for i in range(window[0]):
-        for j in range(window[1]):
-            into[:, i, j] = x[:, *tap(i * dilation[0], j * dilation[1], stride, rows, columns)]
-    return into.reshape(len(x) * window[0] * window[1], -1)
+    for i, j, pixels in window.taps(positions):
+        into[:, i, j] = x[:, *pixels]
+    return into.reshape(len(x) * window.size[0] * window.size[1], -1)
 
 
-def conv2d_forward(
-    x: Array, weights: Array, biases: Array, stride: Pair, padding: Padding, workspace: Workspace
-) -> Array:
-    """x (C, H, W, N), weights (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    return grouped_conv2d_forward(x, weights, biases, stride, padding, (1, 1), 1, workspace)
+def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, workspace: Workspace) -> Array:
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases -> y (M, OH, OW, N): one call for all."""
+    positions, maps = window.positions(x.shape), len(kernels)
+    if not unrolls(len(x), window.size, math.prod(positions) * x.shape[3], x.dtype.itemsize):
+        return reference.conv2d_forward(x, kernels, biases, window, workspace)
+    into = workspace.array("unrolled", (len(x), *window.size, *positions, x.shape[3]), x.dtype)
+    cells = unroll(pad(x, window.padding), window, positions, into)
+    flat = kernels.reshape(window.groups, maps // window.groups, -1)
+    y = module_of(x).matmul(flat, cells.reshape(window.groups, flat.shape[2], -1))
+    y = y.reshape(maps, *positions, x.shape[3])
+    y += along_batch(biases, 4)
+    return y
 
 
 def conv2d_backward(
     g: Array,
     x: Array,
-    weights: Array,
-    weights_gradient: Array,
+    kernels: Array,
+    kernels_gradient: Array,
     biases_gradient: Array,
-    stride: Pair,
-    padding: Padding,
+    window: Window,
     workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
-    """g (M, OH, OW, N), x, weights -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    return grouped_conv2d_backward(
-        g,
-        x,
-        weights,
-        weights_gradient,
-        biases_gradient,
-        stride,
-        padding,
-        (1, 1),
-        1,
-        workspace,
-        propagate,
-    )
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
 
-
-def grouped_conv2d_forward(
-    x: Array,
-    weights: Array,
-    biases: Array,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-) -> Array:
-    """x (C, H, W, N), weights (M, C / groups, KH, KW), biases -> y (M, OH, OW, N): one call for all."""
-    maps, channels, height, width = weights.shape
-    padded = pad(x, padding)
-    rows = output_size(padded.shape[1], (height - 1) * dilation[0] + 1, stride[0])
-    columns = output_size(padded.shape[2], (width - 1) * dilation[1] + 1, stride[1])
-    if not unrolls(len(x), (height, width), rows * columns * x.shape[3], x.dtype.itemsize):
-        return reference.grouped_conv2d_forward(
-            x, weights, biases, stride, padding, dilation, groups, workspace
-        )
-    into = workspace.array("unrolled", (len(x), height, width, rows, columns, x.shape[3]), x.dtype)
-    cells = unroll(padded, (height, width), stride, dilation, rows, columns, into)
-    flat = weights.reshape(groups, maps // groups, -1)
-    y = module_of(x).matmul(flat, cells.reshape(groups, channels * height * width, -1))
-    y = y.reshape(maps, rows, columns, x.shape[3])
-    y += along_batch(biases, 4)
-    return y
-
-
-def grouped_conv2d_backward(
-    g: Array,
-    x: Array,
-    weights: Array,
-    weights_gradient: Array,
-    biases_gradient: Array,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-    propagate: bool = True,
-) -> Array | None:
-    """g (M, OH, OW, N), x, weights -> dx (C, H, W, N) or None; writes the two parameter gradients.
-
-    ``dweights = g @ unrolled.T``; ``weights.T @ g`` is the unrolled input's gradient, whose cells are added
+    ``dkernels = g @ unrolled.T``; ``kernels.T @ g`` is the unrolled input's gradient, whose cells are added
     where they came from. What the forward pass unrolled is still there.
     """
-    (maps, channels, height, width), (rows, columns) = weights.shape, g.shape[1:3]
-    shape = (len(x), height, width, rows, columns, x.shape[3])
-    if not unrolls(len(x), (height, width), rows * columns * x.shape[3], x.dtype.itemsize):
-        return reference.grouped_conv2d_backward(
-            g,
-            x,
-            weights,
-            weights_gradient,
-            biases_gradient,
-            stride,
-            padding,
-            dilation,
-            groups,
-            workspace,
-            propagate,
+    positions, maps = g.shape[1:3], len(kernels)
+    if not unrolls(len(x), window.size, math.prod(positions) * x.shape[3], x.dtype.itemsize):
+        return reference.conv2d_backward(
+            g, x, kernels, kernels_gradient, biases_gradient, window, workspace, propagate
         )
     xp = module_of(x)
-    cells = workspace.array("unrolled", shape, x.dtype).reshape(groups, channels * height * width, -1)
-    flat = g.reshape(groups, maps // groups, -1)
-    weights_gradient[...] = xp.matmul(flat, cells.transpose(0, 2, 1)).reshape(weights.shape)
+    unrolled = workspace.array("unrolled", (len(x), *window.size, *positions, x.shape[3]), x.dtype)
+    flat = kernels.reshape(window.groups, maps // window.groups, -1)
+    cells = unrolled.reshape(window.groups, flat.shape[2], -1)
+    lines = g.reshape(window.groups, maps // window.groups, -1)
+    kernels_gradient[...] = xp.matmul(lines, cells.transpose(0, 2, 1)).reshape(kernels.shape)
     biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
     if not propagate:
         return None
     # Into the same memory: nobody needs the unrolled input any more.
-    turned = weights.reshape(groups, maps // groups, -1).transpose(0, 2, 1)
-    xp.matmul(turned, flat, out=cells)
-    (top, bottom), (left, right) = padding
+    xp.matmul(flat.transpose(0, 2, 1), lines, out=cells)
+    (top, bottom), (left, right) = window.padding
     dx: Array = xp.zeros(
         (len(x), top + x.shape[1] + bottom, left + x.shape[2] + right, x.shape[3]), dtype=x.dtype
     )
-    spread = cells.reshape(shape)
-    for i in range(height):
-        for j in range(width):
-            dx[:, *tap(i * dilation[0], j * dilation[1], stride, rows, columns)] += spread[:, i, j]
+    for i, j, pixels in window.taps(positions):
+        dx[:, *pixels] += unrolled[:, i, j]
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from purecnn.backend.arrays import module_of
 from purecnn.backend.types import Array
 
@@ -30,3 +33,61 @@ def tap(i: int, j: int, stride: Pair, rows: int, columns: int) -> tuple[slice, s
         slice(i, i + (rows - 1) * stride[0] + 1, stride[0]),
         slice(j, j + (columns - 1) * stride[1] + 1, stride[1]),
     )
+
+
+class Window(NamedTuple):
+    """How the window of a convolution lies on an image and moves over it.
+
+    Attributes
+    ----------
+    size, stride : (int, int)
+        Cells of the window, and the pixels of its step; by rows and columns.
+    padding : ((int, int), (int, int))
+        Zeros (above, below), (left, right) of the image.
+    dilation : (int, int)
+        How many pixels the cells lie apart: 1 is a window without holes.
+    groups : int
+        Into how many groups channels and maps are cut; a map looks at the channels of its own.
+
+    Examples
+    --------
+    >>> window = Window((3, 3), padding=((1, 1), (1, 1)), dilation=(2, 2))
+    >>> window.reach, window.positions((8, 28, 28, 64)), window.is_dense
+    ((5, 5), (26, 26), False)
+    """
+
+    size: Pair
+    stride: Pair = (1, 1)
+    padding: Padding = ((0, 0), (0, 0))
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def reach(self) -> Pair:
+        """Height and width that the window covers, holes included."""
+        height, width = (
+            (cells - 1) * apart + 1 for cells, apart in zip(self.size, self.dilation, strict=True)
+        )
+        return height, width
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether every map looks at all channels, through a window without holes."""
+        return self.groups == 1 and self.dilation == (1, 1)
+
+    def positions(self, shape: tuple[int, ...]) -> Pair:
+        """Return OH and OW for images (C, H, W, ...)."""
+        rows, columns = map(output_size, shape[1:3], self.reach, self.stride, self.padding)
+        return rows, columns
+
+    def taps(self, positions: Pair) -> Iterator[tuple[int, int, tuple[slice, slice]]]:
+        """Yield (i, j, pixels): each cell of the window, and what it meets of a padded image."""
+        for i in range(self.size[0]):
+            for j in range(self.size[1]):
+                yield i, j, tap(i * self.dilation[0], j * self.dilation[1], self.stride, *positions)
+
+    def cut(self, maps: int, channels: int) -> Iterator[tuple[slice, slice]]:
+        """Yield the maps of each group, and the channels that they look at."""
+        each, seen = maps // self.groups, channels // self.groups
+        for group in range(self.groups):
+            yield slice(group * each, (group + 1) * each), slice(group * seen, (group + 1) * seen)

@@ -17,97 +17,55 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size
+from purecnn.kernels.geometry import Pair, Window, along_batch
 
 
-def grouped_conv2d_forward(
-    x: Array,
-    kernels: Array,
-    biases: Array,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-) -> Array:
-    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    work = workspace.layout(
-        "grouped", x, lambda: forward_layout(x, kernels.shape, stride, padding, dilation, groups, workspace)
-    )
-    y = work.forward(kernels)
-    y += along_batch(biases, 4)
-    return y
+class GroupedConvolution:
+    """A convolution in groups or with holes of one array `x`, its arrays and views laid out once.
 
+    Parameters
+    ----------
+    x : ndarray
+        (C, H, W, N), the very array that every forward pass will read.
+    maps : int
+        M, over all groups.
+    window : Window
+        Any.
+    workspace : Workspace
+        Where memory comes from.
+    """
 
-def grouped_conv2d_backward(
-    g: Array,
-    x: Array,
-    kernels: Array,
-    kernels_gradient: Array,
-    biases_gradient: Array,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-    propagate: bool = True,
-) -> Array | None:
-    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    work = workspace.layout(
-        "grouped", x, lambda: forward_layout(x, kernels.shape, stride, padding, dilation, groups, workspace)
-    )
-    np.sum(g, axis=tuple(range(biases_gradient.ndim, 4)), out=biases_gradient)
-    work.kernels_gradient(g, kernels_gradient)
-    if not propagate:
-        return None
-    spread = spread_out(g, stride, workspace)
-    back = workspace.layout(
-        "grouped_back",
-        spread,
-        lambda: backward_layout(spread, x, kernels.shape, padding, dilation, groups, workspace),
-    )
-    return back.forward(turned(kernels, groups))
-
-
-def forward_layout(
-    x: Array,
-    kernels_shape: tuple[int, ...],
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-) -> GroupedConvolution:
-    """Return the layout of a convolution of x."""
-    maps, _, *window = kernels_shape
-    size = [
-        output_size(pixels, (cells - 1) * apart + 1, step, border)
-        for pixels, cells, apart, step, border in zip(
-            x.shape[1:3], window, dilation, stride, padding, strict=True
+    def __init__(self, x: Array, maps: int, window: Window, workspace: Workspace) -> None:
+        self.x, self.window, self.workspace = x, window, workspace
+        (top, _), (left, _) = window.padding
+        self.products = GroupedProducts(
+            x, maps, window, window.positions(x.shape), (top, left), workspace, ""
         )
-    ]
-    corner = (padding[0][0], padding[1][0])
-    return GroupedConvolution(x, maps, window, size, stride, corner, dilation, groups, workspace, "")
 
+    def forward(self, kernels: Array, biases: Array) -> Array:
+        """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW)."""
+        y = self.products.run(kernels)
+        y += along_batch(biases, 4)
+        return y
 
-def backward_layout(
-    g: Array,
-    x: Array,
-    kernels_shape: tuple[int, ...],
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-) -> GroupedConvolution:
-    """Return the layout of the convolution of g, spread out, that gives dx."""
-    window = kernels_shape[2:]
-    # Pixel r of x met the last cell of the window first: where that lay over row r + top - (KH - 1) dh of g.
-    corner = [
-        (cells - 1) * apart - before
-        for cells, apart, (before, _) in zip(window, dilation, padding, strict=True)
-    ]
-    size = x.shape[1:3]
-    return GroupedConvolution(g, len(x), window, size, (1, 1), corner, dilation, groups, workspace, "_back")
+    def backward(
+        self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool
+    ) -> Array | None:
+        """Write both gradients and return dx."""
+        np.sum(g, axis=tuple(range(biases_gradient.ndim, 4)), out=biases_gradient)
+        self.products.kernels_gradient(g, kernels_gradient)
+        if not propagate:
+            return None
+        spread = spread_out(g, self.window.stride, self.workspace)
+        back = self.workspace.layout("convolution_back", spread, lambda: self.way_back(spread))
+        return back.run(turned(kernels, self.window.groups))
+
+    def way_back(self, g: Array) -> GroupedProducts:
+        """Return the layout of the convolution of g, spread out, that gives dx."""
+        # Pixel r of x met the last cell of the window first: that lay over row r + top - (KH - 1) dh of g.
+        (height, width), ((top, _), (left, _)) = self.window.reach, self.window.padding
+        corner, window = (height - 1 - top, width - 1 - left), self.window._replace(stride=(1, 1))
+        return GroupedProducts(g, len(self.x), window, self.x.shape[1:3], corner, self.workspace, "_back")
 
 
 def spread_out(g: Array, stride: Pair, workspace: Workspace) -> Array:
@@ -128,23 +86,21 @@ def turned(kernels: Array, groups: int) -> Array:
     return np.ascontiguousarray(cut.transpose(0, 2, 1, 3, 4)).reshape(-1, maps // groups, height, width)
 
 
-class GroupedConvolution:
-    """The arrays and views of one such convolution of one array `x`, laid out once.
+class GroupedProducts:
+    """The products of kernels and the windows of one array `x`, their arrays and views laid out once.
 
     Parameters
     ----------
     x : ndarray
-        (C, H, W, N), the very array that every forward pass will read.
+        (C, H, W, N), the very array that every pass will read.
     maps : int
         M, over all groups.
-    window, size, stride : (int, int)
-        Cells of the window, output pixels, and its step; by rows and columns.
+    window : Window
+        Any; `size` and `corner` stand for its padding.
+    size : (int, int)
+        Rows and columns of the output.
     corner : (int, int)
         Zeros above and at the left of the image; less than none cut so much off.
-    dilation : (int, int)
-        How far the cells of the window lie apart.
-    groups : int
-        G, into which C and M are cut.
     workspace, suffix
         Where memory comes from, and the end of its names there.
     """
@@ -153,40 +109,37 @@ class GroupedConvolution:
         self,
         x: Array,
         maps: int,
-        window: tuple[int, ...] | list[int],
-        size: tuple[int, ...] | list[int],
-        stride: Pair,
-        corner: list[int] | Pair,
-        dilation: Pair,
-        groups: int,
+        window: Window,
+        size: tuple[int, ...],
+        corner: Pair,
         workspace: Workspace,
         suffix: str,
     ) -> None:
-        self.groups, self.maps, (height, width) = groups, maps // groups, window
-        self.channels, (rows, columns), batch = len(x) // groups, size, x.shape[3]
-        self.window, line, apart = (height, width), columns * batch, dilation[0]
+        self.window, self.groups, self.maps = window, window.groups, maps // window.groups
+        self.channels, (rows, columns), batch = len(x) // self.groups, size, x.shape[3]
+        (height, width), stride, dilation = window.size, window.stride, window.dilation
+        line, apart = columns * batch, dilation[0]
         # (G, dh, rows / dh, KW, C / G, OW N): the input, unrolled, rows dh apart next to each other.
         reach = (rows - 1) * stride[0] + (height - 1) * apart + 1
-        shape = (groups, apart, -(-reach // apart), width, self.channels, line)
+        shape = (self.groups, apart, -(-reach // apart), width, self.channels, line)
         self.unrolled = workspace.array(f"unrolled{suffix}", shape, x.dtype)
         self.unrolled.fill(0)  # borders, never written
-        self.copies = list(self.meetings(x, columns, stride[1], corner, dilation))
+        self.copies = self.meetings(x, columns, corner)
         # Whole output, row by row: (OH, G, M / G, OW N).
-        self.output = workspace.array(f"output{suffix}", (rows, groups, self.maps, line), x.dtype)
+        self.output = workspace.array(f"output{suffix}", (rows, self.groups, self.maps, line), x.dtype)
         self.images = self.output.reshape(rows, maps, columns, batch).transpose(1, 0, 2, 3)
         # Output rows `turns` apart begin at the same phase of the dilation: (views of windows, rows).
         turns = apart // math.gcd(apart, stride[0])
         self.depth = height * width * self.channels
         self.rows = [self.matrices(first, turns, stride[0]) for first in range(min(turns, rows))]
 
-    def meetings(
-        self, x: Array, columns: int, step: int, corner: list[int] | Pair, dilation: Pair
-    ) -> list[tuple[Array, Array]]:
+    def meetings(self, x: Array, columns: int, corner: Pair) -> list[tuple[Array, Array]]:
         """Return which parts of the unrolled input are copies of which pixels."""
         (_, height, width, batch), (top, left), found = x.shape, corner, []
+        step, dilation = self.window.stride[1], self.window.dilation
         split = x.reshape(self.groups, self.channels, *x.shape[1:])
         unrolled = self.unrolled.reshape(*self.unrolled.shape[:-1], columns, batch)
-        for j in range(self.window[1]):
+        for j in range(self.window.size[1]):
             offset = j * dilation[1] - left
             first, last = max(0, -(offset // step)), min(columns - 1, (width - 1 - offset) // step)
             if first > last:
@@ -218,7 +171,7 @@ class GroupedConvolution:
         ordered = np.ascontiguousarray(kernels.transpose(0, 2, 3, 1))
         return ordered.reshape(self.groups, 1, self.maps, self.depth)
 
-    def forward(self, kernels: Array) -> Array:
+    def run(self, kernels: Array) -> Array:
         """Return (M, OH, OW, N), without biases."""
         for target, source in self.copies:
             np.copyto(target, source)
@@ -233,6 +186,5 @@ class GroupedConvolution:
         total = np.zeros((self.groups, self.depth, self.maps), g.dtype)
         for windows, rows in self.rows:
             total += np.matmul(windows, lines[:, :, rows].transpose(0, 2, 3, 1)).sum(axis=1)
-        height, width = self.window
-        cut = total.reshape(self.groups, height, width, self.channels, self.maps)
+        cut = total.reshape(self.groups, *self.window.size, self.channels, self.maps)
         out[...] = cut.transpose(0, 4, 3, 1, 2).reshape(out.shape)

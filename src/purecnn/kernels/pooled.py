@@ -86,6 +86,30 @@ class PooledConvolution:
             tournament(cells, won[:, place]) for cells, place in zip(self.cells, self.places, strict=True)
         ]
 
+    def forward(self, kernels: Array, biases: Array, training: bool) -> Array:
+        """Return y (M, PH, PW, N) for biases (M,); in training keep who won.
+
+        The largest of a window's sums is the same before and after a bias that all of them share.
+        """
+        flat = self.convolution.flat(kernels)
+        for number in range(len(self.best)):
+            self.convolution.multiply(flat, number)
+            best = self.pool(number, training)
+            np.add(best, biases[:, None], out=best)
+        return self.pooled
+
+    def backward(
+        self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool
+    ) -> Array | None:
+        """Write both gradients and return dx."""
+        rows = self.as_rows(g)
+        np.sum(rows @ self.convolution.ones, axis=0, out=biases_gradient)
+
+        def place(number: int) -> None:
+            self.unpool(number, rows[self.places[number]])
+
+        return self.convolution.blocks_backward(kernels, kernels_gradient, propagate, place)
+
     def pool(self, number: int, training: bool) -> Array:
         """Write and return the largest cell of a block's windows; in training keep who won."""
         best, games = self.best[number], self.games[number]

@@ -2,9 +2,11 @@
 
 The arithmetic of the layers, short enough to read: pure functions on arrays, the batch on the last axis.
 
-These are the kernels to learn from, the ones that run on any array module, and the oracle of the fast ones
-in `kernels.cpu`. Each pair mirrors itself: `..._forward`, then `..._backward`, whose first argument is the
-loss's derivative by the output. Axis letters: C channels in, M maps out, H height, W width, N batch.
+These are the kernels to learn from, the ones that run on any array module, and the oracle of the fast ones.
+On a CPU nothing calls the convolutions here, `conv2d_forward` and `conv2d_backward`: layers call those of
+`kernels.cpu`, and tests hold both to plain loops. Each pair mirrors itself: `..._forward`, then
+`..._backward`, whose first argument is the loss's derivative by the output. Axis letters: C channels in, M
+maps out, H height, W width, N batch.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from purecnn.backend.arrays import module_of
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Padding, Pair, along_batch, output_size, pad, tap
+from purecnn.kernels.geometry import Pair, Window, along_batch, output_size, pad, tap
 
 
 def relu_backward(g: Array, y: Array, out: Array) -> Array:
@@ -30,22 +32,18 @@ def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
     return found
 
 
-def conv2d_forward(
-    x: Array, kernels: Array, biases: Array, stride: Pair, padding: Padding, workspace: Workspace
-) -> Array:
-    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, workspace: Workspace) -> Array:
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
 
-    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i, q sw + j]``: one
-    matrix product for each cell (i, j) of the window.
+    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i dh, q sw + j dw]``, c
+    over the channels of the map's group: a matrix product for each group and each cell (i, j) of the window.
     """
-    xp = module_of(x)
-    maps, _, height, width = kernels.shape
-    x = pad(x, padding)
-    rows, columns = output_size(x.shape[1], height, stride[0]), output_size(x.shape[2], width, stride[1])
-    y = xp.zeros((maps, rows, columns, x.shape[3]), dtype=x.dtype)
-    for i in range(height):
-        for j in range(width):
-            y += xp.tensordot(kernels[:, :, i, j], x[:, *tap(i, j, stride, rows, columns)], axes=1)
+    xp, positions = module_of(x), window.positions(x.shape)
+    x = pad(x, window.padding)
+    y = xp.zeros((len(kernels), *positions, x.shape[3]), dtype=x.dtype)
+    for maps, channels in window.cut(len(y), len(x)):
+        for i, j, pixels in window.taps(positions):
+            y[maps] += xp.tensordot(kernels[maps, :, i, j], x[channels, *pixels], axes=1)
     y += along_batch(biases, 4)
     return y
 
@@ -56,28 +54,26 @@ def conv2d_backward(
     kernels: Array,
     kernels_gradient: Array,
     biases_gradient: Array,
-    stride: Pair,
-    padding: Padding,
+    window: Window,
     workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
 
     Each cell of the window gave ``y += kernels[:, :, i, j] @ x[tap]``; so backward it takes
-    ``dkernels[:, :, i, j] = g @ x[tap].T`` and ``dx[tap] += kernels[:, :, i, j].T @ g``.
+    ``dkernels[:, :, i, j] = g @ x[tap].T`` and ``dx[tap] += kernels[:, :, i, j].T @ g``, group by group.
     """
     xp = module_of(x)
-    rows, columns = g.shape[1:3]
-    padded = pad(x, padding)
+    padded = pad(x, window.padding)
     dx = xp.zeros_like(padded)
-    for i in range(kernels.shape[2]):
-        for j in range(kernels.shape[3]):
-            pixels = (slice(None), *tap(i, j, stride, rows, columns))
-            kernels_gradient[:, :, i, j] = xp.tensordot(g, padded[pixels], axes=((1, 2, 3), (1, 2, 3)))
+    for maps, channels in window.cut(len(g), len(x)):
+        for i, j, pixels in window.taps(g.shape[1:3]):
+            met = padded[channels, *pixels]
+            kernels_gradient[maps, :, i, j] = xp.tensordot(g[maps], met, axes=((1, 2, 3), (1, 2, 3)))
             if propagate:
-                dx[pixels] += xp.tensordot(kernels[:, :, i, j].T, g, axes=1)
+                dx[channels, *pixels] += xp.tensordot(kernels[maps, :, i, j].T, g[maps], axes=1)
     biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
-    (top, _), (left, _) = padding
+    (top, _), (left, _) = window.padding
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
 
 
@@ -150,75 +146,6 @@ def dense_backward(
     weights_gradient[...] = g @ x.T
     biases_gradient[...] = g.sum(axis=1, keepdims=True)
     return weights.T @ g if propagate else None
-
-
-def grouped_conv2d_forward(
-    x: Array,
-    kernels: Array,
-    biases: Array,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-) -> Array:
-    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
-
-    ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c0 + c, p sh + i dh, q sw + j dw]``:
-    maps and channels are cut into as many groups, and a map looks at the channels of its own group, from c0.
-    """
-    xp = module_of(x)
-    x = pad(x, padding)
-    (maps, channels, height, width), each = kernels.shape, len(kernels) // groups
-    rows = output_size(x.shape[1], (height - 1) * dilation[0] + 1, stride[0])
-    columns = output_size(x.shape[2], (width - 1) * dilation[1] + 1, stride[1])
-    y = xp.zeros((maps, rows, columns, x.shape[3]), dtype=x.dtype)
-    for group in range(groups):
-        mine = slice(group * each, (group + 1) * each)
-        seen = x[group * channels : (group + 1) * channels]
-        for i in range(height):
-            for j in range(width):
-                pixels = tap(i * dilation[0], j * dilation[1], stride, rows, columns)
-                y[mine] += xp.tensordot(kernels[mine, :, i, j], seen[:, *pixels], axes=1)
-    y += along_batch(biases, 4)
-    return y
-
-
-def grouped_conv2d_backward(
-    g: Array,
-    x: Array,
-    kernels: Array,
-    kernels_gradient: Array,
-    biases_gradient: Array,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    workspace: Workspace,
-    propagate: bool = True,
-) -> Array | None:
-    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
-
-    Within each group as in `conv2d_backward`, the cells of the window being `dilation` pixels apart.
-    """
-    xp = module_of(x)
-    (_, channels, height, width), each = kernels.shape, len(kernels) // groups
-    padded = pad(x, padding)
-    dx = xp.zeros_like(padded)
-    for group in range(groups):
-        mine = slice(group * each, (group + 1) * each)
-        seen = slice(group * channels, (group + 1) * channels)
-        for i in range(height):
-            for j in range(width):
-                pixels = (seen, *tap(i * dilation[0], j * dilation[1], stride, *g.shape[1:3]))
-                kernels_gradient[mine, :, i, j] = xp.tensordot(
-                    g[mine], padded[pixels], axes=((1, 2, 3), (1, 2, 3))
-                )
-                if propagate:
-                    dx[pixels] += xp.tensordot(kernels[mine, :, i, j].T, g[mine], axes=1)
-    biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
-    (top, _), (left, _) = padding
-    return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
 
 
 def global_average_pool_forward(x: Array, workspace: Workspace) -> Array:

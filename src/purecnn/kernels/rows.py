@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Padding, Pair, output_size
+from purecnn.kernels.geometry import Pair, Window, along_batch
 
 #: OpenBLAS runs a product of up to this many multiply-adds without packing its operands first, at full speed.
 SMALL = 1_000_000
@@ -65,10 +65,12 @@ class RowConvolution(ABC):
     ----------
     x : ndarray
         (C, H, W, N), the very array that every forward pass will read.
-    kernels_shape : tuple of int
-        (M, C, KH, KW).
-    stride, padding
-        As in `conv2d_forward`.
+    maps : int
+        M.
+    window : Window
+        A dense one.
+    workspace : Workspace
+        Where memory comes from.
     pool : (int, int)
         With a pooling behind the convolution, its window. Its height divides the rows of a block; its width P
         splits the columns: output column a P + p is kept at (p, a), so that each column of all windows is one
@@ -86,23 +88,15 @@ class RowConvolution(ABC):
     """
 
     def __init__(
-        self,
-        x: Array,
-        kernels_shape: tuple[int, ...],
-        stride: Pair,
-        padding: Padding,
-        workspace: Workspace,
-        pool: Pair = (1, 1),
+        self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
     ) -> None:
-        self.maps, self.channels, *window = kernels_shape
-        self.window: Pair = (window[0], window[1])
-        self.x, self.stride, self.padding, self.workspace = x, stride, padding, workspace
+        self.x, self.maps, self.channels, self.workspace = x, maps, len(x), workspace
+        self.size, self.stride, self.padding = window.size, window.stride, window.padding
         self.batch: int
-        _, rows_in, columns_in, self.batch = x.shape
-        self.phases = pool[1]
+        self.batch, self.phases = x.shape[3], pool[1]
         # Rows and columns that fill no pooling window are not computed.
-        self.rows = output_size(rows_in, window[0], stride[0], padding[0]) // pool[0] * pool[0]
-        self.columns = output_size(columns_in, window[1], stride[1], padding[1]) // pool[1]
+        rows, columns = window.positions(x.shape)
+        self.rows, self.columns = rows // pool[0] * pool[0], columns // pool[1]
         self.line = self.columns * self.batch
         self.row_blocks = self.cut_rows(pool[0])
         self.most = max(last - first for first, last in self.row_blocks)
@@ -110,7 +104,7 @@ class RowConvolution(ABC):
         self.is_ready = False
         self.shared = pool != (1, 1)
         if not self.shared:
-            self.whole: Array = self.spread[:: stride[0]]
+            self.whole: Array = self.spread[:: self.stride[0]]
             self.outputs = [self.whole[None, first:last] for first, last in self.row_blocks]
             split = (*self.whole.shape[:2], self.columns, self.batch)
             self.images: Array = self.whole.reshape(split).transpose(1, 0, 2, 3)
@@ -162,7 +156,7 @@ class RowConvolution(ABC):
 
     def fresh_rows(self, number: int) -> Pair:
         """Return from which to before which input row, borders off, a block is the first to need."""
-        (first, last), height = self.row_blocks[number], self.window[0]
+        (first, last), height = self.row_blocks[number], self.size[0]
         rows_in: int = self.x.shape[1]
 
         def reach(row: int) -> int:  # past the last input row that output row `row` meets
@@ -187,7 +181,7 @@ class RowConvolution(ABC):
         ranges: list[tuple[int, int, int, int]] = []
         spread, top = (self.rows - 1) * self.stride[0] + 1, self.padding[0][0]
         for row in range(begin, end):
-            lowest, highest = max(0, row + top - spread + 1), min(self.window[0] - 1, row + top)
+            lowest, highest = max(0, row + top - spread + 1), min(self.size[0] - 1, row + top)
             if ranges and ranges[-1][2:] == (lowest, highest):
                 ranges[-1] = (ranges[-1][0], row, lowest, highest)
             else:
@@ -210,15 +204,31 @@ class RowConvolution(ABC):
         shape = (rows, channels, columns, batch)
         return self.workspace.array("input_gradient", shape, self.x.dtype).transpose(1, 0, 2, 3)
 
-    def biases_gradient(self, out: Array) -> None:
-        """Write the sum of g, which lies in the output's place, for (M,) or (M, OH, OW) biases."""
-        if out.ndim == 1:
-            # A product with ones takes a third of the time of a sum along the last axis.
-            np.sum(self.whole @ self.ones, axis=0, out=out)
-        else:
-            np.sum(self.images, axis=3, out=out)
+    def forward(self, kernels: Array, biases: Array) -> Array:
+        """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW)."""
+        flat, shared = self.flat(kernels), biases.ndim == 1
+        for number, output in enumerate(self.outputs):
+            self.multiply(flat, number)
+            if shared:
+                np.add(output, biases[:, None], out=output)
+        if not shared:
+            self.images += along_batch(biases, 4)
+        return self.images
 
     def backward(
+        self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool
+    ) -> Array | None:
+        """Write both gradients and return dx."""
+        if g is not self.images:  # where an activation worked in place, g is there already
+            np.copyto(self.images, g)
+        if biases_gradient.ndim == 1:
+            # A product with ones takes a third of the time of a sum along the last axis.
+            np.sum(self.whole @ self.ones, axis=0, out=biases_gradient)
+        else:
+            np.sum(self.images, axis=3, out=biases_gradient)
+        return self.blocks_backward(kernels, kernels_gradient, propagate, lambda _: None)
+
+    def blocks_backward(
         self, kernels: Array, kernels_gradient: Array, propagate: bool, place: Callable[[int], None]
     ) -> Array | None:
         """Write the kernels' gradient and return dx; `place` puts a block's gradient where it belongs."""

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Padding, Pair
+from purecnn.kernels.geometry import Pair, Window
 from purecnn.kernels.rows import RowConvolution, cut_width, in_parts
 
 #: Values between lines a multiple of 4 KiB apart, which would share lines of the cache: a product of
@@ -72,35 +72,29 @@ class Unrolled(RowConvolution):
     """A convolution by rows unrolled by the window's width: any window, stride and padding."""
 
     def __init__(
-        self,
-        x: Array,
-        kernels_shape: tuple[int, ...],
-        stride: Pair,
-        padding: Padding,
-        workspace: Workspace,
-        pool: Pair = (1, 1),
+        self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
     ) -> None:
-        super().__init__(x, kernels_shape, stride, padding, workspace, pool)
-        width = self.window[1]
+        super().__init__(x, maps, window, workspace, pool)
+        width = self.size[1]
         self.depth = width * self.channels
         # The input, unrolled: (padded H, KW, C, P, OW / P, N), its borders zero and never written.
         full = self.phases * self.line
         gap = GAP if full % 1024 == 0 else 0
-        shape = (x.shape[1] + sum(padding[0]), width, self.channels, full + gap)
+        shape = (x.shape[1] + sum(self.padding[0]), width, self.channels, full + gap)
         self.unrolled = workspace.array("unrolled", shape, x.dtype)
-        if padding != ((0, 0), (0, 0)):
+        if self.padding != ((0, 0), (0, 0)):
             self.unrolled.fill(0)
         self.blocks = [self.block(number) for number in range(len(self.row_blocks))]
 
     @functools.cached_property
     def products(self) -> Array:
         """Memory of `kernels_product`, which inference does without."""
-        shape = (self.phases, self.most, self.window[0] * self.depth, self.maps)
+        shape = (self.phases, self.most, self.size[0] * self.depth, self.maps)
         return self.workspace.array("products", shape, self.x.dtype)
 
     def row_values(self) -> int:
         """Return an output row's values and those of its unrolled input."""
-        depth = self.window[1] * self.channels
+        depth = self.size[1] * self.channels
         return self.phases * self.line * (self.maps + self.stride[0] * depth)
 
     def block(self, number: int) -> Block:
@@ -123,7 +117,7 @@ class Unrolled(RowConvolution):
                 for j, p, cells, pixels in self.meetings(self.phases)
             ]
         across, _, down, _ = self.unrolled.strides
-        depth = self.window[0] * self.depth
+        depth = self.size[0] * self.depth
         windows = as_strided(
             self.unrolled[first * step :],
             (self.phases, last - first, depth, self.line),
@@ -136,7 +130,7 @@ class Unrolled(RowConvolution):
         """Yield (j, p, cells, pixels): pixels that meet column j of the window for outputs (p, cells)."""
         step, columns_in = self.stride[1] * phases, self.x.shape[2]
         cells = self.columns * self.phases // phases
-        for j in range(self.window[1]):
+        for j in range(self.size[1]):
             for p in range(phases):
                 # Output column a phases + p meets pixel a step + offset, where that is inside the image.
                 offset = p * self.stride[1] + j - self.padding[1][0]
@@ -173,7 +167,7 @@ class Unrolled(RowConvolution):
 
     def kernels_sum(self, total: Array) -> Array:
         """(KH KW C, M) -> (M, C, KH, KW)."""
-        return total.reshape(*self.window, self.channels, self.maps).transpose(3, 2, 0, 1)
+        return total.reshape(*self.size, self.channels, self.maps).transpose(3, 2, 0, 1)
 
     def flat_backward(self, kernels: Array) -> Array:
         """(M, C, KH, KW) -> (KW C, KH M), the rows of the window from the last."""
@@ -204,7 +198,7 @@ class Unrolled(RowConvolution):
 
     def way_back(self, number: int) -> WayBack:
         """Return the views of `input_gradient` for one block."""
-        (height, width), maps, g = self.window, self.maps, self.spread
+        (height, width), maps, g = self.size, self.maps, self.spread
         begin, end = self.finished_rows(number)
         ordering, unmet, steps = [], [], []
         if self.shared:

@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Padding, Pair
+from purecnn.kernels.geometry import Pair, Window
 from purecnn.kernels.rows import RowConvolution, cut_width, in_parts
 
 #: Where the polynomials are evaluated, beside infinity.
@@ -40,11 +40,11 @@ WORTH = 30
 FEWEST = 16
 
 
-def suits(x: Array, kernels_shape: tuple[int, ...], stride: Pair, pool: Pair) -> bool:
-    """Return whether tiles pay for a convolution of `x`: the rule between `unrolled` and this."""
-    maps, channels, height, width = kernels_shape
+def suits(x: Array, maps: int, window: Window, pool: Pair = (1, 1)) -> bool:
+    """Return whether tiles pay for a dense convolution of `x`: the rule between `unrolled` and this."""
+    channels, (height, width) = len(x), window.size
     tile = VALUES + 1 - width
-    if stride != (1, 1) or tile < 2 or tile % pool[1] or x.shape[3] < FEWEST:
+    if window.stride != (1, 1) or tile < 2 or tile % pool[1] or x.shape[3] < FEWEST:
         return False
     saved = maps * channels * height * (width - VALUES / tile)
     return saved >= WORTH * (maps + channels)
@@ -147,18 +147,12 @@ class Winograd(RowConvolution):
     """A convolution by tiles along the rows, for what `suits`."""
 
     def __init__(
-        self,
-        x: Array,
-        kernels_shape: tuple[int, ...],
-        stride: Pair,
-        padding: Padding,
-        workspace: Workspace,
-        pool: Pair = (1, 1),
+        self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
     ) -> None:
-        self.tile = VALUES + 1 - kernels_shape[3]
-        super().__init__(x, kernels_shape, stride, padding, workspace, pool)
-        self.a, self.b, self.g = matrices(kernels_shape[3], x.dtype)
-        (top, bottom), rows_in = padding[0], x.shape[1]
+        self.tile = VALUES + 1 - window.size[1]
+        super().__init__(x, maps, window, workspace, pool)
+        self.a, self.b, self.g = matrices(self.size[1], x.dtype)
+        (top, bottom), rows_in = self.padding[0], x.shape[1]
         # The transformed input: (6, padded H, C, L), its borders zero and never written.
         self.transformed = self.memory("transformed", rows_in + top + bottom, self.channels)
         self.transformed[:, :top].fill(0)
@@ -210,13 +204,13 @@ class Winograd(RowConvolution):
         pixels = self.pixels[:, : end - begin]
         source, target = self.x[:, begin:end].transpose(1, 0, 2, 3), self.by_tile(pixels)
         copies = [(target[j, :, :, tiles], source[:, :, places]) for j, tiles, places in self.meetings()]
-        if self.padding[1] == (0, 0) and self.across * self.tile + self.window[1] - 1 <= source.shape[2]:
+        if self.padding[1] == (0, 0) and self.across * self.tile + self.size[1] - 1 <= source.shape[2]:
             # No tile is cut off: all pixels are one view, copied by one call.
             down, channel, pixel, sample = source.strides
             strides = (pixel, down, channel, self.tile * pixel, sample)
             copies = [(target, as_strided(source, target.shape, strides))]
         transformed = self.transformed[:, self.padding[0][0] + begin : self.padding[0][0] + end]
-        depth, line = self.window[0] * self.channels, self.transformed.shape[3]
+        depth, line = self.size[0] * self.channels, self.transformed.shape[3]
         windows = as_strided(
             self.transformed[:, first:], (VALUES, last - first, depth, line), self.transformed.strides
         )
@@ -245,7 +239,7 @@ class Winograd(RowConvolution):
 
     def flat(self, kernels: Array) -> Array:
         """(M, C, KH, KW) -> G k, (6, 1, 1, M, KH C)."""
-        by_column = kernels.transpose(3, 0, 2, 1).reshape(self.window[1], -1)
+        by_column = kernels.transpose(3, 0, 2, 1).reshape(self.size[1], -1)
         return (self.g @ by_column).reshape(VALUES, 1, 1, self.maps, -1)
 
     def prepare(self, number: int) -> None:
@@ -282,11 +276,11 @@ class Winograd(RowConvolution):
     def kernels_sum(self, total: Array) -> Array:
         """(6, KH C, M) -> G.T of it, as (M, C, KH, KW)."""
         found = self.g.T @ total.reshape(VALUES, -1)
-        return found.reshape(self.window[1], self.window[0], self.channels, self.maps).transpose(3, 2, 1, 0)
+        return found.reshape(self.size[1], self.size[0], self.channels, self.maps).transpose(3, 2, 1, 0)
 
     def flat_backward(self, kernels: Array) -> Array:
         """(M, C, KH, KW) -> G k turned, (6, 1, 1, C, KH M), the rows of the window from the last."""
-        split = self.flat(kernels).reshape(VALUES, self.maps, self.window[0], self.channels)
+        split = self.flat(kernels).reshape(VALUES, self.maps, self.size[0], self.channels)
         turned = np.ascontiguousarray(split[:, :, ::-1].transpose(0, 3, 2, 1))
         return turned.reshape(VALUES, 1, 1, self.channels, -1)
 
@@ -307,7 +301,7 @@ class Winograd(RowConvolution):
     @functools.cached_property
     def kernels_products(self) -> Array:
         """Working memory of `kernels_product`."""
-        shape = (VALUES, self.most, self.window[0] * self.channels, self.maps)
+        shape = (VALUES, self.most, self.size[0] * self.channels, self.maps)
         return self.workspace.array("kernels_products", shape, self.x.dtype)
 
     @functools.cached_property
@@ -320,7 +314,7 @@ class Winograd(RowConvolution):
     def way_back(self, number: int, gradient: Array, values: Array) -> WayBack:
         """Return the views of the backward pass for one block."""
         (first, last), (begin, end) = self.row_blocks[number], self.finished_rows(number)
-        height, maps, line = self.window[0], self.maps, gradient.shape[3]
+        height, maps, line = self.size[0], self.maps, gradient.shape[3]
         own, values, pixels = (
             gradient[:, first:last],
             values[:, : end - begin],

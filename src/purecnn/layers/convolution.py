@@ -11,7 +11,7 @@ import numpy.typing as npt
 from purecnn.backend.checks import pair, positive
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.kernels.geometry import Padding, output_size
+from purecnn.kernels.geometry import Padding, Window
 from purecnn.layers.base import Layer
 from purecnn.layers.initializers import check_scheme
 from purecnn.layers.shapes import plain, sample_shape
@@ -133,17 +133,14 @@ class Convolutional(Layer):
         self.draw_now(rng, dtype)
 
     @property
-    def is_dense(self) -> bool:
-        """Whether every map looks at all channels, through a window without holes."""
-        return self.groups == 1 and self.dilation == (1, 1)
-
-    @property
     def reach(self) -> tuple[int, int]:
         """Height and width that the window covers, holes included."""
-        height, width = (
-            (k - 1) * apart + 1 for k, apart in zip(self.kernel_size, self.dilation, strict=True)
-        )
-        return height, width
+        return Window(self.kernel_size, dilation=self.dilation).reach
+
+    @property
+    def window(self) -> Window:
+        """How the window lies on the images that this layer is bound to."""
+        return Window(self.kernel_size, self.stride, self.border, self.dilation, self.groups)
 
     def borders(self, input_shape: Shape) -> Padding:
         """Return the zeros (above, below), (left, right) of an image of `input_shape`."""
@@ -172,10 +169,8 @@ class Convolutional(Layer):
         if input_shape[0] % self.groups:
             raise ShapeError(f"{self} wants channels in {self.groups} groups, got {input_shape[0]} channels")
         border = self.borders(input_shape)
-        rows, columns = (
-            output_size(*sizes)
-            for sizes in zip(input_shape[1:], self.reach, self.stride, border, strict=True)
-        )
+        window = Window(self.kernel_size, self.stride, border, self.dilation, self.groups)
+        rows, columns = window.positions(input_shape)
         if rows < 1 or columns < 1:
             raise ShapeError(
                 f"{self} has a window of {self.reach}, larger than the image of {input_shape[1:]} "
@@ -196,48 +191,19 @@ class Convolutional(Layer):
         """Return the feature maps, shape ``(depth, OH, OW, N)``."""
         self.input = self.receive(input)
         kernels, biases = self.parameters["kernels"], self.parameters["biases"]
-        if self.is_dense:
-            output = self.kernel_set.conv2d_forward(
-                self.input, kernels, biases, self.stride, self.border, self.workspace
-            )
-        else:
-            output = self.kernel_set.grouped_conv2d_forward(
-                self.input,
-                kernels,
-                biases,
-                self.stride,
-                self.border,
-                self.dilation,
-                self.groups,
-                self.workspace,
-            )
+        output = self.kernel_set.conv2d_forward(self.input, kernels, biases, self.window, self.workspace)
         # The kernel's backward pass writes over it; what a lone call returned is its caller's.
         return output if self._keeps_workspace else output.copy()
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""
-        if not self.is_dense:
-            return self.kernel_set.grouped_conv2d_backward(
-                self.receive_gradient(output_gradient),
-                self.input,
-                self.parameters["kernels"],
-                self.gradients["kernels"],
-                self.gradients["biases"],
-                self.stride,
-                self.border,
-                self.dilation,
-                self.groups,
-                self.workspace,
-                self.propagate,
-            )
         return self.kernel_set.conv2d_backward(
             self.receive_gradient(output_gradient),
             self.input,
             self.parameters["kernels"],
             self.gradients["kernels"],
             self.gradients["biases"],
-            self.stride,
-            self.border,
+            self.window,
             self.workspace,
             self.propagate,
         )
@@ -327,11 +293,6 @@ class DepthwiseConvolutional(Convolutional):
         except ShapeError:
             self.groups, self.depth = before
             raise
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether every map looks at all channels: not even where there is only one is it asked."""
-        return False
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -14,7 +14,7 @@ from typing import Self
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import cpu
-from purecnn.kernels.geometry import Padding, Pair
+from purecnn.kernels.geometry import Pair, Window
 from purecnn.layers.base import Layer
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.pooling import MaxPooling
@@ -53,9 +53,9 @@ class PooledConvolutional(Layer):
         """Whether training changes the convolution's parameters."""
         return self.convolution.trainable
 
-    def arguments(self) -> tuple[Pair, Padding, Pair, Workspace]:
-        """Return the geometry that both kernels take."""
-        return self.convolution.stride, self.convolution.border, self.pool.pool_size, self.workspace
+    def arguments(self) -> tuple[Window, Pair, Workspace]:
+        """Return the geometry that both kernels take, and the memory."""
+        return self.convolution.window, self.pool.pool_size, self.workspace
 
     def forward(self, input: Array) -> Array:
         """Return the pooled maps, shape ``(depth, PH, PW, N)``."""
@@ -105,7 +105,7 @@ def fits(layer: Layer, follower: Layer) -> bool:
     """Return whether `layer` is a convolution that the pooling `follower` may be taken into."""
     return (
         type(layer) is Convolutional
-        and layer.is_dense
+        and layer.window.is_dense
         and not layer.per_position_bias
         and type(follower) is MaxPooling
         and follower.stride == follower.pool_size

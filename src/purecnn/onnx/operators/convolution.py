@@ -15,7 +15,7 @@ import numpy as np
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
-from purecnn.kernels import cpu, grouped
+from purecnn.kernels import cpu, geometry
 from purecnn.onnx.operators.registry import OperatorCall, floating, operator
 from purecnn.onnx.operators.window import (
     Window,
@@ -91,26 +91,11 @@ def flat(over: Window) -> Window:
 def planar(call: OperatorCall, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
     """(N, C, H, W), (M, C / groups, KH, KW), (M,) -> (N, M, OH, OW), by this package's kernels."""
     images, workspace = last(call, x), Workspace()
-    stride: Any = over.strides
-    padding: Any = over.pads
-    dilation: Any = over.dilations
+    moves: Any = over.cells, over.strides, over.pads, over.dilations, groups
     rows = x.shape[2] + sum(over.pads[0]) + over.dilations[0] - 1
     call.claim((rows, over.cells[1], x.shape[1], over.sizes[1] + over.strides[1], x.shape[0]), x.dtype)
     call.like(w, copies=2)
-    if groups == 1 and dilation == (1, 1):
-        found = cpu.conv2d_forward(images, w, b, stride, padding, workspace)
-    else:
-        found = grouped.grouped_conv2d_forward(
-            images,
-            w,
-            b,
-            stride,
-            padding,
-            dilation,
-            groups,
-            workspace,
-        )
-    return first(found)
+    return first(cpu.conv2d_forward(images, w, b, geometry.Window(*moves), workspace))
 
 
 def stepwise(call: OperatorCall, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
