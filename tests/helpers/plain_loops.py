@@ -1,8 +1,9 @@
 """The naive twins: every formula of the package once more, as plain loops over single numbers.
 
 They are the oracle of the fast code, so they are written to be obviously correct, never to be fast, and they
-import nothing from the package. `test_plain_loops.py` holds them in turn to PyTorch's numbers and to answers worked
-by hand. The batch is the last axis everywhere: images are (C, H, W, N), vectors (features, N), all float64.
+import nothing from the package. `test_plain_loops.py` holds them in turn to PyTorch's numbers and to answers
+worked by hand. The batch is the last axis everywhere: images are (C, H, W, N), vectors (features, N), all
+float64.
 
 Letters: C channels in, M channels out, (H, W) an image, (KH, KW) a kernel, (PH, PW) a pooling window,
 (OH, OW) an output image, N samples.

@@ -1,6 +1,8 @@
 """Both sets of kernels against plain loops, over a table of geometries, dtypes and batch sizes."""
 
 import functools
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -382,6 +384,21 @@ def test_a_second_backward_pass_gives_the_same(name):
         found = cpu.conv2d_backward(g, x, weights, *into, window, workspace)
         close(found, dx, np.float64)
         close(into[0], dweights, np.float64)
+
+
+@pytest.mark.parametrize("window", [Window((5, 5)), Window((5, 5), (2, 2)), Window((5, 5), groups=2)])
+def test_working_memory_goes_with_the_last_reference(window):
+    rng, workspace = np.random.default_rng(0), Workspace()
+    x, weights, biases = rng.random((8, 9, 9, 16)), rng.random((8, 8 // window.groups, 5, 5)), np.zeros(8)
+    y, into = cpu.conv2d_forward(x, weights, biases, window, workspace), (weights.copy(), biases.copy())
+    cpu.conv2d_backward(y, x, weights, *into, window, workspace)
+    alive = weakref.ref(workspace)
+    gc.disable()
+    try:
+        del workspace
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("cached", [1, 20, 1 << 15])

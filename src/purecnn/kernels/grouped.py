@@ -11,6 +11,7 @@ next to each other. The input gradient is such a convolution too: of the output 
 from __future__ import annotations
 
 import math
+import weakref
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -36,7 +37,8 @@ class GroupedConvolution:
     """
 
     def __init__(self, x: Array, maps: int, window: Window, workspace: Workspace) -> None:
-        self.x, self.window, self.workspace = x, window, workspace
+        self.x, self.window = x, window
+        self.workspace: Workspace = weakref.proxy(workspace)  # as in `rows`
         (top, _), (left, _) = window.padding
         self.products = GroupedProducts(
             x, maps, window, window.positions(x.shape), (top, left), workspace, ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -90,7 +91,9 @@ class RowConvolution(ABC):
     def __init__(
         self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
     ) -> None:
-        self.x, self.maps, self.channels, self.workspace = x, maps, len(x), workspace
+        self.x, self.maps, self.channels = x, maps, len(x)
+        # The workspace holds what is laid out: held back, it would live until the collector comes by.
+        self.workspace: Workspace = weakref.proxy(workspace)
         self.size, self.stride, self.padding = window.size, window.stride, window.padding
         self.batch: int
         self.batch, self.phases = x.shape[3], pool[1]
