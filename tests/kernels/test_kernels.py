@@ -399,20 +399,3 @@ def test_working_memory_goes_with_the_last_reference(window):
         assert alive() is None
     finally:
         gc.enable()
-
-
-@pytest.mark.parametrize("cached", [1, 20, 1 << 15])
-@pytest.mark.parametrize("propagate", [True, False])
-def test_descending_is_a_backward_pass_and_a_step(monkeypatch, cached, propagate):
-    monkeypatch.setattr(cpu, "CACHED", cached)
-    rng = np.random.default_rng(0)
-    g, x, weights, biases = (rng.standard_normal(shape) for shape in ((5, 1), (7, 1), (5, 7), (5, 1)))
-    stepped = weights.copy(), biases.copy()
-    found = cpu.dense_descend(g, x, *stepped, Workspace(), propagate)
-    dx, dweights, dbiases = loops.dense_backward(g, x, weights)
-    if propagate:
-        close(found, dx, np.float64)
-    else:
-        assert found is None
-    close(stepped[0], weights - dweights, np.float64)
-    close(stepped[1], biases - dbiases.reshape(biases.shape), np.float64)

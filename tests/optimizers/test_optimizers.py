@@ -347,3 +347,24 @@ def test_a_step_by_hand_refuses_what_is_no_pair() -> None:
         ValueError, match="this Adam has taken steps of 2 parameters, got 3: make an optimizer"
     ):
         optimizer.step(np.zeros(3), np.zeros(3))
+
+
+def test_what_derives_from_plain_descent_takes_its_own_step():
+    class SignDescent(SGD):
+        def change(self, parameters, gradient, *state):
+            parameters -= self.learning_rate * np.sign(gradient)
+
+    parameters = np.zeros(2)
+    SignDescent(0.5).step(parameters, np.array([3.0, -4.0]))
+    assert parameters.tolist() == [-0.5, 0.5]
+    network = Network([Dense(2, 1)])
+    before = network.parameters.copy()
+    for batch_size in (1, 2):
+        network.fit(
+            np.ones((batch_size, 2)),
+            np.full((batch_size, 1), 9.0),
+            batch_size=batch_size,
+            loss="mse",
+            optimizer=SignDescent(0.5),
+        )
+    assert np.allclose(network.parameters, before + 1)

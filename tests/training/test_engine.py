@@ -6,13 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from purecnn import SGD, Adam
+from purecnn import Adam
 from purecnn.backend import threads
 from purecnn.kernels import cpu, pooled, unrolled, winograd
 from purecnn.kernels import rows as rows_module
 from purecnn.layers.activations import rectified
 from purecnn.losses import as_loss, classification
-from purecnn.networks import lenet, original
+from purecnn.networks import lenet
 from purecnn.optimizers import adaptive, base
 from purecnn.training import replica
 from purecnn.training.host import HostTrainer
@@ -85,17 +85,3 @@ def test_a_step_of_lenet_allocates_little(trainer):
     finally:
         tracemalloc.stop()
     assert peak - before < 300_000  # one shard's activations alone are 4 MB
-
-
-def test_a_lone_samples_step_never_writes_the_dense_layers_gradient():
-    rng = np.random.default_rng(0)
-    network = original(classes=2)
-    rows = network.as_rows(rng.random((4, 1, 28, 28)))
-    targets = network.targets(np.eye(2)[[0, 1, 0, 1]], 4)
-    with HostTrainer(network, as_loss("binary_cross_entropy"), SGD(0.1), rows, targets, 1, 1) as trainer:
-        before = network.parameters.copy()
-        for number in range(4):
-            trainer.step([number])
-        places = trainer.shards.views[0]
-        assert not any(view["weights"].any() for view in places if "weights" in view)
-        assert not np.array_equal(before, network.parameters)

@@ -29,7 +29,6 @@ __all__ = [
     "conv2d_backward",
     "conv2d_forward",
     "dense_backward",
-    "dense_descend",
     "dense_forward",
     "leaky_relu_forward",
     "max_pool_backward",
@@ -126,13 +125,3 @@ def conv2d_backward(
     for i, j, pixels in window.taps(positions):
         dx[:, *pixels] += unrolled[:, i, j]
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]]
-
-
-def dense_descend(
-    g: Array, x: Array, weights: Array, biases: Array, workspace: Workspace, propagate: bool = True
-) -> Array | None:
-    """g (O, 1), x (I, 1) -> dx (I, 1) or None, before the step W -= g @ x.T, b -= g is taken in place."""
-    dx: Array | None = weights.T @ g if propagate else None
-    weights -= g @ x.T
-    biases -= g
-    return dx

@@ -156,13 +156,6 @@ class Layer(ABC):
     def backward(self, output_gradient: Array) -> Array | None:
         """Write `gradients` and return the loss's derivative by the input, None if `propagate` is off."""
 
-    def descend(self, output_gradient: Array) -> Array | None:
-        """Do as `backward`, and take the step ``p -= dp`` at once: `output_gradient` carries the rate."""
-        input_gradient = self.backward(output_gradient)
-        for name, parameter in self.parameters.items():
-            parameter -= self.gradients[name]
-        return input_gradient
-
     def infer(self, input_shape: Shape) -> Shape:
         """Return the shape of one output sample for one input sample of `input_shape`."""
         return input_shape

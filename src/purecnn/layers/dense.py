@@ -119,17 +119,6 @@ class Dense(Layer):
             self.propagate,
         )
 
-    def descend(self, output_gradient: Array) -> Array | None:
-        """Do as `backward`, and take the step at once, the gradients nowhere but in the cache."""
-        return self.kernel_set.dense_descend(
-            output_gradient,
-            self.input,
-            self.parameters["weights"],
-            self.parameters["biases"],
-            self.workspace,
-            self.propagate,
-        )
-
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {

@@ -86,11 +86,6 @@ class Optimizer(ABC):
         self.decaying: Array | None = None
         self.owner: weakref.ref[object] | None = None
 
-    @property
-    def descends(self) -> bool:
-        """Whether a step is ``p -= rate g`` and no more, so that the loss's derivative may carry the rate."""
-        return False
-
     def begin(
         self, parameters: Array, zeros: Callable[..., Array] = np.zeros, weights: Array | None = None
     ) -> None:
@@ -182,16 +177,12 @@ class Optimizer(ABC):
         """Count one step: called once before the updates of its blocks."""
         self.steps += 1
 
-    def update(self, parameters: Array, gradient: Array, start: int, stop: int, carried: float = 1.0) -> None:
-        """Change ``parameters[start:stop]``, block by block; `gradient` may be overwritten.
-
-        `carried` is the factor that the gradient has been multiplied by already.
-        """
-        factor = self.clipping / carried
+    def update(self, parameters: Array, gradient: Array, start: int, stop: int) -> None:
+        """Change ``parameters[start:stop]``, block by block; `gradient` may be overwritten."""
         for block in blocks(parameters, start, stop):
             p, g = parameters[block], gradient[block]
-            if factor != 1:
-                g *= p.dtype.type(factor)
+            if self.clipping != 1:
+                g *= p.dtype.type(self.clipping)
             if self.weight_decay:
                 self.decay(p, g, None if self.decaying is None else self.decaying[block])
             self.change(p, g, *(self.state[name][block] for name in self.states))

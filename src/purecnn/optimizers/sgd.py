@@ -66,21 +66,6 @@ class SGD(Optimizer):
         module_of(step).multiply(step, kind(self.learning_rate), out=gradient)
         parameters -= gradient
 
-    @property
-    def descends(self) -> bool:
-        """Without momentum, decay and clipping."""
-        return not self.momentum and not self.weight_decay and self.clip_norm is None
-
-    def update(self, parameters: Array, gradient: Array, start: int, stop: int, carried: float = 1.0) -> None:
-        """``p -= rate g`` in one go, or block by block where there is more to it."""
-        if not self.descends:
-            super().update(parameters, gradient, start, stop, carried)
-            return
-        stretch = gradient[start:stop]
-        if carried != self.learning_rate:
-            stretch *= parameters.dtype.type(self.learning_rate / carried)
-        parameters[start:stop] -= stretch
-
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         own = {"learning_rate": self.learning_rate, "momentum": self.momentum, "nesterov": self.nesterov}

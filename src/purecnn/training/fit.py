@@ -30,8 +30,10 @@ from purecnn.training.device import DeviceTrainer
 from purecnn.training.host import HostTrainer
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.single_sample import SingleSampleTrainer
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
+from purecnn.training.update import is_plain
 
 if TYPE_CHECKING:
     from purecnn.callbacks.resume import SavedRun
@@ -226,11 +228,10 @@ class Fit:
 
     def trainer(self) -> Trainer:
         """Return what takes the steps."""
-        return (
-            self.make_trainer(HostTrainer)
-            if self.network.device.is_host
-            else self.make_trainer(DeviceTrainer)
-        )
+        if not self.network.device.is_host:
+            return self.make_trainer(DeviceTrainer)
+        plain = is_plain(self.optimizer) and not (self.l1 or self.l2)
+        return self.make_trainer(SingleSampleTrainer if plain and self.largest_batch == 1 else HostTrainer)
 
     def make_trainer(self, kind: Callable[..., T]) -> T:
         """Return a trainer of a kind."""

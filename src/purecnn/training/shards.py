@@ -173,20 +173,12 @@ class Shards:
         arrays = (array for view in views for array in view.values())
         return [{name: next(arrays) for name in layer.parameters} for layer in self.layers]
 
-    def sweeps(self, rows: Array) -> bool:
-        """Return whether the backward sweep takes the step on its way, as the original program's does.
-
-        For one sample: then a dense layer's gradient, as large as the layer, need not go through memory.
-        """
-        alone = len(self.views) == 1 and len(rows) == 1
-        return alone and self.descent.is_plain and not self.meetings
-
     def run(self, kind: JobKind, segment: int, worker: int, shard: Shard) -> None:
         """Do a shard's job: go through a segment forward, or back, or through the last one and turn there."""
         if kind != JobKind.BACKWARD:
             self.forward(segment, worker, shard)
         if kind == JobKind.TURN:
-            self.find_loss(worker, shard)
+            self.find_loss(shard)
         if kind != JobKind.FORWARD:
             self.backward(segment, worker, shard)
 
@@ -206,16 +198,14 @@ class Shards:
             session.barriers[at.behind].measure(x)
         self.passing[shard.number] = x
 
-    def find_loss(self, worker: int, shard: Shard) -> None:
+    def find_loss(self, shard: Shard) -> None:
         """Write a shard's part of the batch's loss; its derivative goes back in the output's place."""
         number, rows, _, weight = shard
         output = self.passing[number]
         target, weights = self.y.batch(rows, output.dtype), self.y.weighting(rows)
         loss, gradient = self.loss_and_gradient(target, output, weights)
         self.losses[number] = loss * weight
-        if self.sweeps(rows):
-            self.check(loss)
-        factor = weight * self.descent.carried
+        factor = weight * self.descent.scale
         if factor != 1.0:
             gradient *= output.dtype.type(factor)
         self.passing[number] = gradient
@@ -226,9 +216,9 @@ class Shards:
             kind = JobKind.TURN if segment + 1 == self.last else JobKind.BACKWARD
             self.run(kind, segment + 1, worker, shard)
         session, at = self.session(worker, shard), self.segments[segment]
-        g, sweeps = self.passing[shard.number], self.sweeps(shard.rows)
+        g = self.passing[shard.number]
         for layer in reversed(session.layers[at.backward]):
-            g = layer.descend(g) if sweeps and layer.trainable else layer.backward(g)
+            g = layer.backward(g)
         if at.before is not None and at.before >= self.first:
             session.barriers[at.before].measure_back(g)
         self.passing[shard.number] = g

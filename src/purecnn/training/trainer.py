@@ -101,7 +101,7 @@ class Trainer(ABC):
     def descend(self, rows: Array, places: Array) -> float:
         """Go there and back, then let the optimizer take its step; return the loss."""
         descent, shards = self.descent, self.shards
-        descent.carried = self.optimizer.learning_rate if descent.is_plain else 1.0
+        descent.decide()
         count = self.run_batch(rows, places)
         loss = math.fsum(shards.losses[:count])
         if descent.penalty:
@@ -109,10 +109,7 @@ class Trainer(ABC):
         shards.check(loss)
         for layer, meeting in zip(shards.batchwise, shards.meetings, strict=True):
             layer.remember(meeting)
-        if shards.sweeps(rows):
-            self.optimizer.advance()
-        else:
-            self.update(self.left_to_add(count))
+        self.update(self.left_to_add(count))
         return loss
 
     @abstractmethod

@@ -17,6 +17,7 @@ from purecnn.layers.batchwise import Zeros
 from purecnn.layers.stack import trained_spans
 from purecnn.optimizers.base import BLOCK, Optimizer, write_squares
 from purecnn.optimizers.penalties import Penalty, mark_weights
+from purecnn.optimizers.sgd import SGD
 from purecnn.training.runnable import RunnableNetwork
 
 
@@ -46,8 +47,8 @@ class ParameterUpdate:
         Makes arrays where these lie.
     told : ndarray
         What copies of the optimizer in other processes must know for a step.
-    carried : float
-        What the loss's derivative has been multiplied by already: the rate, where that is the whole step.
+    is_plain : bool
+        Whether this step is ``p -= rate g`` and no more.
     """
 
     def __init__(
@@ -66,21 +67,25 @@ class ParameterUpdate:
         self.squares = zeros(-(-self.parameters.size // BLOCK), np.float64)
         self.settings = optimizer.numbers()
         self.told = zeros(told_size(optimizer), np.float64)
-        self.carried = 1.0
+        self.is_plain = False
+
+    def decide(self) -> None:
+        """Decide how the step that begins is taken."""
+        self.is_plain = self.penalty is None and is_plain(self.optimizer)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether the step is ``p -= rate g`` with the loss's own derivative g, and no more."""
-        return self.optimizer.descends and self.penalty is None
+    def scale(self) -> float:
+        """What the loss's derivative is multiplied by: the rate where that is the whole step, else 1."""
+        return self.optimizer.learning_rate if self.is_plain else 1.0
 
     def publish(self) -> None:
         """Write down what copies of the optimizer in other processes must know."""
         held = [getattr(self.optimizer, name) for name in self.settings]
-        self.told[:] = [self.carried, self.optimizer.steps, *held]
+        self.told[:] = [self.is_plain, self.optimizer.steps, *held]
 
     def load(self) -> None:
         """Take over what was told, in such a process."""
-        self.carried, self.optimizer.steps = float(self.told[0]), int(self.told[1])
+        self.is_plain, self.optimizer.steps = bool(self.told[0]), int(self.told[1])
         for name, value in zip(self.settings, self.told[2:], strict=True):
             setattr(self.optimizer, name, float(value))
 
@@ -115,7 +120,26 @@ class ParameterUpdate:
     def step(self, start: int, stop: int) -> None:
         """Let the optimizer change a stretch of the parameters by the sum."""
         for first, last in self.within(start, stop):
-            self.optimizer.update(self.parameters, self.gradients[0], first, last, self.carried)
+            if self.is_plain:
+                self.parameters[first:last] -= self.gradients[0][first:last]
+            else:
+                self.optimizer.update(self.parameters, self.gradients[0], first, last)
+
+
+def is_plain(optimizer: Optimizer) -> bool:
+    """Return whether an optimizer's step is ``p -= rate g`` and no more.
+
+    Examples
+    --------
+    >>> is_plain(SGD(0.1)), is_plain(SGD(0.1, momentum=0.9))
+    (True, False)
+    """
+    return (
+        type(optimizer) is SGD
+        and not optimizer.momentum
+        and not optimizer.weight_decay
+        and optimizer.clip_norm is None
+    )
 
 
 def told_size(optimizer: Optimizer) -> int:

