@@ -567,7 +567,7 @@ def test_augmentation_and_a_loss_of_choice(digits):
     x, y = digits
     given = {
         "augmentation": Augmentation(shift=1),
-        "loss": purecnn.losses.smoothed("categorical_cross_entropy", 0.1),
+        "loss": purecnn.losses.label_smoothing("categorical_cross_entropy", 0.1),
     }
     model = small(epochs=20, **given).fit(x, y)
     assert model.score(x, y) > 0.9

@@ -6,7 +6,7 @@ import pytest
 from helpers.torch_numbers import cases, close, listed, part
 from purecnn import ShapeError, check_gradients, losses
 from purecnn.layers.registry import is_own
-from purecnn.losses import LOSSES, Loss, as_loss, classification, smoothed
+from purecnn.losses import LOSSES, Loss, as_loss, classification, label_smoothing
 from purecnn.losses.base import columns
 
 
@@ -85,11 +85,11 @@ def test_a_weight_is_wanted_for_each_sample():
     "case", [pytest.param(case, id=case["name"]) for case in listed("losses", "smoothed")]
 )
 def test_smoothed_losses_are_pytorchs(case):
-    data, loss = part("losses", case["name"]), smoothed(case["function"], case["amount"])
+    data, loss = part("losses", case["name"]), label_smoothing(case["function"], case["amount"])
     for y_true in (data["y_true"], *([data["labels"]] if "labels" in data else [])):
         close(loss.function(y_true, data["y_pred"]), data["loss"])
         close(loss.prime(y_true, data["y_pred"]), data["gradient"])
-        joint = smoothed("categorical_cross_entropy", case["amount"]).joint
+        joint = label_smoothing("categorical_cross_entropy", case["amount"]).joint
         close(joint(y_true, data["y_pred"])[0], data["loss"])
         close(joint(y_true, data["y_pred"])[1], data["gradient"])
 
@@ -98,7 +98,7 @@ def test_smoothed_losses_are_pytorchs(case):
     "name", [name for name, loss in LOSSES.items() if loss.targets in ("classes", "shares")]
 )
 def test_smoothed_losses_keep_their_derivatives_and_weights(name):
-    loss, given = smoothed(name, 0.2), LOSSES[name]
+    loss, given = label_smoothing(name, 0.2), LOSSES[name]
     assert (loss.joint is None) == (given.joint is None)
     assert (loss.activation, loss.targets, loss.weighted) == (given.activation, given.targets, True)
     check_gradients(loss, (5,)).raise_if_wrong()
@@ -115,8 +115,8 @@ def test_smoothed_losses_keep_their_derivatives_and_weights(name):
 
 def test_a_smoothed_loss_of_ones_own_stays_ones_own():
     mine = Loss(lambda y, p: 0.0, lambda y, p: p, targets="classes")
-    assert not any(map(is_own, (smoothed(mine, 0.1).function, smoothed(mine, 0.1).prime)))
-    assert is_own(smoothed("kl_divergence", 0.1).function)
+    assert not any(map(is_own, (label_smoothing(mine, 0.1).function, label_smoothing(mine, 0.1).prime)))
+    assert is_own(label_smoothing("kl_divergence", 0.1).function)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_smoothed_loss_of_ones_own_stays_ones_own():
 )
 def test_what_can_not_be_smoothed(loss, amount, words):
     with pytest.raises(ValueError, match=words):
-        smoothed(loss, amount)
+        label_smoothing(loss, amount)
 
 
 # At the edges ---------------------------------------------------------------------------------------------

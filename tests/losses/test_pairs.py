@@ -38,7 +38,7 @@ from purecnn import (
 )
 from purecnn.layers.ranges import RULES, ends_in_probabilities, output_range
 from purecnn.layers.registry import LAYERS
-from purecnn.losses import LOSSES, Loss, smoothed
+from purecnn.losses import LOSSES, Loss, label_smoothing
 from purecnn.losses.pairs import check_pair, suitable_loss
 
 ENDS = {
@@ -76,7 +76,7 @@ RIGHT = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_pair(name, end):
     layers = [Dense(4, 3), *ENDS[end]]
-    variants = [LOSSES[name]] + ([smoothed(name, 0.1)] if LOSSES[name].targets != "values" else [])
+    variants = [LOSSES[name]] + ([label_smoothing(name, 0.1)] if LOSSES[name].targets != "values" else [])
     for loss in variants:
         if end in RIGHT[name]:
             check_pair(loss, layers)

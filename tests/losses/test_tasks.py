@@ -254,7 +254,7 @@ def test_a_fit_that_did_not_begin_decides_nothing() -> None:
         ),
         (
             lambda: network(outputs=2).fit(X, VALUES, metrics={"r2": lambda t, p: 1.0}),
-            "'r2' is measured of regression anyway",
+            "'r2' is already taken by regression",
         ),
     ],
 )

@@ -50,7 +50,7 @@ from purecnn import (
 )
 from purecnn.backend import as_device, module_of, to_device, to_host
 from purecnn.errors import CheckpointWarning, DivergedError
-from purecnn.losses import LOSSES, as_loss, smoothed
+from purecnn.losses import LOSSES, as_loss, label_smoothing
 from purecnn.losses.base import columns
 from purecnn.optimizers.schedules import OneCycle
 from purecnn.training.device import DeviceTrainer
@@ -175,7 +175,7 @@ def test_every_loss_its_derivative_and_its_joint_form(name, weighted, dtype, dev
         close(to_host(found), loss.prime(rows, prediction, **weights), dtype)
         if loss.joint is None:
             continue
-        for known in (loss, smoothed(name, 0.1)):
+        for known in (loss, label_smoothing(name, 0.1)):
             found, slope = known.joint(to_device(y, xp), to_device(scores, xp), **sent)
             wanted, wanted_slope = known.joint(y, scores, **weights)
             assert found == pytest.approx(wanted, rel=1e-6, abs=1e-6)
@@ -268,7 +268,7 @@ def test_every_optimizer_and_what_it_is_told(name, device):
         {"l1": 0.001, "l2": 0.01},
         {"class_weight": {0: 2.0, 2: 0.5}, "sample_weight": np.linspace(0, 1, 100)},
         {"augmentation": Augmentation(shift=1, rotate=10, flip=True, erase=2)},
-        {"loss": smoothed("categorical_cross_entropy", 0.1), "shuffle": False},
+        {"loss": label_smoothing("categorical_cross_entropy", 0.1), "shuffle": False},
         {"loss": "mse"},
         {"validation_split": 0.2, "metrics": ["f1_macro", "confusion_matrix", "top_2_accuracy"]},
         {"batch_size": 7},

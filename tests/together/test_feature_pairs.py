@@ -30,7 +30,7 @@ from purecnn import (
     trace,
 )
 from purecnn.cli.app import purecnn
-from purecnn.losses import smoothed
+from purecnn.losses import label_smoothing
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 255, (200, 1, 8, 8)).astype(np.uint8)
@@ -94,9 +94,10 @@ def test_a_smoothed_loss_of_scores_measures_probabilities_too(name: str) -> None
     lone = name.startswith("sigmoid")
     made = Network([Flatten(), Dense(output_size=1 if lone else 3)], input_shape=(1, 8, 8))
     labels = LABELS % 2 if lone else LABELS
-    made.fit(IMAGES, labels, loss=smoothed(name, 0.1), metrics=["log_loss"])
+    made.fit(IMAGES, labels, loss=label_smoothing(name, 0.1), metrics=["log_loss"])
     plain, soft = (
-        made.evaluate(IMAGES, labels, loss=loss, metrics=["log_loss"]) for loss in (name, smoothed(name, 0.1))
+        made.evaluate(IMAGES, labels, loss=loss, metrics=["log_loss"])
+        for loss in (name, label_smoothing(name, 0.1))
     )
     assert (soft["accuracy"], soft["log_loss"]) == (plain["accuracy"], plain["log_loss"])
 

@@ -29,7 +29,7 @@ from purecnn import (
     load,
 )
 from purecnn.kernels.winograd import Winograd
-from purecnn.losses import smoothed
+from purecnn.losses import label_smoothing
 from purecnn.optimizers.schedules import OneCycle
 from purecnn.training import host
 
@@ -98,7 +98,7 @@ def arguments() -> dict[str, Any]:
     return {
         "epochs": 3,
         "batch_size": 64,
-        "loss": smoothed("categorical_cross_entropy", 0.1),
+        "loss": label_smoothing("categorical_cross_entropy", 0.1),
         "optimizer": AdamW(0.01, weight_decay=0.01, clip_norm=1.0, decay_biases=False),
         "class_weight": "balanced",
         "l1": 1e-5,
@@ -172,7 +172,7 @@ def test_another_smoothing_or_augmentation_is_another_run(tmp_path: Path) -> Non
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Killed):
         fit(network(), IMAGES, 1, Checkpoint(path, every=1), Kill(1))
-    others = {"loss": smoothed("categorical_cross_entropy", 0.2), "augmentation": None, "l1": 0.0}
+    others = {"loss": label_smoothing("categorical_cross_entropy", 0.2), "augmentation": None, "l1": 0.0}
     for name, value in others.items():
         with pytest.raises(ValueError, match=f"its run's {name} was"):
             network().fit(IMAGES, LABELS, **{**arguments(), name: value}, resume=path)

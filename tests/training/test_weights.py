@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from purecnn import SGD, Activation, Adam, Callback, Dense, Identity, Network, Sigmoid, Softmax, Tanh
-from purecnn.losses import Loss, mse, mse_prime, smoothed
+from purecnn.losses import Loss, label_smoothing, mse, mse_prime
 from purecnn.training.targets import Targets
 from purecnn.training.weights import sample_weights
 
@@ -225,7 +225,7 @@ def test_a_loss_of_ones_own_takes_weights_where_it_says_so():
 def test_a_smoothed_loss_trains_towards_smooth_answers():
     x, y, weights = data()
     sure, smooth = network(), network()
-    for net, loss in ((sure, None), (smooth, smoothed("categorical_cross_entropy", 0.3))):
+    for net, loss in ((sure, None), (smooth, label_smoothing("categorical_cross_entropy", 0.3))):
         net.fit(x, y, epochs=200, batch_size=90, loss=loss, optimizer=Adam(0.05), sample_weight=weights)
     assert smooth.predict(x).max() < 0.95 < sure.predict(x).max()
 

@@ -1,8 +1,8 @@
 """Losses: how wrong an answer is, as one number, and its derivative.
 
 `base` explains the arguments of all; `classification` and `regression` have the functions, `registry`
-names them and adds label smoothing. `tasks` decides what the outputs are, `pairs` which loss goes with
-which last layer.
+names them, `smoothing` spreads targets over all classes. `tasks` decides what the outputs are, `pairs` which
+loss goes with which last layer.
 
 Imports `layers`. Begin with `base`.
 """
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from purecnn.losses.classification import softmax_cross_entropy_prime as softmax_cross_entropy_prime
     from purecnn.losses.registry import LOSSES as LOSSES
     from purecnn.losses.registry import as_loss as as_loss
-    from purecnn.losses.registry import smoothed as smoothed
     from purecnn.losses.regression import hinge as hinge
     from purecnn.losses.regression import hinge_prime as hinge_prime
     from purecnn.losses.regression import huber as huber
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from purecnn.losses.regression import mean_absolute_error_prime as mean_absolute_error_prime
     from purecnn.losses.regression import mse as mse
     from purecnn.losses.regression import mse_prime as mse_prime
+    from purecnn.losses.smoothing import label_smoothing as label_smoothing
 else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
@@ -51,7 +51,8 @@ else:
                 "sigmoid_binary_cross_entropy sigmoid_binary_cross_entropy_prime "
                 "softmax_cross_entropy softmax_cross_entropy_prime"
             ),
-            "registry": "as_loss LOSSES smoothed",
+            "registry": "as_loss LOSSES",
+            "smoothing": "label_smoothing",
             "regression": (
                 "hinge hinge_prime huber huber_prime log_cosh log_cosh_prime mean_absolute_error "
                 "mean_absolute_error_prime mse mse_prime"

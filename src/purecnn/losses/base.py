@@ -47,7 +47,7 @@ class Loss:
         Whether each of the functions takes the samples' weights ``(N,)`` as `sample_weight` and returns the
         weighted mean, or its derivative; `fit` refuses weights where they do not.
     smoothing : float
-        How much of each target was spread over all classes (`losses.smoothed`).
+        How much of each target was spread over all classes (`losses.label_smoothing`).
     predictions : {"values", "probabilities", "scores"}
         What `y_pred` is: any numbers, numbers from 0 to 1, or scores on both sides of 0.
 
@@ -96,7 +96,7 @@ class Loss:
 
 
 def unwrapped(loss: Loss) -> LossFunction:
-    """Return a loss's function, of one that `losses.smoothed` made the function that it smooths."""
+    """Return a loss's function, of one that `losses.label_smoothing` made the function that it smooths."""
     found: LossFunction = inspect.unwrap(loss.function)
     return found
 

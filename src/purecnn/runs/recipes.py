@@ -11,7 +11,7 @@ from purecnn.datasets.augmentation import Augmentation
 from purecnn.datasets.splits import check_fraction
 from purecnn.interop.sklearn.plans import usual_epochs
 from purecnn.losses.base import Loss
-from purecnn.losses.registry import smoothed
+from purecnn.losses.smoothing import label_smoothing
 from purecnn.losses.tasks import Task
 from purecnn.optimizers.adaptive import Adam, AdamW
 from purecnn.optimizers.base import Optimizer, Options
@@ -130,7 +130,7 @@ class Recipe:
                 raise ValueError(f"smoothing is for labels; regression wants 0, got {self.smoothing:g}")
             return "mse"
         name = "categorical_cross_entropy" if task == "classification" else "binary_cross_entropy"
-        return smoothed(name, self.smoothing) if self.smoothing else None
+        return label_smoothing(name, self.smoothing) if self.smoothing else None
 
 
 @dataclass(frozen=True)

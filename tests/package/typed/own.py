@@ -21,7 +21,7 @@ from purecnn import (
     check_gradients,
 )
 from purecnn.inspection import GradientReport
-from purecnn.losses import Loss, smoothed
+from purecnn.losses import Loss, label_smoothing
 from purecnn.training import Fit
 
 Array = npt.NDArray[Any]
@@ -127,7 +127,7 @@ def main() -> None:
         stripes, epochs=3, optimizer=Signs(0.01), callbacks=[average, look], metrics=[unsure]
     )
     assert_type(history, History)
-    network.fit(Stripes(), metrics={"my own": unsure}, loss=smoothed("categorical_cross_entropy", 0.1))
+    network.fit(Stripes(), metrics={"my own": unsure}, loss=label_smoothing("categorical_cross_entropy", 0.1))
     assert_type(network.evaluate(Stripes())["accuracy"], float)
     network.parameters = average.mean
 
