@@ -27,6 +27,7 @@ from purecnn.losses import as_loss
 from purecnn.networks import lenet
 from purecnn.training.host import HostTrainer
 from purecnn.training.replica import Replica
+from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shards
 
 SAMPLES = 64
@@ -128,11 +129,11 @@ def measure(steps: int = 200) -> tuple[dict[str, float], float]:
     (x, y), _ = mnist.load_data()
     network = lenet()
     rows = network.as_rows(x)
-    optimizer = Adam()
     rng = np.random.default_rng(0)
-    with HostTrainer(
-        network, as_loss("categorical_cross_entropy"), optimizer, rows, network.targets(y, len(x)), 128, 1
-    ) as trainer:
+    settings = FitSettings(
+        loss=as_loss("categorical_cross_entropy"), optimizer=Adam(), batch_size=128, threads=1
+    )
+    with HostTrainer(network, rows, network.targets(y, len(x)), settings) as trainer:
         totals = defaultdict(list)
         for number in range(-20, steps):
             watch.times.clear()

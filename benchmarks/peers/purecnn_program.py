@@ -31,6 +31,7 @@ from purecnn import (
 )
 from purecnn.losses import as_loss
 from purecnn.training.host import HostTrainer
+from purecnn.training.settings import FitSettings
 
 
 def build(bench: Bench) -> list[Any]:
@@ -90,16 +91,13 @@ class PureCNN:
     def trainer(self) -> HostTrainer:
         """What `fit` trains with; made when training is first asked for, since it sets BLAS's threads."""
         rows = self.network.as_rows(self.x)
-        return HostTrainer(
-            self.network,
+        settings = FitSettings(
             loss=as_loss(self.bench.loss),
             optimizer=Adam(learning_rate=self.bench.rate),
-            x=rows,
-            y=self.network.targets(self.y, len(rows)),
             batch_size=self.bench.batch,
             threads=self.threads,
-            seed=0,
         )
+        return HostTrainer(self.network, rows, self.network.targets(self.y, len(rows)), settings)
 
     def train_step(self) -> float:
         return float(self.trainer.step(self.batches.next()))

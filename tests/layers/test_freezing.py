@@ -26,6 +26,7 @@ from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.layers.stack import trained_spans
 from purecnn.losses import LOSSES
 from purecnn.training.host import LONG, HostTrainer
+from purecnn.training.settings import FitSettings
 from purecnn.training.targets import Targets
 
 
@@ -175,9 +176,10 @@ def test_the_gradient_of_what_is_frozen_is_zero():
     x, y = digits(100)
     net = network((0, 6))
     targets = Targets.check(y, 100, 4)
-    with HostTrainer(
-        net, LOSSES["categorical_cross_entropy"], SGD(0.1), x.reshape(100, -1), targets, 100, 1
-    ) as at:
+    settings = FitSettings(
+        loss=LOSSES["categorical_cross_entropy"], optimizer=SGD(0.1), batch_size=100, threads=1
+    )
+    with HostTrainer(net, x.reshape(100, -1), targets, settings) as at:
         at.step(np.arange(100))
         for gradient in at.descent.gradients:
             zero = [not any(stretch) for stretch in by_layer(net, gradient)]

@@ -34,6 +34,7 @@ from purecnn.losses import as_loss
 from purecnn.training import host
 from purecnn.training.host import HostTrainer
 from purecnn.training.jobs import JobKind
+from purecnn.training.settings import FitSettings
 
 SHAPES = [(2, 3, 4, 5), (3, 7), (1, 1, 1, 2), (4, 2, 3, 2, 3)]
 
@@ -149,6 +150,12 @@ def digits(samples, seed=0, size=10, classes=4):
     for image, label in zip(images, labels, strict=True):
         image[2 * label : 2 * label + 3] += 150
     return images.astype(np.uint8), labels
+
+
+def settings(batch_size, threads=1):
+    """Return what a trainer is told."""
+    loss = as_loss("categorical_cross_entropy")
+    return FitSettings(loss=loss, optimizer=SGD(), batch_size=batch_size, threads=threads)
 
 
 def small(dtype=np.float32, seed=0, dropout=0.0):
@@ -336,9 +343,7 @@ def test_a_batch_of_one_value_is_refused_before_anything_is_trained():
     assert network.updates == 0
     network.fit(x, y, batch_size=11)
     network.predict(x[:1])  # outside training one sample will do
-    trainer = HostTrainer(
-        network, as_loss("categorical_cross_entropy"), SGD(), x.astype(np.float32), network.targets(y, 33), 11
-    )
+    trainer = HostTrainer(network, x.astype(np.float32), network.targets(y, 33), settings(11))
     with trainer, pytest.raises(ValueError, match=words):
         trainer.step([0])
     layer = trained((3,))
@@ -421,7 +426,7 @@ def test_a_shard_is_done_again_from_its_first_layer_where_nothing_of_it_is_left(
     x, y = digits(64)
     network, batch = small(dropout=0.2), np.arange(64)
     rows, targets = network.as_rows(x), network.targets(y, 64)
-    with HostTrainer(network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 64, 1) as trainer:
+    with HostTrainer(network, rows, targets, settings(64)) as trainer:
         trainer.run_batch(batch, batch)
         shards, found = trainer.shards, trainer.descent.gradients[1]
         assert (shards.last_back, shards.last) == (1, 4)
@@ -453,9 +458,7 @@ def test_networks_without_a_barrier_keep_one_session_a_worker():
     for network, sessions in ((small(), 4), (Network([Flatten(), Dense(output_size=4), Softmax()]), 2)):
         rows = network.as_rows(x)
         targets = network.targets(y, 256)
-        with HostTrainer(
-            network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 256, 2
-        ) as trainer:
+        with HostTrainer(network, rows, targets, settings(256, threads=2)) as trainer:
             trainer.step(range(256))
             assert len(trainer.shards.sessions) == sessions
 
@@ -465,7 +468,7 @@ def test_a_step_allocates_little():
     network = small()
     rows = network.as_rows(x)
     targets = network.targets(y, 128)
-    with HostTrainer(network, as_loss("categorical_cross_entropy"), SGD(), rows, targets, 128, 1) as trainer:
+    with HostTrainer(network, rows, targets, settings(128)) as trainer:
         for _ in range(3):
             trainer.step(range(128))
         tracemalloc.start()

@@ -40,6 +40,7 @@ from purecnn.losses import as_loss
 from purecnn.training import host
 from purecnn.training.fusion import PooledConvolutional
 from purecnn.training.host import HostTrainer
+from purecnn.training.settings import FitSettings
 
 # PyTorch --------------------------------------------------------------------------------------------------
 
@@ -113,12 +114,11 @@ def test_five_steps_of_training_are_pytorchs(dtype, tolerance, threads):
     batch, losses = settings["batch"], []
     with HostTrainer(
         network,
-        as_loss("categorical_cross_entropy"),
-        optimizer,
         rows,
         network.targets(data["labels"], 144),
-        batch,
-        threads,
+        FitSettings(
+            loss=as_loss("categorical_cross_entropy"), optimizer=optimizer, batch_size=batch, threads=threads
+        ),
     ) as trainer:
         assert trainer.count == 2
         losses = [trainer.step((step * batch + np.arange(batch)) % 144) for step in range(settings["steps"])]
@@ -464,7 +464,9 @@ def test_a_layer_of_ones_own_inside_is_trained_in_threads_and_saved(tmp_path):
     rng = np.random.default_rng(0)
     rows = network.as_rows(rng.standard_normal((64, 3)))
     targets = network.targets(rng.integers(0, 3, 64), 64)
-    with HostTrainer(network, as_loss("mse"), SGD(), rows, targets, 64, 2) as trainer:
+    with HostTrainer(
+        network, rows, targets, FitSettings(loss=as_loss("mse"), optimizer=SGD(), batch_size=64, threads=2)
+    ) as trainer:
         assert not trainer.forks
     save(network, tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors", layers={"Mine": Mine})

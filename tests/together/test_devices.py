@@ -56,6 +56,7 @@ from purecnn.optimizers.schedules import OneCycle
 from purecnn.training.device import DeviceTrainer
 from purecnn.training.host import HostTrainer
 from purecnn.training.runnable import DEVICE_CHUNK
+from purecnn.training.settings import FitSettings
 from purecnn.training.targets import Targets
 
 
@@ -99,7 +100,8 @@ def one_step(name, batch, dtype, device):
     kind = HostTrainer if network.device.is_host else DeviceTrainer
     rows = network.as_rows(x)
     # With a momentum the first step is the gradient, and what is left of it too.
-    with kind(network, as_loss("mse"), SGD(1.0, 0.5), rows, Targets(y), batch, 1) as trainer:
+    settings = FitSettings(loss=as_loss("mse"), optimizer=SGD(1.0, 0.5), batch_size=batch, threads=1)
+    with kind(network, rows, Targets(y), settings) as trainer:
         loss = trainer.step(np.arange(batch))
         return loss, to_host(trainer.descent.gradients[0]), to_host(network.parameters)
 

@@ -155,7 +155,7 @@ def test_a_batch_larger_than_the_set_takes_no_memory(monkeypatch):
     make = HostTrainer.__init__
 
     def watched(self, *arguments, **options):
-        sizes.append(arguments[5])
+        sizes.append(arguments[3].batch_size)
         make(self, *arguments, **options)
 
     monkeypatch.setattr(HostTrainer, "__init__", watched)

@@ -16,6 +16,7 @@ from purecnn.networks import lenet
 from purecnn.optimizers import adaptive, base
 from purecnn.training import replica
 from purecnn.training.host import HostTrainer
+from purecnn.training.settings import FitSettings
 
 MODULES = (
     rectified,
@@ -54,9 +55,10 @@ def trainer():
     x, y = rng.integers(0, 256, (256, 28, 28)).astype(np.uint8), rng.integers(0, 10, 256)
     network = lenet()
     rows = network.as_rows(x)
-    with HostTrainer(
-        network, as_loss("categorical_cross_entropy"), Adam(), rows, network.targets(y, 256), 128, 1
-    ) as made:
+    settings = FitSettings(
+        loss=as_loss("categorical_cross_entropy"), optimizer=Adam(), batch_size=128, threads=1
+    )
+    with HostTrainer(network, rows, network.targets(y, 256), settings) as made:
         for _ in range(3):
             made.step(range(128))
         yield made

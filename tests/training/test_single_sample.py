@@ -20,6 +20,7 @@ from purecnn.losses import as_loss
 from purecnn.networks import original
 from purecnn.training import fit, single_sample
 from purecnn.training.host import HostTrainer
+from purecnn.training.settings import FitSettings
 from purecnn.training.single_sample import SingleSampleTrainer
 
 
@@ -48,9 +49,8 @@ def test_a_step_never_writes_the_dense_layers_gradient():
     network = original(classes=2)
     rows = network.as_rows(rng.random((4, 1, 28, 28)))
     targets = network.targets(np.eye(2)[[0, 1, 0, 1]], 4)
-    with SingleSampleTrainer(
-        network, as_loss("binary_cross_entropy"), SGD(0.1), rows, targets, 1, 1
-    ) as trainer:
+    settings = FitSettings(loss=as_loss("binary_cross_entropy"), optimizer=SGD(0.1), batch_size=1, threads=1)
+    with SingleSampleTrainer(network, rows, targets, settings) as trainer:
         before = network.parameters.copy()
         for number in range(4):
             trainer.step([number])

@@ -30,6 +30,7 @@ from purecnn.optimizers.registry import as_optimizer
 from purecnn.training.fit import Fit
 from purecnn.training.pixels import warn_of_pixels
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.settings import FitSettings
 from purecnn.training.targets import strata
 
 if TYPE_CHECKING:
@@ -279,18 +280,9 @@ class Network(RunnableNetwork):
         asked = as_metrics(metrics, task)
         if self._task != task:
             self._task, self._task_was_given = task, False
-        kind: Callable[..., Fit] = Fit
-        if ranks is not None:
-            from purecnn.training.distributed.fit import RankedFit
-
-            kind = partial(RankedFit, ranks)
-        return kind(
-            self,
-            rows,
-            targets,
-            chosen,
-            self.resolve_optimizer(optimizer, learning_rate),
-            kept=kept,
+        settings = FitSettings(
+            loss=chosen,
+            optimizer=self.resolve_optimizer(optimizer, learning_rate),
             epochs=epochs,
             batch_size=batch_size,
             shuffle=flag("shuffle", shuffle),
@@ -300,11 +292,15 @@ class Network(RunnableNetwork):
             augmentation=as_augmentation(augmentation, self.input_shape),
             metrics=asked,
             threads=threads,
-            callbacks=watchers,
-            saved=saved,
             l1=l1,
             l2=l2,
-        ).run()
+        )
+        kind: Callable[..., Fit] = Fit
+        if ranks is not None:
+            from purecnn.training.distributed.fit import RankedFit
+
+            kind = partial(RankedFit, ranks)
+        return kind(self, rows, targets, settings, kept=kept, callbacks=watchers, saved=saved).run()
 
     def resolve_optimizer(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
         """Return the optimizer to use: one named as in the last `fit` keeps its state from there."""

@@ -12,14 +12,12 @@ from purecnn.backend.devices import explained
 from purecnn.backend.random import DROPOUT, Drawn, stream
 from purecnn.backend.sharding import shard_bounds, shard_count
 from purecnn.backend.types import Array
-from purecnn.datasets.augmentation import Augmentation
 from purecnn.layers.base import Layer
 from purecnn.layers.registry import is_own
-from purecnn.losses.base import Loss
-from purecnn.optimizers.base import Optimizer
 from purecnn.training.jobs import JobKind
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shard, Shards
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
@@ -29,13 +27,11 @@ from purecnn.training.update import ParameterUpdate
 class WholeBatch(Shards):
     """A batch that is its own only shard, whose layers draw what the host's shards would have drawn."""
 
-    shards = 1
-
     def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
         """Return a generator for each of the host's shards, and how many samples it has."""
         if not is_own(layer):  # a user's own layer knows a generator alone
             return super().draws(layer, number, samples)
-        step, bounds = self.network.updates, shard_bounds(samples, self.shards)
+        step, bounds = self.network.updates, shard_bounds(samples, shard_count(self.batch_size))
         keys = (stream(self.seed, DROPOUT + layer.position, step, shard) for shard in range(len(bounds)))
         return [(key, last - first) for key, (first, last) in zip(keys, bounds, strict=True)]
 
@@ -48,35 +44,16 @@ class DeviceTrainer(Trainer):
 
     Parameters
     ----------
-    network, loss, optimizer, x, y, batch_size, seed, augmentation, l1, l2
-        As `host.HostTrainer` takes them.
-    threads : int or None
-        Of no use here.
+    network, x, y, settings
+        As `Trainer` takes them.
     """
 
-    def __init__(
-        self,
-        network: RunnableNetwork,
-        loss: Loss,
-        optimizer: Optimizer,
-        x: Array | Rows,
-        y: Targets,
-        batch_size: int,
-        threads: int | None = None,
-        seed: int = 0,
-        augmentation: Augmentation | None = None,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-    ) -> None:
-        super().__init__(network, optimizer, y, batch_size)
-        x = self.at_hand(x, batch_size, np.zeros)
+    def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
+        super().__init__(network, x, y, settings)
+        x = self.at_hand(np.zeros)
         with explained(network.device):
-            self.descent = ParameterUpdate(network, optimizer, 1, l1, l2, network.device.zeros)
-            self.shards = batch = WholeBatch(
-                network, loss, x, y, seed, augmentation, self.descent, 1, np.zeros
-            )
-        batch.shards = shard_count(batch_size)
+            self.descent = ParameterUpdate(network, settings, 1, network.device.zeros)
+            self.shards = WholeBatch(network, x, y, settings, self.descent, 1, np.zeros)
 
     def descend(self, rows: Array, places: Array) -> float:
         """Go there and back, then let the optimizer take its step; return the loss."""

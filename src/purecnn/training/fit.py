@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,18 +19,17 @@ from purecnn.backend.types import Array
 from purecnn.callbacks.base import Callback
 from purecnn.callbacks.history import History
 from purecnn.callbacks.learning_rate import LearningRate
-from purecnn.datasets.augmentation import Augmentation
 from purecnn.datasets.dataset import Subset
 from purecnn.errors import DivergedError
 from purecnn.layers.registry import is_own
-from purecnn.losses.base import Loss
 from purecnn.losses.tasks import as_truth
-from purecnn.metrics.registry import Measure, measure, usual
+from purecnn.metrics.registry import measure, usual
 from purecnn.optimizers.base import Optimizer
 from purecnn.training.device import DeviceTrainer
 from purecnn.training.host import HostTrainer
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.settings import FitSettings
 from purecnn.training.single_sample import SingleSampleTrainer
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
@@ -37,9 +37,6 @@ from purecnn.training.update import is_plain
 
 if TYPE_CHECKING:
     from purecnn.callbacks.resume import SavedRun
-
-
-T = TypeVar("T")
 
 
 class Fit:
@@ -53,32 +50,12 @@ class Fit:
         Raw samples ``(n, values)``.
     targets : Targets
         Their answers.
-    loss : Loss
-        The loss to minimize.
-    optimizer : Optimizer
-        Updates the parameters.
+    settings : FitSettings
+        What was asked for.
     kept : ndarray of int
         The numbers of the samples to train on.
-    epochs, batch_size : int
-        How often to go over them, and how many a step takes.
-    shuffle : bool
-        Whether each epoch has an order of its own.
-    drop_last : bool
-        Whether an epoch ends before a last batch that is short.
-    validation_data : (array_like, array_like) or None
-        Samples and answers to measure after each epoch.
-    validation_split : float or None
-        The share of all samples that they are, where they were set aside from them.
-    augmentation : Augmentation or None
-        How to change the images of each step.
-    metrics : dict of str to Measure
-        What to measure then, on both sets.
-    threads : int or None
-        Number of worker threads; the bits do not depend on it.
     callbacks : sequence of Callback
         Who looks on, in the order in which they are called.
-    l1, l2 : float
-        What the weights cost.
     saved : SavedRun or None
         The checkpoint to go on from.
 
@@ -101,33 +78,17 @@ class Fit:
         network: RunnableNetwork,
         rows: Array | Rows,
         targets: Targets,
-        loss: Loss,
-        optimizer: Optimizer,
+        settings: FitSettings,
         *,
         kept: Array,
-        epochs: int,
-        batch_size: int,
-        shuffle: bool,
-        drop_last: bool,
-        validation_data: tuple[Any, Any] | None,
-        validation_split: float | None,
-        augmentation: Augmentation | None,
-        metrics: Mapping[str, Measure],
-        threads: int | None,
-        callbacks: Sequence[Callback],
+        callbacks: Sequence[Callback] = (),
         saved: SavedRun | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
     ) -> None:
-        self.network, self.rows, self.targets = network, rows, targets
-        self.loss, self.optimizer = loss, optimizer
-        self.kept, self.epochs, self.batch_size, self.shuffle = kept, epochs, batch_size, shuffle
-        self.validation_split, self.augmentation = validation_split, augmentation
-        self.validation_data, self.threads, self.callbacks = validation_data, threads, callbacks
-        self.metrics, self.l1, self.l2 = metrics, l1, l2
-        self.drop_last = drop_last
+        self.network, self.rows, self.targets, self.settings = network, rows, targets, settings
+        self.kept, self.callbacks, self.saved = kept, callbacks, saved
+        batch_size, optimizer = settings.batch_size, settings.optimizer
         #: How many samples an epoch goes over.
-        self.taken = len(kept) - (len(kept) % batch_size if drop_last else 0)
+        self.taken = len(kept) - (len(kept) % batch_size if settings.drop_last else 0)
         if not self.taken:
             raise ValueError(
                 f"drop_last leaves no batch at all: batch_size must be at most {len(kept)}, the number of "
@@ -142,10 +103,9 @@ class Fit:
         self.error: BaseException | None = None
         self.begun: list[Callback] = []
         self.runs = False
-        self.saved = saved
-        settings = {k: v for k, v in optimizer.configuration().items() if k != "learning_rate"}
+        configuration = {k: v for k, v in optimizer.configuration().items() if k != "learning_rate"}
         kind = type(optimizer)
-        self.asked = {"type": kind.__name__ if is_own(optimizer) else full_name(kind), **settings}
+        self.asked = {"type": kind.__name__ if is_own(optimizer) else full_name(kind), **configuration}
         # The rate as it is given, before a callback moves it; where a schedule decides it, that says nothing.
         scheduled = any(isinstance(one, LearningRate) for one in callbacks)
         self.rate = None if scheduled else optimizer.learning_rate
@@ -156,29 +116,42 @@ class Fit:
         """What decides the bits beside the network, as JSON values: to be the same where a run is resumed."""
         from purecnn.backend.digests import digest  # here, since few runs ask for it
 
-        validation = self.validation_data if self.validation_split is None else None
+        asked, weights = self.settings, self.targets.weights
+        validation = asked.validation_data if asked.validation_split is None else None
         return {
-            "batch_size": self.batch_size,
+            "batch_size": asked.batch_size,
             "shards": shard_count(self.largest_batch),
-            "shuffle": self.shuffle,
-            "drop_last": self.drop_last,
-            "loss": [
-                *map(full_name, (self.loss.function, self.loss.prime)),
-                self.loss.smoothing,
-            ],
+            "shuffle": asked.shuffle,
+            "drop_last": asked.drop_last,
+            "loss": [*map(full_name, (asked.loss.function, asked.loss.prime)), asked.loss.smoothing],
             "optimizer": self.asked,
             "samples": len(self.kept),
             "data": digest(self.rows, whole_numbers(self.targets.values)),
-            "weights": None if self.targets.weights is None else digest(self.targets.weights),
-            "l1": self.l1,
-            "l2": self.l2,
+            "weights": None if weights is None else digest(weights),
+            "l1": asked.l1,
+            "l2": asked.l2,
             "validation_data": validation
             and digest(self.network.as_rows(validation[0]), np.asarray(validation[1])),
-            "validation_split": self.validation_split,
-            "augmentation": self.augmentation and self.augmentation.configuration(),
-            "metrics": list(self.metrics),
+            "validation_split": asked.validation_split,
+            "augmentation": asked.augmentation and asked.augmentation.configuration(),
+            "metrics": list(asked.metrics),
             "learning_rate": self.rate,
         }
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What takes the steps."""
+        return self.settings.optimizer
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were asked for."""
+        return self.settings.epochs
+
+    @property
+    def validation_data(self) -> tuple[Any, Any] | None:
+        """Samples and answers that are measured after each epoch."""
+        return self.settings.validation_data
 
     def prepare(self) -> None:
         """Take the place of the checkpoint to go on from, if there is one."""
@@ -193,11 +166,11 @@ class Fit:
     @property
     def largest_batch(self) -> int:
         """How many samples a step takes, but for the last one of an epoch."""
-        return min(self.batch_size, self.taken)
+        return min(self.settings.batch_size, self.taken)
 
     def modes(self) -> dict[str, str | None]:
         """Return what will be measured: which value of each is better, "min" or "max", None where none is."""
-        asked = {name: metric.mode for name, metric in self.metrics.items()}
+        asked = {name: metric.mode for name, metric in self.settings.metrics.items()}
         found: dict[str, str | None] = {"loss": "min", "seconds": "min", **asked}
         if self.validation_data is not None and self.network.task is not None:
             of_task = {name: metric.mode for name, metric in usual(self.network.task).items()}
@@ -217,7 +190,7 @@ class Fit:
         self.network.history = self.history
         try:
             with unwarned(), self.trainer() as trainer:
-                trainer.check_batch(self.taken % self.batch_size or self.batch_size)
+                trainer.check_batch(self.taken % self.settings.batch_size or self.settings.batch_size)
                 self.begin()
                 while self.epoch < self.epochs and not self.stopped:
                     self.run_epoch(trainer)
@@ -228,26 +201,16 @@ class Fit:
 
     def trainer(self) -> Trainer:
         """Return what takes the steps."""
+        kind: type[HostTrainer | DeviceTrainer] = HostTrainer
         if not self.network.device.is_host:
-            return self.make_trainer(DeviceTrainer)
-        plain = is_plain(self.optimizer) and not (self.l1 or self.l2)
-        return self.make_trainer(SingleSampleTrainer if plain and self.largest_batch == 1 else HostTrainer)
+            kind = DeviceTrainer
+        elif self.largest_batch == 1 and is_plain(self.settings):
+            kind = SingleSampleTrainer
+        return kind(self.network, self.rows, self.targets, self.trainer_settings())
 
-    def make_trainer(self, kind: Callable[..., T]) -> T:
-        """Return a trainer of a kind."""
-        return kind(
-            self.network,
-            self.loss,
-            self.optimizer,
-            self.rows,
-            self.targets,
-            self.largest_batch,
-            self.threads,
-            self.network.seed,
-            self.augmentation,
-            l1=self.l1,
-            l2=self.l2,
-        )
+    def trainer_settings(self) -> FitSettings:
+        """Return the settings for the trainer, whose memory is that of the largest batch there is."""
+        return replace(self.settings, batch_size=self.largest_batch)
 
     def begin(self) -> None:
         """Let the callbacks begin, and go on where they were if this run is resumed."""
@@ -269,9 +232,10 @@ class Fit:
     def run_epoch(self, trainer: Trainer) -> None:
         """Do the steps of one epoch that are left, then measure."""
         begin, order = time.perf_counter() - self.spent, self.order()
+        size = self.settings.batch_size
         while self.step < self.steps:
             start = self.starts[self.step]
-            taken, following = np.split(order[start : start + 2 * self.batch_size], [self.batch_size])
+            taken, following = np.split(order[start : start + 2 * size], [size])
             loss = trainer.step(taken, following)
             self.losses.append(loss * self.targets.weight(taken))
             self.step, self.spent = self.step + 1, time.perf_counter() - begin
@@ -295,28 +259,31 @@ class Fit:
         The training set in a forward pass of its own: then both are measured on one set of parameters, and a
         run resumed in the middle of an epoch finds the same.
         """
-        history = self.history
-        if self.metrics:
+        history, asked = self.history, self.settings
+        if asked.metrics:
             rows, answers = self.rows, self.targets.values
             if len(self.kept) < len(rows):
                 rows, answers = Rows(Subset(rows, self.kept, ())), answers[self.kept]
-            seen = self.loss.probabilities(self.network.outputs(rows, self.threads))
+            seen = asked.loss.probabilities(self.network.outputs(rows, asked.threads))
             if not np.isfinite(seen).all():
                 raise DivergedError(
                     f"the outputs are no longer finite behind epoch {self.network.epochs}, step "
                     f"{self.network.updates}: try a smaller learning rate"
                 )
-            found = measure(self.metrics, as_truth(self.loss, answers), seen)
+            found = measure(asked.metrics, as_truth(asked.loss, answers), seen)
             for name, value in found.items():
                 history.metrics.setdefault(name, []).append(value)
-        if self.validation_data is not None:
+        if asked.validation_data is not None:
             found = self.network.evaluate(
-                *self.validation_data, loss=self.loss, metrics=self.metrics, threads=self.threads
+                *asked.validation_data,
+                loss=asked.loss,
+                metrics=asked.metrics,
+                threads=asked.threads,
             )
             history.validation_loss.append(found.pop("loss"))
             if self.network.task == "classification":
                 history.validation_accuracy.append(found["accuracy"])
-                found = {name: found[name] for name in self.metrics}
+                found = {name: found[name] for name in asked.metrics}
             for name, value in found.items():
                 history.validation_metrics.setdefault(name, []).append(value)
 
@@ -341,7 +308,7 @@ class Fit:
 
     def order(self) -> Array:
         """Return the samples of the epoch that runs, in order: a function of the seed and the epoch."""
-        if not self.shuffle:
+        if not self.settings.shuffle:
             return self.kept[: self.taken]
         moved: Array = stream(self.network.seed, ORDER, self.network.epochs).permutation(len(self.kept))
         return self.kept[moved[: self.taken]]

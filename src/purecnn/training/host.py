@@ -15,13 +15,11 @@ from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
 from purecnn.backend.sharding import shard_bounds, shard_count
 from purecnn.backend.threads import ThreadPool, as_threads
 from purecnn.backend.types import Array
-from purecnn.datasets.augmentation import Augmentation
 from purecnn.layers.registry import is_own
-from purecnn.losses.base import Loss
-from purecnn.optimizers.base import Optimizer
 from purecnn.training.jobs import JobKind, JobSlot
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shard, Shards
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
@@ -40,58 +38,26 @@ class HostTrainer(Trainer):
 
     Parameters
     ----------
-    network : Network
-        Bound; its one flat vector of parameters is what changes.
-    loss : Loss
-        The loss to minimize.
-    optimizer : Optimizer
-        Updates the parameters.
-    x : ndarray or Rows
-        Raw samples ``(n, values)``.
-    y : Targets
-        Their answers.
-    batch_size : int
-        Decides the number of shards.
-    threads : int or None
-        Number of worker threads; as many as this process may use processors where None.
-    seed : int
-        Of the draws in training.
-    augmentation : Augmentation, optional
-        How to change the images of each step.
-    l1, l2 : float
-        What the weights cost (`Penalty`).
+    network, x, y, settings
+        As `Trainer` takes them; the batch size decides the number of shards.
     """
 
-    def __init__(
-        self,
-        network: RunnableNetwork,
-        loss: Loss,
-        optimizer: Optimizer,
-        x: Array | Rows,
-        y: Targets,
-        batch_size: int,
-        threads: int | None = None,
-        seed: int = 0,
-        augmentation: Augmentation | None = None,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-    ) -> None:
-        super().__init__(network, optimizer, y, batch_size)
+    def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
+        super().__init__(network, x, y, settings)
+        loss, optimizer, batch_size = settings.loss, settings.optimizer, settings.batch_size
         self.count = shard_count(batch_size)
         self._blas = blas.single_threaded()
         told = self._blas.__enter__()
         try:
-            self.workers = min(as_threads(threads), self.count) if told else 1
+            self.workers = min(as_threads(settings.threads), self.count) if told else 1
             own = all(map(is_own, (*self.parts, optimizer, loss.function, loss.prime)))
             self.forks = self.shares = self.workers > 1 and own and can_fork()
             # Where workers are processes, all that a step needs lies in shared memory.
             zeros = shared_zeros if self.forks else np.zeros
             if self.forks:
                 network.move(shared_zeros(network.parameters.size, network.dtype))
-            x = self.at_hand(x, batch_size, zeros)
-            self.descent = ParameterUpdate(network, optimizer, self.count, l1, l2, zeros)
-            self.shards = Shards(network, loss, x, y, seed, augmentation, self.descent, self.workers, zeros)
+            self.descent = ParameterUpdate(network, settings, self.count, zeros)
+            self.shards = Shards(network, self.at_hand(zeros), y, settings, self.descent, self.workers, zeros)
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
             self.job, self.samples = JobSlot(zeros), 0

@@ -15,15 +15,15 @@ import numpy as np
 from purecnn.backend.arrays import module_of, to_device, to_host
 from purecnn.backend.random import DROPOUT, Drawn, stream
 from purecnn.backend.types import Array
-from purecnn.datasets.augmentation import Augmentation
 from purecnn.errors import DivergedError, ShapeError
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import Zeros, is_barrier
 from purecnn.layers.registry import is_own
-from purecnn.losses.base import Loss, columns
+from purecnn.losses.base import columns
 from purecnn.training.jobs import JobKind
 from purecnn.training.replica import Replica
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.settings import FitSettings
 from purecnn.training.targets import Targets
 from purecnn.training.update import ParameterUpdate
 
@@ -96,16 +96,12 @@ class Shards:
     ----------
     network : Network
         Bound, to be trained.
-    loss : Loss
-        The loss to minimize.
     x : ndarray
         Raw samples, as rows.
     y : Targets
         Their answers.
-    seed : int
-        Of the draws.
-    augmentation : Augmentation or None
-        How to change the images.
+    settings : FitSettings
+        Loss, augmentation and batch size.
     descent : ParameterUpdate
         Where the gradients go.
     workers : int
@@ -132,19 +128,18 @@ class Shards:
     def __init__(
         self,
         network: RunnableNetwork,
-        loss: Loss,
         x: Array,
         y: Targets,
-        seed: int,
-        augmentation: Augmentation | None,
+        settings: FitSettings,
         descent: ParameterUpdate,
         workers: int,
         zeros: Zeros,
     ) -> None:
-        self.network, self.loss, self.x, self.y = network, loss, x, y
-        self.seed, self.augmentation, self.descent = seed, augmentation, descent
+        self.network, self.x, self.y, self.descent = network, x, y, descent
+        self.loss, self.augmentation = settings.loss, settings.augmentation
+        self.seed, self.batch_size = network.seed, settings.batch_size
         layers: list[Layer] = network.steps()
-        self.joint = loss.joins(layers[-1])
+        self.joint = self.loss.joins(layers[-1])
         self.layers = layers[:-1] if self.joint else layers
         self.first = next(i for i, layer in enumerate(layers) if layer.parameters and layer.trainable)
         count = len(descent.gradients)

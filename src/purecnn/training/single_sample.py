@@ -1,4 +1,7 @@
-"""Gradient descent one sample at a time, as the original program has it: each layer steps on the way back."""
+"""Training step on a single sample.
+
+Plain gradient descent, as the original program has it: each layer takes its step on the way back.
+"""
 
 from __future__ import annotations
 

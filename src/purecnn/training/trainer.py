@@ -16,10 +16,10 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.layers.batchwise import Exchange, Zeros, is_barrier
 from purecnn.layers.stack import check_trainable
-from purecnn.optimizers.base import Optimizer
 from purecnn.training.jobs import JobKind
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shards
 from purecnn.training.targets import Targets
 from purecnn.training.update import ParameterUpdate
@@ -35,12 +35,12 @@ class Trainer(ABC):
     ----------
     network : Network
         Bound; its one flat vector of parameters is what changes.
-    optimizer : Optimizer
-        Updates the parameters.
+    x : ndarray or Rows
+        Raw samples ``(n, values)``.
     y : Targets
-        The answers.
-    batch_size : int
-        Of the largest batch.
+        Their answers.
+    settings : FitSettings
+        Loss, optimizer and the rest; its batch size is that of the largest batch.
 
     Attributes
     ----------
@@ -53,26 +53,27 @@ class Trainer(ABC):
     descent: ParameterUpdate
     shards: Shards
 
-    def __init__(self, network: RunnableNetwork, optimizer: Optimizer, y: Targets, batch_size: int) -> None:
+    def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         check_trainable(network)
-        self.network, self.optimizer, self.y = network, optimizer, y
+        self.network, self.x, self.y, self.settings = network, x, y, settings
+        self.optimizer = settings.optimizer
         self.prefetcher: Prefetcher | None = None
         self.parts = [part for layer in network for part in (layer, *layer.parts())]
         self.barriers = [part for part in self.parts if is_barrier(part)]
-        self.check_batch(batch_size)
+        self.check_batch(settings.batch_size)
 
     def check_batch(self, samples: int) -> None:
         """Raise `ValueError` if a batch of so many samples is too small for a layer."""
         for layer in self.barriers:
             layer.check_batch(samples)
 
-    def at_hand(self, x: Array | Rows, batch_size: int, zeros: Zeros) -> Array:
+    def at_hand(self, zeros: Zeros) -> Array:
         """Return the array in which samples lie; those outside of memory are read into it."""
-        if not isinstance(x, Rows):
-            return x
+        if not isinstance(self.x, Rows):
+            return self.x
         from purecnn.training.rows import Prefetcher  # here, since few need it and its import takes a while
 
-        self.prefetcher = Prefetcher(x, batch_size, zeros)
+        self.prefetcher = Prefetcher(self.x, self.settings.batch_size, zeros)
         return self.prefetcher.buffer
 
     def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:

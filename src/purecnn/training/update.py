@@ -19,6 +19,7 @@ from purecnn.optimizers.base import BLOCK, Optimizer, write_squares
 from purecnn.optimizers.penalties import Penalty, mark_weights
 from purecnn.optimizers.sgd import SGD
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.settings import FitSettings
 
 
 class ParameterUpdate:
@@ -28,12 +29,10 @@ class ParameterUpdate:
     ----------
     network : Network
         Bound, its parameters where they are to stay.
-    optimizer : Optimizer
-        How to step.
+    settings : FitSettings
+        The optimizer, and what the weights cost.
     shards : int
         How many gradients a batch has.
-    l1, l2 : float
-        What the weights cost (`Penalty`).
     zeros : callable
         Makes arrays that all workers see.
 
@@ -51,9 +50,8 @@ class ParameterUpdate:
         Whether this step is ``p -= rate g`` and no more.
     """
 
-    def __init__(
-        self, network: RunnableNetwork, optimizer: Optimizer, shards: int, l1: float, l2: float, zeros: Zeros
-    ) -> None:
+    def __init__(self, network: RunnableNetwork, settings: FitSettings, shards: int, zeros: Zeros) -> None:
+        self.settings, optimizer, l1, l2 = settings, settings.optimizer, settings.l1, settings.l2
         self.optimizer, self.parameters, self.zeros = optimizer, network.parameters, zeros
         weights: Array | None = None
         if l1 or l2 or not optimizer.decay_biases:
@@ -65,13 +63,13 @@ class ParameterUpdate:
         optimizer.begin(self.parameters, zeros, weights)
         self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(shards)]
         self.squares = zeros(-(-self.parameters.size // BLOCK), np.float64)
-        self.settings = optimizer.numbers()
+        self.numbers = optimizer.numbers()
         self.told = zeros(told_size(optimizer), np.float64)
         self.is_plain = False
 
     def decide(self) -> None:
         """Decide how the step that begins is taken."""
-        self.is_plain = self.penalty is None and is_plain(self.optimizer)
+        self.is_plain = is_plain(self.settings)
 
     @property
     def scale(self) -> float:
@@ -80,13 +78,13 @@ class ParameterUpdate:
 
     def publish(self) -> None:
         """Write down what copies of the optimizer in other processes must know."""
-        held = [getattr(self.optimizer, name) for name in self.settings]
+        held = [getattr(self.optimizer, name) for name in self.numbers]
         self.told[:] = [self.is_plain, self.optimizer.steps, *held]
 
     def load(self) -> None:
         """Take over what was told, in such a process."""
         self.is_plain, self.optimizer.steps = bool(self.told[0]), int(self.told[1])
-        for name, value in zip(self.settings, self.told[2:], strict=True):
+        for name, value in zip(self.numbers, self.told[2:], strict=True):
             setattr(self.optimizer, name, float(value))
 
     def stretch(self, part: int, parts: int) -> tuple[int, int]:
@@ -126,16 +124,13 @@ class ParameterUpdate:
                 self.optimizer.update(self.parameters, self.gradients[0], first, last)
 
 
-def is_plain(optimizer: Optimizer) -> bool:
-    """Return whether an optimizer's step is ``p -= rate g`` and no more.
-
-    Examples
-    --------
-    >>> is_plain(SGD(0.1)), is_plain(SGD(0.1, momentum=0.9))
-    (True, False)
-    """
+def is_plain(settings: FitSettings) -> bool:
+    """Return whether a step is ``p -= rate g`` and no more, without momentum, decay, clipping and penalty."""
+    optimizer = settings.optimizer
     return (
         type(optimizer) is SGD
+        and not settings.l1
+        and not settings.l2
         and not optimizer.momentum
         and not optimizer.weight_decay
         and optimizer.clip_norm is None

@@ -38,7 +38,9 @@ def facts(fit: Fit) -> dict[str, Any]:
         "data": digests.digest(*seen, fit.targets.values, *weights),
         "network": [str(network.dtype), *(f"{type(layer).__name__} {size(layer)}" for layer in network)],
         "batch_size": fit.largest_batch,
-        "loss": getattr(fit.loss.function, "__qualname__", type(fit.loss.function).__name__),
+        "loss": getattr(
+            fit.settings.loss.function, "__qualname__", type(fit.settings.loss.function).__name__
+        ),
         "optimizer": type(fit.optimizer).__name__,
     }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from purecnn.backend.overflow import unwarned
@@ -69,15 +69,15 @@ class RankedFit(Fit):
         for buffer in buffers(self.network):
             ranks.communicator.Bcast(buffer)
         room = ranks.threads()
-        if self.threads is None:
-            self.threads = room
-        ranks.is_crowded = any(ranks.gather(self.threads > room))
+        threads = room if self.settings.threads is None else self.settings.threads
+        self.settings = replace(self.settings, threads=threads)
+        ranks.is_crowded = any(ranks.gather(threads > room))
         ranks.header = StepHeader(self.largest_batch, told_size(self.optimizer))
         ranks.is_busy = False
 
     def trainer(self) -> RankTrainer:
         """Return what takes this rank's part in the steps."""
-        return self.make_trainer(partial(RankTrainer, self.ranks))
+        return RankTrainer(self.ranks, self.network, self.rows, self.targets, self.trainer_settings())
 
     def conclude(self) -> None:
         """Give all ranks what rank 0 ended in: its network and history, or what ended it before its time."""
