@@ -16,6 +16,7 @@ from purecnn import (
     CNNRegressor,
     Dense,
     Flatten,
+    Identity,
     Network,
     ReLU,
     ShapeError,
@@ -61,6 +62,12 @@ def network(*last: Any, outputs: int = 3, **options: Any) -> Network:
 
 
 # --- what is decided ----------------------------------------------------------------------------------------
+
+
+def test_several_labels_want_no_softmax_whatever_passes_it_on():
+    for behind in (Flatten(), ReLU(), Identity()):
+        with pytest.raises(ValueError, match=r"several labels a sample want Sigmoid .*, got Softmax"):
+            network(Softmax(), behind).fit(X, MULTI_HOT, loss="binary_cross_entropy")
 
 
 @pytest.mark.parametrize(

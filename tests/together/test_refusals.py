@@ -94,6 +94,38 @@ def test_numbers_too_large_for_the_network():
         with pytest.raises(ValueError, match=words):
             use(np.where(X[0, 0] == X, -1e300, X))
     assert np.isfinite(classifier(dtype=np.float64).predict(X * 1e300)).all()
+    words = r"y must hold numbers within float32's range, at most 3.4e\+38 in size; got 1e\+300"
+    with pytest.raises(ValueError, match=words):
+        Network([Dense(4, 1)]).fit(X, np.where(Y == 2, 1e300, 1.0))
+
+
+def test_masked_values_are_not_taken_for_values():
+    masked = np.ma.masked_array(X, X > 1)
+    with pytest.raises(ValueError, match=r"x must hold a value everywhere, .*: x\.filled\(0\) puts 0 there"):
+        classifier().fit(masked, Y)
+    with pytest.raises(ValueError, match="y must hold a value everywhere, got masked ones"):
+        classifier().fit(X, np.ma.masked_array(Y, Y == 2))
+    assert classifier().predict(np.ma.masked_array(X)).shape == (40, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((6, 4, 5, 2), r"got \(6, 4, 5, 2\): its channels are last, y\.transpose\(0, 3, 1, 2\) moves them"),
+        (
+            (6, 5, 4, 2),
+            r"y must have shape \(n, 2, 4, 5\) or \(n, 40\), the samples first, got \(6, 5, 4, 2\)$",
+        ),
+        ((6, 2, 20), r"got \(6, 2, 20\)$"),
+    ],
+)
+def test_maps_of_other_axes_than_the_outputs_are_not_reshaped(shape, words):
+    network = Network([Convolutional(kernel_size=3, depth=2, padding="same")], input_shape=(1, 4, 5))
+    for use in (network.fit, network.evaluate):
+        with pytest.raises(ShapeError, match=words):
+            use(np.ones((6, 1, 4, 5)), np.ones(shape), loss="mse")
+    for right in ((6, 2, 4, 5), (6, 40), (6, 40, 1), (6, 1, 2, 4, 5)):
+        network.fit(np.ones((6, 1, 4, 5)), np.ones(right), loss="mse")
 
 
 def test_targets_that_a_binary_cross_entropy_can_not_mean():

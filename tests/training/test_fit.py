@@ -329,6 +329,11 @@ def test_buffers_come_back_with_the_parameters() -> None:
             "did you mean 'validation_loss'",
         ),
         (
+            lambda: train(EarlyStopping("validation_seconds"), validation_data=(X, X)),
+            ValueError,
+            "validation_root_mean_squared_error: did you mean 'validation_loss'",
+        ),
+        (
             lambda: train(EarlyStopping("mine"), metrics={"mine": lambda y_true, y_pred: 1.0}),
             ValueError,
             "to watch mine, EarlyStopping wants mode='min' or mode='max', .* got None",

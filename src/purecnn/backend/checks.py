@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from purecnn.backend.types import Array
 
@@ -196,7 +197,7 @@ def unchecked_array(name: str, values: Any) -> Array:
     TypeError
         If they have to be asked for one by one, as a generator or a loader of batches.
     ValueError
-        If they are ragged.
+        If they are ragged, or some are masked.
     """
     is_array = isinstance(values, Sequence | memoryview | stored.array) or hasattr(values, "__array__")
     is_iterable = hasattr(values, "__iter__") or hasattr(values, "__getitem__")
@@ -204,6 +205,10 @@ def unchecked_array(name: str, values: Any) -> Array:
         raise TypeError(
             f"{name} must be an array, or a Dataset: an object with labels, __len__ and batch(rows); "
             f"got a {type(values).__name__}"
+        )
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} must hold a value everywhere, got masked ones among them: {name}.filled(0) puts 0 there"
         )
     try:
         return np.asarray(values)
@@ -236,6 +241,25 @@ def as_array(name: str, values: Any) -> Array:
     if array.dtype.kind == "f":
         check_finite(name, array)
     return array
+
+
+def check_range(name: str, array: Array, dtype: npt.DTypeLike) -> None:
+    """Raise `ValueError` if a float of a wider type is infinite as one of `dtype`.
+
+    Examples
+    --------
+    >>> check_range("x", np.array([1.0, -1e39]), "float32")
+    Traceback (most recent call last):
+    ValueError: x must hold numbers within float32's range, at most 3.4e+38 in size; got -1e+39
+    """
+    kind = np.dtype(dtype)
+    if array.dtype.kind == "f" and array.dtype.itemsize > kind.itemsize and array.size:
+        least, most, limit = float(array.min()), float(array.max()), float(np.finfo(kind).max)
+        if max(-least, most) > limit:
+            raise ValueError(
+                f"{name} must hold numbers within {kind}'s range, at most {limit:.3g} in size; "
+                f"got {least if -least > most else most:.3g}"
+            )
 
 
 def check_finite(name: str, array: Array) -> None:

@@ -1,6 +1,4 @@
-"""Ranges of outputs: from which to which number each layer can give.
-
-The range of a network's outputs: from which to which number each layer can give.
+"""The range of a network's outputs: from which to which number each layer can give.
 
 A loss of probabilities makes nonsense of other numbers, and a loss of scores of probabilities: who pairs them
 asks here. What a layer of one's own gives can't be known.
@@ -97,6 +95,19 @@ def output_range(layers: Sequence[Layer], given: Range | None = None) -> Range |
         rule = rule_for(RULES, layer)
         given = rule and rule(layer, given)
     return given
+
+
+def deciding_layer(layers: Sequence[Layer]) -> Layer:
+    """Return the layer that decides what layers give: the last one that does not pass on what it is given.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, Flatten, Softmax
+    >>> deciding_layer([Dense(2, 3), Softmax(), Flatten()])
+    Softmax()
+    """
+    found = output_range(layers)
+    return layers[-1] if found is None or found.source is None else found.source
 
 
 def ends_in_probabilities(layers: Sequence[Layer]) -> bool:

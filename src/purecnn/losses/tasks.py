@@ -124,7 +124,7 @@ def decide(loss: Loss, last: Layer, y: Array) -> Task:
     loss : Loss
         What is lowered.
     last : Layer
-        The network's last layer.
+        The network's last layer that does not pass on what it is given.
     y : ndarray
         Labels ``(n,)``, or rows ``(n, outputs)``.
 
@@ -164,7 +164,7 @@ def check_task(task: Task, loss: Loss, last: Layer, form: str, known: bool = Fal
     loss : Loss
         What is lowered.
     last : Layer
-        The network's last layer.
+        The network's last layer that does not pass on what it is given.
     form : str
         Of the targets, one of `FORMS`.
     known : bool

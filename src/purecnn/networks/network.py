@@ -18,6 +18,7 @@ from purecnn.datasets.augmentation import Augmentation, as_augmentation
 from purecnn.datasets.dataset import Data, Dataset, Subset, labels_of
 from purecnn.datasets.splits import check_fraction, stratified_split
 from purecnn.layers.preprocessing import PREPARATIONS
+from purecnn.layers.ranges import deciding_layer
 from purecnn.layers.serialization import own_layers
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.summaries import Summary, summary
@@ -262,7 +263,7 @@ class Network(RunnableNetwork):
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
             others = self.targets(y_validation, len(self.as_rows(x_validation, anew=False)))
-            check_task(task, chosen, self.layers[-1], form_for(chosen, others.values), known=True)
+            check_task(task, chosen, deciding_layer(self.layers), form_for(chosen, others.values), known=True)
         kept = np.arange(len(rows))
         if validation_split is not None:
             if validation_data is not None:

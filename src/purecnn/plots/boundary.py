@@ -202,7 +202,7 @@ def add_slider(figure: Figure, plotly: Any, epochs: Sequence[int], heights: Sequ
 
 def targets_of(y: Any, samples: int, outputs: int, output: int) -> Array:
     """Return what one output shall answer to each sample: its value, or whether the label is its own."""
-    targets = Targets.check(y, samples, outputs)
+    targets = Targets.check(y, samples, (outputs,))
     if targets.are_labels:
         return np.equal(targets.values, output % outputs).astype(np.float64)
     return targets.values[:, output].astype(np.float64)

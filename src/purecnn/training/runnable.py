@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from purecnn.backend import blas
 from purecnn.backend.arrays import Device, to_host
-from purecnn.backend.checks import as_array
+from purecnn.backend.checks import as_array, check_range
 from purecnn.backend.devices import as_device, explained
 from purecnn.backend.overflow import without_warnings
 from purecnn.backend.threads import ThreadPool, as_threads, check_threads
@@ -23,6 +23,7 @@ from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer
 from purecnn.layers.footprint import footprint
 from purecnn.layers.preprocessing import Preprocessing
+from purecnn.layers.ranges import deciding_layer
 from purecnn.layers.serialization import Contents
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.stack import LayerStack, as_layers, check_free, claim
@@ -141,7 +142,7 @@ class RunnableNetwork(LayerStack):
     def task(self, task: Task | None) -> None:
         given = as_task(task)
         if given is not None:
-            check_last(given, self.layers[-1])
+            check_last(given, deciding_layer(self.layers))
         self._task, self._task_was_given = given, given is not None
 
     def task_for(self, loss: Loss, y: Array) -> Task:
@@ -159,7 +160,7 @@ class RunnableNetwork(LayerStack):
         ValueError
             If they are none of the network's task.
         """
-        last = self.layers[-1]
+        last = deciding_layer(self.layers)
         if self._task is None or not (self._task_was_given or self.updates):
             return decide(loss, last, y)
         check_task(self._task, loss, last, form_for(loss, y), known=True)
@@ -180,14 +181,7 @@ class RunnableNetwork(LayerStack):
             self.as_rows(rows.first, anew)
             return rows
         array = as_array("x", x)
-        if array.dtype.kind == "f" and array.dtype.itemsize > self.dtype.itemsize:
-            least, most = float(array.min()), float(array.max())
-            limit = float(np.finfo(self.dtype).max)
-            if max(-least, most) > limit:
-                raise ValueError(
-                    f"x must hold numbers within {self.dtype}'s range, at most {limit:.3g} in size; "
-                    f"got {least if -least > most else most:.3g}"
-                )
+        check_range("x", array, self.dtype)
         if self.input_shape is None:
             axes = next((f.sample_axes for f in self.layers if f.sample_axes is not None), None)
             self.bind(infer_shape(array, wants_images=axes == 3))
@@ -224,7 +218,7 @@ class RunnableNetwork(LayerStack):
             raise ValueError(
                 f"preprocessing must name no classes or one for each of {outputs} outputs, got {len(classes)}"
             )
-        found = Targets.check(y, samples, outputs)
+        found = Targets.check(y, samples, self.output_shape or (), self.dtype)
         found.weights = sample_weights(found, outputs, sample_weight, class_weight)
         return found
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.backend.checks import as_array
-from purecnn.backend.types import Array
+from purecnn.backend.checks import as_array, check_range
+from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.losses.tasks import form_of
 from purecnn.metrics.inputs import answers
@@ -37,20 +38,22 @@ class Targets:
             self.values = self.values.astype(np.intp, copy=False)
 
     @classmethod
-    def check(cls, y: Any, samples: int, outputs: int) -> Targets:
-        """Return the targets of `samples` samples, first axis, for a network with `outputs` outputs.
+    def check(cls, y: Any, samples: int, output_shape: Shape, dtype: npt.DTypeLike = np.float64) -> Targets:
+        """Return the targets of `samples` samples, first axis, for a network with outputs of a shape.
 
         With one output they are ``(n,)`` or ``(n, 1)``; with more, integer labels ``(n,)``, also in a
-        column ``(n, 1)``, or values ``(n, outputs)``. The values of a sample may have any shape: a column, or
-        an image.
+        column ``(n, 1)``, or values ``(n, outputs)``. The values of a sample may have the outputs' shape or
+        lie in a row; of outputs in a row they may have any shape, an image's say.
 
         Raises
         ------
         ValueError
-            If their number differs from that of the samples, or a label lies outside the outputs.
+            If their number differs from that of the samples, a label lies outside the outputs, or a value
+            outside the range of `dtype`, the network's.
         ShapeError
-            If they are neither labels nor `outputs` values a sample.
+            If they are neither labels nor a value for each output.
         """
+        outputs = math.prod(output_shape)
         array = as_array("y", y)
         if array.ndim == 0 or len(array) != samples:
             raise ValueError(
@@ -71,6 +74,8 @@ class Targets:
                 f"y must be integer labels of shape ({samples},) or values of shape ({samples}, {outputs}), "
                 f"got {array.dtype} of shape {array.shape}"
             )
+        check_axes(array.shape, output_shape)
+        check_range("y", array, dtype)
         return cls(array.reshape(samples, outputs))
 
     @property
@@ -96,6 +101,35 @@ class Targets:
         if self.are_labels:
             return self.values
         return answers(self.values)
+
+
+def check_axes(shape: Shape, output_shape: Shape) -> None:
+    """Refuse targets of as many values as the outputs whose axes are others: a reshape would mix them.
+
+    Raises
+    ------
+    ShapeError
+        If both are maps, and of different shapes.
+
+    Examples
+    --------
+    >>> check_axes((9, 2, 4, 5), (2, 4, 5)), check_axes((9, 40), (2, 4, 5)), check_axes((9, 4, 10), (40,))
+    (None, None, None)
+    >>> check_axes((9, 4, 5, 2), (2, 4, 5))
+    Traceback (most recent call last):
+    purecnn.errors.ShapeError: y must have shape (n, 2, 4, 5) or (n, 40), the samples first, got \
+(9, 4, 5, 2): \
+its channels are last, y.transpose(0, 3, 1, 2) moves them
+    """
+    given, wanted = (tuple(size for size in sizes if size > 1) for sizes in (shape[1:], output_shape))
+    if given == wanted or min(len(given), len(wanted)) < 2:
+        return
+    last = len(output_shape) == 3 and shape[1:] == (*output_shape[1:], output_shape[0])
+    raise ShapeError(
+        f"y must have shape (n, {', '.join(map(str, output_shape))}) or (n, {math.prod(output_shape)}), the "
+        f"samples first, got {shape}"
+        + (": its channels are last, y.transpose(0, 3, 1, 2) moves them" if last else "")
+    )
 
 
 def strata(targets: Targets) -> Array:

@@ -156,7 +156,8 @@ def become(layer: Layer, nodes: Nodes, input: str) -> str:
     """
     raise TypeError(
         f"{nodes.prefix}, {type(layer).__name__}, can't be written as ONNX, since what it computes is not "
-        f"known: a layer of this package is wanted, or a rule for it by @purecnn.onnx_nodes.become.register"
+        f"known: a layer of this package is wanted, or a rule for it by @become.register, a function in "
+        f"{become.__module__}"
     )
 
 

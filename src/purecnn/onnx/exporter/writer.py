@@ -68,7 +68,7 @@ def export_onnx(
     ------
     TypeError
         If a layer is no layer of this package, such as an `Activation` of your own functions, and has no rule
-        by ``@onnx_nodes.become.register``.
+        by ``@become.register`` (`purecnn.onnx.exporter.layers`).
     ValueError
         If the network has no input shape yet, holds a parameter that is NaN or infinite, or takes more than
         a protocol buffer's 2 GiB.
