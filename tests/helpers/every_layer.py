@@ -35,6 +35,7 @@ from purecnn import (
     Softsign,
     SpatialDropout,
     Tanh,
+    UpSampling,
     ZeroPadding,
 )
 
@@ -121,6 +122,11 @@ EVERY = {
     "batch normalization, not affine": (BatchNormalization(affine=False, epsilon=0.1), (3, 2, 2)),
     "global average pooling": (GlobalAveragePooling(), (2, 3, 4)),
     "zero padding": (ZeroPadding(((1, 0), (2, 1))), (2, 3, 2)),
+    "upsampling": (UpSampling(), (2, 3, 4)),
+    "upsampling, non-square": (UpSampling((3, 1)), (1, 2, 3)),
+    "upsampling, bilinear": (UpSampling(2, "bilinear"), (2, 3, 4)),
+    "upsampling, bilinear, odd": (UpSampling((1, 3), "bilinear"), (2, 3, 2)),
+    "upsampling, bilinear, one pixel": (UpSampling((4, 5), "bilinear"), (2, 1, 1)),
     "spatial dropout": (SpatialDropout(0.4), (6, 2, 2)),
     "residual": (Residual([Dense(5, 5), Tanh()]), (5,)),
     "residual with shortcut": (

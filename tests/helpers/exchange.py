@@ -24,6 +24,8 @@ def exchange_network():
         p.AveragePooling((2, 1)),
         p.DepthwiseConvolutional(kernel_size=2, depth_multiplier=2),
         p.SpatialDropout(0.2),
+        p.UpSampling((2, 1)),
+        p.UpSampling((1, 3), "bilinear"),
         *(getattr(p, name)() for name in simple.split()),
         p.Flatten(),
         p.BatchNormalization(),

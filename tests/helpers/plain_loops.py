@@ -150,6 +150,49 @@ def global_average_pool_backward(g, x):
     return dx
 
 
+# -------------------------------------------------------------------------------------------- upsampling
+
+
+def _sources(p, factor, length, interpolation):
+    """Pixel p of an axis made `factor` times as long -> pairs of a pixel of the axis and its share in p."""
+    if interpolation == "nearest":
+        return [(p // factor, 1.0)]
+    place = (p + 0.5) / factor - 0.5  # pixels' centres at halves
+    before = math.floor(place)
+    pairs = [(before, 1 - (place - before)), (before + 1, place - before)]
+    return [(min(max(pixel, 0), length - 1), share) for pixel, share in pairs]
+
+
+def _shares(image, size, interpolation):
+    """Yield (i, j, row, column, share): output (i, j) has that share of image cell (row, column)."""
+    for i in range(image[0] * size[0]):
+        for j in range(image[1] * size[1]):
+            for row, high in _sources(i, size[0], image[0], interpolation):
+                for column, wide in _sources(j, size[1], image[1], interpolation):
+                    yield i, j, row, column, high * wide
+
+
+def upsample_forward(x, size, interpolation):
+    """x (C, H, W, N), size (fh, fw), "nearest" or "bilinear" -> y (C, H fh, W fw, N)."""
+    channels, height, width, samples = x.shape
+    y = np.zeros((channels, height * size[0], width * size[1], samples))
+    for i, j, row, column, share in _shares((height, width), size, interpolation):
+        for c in range(channels):
+            for n in range(samples):
+                y[c, i, j, n] += share * x[c, row, column, n]
+    return y
+
+
+def upsample_backward(g, x, size, interpolation):
+    """g (C, H fh, W fw, N), x (C, H, W, N), size (fh, fw), "nearest" or "bilinear" -> dx (C, H, W, N)."""
+    dx = np.zeros(x.shape)
+    for i, j, row, column, share in _shares(x.shape[1:3], size, interpolation):
+        for c in range(x.shape[0]):
+            for n in range(x.shape[3]):
+                dx[c, row, column, n] += share * g[c, i, j, n]
+    return dx
+
+
 # ----------------------------------------------------------------------------------- batch normalization
 
 

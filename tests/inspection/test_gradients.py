@@ -37,6 +37,7 @@ from purecnn import (
     Softsign,
     SpatialDropout,
     Tanh,
+    UpSampling,
     ZeroPadding,
     check_gradients,
     losses,
@@ -171,6 +172,7 @@ WRONG = [
     (lambda: BatchNormalization(), (2, 3, 4), ("input", "gamma", "beta")),
     (lambda: GlobalAveragePooling(), (2, 3, 4), ("input",)),
     (lambda: ZeroPadding(2), (2, 3, 4), ("input",)),
+    (lambda: UpSampling((2, 3), "bilinear"), (2, 3, 4), ("input",)),
     (lambda: SpatialDropout(0.4), (6, 2, 3), ("input",)),
     (lambda: Residual([Dense(5, 5)]), (5,), ("input", "0.weights", "0.biases")),
 ]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.every_layer import EVERY, made
 from helpers.torch_numbers import close
 from purecnn import (
     SGD,
@@ -31,6 +32,7 @@ from purecnn import (
     Softmax,
     SpatialDropout,
     Tanh,
+    UpSampling,
     ZeroPadding,
     trace,
 )
@@ -402,6 +404,40 @@ def test_cells_of_newer_layers_are_made_anew_too(dtype):
             assert cell.output == one.output[(sample, *place)]
             scale = 1 if cell.products is None else np.abs(cell.products).sum() + abs(cell.bias)
             assert abs(cell.total - cell.output) <= 8 * np.finfo(dtype).eps * scale
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", EVERY)
+def test_a_cell_of_every_layer_is_made_anew(name, dtype):
+    layer, shape = made(name, dtype)
+    net = Network([layer, *([Flatten()] if len(shape) > 1 else [])], input_shape=shape, dtype=dtype, seed=2)
+    found = trace(net, np.random.default_rng(5).standard_normal((2, *shape)).astype(dtype))[0]
+    for sample, *place in np.ndindex(found.output.shape):
+        cell = found.cell(*place, sample=sample)
+        assert cell.output == found.output[(sample, *place)]
+        scale = 1 if cell.products is None else np.abs(cell.products).sum() + abs(cell.bias)
+        assert abs(cell.total - cell.output) <= 8 * np.finfo(dtype).eps * scale
+        if isinstance(layer, UpSampling):
+            map, *corner = cell.origin
+            span = tuple(slice(a, a + n) for a, n in zip(corner, cell.window.shape, strict=True))
+            assert np.array_equal(cell.window, found.input[sample, map][span])
+
+
+def test_windows_of_an_upsampling_are_where_they_are_said_to_be():
+    net = Network([UpSampling((1, 2), "bilinear"), Flatten()], input_shape=(1, 1, 2))
+    found = trace(net, np.array([[[[0.0, 4.0]]]]))
+    assert [found.cell(0, 0, 0, column).weights.tolist() for column in range(4)] == [
+        [[1.0]],
+        [[0.75, 0.25]],
+        [[0.25, 0.75]],
+        [[1.0]],
+    ]
+    assert [found.cell(0, 0, 0, column).origin for column in range(4)] == [
+        (0, 0, 0),
+        (0, 0, 0),
+        (0, 0, 0),
+        (0, 0, 1),
+    ]
 
 
 def test_windows_of_newer_layers_are_where_they_are_said_to_be():

@@ -153,6 +153,20 @@ def test_average_pool_by_hand():
     assert rows(dx) == [[1, 1 + 2, 2], [1 + 3, 1 + 2 + 3 + 4, 2 + 4], [3, 3 + 4, 4]]
 
 
+def test_upsample_by_hand():
+    x = image([[0, 4]])
+    assert rows(loops.upsample_forward(x, (2, 2), "nearest")) == [[0, 0, 4, 4], [0, 0, 4, 4]]
+    dx = loops.upsample_backward(image([[1, 2, 3, 4], [10, 20, 30, 40]]), x, (2, 2), "nearest")
+    assert rows(dx) == [[33, 77]]
+    # Centres at 1/2 and 3/2 of the input; the four columns made of them lie at 1/4, 3/4, 5/4, 7/4.
+    assert rows(loops.upsample_forward(x, (1, 2), "bilinear")) == [[0, 1, 3, 4]]
+    # Pixel 0 has all of the first, 3/4 of the second, 1/4 of the third: 4 + 6 + 3; pixel 1 the rest.
+    assert rows(loops.upsample_backward(image([[4, 8, 12, 16]]), x, (1, 2), "bilinear")) == [[13, 27]]
+    # Three times as many: at 1/6, 3/6, 5/6 of a pixel; the middle one is the pixel itself.
+    column = loops.upsample_forward(image([[0], [6]]), (3, 1), "bilinear")
+    close(column[0, :, 0, 0], [0, 0, 2, 4, 6, 6])
+
+
 def test_dense_by_hand():
     x, weights = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 2.0], [0.0, -1.0], [5.0, 0.0]])
     # 1*1 + 2*3 + 10 = 17, 1*2 + 2*4 + 10 = 20; -3, -4; 5*1 - 1 = 4, 5*2 - 1 = 9
@@ -235,6 +249,14 @@ def test_pooling(case):
     close(loops.max_pool_backward(g, x, *window), file[f"{name}/max_dinput"])
     close(loops.average_pool_forward(x, *window), file[f"{name}/average_output"])
     close(loops.average_pool_backward(g, x, *window), file[f"{name}/average_dinput"])
+
+
+@pytest.mark.parametrize("case", cases("upsampling"))
+def test_upsampling(case):
+    file, name, how = load("upsampling"), case["name"], (case["size"], case["interpolation"])
+    close(loops.upsample_forward(file[f"{name}/input"], *how), file[f"{name}/output"])
+    back = loops.upsample_backward(file[f"{name}/output_gradient"], file[f"{name}/input"], *how)
+    close(back, file[f"{name}/dinput"])
 
 
 @pytest.mark.parametrize("name", cases("dense"))

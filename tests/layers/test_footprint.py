@@ -25,6 +25,7 @@ from purecnn import (
     Residual,
     ShapeError,
     Softmax,
+    UpSampling,
     ZeroPadding,
     load,
     save,
@@ -53,6 +54,7 @@ MANY = {
     "averaged": [AveragePooling(3, 1), GlobalAveragePooling(), Softmax()],
     "normal": [BatchNormalization(), GELU()],
     "padded": [ZeroPadding(5), Flatten()],
+    "upsampled": [UpSampling(2), UpSampling((1, 3), "bilinear"), UpSampling((3, 1), "bilinear")],
     "residual": [
         Residual([Convolutional(kernel_size=3, depth=4, padding=1), BatchNormalization(), GELU()]),
         Residual([ReLU(), Residual([one(6)], [one(6)])], [one(6)]),
@@ -86,6 +88,8 @@ def test_a_prediction_takes_no_more_than_is_said_before(name, samples, dtype, mo
 #: Files of some hundred bytes, and what one sample would take.
 HUGE = {
     "border": ([ZeroPadding(7000), GlobalAveragePooling()], (1, 4, 4)),
+    "upsampling": ([UpSampling(7000), GlobalAveragePooling()], (1, 4, 4)),
+    "upsamplings": ([UpSampling(10, "bilinear")] * 3 + [GlobalAveragePooling()], (8, 4, 4)),
     "borders": ([ZeroPadding(1500)] * 3 + [GlobalAveragePooling()], (8, 4, 4)),
     "winners": ([MaxPooling(120, 1), GlobalAveragePooling()], (4, 300, 300)),
     "windows": (

@@ -40,6 +40,7 @@ from purecnn import (
     Softsign,
     SpatialDropout,
     Tanh,
+    UpSampling,
     ZeroPadding,
 )
 from purecnn.backend.checks import pair, positive, within
@@ -433,6 +434,7 @@ def test_a_seed_decides_the_parameters():
         (GlobalAveragePooling(), (3, 7, 8), (3,)),
         (ZeroPadding((1, 2)), (3, 7, 8), (3, 9, 12)),
         (ZeroPadding(((1, 0), (0, 2))), (3, 7, 8), (3, 8, 10)),
+        (UpSampling((2, 3)), (3, 7, 8), (3, 14, 24)),
         (BatchNormalization(), (3, 7, 8), (3, 7, 8)),
         (SpatialDropout(), (3, 7, 8), (3, 7, 8)),
         (Residual([Dense(output_size=5)], [Dense(output_size=5)]), (3,), (5,)),
@@ -460,6 +462,10 @@ def test_multiply_adds_count_the_products_of_one_sample():
     assert normalization.multiply_adds() == 120
     assert Residual([Dense(9, 4)], [Dense(9, 4)]).multiply_adds() == 72
     assert ReLU().multiply_adds() == 0
+    upsampling = UpSampling((2, 3), "bilinear")
+    assert upsampling.multiply_adds() == 0
+    upsampling.bind((4, 6, 5))
+    assert upsampling.multiply_adds() == 4 * 12 * 5 * 2 + 4 * 12 * 15 * 2
 
 
 def test_a_refused_shape_leaves_the_layer_as_it_was():

@@ -32,7 +32,7 @@ from purecnn.interop.torch.weights import state_dict
 from purecnn.losses import huber, huber_prime
 
 
-class UpSampling(Layer):
+class Repeated(Layer):
     """Repeat each pixel, and scale each channel by a number that is learnt; count the steps."""
 
     sample_axes = 3
@@ -83,7 +83,7 @@ class Sine(Activation):
         return {}
 
 
-OWN = {"UpSampling": UpSampling, "Sine": Sine}
+OWN = {"Repeated": Repeated, "Sine": Sine}
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 1, 4, 4)), RNG.integers(0, 3, 40)
 
@@ -92,7 +92,7 @@ def network(seed=0):
     return Network(
         [
             Convolutional(kernel_size=3, depth=2, padding=1),
-            UpSampling(3),
+            Repeated(3),
             Residual([Sine()]),
             Flatten(),
             Dense(output_size=3),
@@ -104,7 +104,7 @@ def network(seed=0):
 
 
 def test_the_layers_here_are_right():
-    check_gradients(UpSampling(3), (2, 2, 3)).raise_if_wrong()
+    check_gradients(Repeated(3), (2, 2, 3)).raise_if_wrong()
 
 
 def test_a_layer_of_ones_own_is_saved_and_read_with_its_class(tmp_path):
@@ -114,28 +114,28 @@ def test_a_layer_of_ones_own_is_saved_and_read_with_its_class(tmp_path):
     save(net, tmp_path / "model")
     again = load(tmp_path / "model", layers=OWN)
     np.testing.assert_array_equal(again.predict(X), net.predict(X))
-    assert (type(again[1]), again[1].factor, type(again[2].layers[0])) == (UpSampling, 3, Sine)
+    assert (type(again[1]), again[1].factor, type(again[2].layers[0])) == (Repeated, 3, Sine)
     assert again[1].buffers["offsets"].dtype == np.float32
     for one in (net, again):
         one.fit(X, Y, epochs=1, optimizer="sgd")
     np.testing.assert_array_equal(again.parameters, net.parameters)
-    renamed = type("Larger", (UpSampling,), {})
-    assert type(load(tmp_path / "model", layers=OWN | {"UpSampling": renamed})[1]) is renamed
+    renamed = type("Larger", (Repeated,), {})
+    assert type(load(tmp_path / "model", layers=OWN | {"Repeated": renamed})[1]) is renamed
 
 
 def test_without_its_class_the_file_is_refused_by_name_and_with_the_remedy(tmp_path):
     save(network(), tmp_path / "model")
-    message = r"layer 1 is of type 'UpSampling', wanted .*; load\(path, layers=\{'UpSampling': UpSampling\}\)"
+    message = r"layer 1 is of type 'Repeated', wanted .*; load\(path, layers=\{'Repeated': Repeated\}\)"
     with pytest.raises(FileFormatError, match=message):
         load(tmp_path / "model")
     with pytest.raises(FileFormatError, match="layer 2 is of type 'Sine'"):
-        load(tmp_path / "model", layers={"UpSampling": UpSampling})
+        load(tmp_path / "model", layers={"Repeated": Repeated})
     with pytest.raises(TypeError, match="layers must be a dict of names to classes, got"):
-        load(tmp_path / "model", layers=[UpSampling])
-    with pytest.raises(TypeError, match="to classes of layers, got 'UpSampling': 3"):
-        load(tmp_path / "model", layers={"UpSampling": 3})
+        load(tmp_path / "model", layers=[Repeated])
+    with pytest.raises(TypeError, match="to classes of layers, got 'Repeated': 3"):
+        load(tmp_path / "model", layers={"Repeated": 3})
     with pytest.raises(ValueError, match="names of their own, got 'Dense', a layer of this package"):
-        load(tmp_path / "model", layers={"Dense": UpSampling})
+        load(tmp_path / "model", layers={"Dense": Repeated})
 
 
 def test_what_a_file_says_of_such_a_layer_is_checked(tmp_path):
@@ -147,14 +147,14 @@ def test_what_a_file_says_of_such_a_layer_is_checked(tmp_path):
         ({"factor": 2}, "shape"),
     ):
         layers = json.loads(texts["architecture"])
-        layers[1] = {"type": "UpSampling", **entry}
+        layers[1] = {"type": "Repeated", **entry}
         write_safetensors(tmp_path / "other", tensors, texts | {"architecture": json.dumps(layers)})
         with pytest.raises(FileFormatError, match=message):
             load(tmp_path / "other", layers=OWN)
 
 
 def own(name, **members):
-    return type(name, (Layer,), {"forward": UpSampling.forward, "backward": UpSampling.backward, **members})
+    return type(name, (Layer,), {"forward": Repeated.forward, "backward": Repeated.backward, **members})
 
 
 class Forgetful(Sine):
@@ -197,15 +197,15 @@ def test_a_run_with_such_layers_is_resumed_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
     assert load(tmp_path / "run", layers=OWN).updates == half.updates
     other = Network([Flatten(), Dense(output_size=3), Softmax()], input_shape=(1, 4, 4))
-    with pytest.raises((CheckpointError, FileFormatError), match="UpSampling"):
+    with pytest.raises((CheckpointError, FileFormatError), match="Repeated"):
         other.fit(X, Y, epochs=4, batch_size=16, resume=tmp_path / "run")
 
 
 def test_weights_alone_go_to_pytorch_and_back(tmp_path):
     net, other = network(), network(seed=5)
     code = save_state_dict(net, tmp_path / "weights")
-    assert "UpSampling(factor=3)," in code
-    assert "# UpSampling is a layer of your own: import an nn.Module of that name, its tensors" in code
+    assert "Repeated(factor=3)," in code
+    assert "# Repeated is a layer of your own: import an nn.Module of that name, its tensors" in code
     assert "its tensors scales (2, 1), offsets (2,)" in code
     compile(code, "code", "exec")
     assert state_dict(net)["1.scales"].shape == (2, 1)

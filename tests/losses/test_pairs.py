@@ -30,6 +30,7 @@ from purecnn import (
     Softsign,
     SpatialDropout,
     Tanh,
+    UpSampling,
     ZeroPadding,
     check_gradients,
     losses,
@@ -146,7 +147,10 @@ def test_layers_that_only_move_or_choose_do_not_hide_the_last_activation():
         assert ends_in_probabilities([Dense(4, 3), Sigmoid(), *layers])
         with pytest.raises(ValueError, match=r"which Sigmoid gives"):
             check_pair(LOSSES["sigmoid_binary_cross_entropy"], [Dense(4, 3), Sigmoid(), *layers])
-    for layer in (MaxPooling(2), AveragePooling(2), ZeroPadding(1)):
+    larger = [Convolutional((1, 4, 4), 3, 2), Softmax(), UpSampling(2, "bilinear"), GlobalAveragePooling()]
+    large = Network(larger, input_shape=(1, 4, 4))
+    check_pair(LOSSES["categorical_cross_entropy"], large.layers)
+    for layer in (MaxPooling(2), AveragePooling(2), ZeroPadding(1), UpSampling(2)):
         assert output_range([Convolutional((1, 4, 4), 3, 2), Tanh(), layer]).low == -1
 
 

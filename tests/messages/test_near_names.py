@@ -214,7 +214,7 @@ def test_attributes_of_a_history():
 
 
 def test_layers_of_ones_own_are_answered_too_and_their_errors_stay_theirs():
-    class UpSampling(Layer):
+    class Repeated(Layer):
         def __init__(self, factor, *, mode="nearest"):
             super().__init__()
             if factor < 1:
@@ -226,12 +226,12 @@ def test_layers_of_ones_own_are_answered_too_and_their_errors_stay_theirs():
         def backward(self, output_gradient):
             return output_gradient
 
-    with pytest.raises(TypeError, match=r"^UpSampling takes no argument moed: did you mean 'mode'\?$"):
-        UpSampling(2, moed="linear")
-    with pytest.raises(TypeError, match=r"^UpSampling needs factor, got none$"):
-        UpSampling()
+    with pytest.raises(TypeError, match=r"^Repeated takes no argument moed: did you mean 'mode'\?$"):
+        Repeated(2, moed="linear")
+    with pytest.raises(TypeError, match=r"^Repeated needs factor, got none$"):
+        Repeated()
     with pytest.raises(TypeError, match=r"^my own words$"):
-        UpSampling(0)
+        Repeated(0)
 
 
 def test_signatures_stay_what_they_were():

@@ -46,6 +46,7 @@ from purecnn import (
     Softplus,
     Softsign,
     Tanh,
+    UpSampling,
     ZeroPadding,
     export_onnx,
     load_onnx,
@@ -336,6 +337,20 @@ def test_a_network_comes_back_from_its_file(layers, shape, dtype, tmp_path):
     again.fit(x, wanted * 0.5 + 0.1, loss="mse", epochs=1)
     assert np.abs(again.parameters - before).max() > 0
     np.testing.assert_allclose(found.predict(x), wanted, **within)  # the graph's parameters are its own
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_an_upsampling_runs_in_float64_and_is_not_known_in_float32(interpolation, tmp_path):
+    layers = [UpSampling((2, 3), interpolation), Flatten()]
+    network, x = (
+        Network(layers, input_shape=(2, 3, 4), dtype=np.float64),
+        np.random.default_rng(0).random((5, 2, 3, 4)),
+    )
+    export_onnx(network, tmp_path / "model.onnx")
+    np.testing.assert_allclose(load_onnx(tmp_path / "model.onnx").predict(x), network.predict(x), rtol=1e-12)
+    export_onnx(network, tmp_path / "model.onnx", dtype=np.float32)
+    with pytest.raises(FileFormatError, match=r"Resize 'layers.0.Resize' is an operator that is not known"):
+        load_onnx(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("scale", [1.0, 1 / 255, 0.5])

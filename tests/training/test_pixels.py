@@ -10,14 +10,17 @@ from purecnn import (
     Convolutional,
     Dense,
     Flatten,
+    GlobalAveragePooling,
     Layer,
     Network,
     Preprocessing,
     ReLU,
     Softmax,
+    UpSampling,
 )
 from purecnn.datasets import Subset, mnist
 from purecnn.errors import PreprocessingWarning
+from purecnn.training.pixels import scale_is_free
 
 IMAGES, LABELS = (array[:40] for array in mnist.load_data()[0])
 
@@ -96,3 +99,9 @@ def test_tables_of_numbers_are_silent():
         assert not told(table)
     network = Network(layers(), input_shape=(1, 28, 28))
     network.predict(IMAGES.astype(np.float32))  # only asked, not trained
+
+
+def test_what_keeps_the_scale_does_not_hide_the_normalization_behind_it():
+    for layer in (UpSampling(2), GlobalAveragePooling()):
+        assert scale_is_free([Convolutional(kernel_size=3, depth=2), layer, BatchNormalization(), ReLU()])
+        assert not scale_is_free([Convolutional(kernel_size=3, depth=2), layer, ReLU(), BatchNormalization()])

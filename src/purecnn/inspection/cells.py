@@ -15,6 +15,7 @@ import numpy as np
 
 from purecnn.backend.types import Array, Shape
 from purecnn.kernels import geometry
+from purecnn.kernels.reference import phases
 from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
@@ -23,7 +24,7 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling, UpSampling
 from purecnn.layers.reshape import Flatten, Reshape
 
 
@@ -194,6 +195,27 @@ def _(layer: GlobalAveragePooling, input: Array, output: Array, place: tuple[int
     window = input[sample][place]
     shares = np.full(window.shape, 1 / window.size)
     return made(layer, output, place, sample, window=window, origin=(*place, 0, 0), weights=shares)
+
+
+@explain.register
+def _(layer: UpSampling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The pixels it lies between, two along each axis or the one at the edge, each with its share."""
+    map, *corner = place
+    sources, shares = [], []
+    for number, factor, length in zip(corner, layer.size, input.shape[2:], strict=True):
+        pixel, phase = divmod(number, factor)
+        side, far = phases(factor)[phase] if layer.interpolation == "bilinear" else (1, 0.0)
+        found = {pixel: 1 - far}
+        if far:
+            other = min(max(pixel + side, 0), length - 1)
+            found[other] = found.get(other, 0.0) + far
+        sources.append(slice(min(found), max(found) + 1))
+        shares.append([found[one] for one in sorted(found)])
+    window = input[sample, map][tuple(sources)]
+    origin = (map, *(span.start for span in sources))
+    return made(
+        layer, output, place, sample, window=window, origin=origin, weights=np.outer(shares[0], shares[1])
+    )
 
 
 @explain.register

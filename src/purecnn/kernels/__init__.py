@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import max_pool_backward as max_pool_backward
     from purecnn.kernels.reference import max_pool_forward as max_pool_forward
     from purecnn.kernels.reference import relu_backward as relu_backward
+    from purecnn.kernels.reference import upsample_backward as upsample_backward
+    from purecnn.kernels.reference import upsample_forward as upsample_forward
 else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
@@ -39,7 +41,7 @@ else:
                 "average_pool_backward average_pool_forward batch_norm_backward "
                 "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
                 "global_average_pool_backward global_average_pool_forward leaky_relu_forward "
-                "max_pool_backward max_pool_forward relu_backward"
+                "max_pool_backward max_pool_forward relu_backward upsample_backward upsample_forward"
             ),
         },
     )

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from purecnn.layers.pooling import AveragePooling as AveragePooling
     from purecnn.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
     from purecnn.layers.pooling import MaxPooling as MaxPooling
+    from purecnn.layers.pooling import UpSampling as UpSampling
     from purecnn.layers.preprocessing import Preprocessing as Preprocessing
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
@@ -62,7 +63,7 @@ else:
             "dropout": "Dropout SpatialDropout",
             "normalization": "BatchNormalization",
             "padding": "ZeroPadding",
-            "pooling": "AveragePooling GlobalAveragePooling MaxPooling",
+            "pooling": "AveragePooling GlobalAveragePooling MaxPooling UpSampling",
             "preprocessing": "Preprocessing",
             "reshape": "Flatten Reshape",
             "residual": "Residual",

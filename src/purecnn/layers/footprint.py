@@ -18,7 +18,7 @@ from purecnn.kernels.cost import BLAS, NODE, PRODUCT, STEP
 from purecnn.layers.activations.gated import GELU
 from purecnn.layers.base import Layer
 from purecnn.layers.convolution import Convolutional
-from purecnn.layers.pooling import MaxPooling, Pooling
+from purecnn.layers.pooling import MaxPooling, Pooling, UpSampling
 
 #: Arrays like its output that a layer makes on its way, if nothing else is known of it.
 TEMPORARY = 5
@@ -114,3 +114,12 @@ def _of_pooling(layer: Pooling) -> Footprint:
     # Whether a cell won is a byte.
     winners = -(-cells * size // 4) if isinstance(layer, MaxPooling) else 0
     return Footprint(size + winners, 2 * size, NODE + cells * (STEP + 8 * size))
+
+
+@taken.register
+def _of_upsampling(layer: UpSampling) -> Footprint:
+    size = math.prod(layer.output_shape or ())
+    if layer.interpolation == "nearest":
+        return Footprint(size, 0, NODE)
+    # The rows between the two passes, and what one pixel has of another.
+    return Footprint(size + 2 * (size // layer.size[1]), size, NODE + sum(layer.size) * 4 * STEP)

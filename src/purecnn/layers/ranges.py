@@ -22,7 +22,7 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.residual import Residual
 
@@ -108,6 +108,18 @@ def deciding_layer(layers: Sequence[Layer]) -> Layer:
     """
     found = output_range(layers)
     return layers[-1] if found is None or found.source is None else found.source
+
+
+def keeps_scale(layer: Layer) -> bool:
+    """Return whether a layer gives numbers in the scale in which it gets them, as its rule below says.
+
+    Examples
+    --------
+    >>> from purecnn import MaxPooling, ReLU
+    >>> keeps_scale(MaxPooling(2)), keeps_scale(ReLU())
+    (True, False)
+    """
+    return rule_for(RULES, layer) in (moved, averaged, largest, with_zeros, dropped)
 
 
 def ends_in_probabilities(layers: Sequence[Layer]) -> bool:
@@ -196,7 +208,7 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
     **dict.fromkeys((Flatten, Reshape), moved),
-    **dict.fromkeys((AveragePooling, GlobalAveragePooling), averaged),
+    **dict.fromkeys((AveragePooling, GlobalAveragePooling, UpSampling), averaged),
     Dropout: dropped,
     MaxPooling: largest,
     PReLU: learnt_slope,

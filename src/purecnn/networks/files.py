@@ -73,7 +73,7 @@ def load(
         The file.
     layers : dict of str to type of Layer, optional
         The classes of layers of your own, by the names under which the file has them:
-        ``{"UpSampling": UpSampling}``. A file holds no code, so they come from your program.
+        ``{"Scale": Scale}``. A file holds no code, so they come from your program.
     max_bytes : int or None
         How much one sample may take on its way through the layers, which a file of a few bytes can make
         any size; the time it takes is bounded in proportion. It is the network's `max_bytes` from then on,

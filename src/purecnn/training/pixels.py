@@ -19,12 +19,9 @@ from purecnn.errors import PreprocessingWarning
 from purecnn.layers.base import Layer
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
-from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, MaxPooling
 from purecnn.layers.preprocessing import Preprocessing
-from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.ranges import keeps_scale
 from purecnn.training.rows import Rows
 
 #: Samples that are looked at, evenly spread: few outside of memory, since they are read for this.
@@ -33,8 +30,6 @@ SAMPLES, READ = 1024, 16
 SMALL = 16
 #: The largest values of pixels of 8, 10, 12, 14 and 16 bits.
 DEPTHS = (255, 1023, 4095, 16383, 65535)
-#: Layers that give numbers in the scale in which they get them.
-KEEPS_SCALE = (Reshape, Flatten, ZeroPadding, MaxPooling, AveragePooling, Dropout)
 
 
 def warn_of_pixels(
@@ -110,6 +105,6 @@ def scale_is_free(layers: Iterable[Layer]) -> bool:
     for layer in layers:
         if isinstance(layer, BatchNormalization) or not type(layer).__module__.startswith("purecnn."):
             return True
-        if not isinstance(layer, (Convolutional, Dense, *KEEPS_SCALE)):
+        if not isinstance(layer, Convolutional | Dense) and not keeps_scale(layer):
             return False
     return False

@@ -34,7 +34,7 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling, UpSampling
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape
 
@@ -188,6 +188,17 @@ def over_all(kind: str) -> Translation:
     return pooled
 
 
+def upsampling(config: Config, shape: Shape) -> Translated:
+    """``UpSampling2D``."""
+    images(shape)
+    only(config, "data_format", "channels_last", None)
+    only(config, "interpolation", "nearest", "bilinear")
+    size = pair(config, "size", 2)
+    if min(size) < 1:
+        raise FileFormatError(f"has size {size}, wanted 1 or more")
+    return Translated([UpSampling(size, config.get("interpolation", "nearest"))])
+
+
 def padding(config: Config, shape: Shape) -> Translated:
     """``ZeroPadding2D``."""
     images(shape)
@@ -285,6 +296,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "SeparableConv2D": separable,
     "Softmax": softmax,
     "SpatialDropout2D": lambda config, shape: Translated([SpatialDropout(number(config, "rate"))]),
+    "UpSampling2D": upsampling,
     "ZeroPadding2D": padding,
 }
 

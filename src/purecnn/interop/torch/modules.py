@@ -20,7 +20,7 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.residual import Residual
@@ -223,6 +223,13 @@ def _(layer: AveragePooling) -> list[Module]:
 @translate.register
 def _(layer: GlobalAveragePooling) -> list[Module]:
     return [Module("nn.AdaptiveAvgPool2d(1)", layer), Module("nn.Flatten()", layer)]
+
+
+@translate.register
+def _(layer: UpSampling) -> list[Module]:
+    # PyTorch's "nearest" takes a neighbour at some factors, 41 the least of them.
+    mode = "nearest-exact" if layer.interpolation == "nearest" else layer.interpolation
+    return [Module(f"nn.Upsample(scale_factor={layer.size}, mode={mode!r})", layer)]
 
 
 @translate.register

@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn.formats.protobuf import Message
+from purecnn.kernels.reference import phases
 from purecnn.layers.base import Layer
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling, UpSampling
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.residual import Residual
 from purecnn.onnx.schema import ATTRIBUTES, DTYPES
@@ -47,6 +48,8 @@ class Nodes:
         Messages NodeProto, in the order in which they run.
     tensors : dict of str to dict
         Messages TensorProto, by name.
+    values : list of dict
+        Messages ValueInfoProto, of outputs whose shape ONNX does not infer.
 
     Examples
     --------
@@ -63,6 +66,7 @@ class Nodes:
         self.prefix = ""
         self.nodes: list[Message] = []
         self.tensors: dict[str, Message] = {}
+        self.values: list[Message] = []
         self._taken: dict[str, int] = {}
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
@@ -74,7 +78,7 @@ class Nodes:
             Of ONNX's default domain.
         *inputs : str
             Names of values and tensors; "" for one that is left out.
-        **attributes : int, float or sequence of int
+        **attributes : int, float, str or sequence of int
             The node's.
         """
         name = self.named(operator)
@@ -85,8 +89,10 @@ class Nodes:
         self.nodes.append(node)
         return name
 
-    def attribute(self, name: str, value: int | float | Sequence[int]) -> Message:
+    def attribute(self, name: str, value: int | float | str | Sequence[int]) -> Message:
         """Return a message AttributeProto."""
+        if isinstance(value, str):
+            return {"name": name, "s": value.encode(), "type": ATTRIBUTE_TYPES["s"]}
         field = "ints" if isinstance(value, Sequence) else "f" if isinstance(value, float) else "i"
         return {"name": name, field: value, "type": ATTRIBUTE_TYPES[field]}
 
@@ -256,6 +262,36 @@ def _global_average_pooling(layer: GlobalAveragePooling, nodes: Nodes, input: st
     if nodes.is_double:
         return nodes.add("ReduceMean", input, axes=(2, 3), keepdims=0)
     return nodes.add("Flatten", nodes.add("GlobalAveragePool", input), axis=1)
+
+
+@become.register
+def _upsampling(layer: UpSampling, nodes: Nodes, input: str) -> str:
+    if nodes.is_double:
+        return _upsampling_by_places(layer, nodes, input)
+    scales = nodes.tensor("scales", [1.0, 1.0, *map(float, layer.size)])
+    if layer.interpolation == "nearest":
+        how = {"coordinate_transformation_mode": "asymmetric", "mode": "nearest", "nearest_mode": "floor"}
+    else:
+        how = {"coordinate_transformation_mode": "half_pixel", "mode": "linear"}
+    output = nodes.add("Resize", input, "", scales, **how)
+    # Of an axis without a size nothing is inferred, also where its scale is 1: the batch.
+    nodes.values.append(described(nodes.dtype, output, ("N", *(layer.output_shape or ()))))
+    return output
+
+
+def _upsampling_by_places(layer: UpSampling, nodes: Nodes, input: str) -> str:
+    for axis, (factor, length) in enumerate(zip(layer.size, (layer.input_shape or ())[1:], strict=True), 2):
+        places = np.repeat(np.arange(length), factor)
+        near = nodes.add("Gather", input, nodes.tensor(f"places.{axis}", places), axis=axis)
+        if layer.interpolation == "bilinear":
+            sides, far = np.array(phases(factor)).T
+            others = np.clip(places + np.tile(sides, length).astype(np.int64), 0, length - 1)
+            other = nodes.add("Gather", input, nodes.tensor(f"others.{axis}", others), axis=axis)
+            share = np.tile(far, length).reshape(-1, *[1] * (3 - axis))
+            near = nodes.add("Mul", near, nodes.tensor(f"near.{axis}", 1 - share))
+            near = nodes.add("Add", near, nodes.add("Mul", other, nodes.tensor(f"far.{axis}", share)))
+        input = near
+    return input
 
 
 @become.register(Dropout)

@@ -118,7 +118,7 @@ def describe(network: Network, input: str, dtype: np.dtype[Any]) -> Message:
     value = nodes.run({f"layers.{place}": layer for place, layer in enumerate(network)}, value)
     if value == "input":
         nodes.add("Identity", value)
-    nodes.nodes[-1]["output"] = ["output"]
+    last, nodes.nodes[-1]["output"] = nodes.nodes[-1]["output"][0], ["output"]
     outputs = network.output_shape or ()
     texts = {
         "classes": written(network.preprocessing.classes),
@@ -141,6 +141,7 @@ def describe(network: Network, input: str, dtype: np.dtype[Any]) -> Message:
             "initializer": list(nodes.tensors.values()),
             "input": [described(given, "input", ("N", *network.input_shape))],
             "output": [described(dtype, "output", ("N", *outputs))],
+            "value_info": [value for value in nodes.values if value["name"] != last],
         },
         "opset_import": [{"domain": "", "version": OPSET}],
         "metadata_props": [{"key": key, "value": value} for key, value in texts.items()],
