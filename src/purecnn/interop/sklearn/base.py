@@ -25,7 +25,7 @@ from purecnn.callbacks.learning_rate import LearningRate
 from purecnn.datasets.augmentation import Augmentation
 from purecnn.datasets.splits import check_fraction, share_of
 from purecnn.errors import ShapeError
-from purecnn.interop.sklearn.bases import Joining, sklearn
+from purecnn.interop.sklearn.bases import BaseEstimator, sklearn
 from purecnn.interop.sklearn.plans import Plan, planned, usual_epochs
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import drops_last
@@ -40,7 +40,7 @@ from purecnn.optimizers.schedules import Schedule
 from purecnn.training.samples import as_batch, refuse_channels_last
 
 
-class Estimator(Joining):
+class Estimator(BaseEstimator):
     """A network behind scikit-learn's methods; `CNNClassifier` and `CNNRegressor` say what it learns."""
 
     network_: Network

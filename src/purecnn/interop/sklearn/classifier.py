@@ -13,7 +13,7 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.datasets.augmentation import Augmentation
 from purecnn.interop.sklearn.base import Estimator
-from purecnn.interop.sklearn.bases import sklearn
+from purecnn.interop.sklearn.bases import ClassifierMixin, sklearn
 from purecnn.interop.sklearn.plans import Plan
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.base import Layer
@@ -30,11 +30,10 @@ from purecnn.optimizers.schedules import Schedule
 
 
 @explained_class
-class CNNClassifier(Estimator):
+class CNNClassifier(ClassifierMixin, Estimator):
     """A convolutional network as a scikit-learn classifier.
 
-    Names are those of scikit-learn's `MLPClassifier` where they mean the same, else this package's. Of this
-    class alone nothing imports scikit-learn; the first object does.
+    Names are those of scikit-learn's `MLPClassifier` where they mean the same, else this package's.
 
     Parameters
     ----------
@@ -135,7 +134,6 @@ class CNNClassifier(Estimator):
     ['left', 'middle', 'right']
     """
 
-    mixin = "ClassifierMixin"
     classes_: Array
     multilabel_: bool
 
@@ -187,8 +185,7 @@ class CNNClassifier(Estimator):
         self.class_weight = class_weight
 
     def __sklearn_tags__(self) -> Any:
-        joined: Any = super()
-        tags = joined.__sklearn_tags__()
+        tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 

@@ -11,7 +11,7 @@ from purecnn.backend.overflow import without_warnings
 from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
 from purecnn.interop.sklearn.base import Estimator
-from purecnn.interop.sklearn.bases import sklearn
+from purecnn.interop.sklearn.bases import RegressorMixin, sklearn
 from purecnn.layers.base import Layer
 from purecnn.losses.base import Loss
 from purecnn.losses.tasks import Task
@@ -21,7 +21,7 @@ from purecnn.networks.network import Network
 
 
 @explained_class
-class CNNRegressor(Estimator):
+class CNNRegressor(RegressorMixin, Estimator):
     """A convolutional network as a scikit-learn regressor.
 
     It learns the answers less their mean and over their standard deviation, so that neither their unit nor
@@ -63,13 +63,11 @@ class CNNRegressor(Estimator):
     True
     """
 
-    mixin = "RegressorMixin"
     target_mean_: Array
     target_scale_: Array
 
     def __sklearn_tags__(self) -> Any:
-        joined: Any = super()
-        tags = joined.__sklearn_tags__()
+        tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
