@@ -9,6 +9,7 @@ import pytest
 from purecnn import (
     SGD,
     Callback,
+    Checkpoint,
     Convolutional,
     Dense,
     Flatten,
@@ -17,14 +18,18 @@ from purecnn import (
     ShapeError,
     Sigmoid,
     Softmax,
+    export_onnx,
     load,
+    load_onnx,
     predict,
     save,
+    save_state_dict,
     train,
 )
 from purecnn.backend import files
 from purecnn.backend.processes import ProcessPool, can_fork
 from purecnn.backend.sharding import shard_count
+from purecnn.datasets import ImageFolder
 from purecnn.losses import (
     binary_cross_entropy,
     categorical_cross_entropy,
@@ -97,6 +102,19 @@ def test_numbers_too_large_for_the_network():
     words = r"y must hold numbers within float32's range, at most 3.4e\+38 in size; got 1e\+300"
     with pytest.raises(ValueError, match=words):
         Network([Dense(4, 1)]).fit(X, np.where(Y == 2, 1e300, 1.0))
+
+
+@pytest.mark.parametrize("call", [save, load_onnx, export_onnx, save_state_dict, Checkpoint, ImageFolder])
+@pytest.mark.parametrize("name", [3, None, "", b"a", "a\0b"])
+def test_what_is_no_name_of_a_file_or_folder(call, name):
+    takes_network = call in (save, export_onnx, save_state_dict)
+    with pytest.raises(TypeError, match=r"(path|folder) must be the name of a (file|folder), got "):
+        call(*[classifier()] * takes_network, name)
+
+
+def test_a_checkpoint_to_resume_from_has_a_name():
+    with pytest.raises(TypeError, match="resume must be the name of a file, got 3"):
+        classifier().fit(X, Y, resume=3)
 
 
 def test_masked_values_are_not_taken_for_values():

@@ -73,6 +73,23 @@ class Halved(Layer):
         return output_gradient / 255
 
 
+@pytest.mark.parametrize("shape", [(40, 28, 28), (40, 784)])
+def test_bytes_too_small_for_pixels_are_told_of_once(shape):
+    binary = (IMAGES > 127).astype(np.uint8).reshape(shape)
+    ((category, words, file),) = told(binary)
+    assert (category, file) == (PreprocessingWarning, __file__)
+    assert words == (
+        "x holds uint8 from 0 to 1, which the network divides by 255 as pixels, and so train badly: give "
+        'them as floats, or give it Preprocessing(kind="bytes"), which takes them as they are'
+    )
+    network = Network(layers(), preprocessing=Preprocessing(kind="bytes"))
+    assert not told(binary, network)
+    assert network.preprocessing.scale == 1
+    assert not told(binary.astype(np.float32))
+    assert not told(np.zeros_like(binary))
+    assert not told(np.minimum(IMAGES, 17))
+
+
 def test_the_ways_out_are_silent():
     pixels = IMAGES.astype(np.float32)
     assert not told(IMAGES)

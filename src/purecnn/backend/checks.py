@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array as stored
 import math
+import os
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
@@ -148,6 +149,21 @@ def suggestion(value: object, known: Collection[str]) -> str:
 
     found = hint(value, known, (*LOSSES, *METRICS, *HISTORIES)) if isinstance(value, str) else ""
     return f": {found}" if found else ""
+
+
+def file_name(path: Any, name: str = "path", kind: str = "a file") -> str:
+    """Return a name of the file system's, which need not exist, as a string.
+
+    Examples
+    --------
+    >>> file_name(3)
+    Traceback (most recent call last):
+    TypeError: path must be the name of a file, got 3
+    """
+    found = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
+    if not isinstance(found, str) or not found or "\0" in found:
+        raise TypeError(f"{name} must be the name of {kind}, got {path!r:.100}")
+    return found
 
 
 def as_pair(name: str, value: Any) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import IO
 
+from purecnn.backend.checks import file_name
 from purecnn.backend.locks import acquire
 
 try:
@@ -63,7 +64,7 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     ...     pathlib.Path(folder, "a").read_bytes()
     b'one two'
     """
-    target = os.path.realpath(path)
+    target = os.path.realpath(file_name(path))
     if os.path.exists(target) and not os.path.isfile(target):
         raise ValueError(f"{os.fspath(path)}: not a regular file, wanted the name of a file to write")
     folder, name = os.path.split(target)

@@ -20,7 +20,7 @@ import numpy as np
 
 from purecnn.backend import machine
 from purecnn.backend.arrays import to_host
-from purecnn.backend.checks import positive
+from purecnn.backend.checks import file_name, positive
 from purecnn.backend.files import remove_leftovers
 from purecnn.callbacks.base import Callback
 from purecnn.callbacks.history import History
@@ -92,9 +92,7 @@ class Checkpoint(Callback):
     last = True
 
     def __init__(self, path: str | os.PathLike[str], *, every: int | None = None) -> None:
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise TypeError(f"path must be the name of a file, got {path!r}")
-        self.path, self.every = os.fspath(path), None if every is None else positive("every", every)
+        self.path, self.every = file_name(path), None if every is None else positive("every", every)
         self.written: tuple[int, int] | None = None
         self.interrupts = Interrupts()
 

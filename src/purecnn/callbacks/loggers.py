@@ -21,6 +21,7 @@ import warnings
 from abc import abstractmethod
 from typing import Any, BinaryIO
 
+from purecnn.backend.checks import file_name
 from purecnn.backend.files import append_whole
 from purecnn.callbacks.base import Callback
 from purecnn.callbacks.history import History
@@ -98,9 +99,7 @@ class FileLog(Log):
     opening: bytes
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise TypeError(f"path must be the name of a file, got {path!r}")
-        self.path, self.unwritten = os.fspath(path), []
+        self.path, self.unwritten = file_name(path), []
 
     def begin(self, epochs: int, steps: int) -> None:
         """Cut the file off behind the epochs that the network has been trained for.
@@ -295,9 +294,7 @@ class TensorBoard(Log):
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-            raise TypeError(f"folder must be the name of a folder, got {folder!r}")
-        self.folder, self.unwritten = os.fspath(folder), []
+        self.folder, self.unwritten = file_name(folder, "folder", "a folder"), []
         self.host = socket.gethostname()
         require_extra("tensorboardX", "tensorboard", "writing for TensorBoard")
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from purecnn.backend import machine as machine_module
 from purecnn.backend.arrays import module_of, to_device
-from purecnn.backend.checks import is_integer, is_number
+from purecnn.backend.checks import file_name, is_integer, is_number
 from purecnn.callbacks.base import Callback, Run
 from purecnn.callbacks.history import History
 from purecnn.callbacks.state import unpack
@@ -135,7 +135,7 @@ class SavedRun:
     """
 
     def __init__(self, path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] | None = None) -> None:
-        self.path = os.fspath(path)
+        self.path = file_name(path, "resume")
         self.contents, text, arrays = read_contents(path, None, layers)
         if not text:
             raise FileFormatError(f"{self.path}: a model, not a checkpoint: wanted what `Checkpoint` wrote")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from purecnn.backend.checks import choice, pair
+from purecnn.backend.checks import choice, file_name, pair
 from purecnn.backend.resampling import resample
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
@@ -113,7 +113,8 @@ class ImageFolder:
         if channels not in (None, 1, 3):
             raise ValueError(f"channels must be 1 for grey or 3 for colour, got {channels!r}")
         on_error = choice("on_error", on_error, ("raise", "skip"))
-        self.folder, self.crop, self.on_error = Path(folder), crop, on_error
+        self.folder = Path(file_name(folder, "folder", "a folder"))
+        self.crop, self.on_error = crop, on_error
         self.preparation = "crop" if crop else "stretch"
         self.skipped: list[str] = []
         wanted = None if size is None else pair("size", size)

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from purecnn.backend.checks import file_name
 from purecnn.errors import FileFormatError
 from purecnn.formats.regular_files import open_regular
 
@@ -75,7 +76,7 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
     ...     read_idx(path)
     array([5, 0, 4], dtype=uint8)
     """
-    path = Path(path)
+    path = Path(file_name(path))
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file; an IDX file, plain or gzipped, is wanted")
     with open_regular(path, "an IDX file, plain or gzipped", "idx", "gzip") as file:

@@ -13,6 +13,7 @@ from typing import IO, BinaryIO
 
 import numpy as np
 
+from purecnn.backend.checks import file_name
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.formats.decoding import check_packing, refused
@@ -54,7 +55,7 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Samples, Samples | None]:
     >>> x.shape, y, test
     ((4, 2, 2), array([0, 1, 2, 3]), None)
     """
-    path = Path(path)
+    path = Path(file_name(path))
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file; an .npz file with {_WANTED} is wanted")
     with open_regular(path, f"an .npz file with {_WANTED}", "npz", "zip") as file:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from typing import cast
 
+from purecnn.backend.checks import file_name
 from purecnn.errors import FileFormatError
 from purecnn.formats.file_kinds import START, mismatch
 
@@ -70,8 +71,7 @@ def open_regular(path: Path, wanted: str, *kinds: str, mode: str = "rb") -> Iter
     Traceback (most recent call last):
     purecnn.errors.FileFormatError: .: not a regular file but a folder, wanted a picture
     """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise TypeError(f"path must be the name of a file, got {path!r:.100}")
+    file_name(path)
     if os.path.exists(path):
         check_regular(path, os.stat(path), wanted)  # before it is opened, which may do something to a device
 

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from purecnn.backend.checks import file_name
 from purecnn.backend.files import write_whole
 from purecnn.errors import FileFormatError
 from purecnn.formats.regular_files import open_regular
@@ -152,7 +153,7 @@ def write_safetensors(
         ...
     TypeError: tensor 'weights' has dtype complex128, wanted one of U64, I64, F64, F32, ...
     """
-    _check_path(path)
+    file_name(path)
     texts = {**(metadata or {}), **({SEAL: UNSEALED} if sealed else {})}
     header, arrays = _prepare(tensors, texts)
     if sealed:
@@ -180,11 +181,6 @@ def _check_seal(file: BufferedReader, stated: str) -> None:
             f"the file is damaged: its bytes' SHA-256 is {digest.hexdigest()}, it states {_short(stated)}"
         )
     file.seek(begin)
-
-
-def _check_path(path: Path) -> None:
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise TypeError(f"path must be the name of a file, got {path!r}")
 
 
 def _as_bytes(array: NDArray[Any]) -> memoryview:

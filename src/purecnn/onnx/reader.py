@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.backend.checks import file_name
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.formats.protobuf import Message, decode
@@ -40,7 +41,7 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     OSError
         If it can't be read.
     """
-    place = Path(path)
+    place = Path(file_name(path))
     data = read_regular(place, "an ONNX model", "onnx", most=MAX_BYTES)
     try:
         return as_model(data, Folder(place.parent))

@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from purecnn.backend.checks import file_name
 from purecnn.backend.files import write_whole
 from purecnn.messages.extras import require_extra
 
@@ -74,7 +75,7 @@ def write_page(
     shown.update_layout(title={"text": ""}, margin={"t": top}, height=None)
     if hint is None:
         hint = TURN if any(hasattr(trace, "scene") for trace in shown.data) else HOVER
-    file = Path(path).absolute()
+    file = Path(file_name(path)).absolute()
     script = plotly_script()
     if share:
         write_whole(file.parent / SHARED, [script.encode()])

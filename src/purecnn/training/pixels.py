@@ -1,9 +1,8 @@
-"""Warning of pixels that were never scaled.
-
-Pixels that were never scaled: found before a first training, for as they are they train badly.
+"""Warning of pixels in a wrong scale: found before a first training, for as they are they train badly.
 
 uint8 is scaled by the network itself. The same pixels as floats or wider integers are numbers like any
-others, which are taken as they are, and cost some per cent of the accuracy without a word.
+others, which are taken as they are, and cost some per cent of the accuracy without a word. Zeros and ones as
+uint8 are divided by 255 as pixels are, and cost much more.
 """
 
 from __future__ import annotations
@@ -38,8 +37,10 @@ def warn_of_pixels(
     """Warn once if the first data of a training are pixels that nothing scales.
 
     Images are if none of their values is below 0 and the largest is above 16. Rows are if all are whole
-    numbers from 0 to exactly 255 or 65535, and as many as a square image has, grey or in colour. Nothing is
-    said of uint8; where the `Preprocessing` was given a scale, a shift or its kind; or where a batch
+    numbers from 0 to exactly 255 or 65535, and as many as a square image has, grey or in colour. Of uint8 the
+    warning is that none is above 16, such as zeros and ones, which the network divides by 255 all the same;
+    they are not read for it where they lie outside of memory.
+    Nothing is said where the `Preprocessing` was given a scale, a shift or its kind; or where a batch
     normalization comes before the first activation, since then the scale does not matter.
 
     Parameters
@@ -53,11 +54,22 @@ def warn_of_pixels(
     layers : iterable of Layer
         The network's.
     """
-    learnt = preprocessing.was_learnt and preprocessing.kind == "numbers"
-    if not learnt or (preprocessing.scale, preprocessing.shift) != (1.0, 0.0) or scale_is_free(layers):
+    usual = 1 / 255 if preprocessing.kind == "bytes" else 1.0
+    given = not preprocessing.was_learnt or (preprocessing.scale, preprocessing.shift) != (usual, 0.0)
+    if given or scale_is_free(layers) or (preprocessing.kind == "bytes" and isinstance(rows, Rows)):
         return
     count = min(len(rows), READ if isinstance(rows, Rows) else SAMPLES)
     values = rows[np.linspace(0, len(rows) - 1, count).astype(np.intp)]
+    if preprocessing.kind == "bytes":
+        if 0 < values.max() <= SMALL:
+            warnings.warn(
+                f"x holds uint8 from {values.min()} to {values.max()}, which the network divides by 255 as "
+                f'pixels, and so train badly: give them as floats, or give it Preprocessing(kind="bytes"), '
+                f"which takes them as they are",
+                PreprocessingWarning,
+                stacklevel=4,
+            )
+        return
     if values.min() < 0 or not are_pixels(values, shape):
         return
     most = values.max()

@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from purecnn.backend.arrays import module_of, to_device
+from purecnn.backend.checks import file_name
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.formats.decoding import check_packing, refused
@@ -132,8 +133,7 @@ def load_keras_weights(
 @contextmanager
 def told(path: Path) -> Iterator[None]:
     """Name the file in front of whatever is wrong with it."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the name of a file, got {path!r:.100}")
+    file_name(path)
     try:
         yield
     except FileFormatError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.backend.checks import file_name
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.formats.safetensors import read_safetensors, write_safetensors
@@ -101,7 +102,7 @@ def save_state_dict(network: Network | Sequence[Layer], path: Path) -> str:
     'model.eval()'
     """
     tensors = state_dict(network)
-    code = torch_code(network, path)
+    code = torch_code(network, file_name(path))
     write_safetensors(path, tensors, {"format": "pt"})
     return code
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from purecnn.backend import digests
 from purecnn.backend import machine as machine_module
+from purecnn.backend.checks import file_name
 from purecnn.backend.files import write_whole
 from purecnn.callbacks.history import History
 from purecnn.inspection.answers import Answers, find
@@ -168,7 +169,7 @@ def write_sections(
         last,
     ]
     body = document("purecnn report", title, subtitle, numbers([*at_a_glance(found, loss), *more]), sections)
-    file = Path(path).absolute()
+    file = Path(file_name(path)).absolute()
     write_whole(file, [page(text(title), body, asset("report.css"), plotly_script())])
     return file
 
