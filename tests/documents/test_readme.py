@@ -150,6 +150,14 @@ def test_the_overview_tells_every_loss_and_optimizer():
     assert [word for word in wanted if f"`{word}`" not in text] == []
 
 
+def test_the_places_that_know_each_layer_are_where_contributing_says():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w/]+\.py)`[^|]*: `([\w.]+)`", text, re.M)
+    assert len(rows) == 8
+    for file, name in rows:
+        assert name in (PACKAGE / file).read_text(encoding="utf-8"), (file, name)
+
+
 def test_the_readmes_search_for_pickle_finds_nothing():
     command = "`grep -rE 'import pickle|pickle\\.load|allow_pickle' src` finds nothing"
     assert command in (ROOT / "README.md").read_text(encoding="utf-8")
