@@ -226,6 +226,9 @@ FOREIGN = {
     "a JSON text": b'{"error": "not found"}',
     "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
     "a text": "Gr\u00fc\u00dfe aus der Werkstatt\n".encode() * 40,
+    "a file packed by bzip2, xz, zstd, 7-Zip or RAR": b"Rar!\x1a\7\1\0" + bytes(90),
+    "a HEIC or AVIF photograph": b"\0\0\0\x18ftypheic" + bytes(90),
+    "a video": b"\0\0\0\x18ftypisom" + bytes(90),
     "a MATLAB file": b"MATLAB 5.0 MAT-file" + bytes(90),
 }
 #: What each reader reads, and so takes at its word.

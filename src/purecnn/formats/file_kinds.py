@@ -1,6 +1,4 @@
-"""File types by their first bytes.
-
-What a file is, by its first bytes: the usual formats, and who reads each.
+"""What a file is, by its first bytes: the usual formats, and who reads each.
 
 A file of another program is named in place of what its bytes would mean in the format that was wanted.
 """
@@ -29,6 +27,7 @@ ARRAYS = "--data of the command line and npz.read_npz read data sets from such f
 IDX = "idx.read_idx and idx.load_folder read it"
 PICTURES = "`purecnn predict` and ImageFolder read pictures"
 PACKED = "unpack it first"
+PHOTO = "save it as JPEG or PNG"
 ELSEWHERE = "export the model as ONNX, for load_onnx"
 
 
@@ -83,6 +82,18 @@ def _is_idx(start: bytes) -> bool:
         and start[:2] == b"\0\0"
         and start[2] in (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
         and 1 <= start[3] <= 8
+    )
+
+
+def _is_photo(start: bytes) -> bool:
+    return start[4:8] == b"ftyp" and start[8:12] in (
+        b"heic",
+        b"heix",
+        b"heim",
+        b"mif1",
+        b"msf1",
+        b"avif",
+        b"avis",
     )
 
 
@@ -151,10 +162,12 @@ KINDS = (
     Kind("tar", "a tar archive", PACKED, lambda s: s[257:262] == b"ustar"),
     Kind(
         "packed",
-        "a file packed by bzip2, xz, zstd or 7-Zip",
+        "a file packed by bzip2, xz, zstd, 7-Zip or RAR",
         PACKED,
-        _with(b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c"),
+        _with(b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\7"),
     ),
+    Kind("photo", "a HEIC or AVIF photograph", PHOTO, _is_photo),
+    Kind("video", "a video", "", lambda s: s[4:8] == b"ftyp" and not _is_photo(s)),
     Kind("tflite", "a TensorFlow Lite model", ELSEWHERE, lambda s: s[4:8] == b"TFL3"),
     Kind("gguf", "a GGUF model", "", _with(b"GGUF")),
     Kind("pdf", "a PDF document", "", _with(b"%PDF-")),
