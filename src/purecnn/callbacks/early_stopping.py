@@ -88,7 +88,7 @@ class EarlyStopping(Callback):
                     "validation_data, got none"
                     if lacking
                     else f"it among its metrics, which are {', '.join(modes)}"
-                    + suggestion(self.monitor, modes)
+                    + suggestion(self.monitor, [*modes, *(f"validation_{name}" for name in modes)])
                 )
             )
         better = self.mode or modes[self.monitor]
