@@ -42,9 +42,14 @@ def options(thing):
     if not inspect.isclass(thing):
         return []
     base = next((base for base in BASES if issubclass(thing, base) and thing is not base), object)
-    known = sorted({name for name in dir(base) if not name.startswith("_")} - TOLD)
+    known = {name for name in dir(base) if not name.startswith("_")} - TOLD
+    # what scikit-learn gives is told by scikit-learn
+    own = {name for kind in thing.__mro__ if kind.__module__.startswith("purecnn") for name in vars(kind)}
+    others = {name for kind in thing.__mro__ if kind.__module__.startswith("sklearn") for name in vars(kind)}
+    known |= {name for name in others - own if not name.startswith("_")}
+    known |= {name for name in own if name.startswith("set_") and name.endswith("_request")}
     lines = [f"   :inherited-members: {', '.join([base.__name__, *STOPS])}"]
-    return lines + ([f"   :exclude-members: {', '.join(known)}"] if known else [])
+    return lines + ([f"   :exclude-members: {', '.join(sorted(known))}"] if known else [])
 
 
 def border(package):
