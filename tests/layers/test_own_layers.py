@@ -11,6 +11,7 @@ from purecnn import (
     Checkpoint,
     Convolutional,
     Dense,
+    DepthwiseConvolutional,
     Flatten,
     Layer,
     MaxPooling,
@@ -29,6 +30,7 @@ from purecnn import (
 from purecnn.errors import CheckpointError, FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.interop.torch.weights import state_dict
+from purecnn.layers.base import rule_for
 from purecnn.losses import huber, huber_prime
 
 
@@ -250,6 +252,22 @@ def test_a_rule_for_a_class_is_not_taken_for_another_forward():
     assert cells[0].weights is None  # that it is a weighted sum would be wrong
     assert cells[1].total == pytest.approx(cells[1].output)
     assert list(state_dict(net)) == ["0.weights", "0.biases", "1.weight", "1.bias"]
+
+
+@pytest.mark.parametrize("parent", [Dense, DepthwiseConvolutional, Residual])
+def test_a_forward_that_the_parent_inherits_itself_is_another_too(parent):
+    class Other(parent):
+        def forward(self, input):
+            return -super().forward(input)
+
+    class Named(parent):
+        pass
+
+    def ruled(kind):
+        return rule_for({parent: "the parent's", object: "none"}, object.__new__(kind))
+
+    assert ruled(parent) == ruled(Named) == "the parent's"
+    assert ruled(Other) == "none"
 
 
 # Other things of one's own in a checkpoint ----------------------------------------------------------------

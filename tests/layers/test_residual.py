@@ -34,7 +34,9 @@ from purecnn import (
 from purecnn.backend.processes import can_fork
 from purecnn.errors import FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
-from purecnn.layers.residual import Arrays, Fork, Join
+from purecnn.layers.composites.base import Arrays
+from purecnn.layers.composites.residual import Sum
+from purecnn.layers.composites.steps import Fork
 from purecnn.layers.serialization import MAX_DEPTH
 from purecnn.losses import as_loss
 from purecnn.training import host
@@ -235,8 +237,8 @@ def test_a_pooling_inside_is_taken_into_its_convolution():
     network = build("pooled inside")
     network.bind((1, 8, 8))
     kinds = [type(step).__name__ for step in network.steps()]
-    assert kinds[:6] == ["Fork", "PooledConvolutional", "ReLU", "Cross", "Convolutional", "Join"]
-    assert {type(step) for step in network.steps()} >= {Fork, Join, PooledConvolutional}
+    assert kinds[:6] == ["Fork", "PooledConvolutional", "ReLU", "Cross", "Convolutional", "Sum"]
+    assert {type(step) for step in network.steps()} >= {Fork, Sum, PooledConvolutional}
 
 
 def test_what_draws_inside_has_a_stream_of_its_own():

@@ -21,7 +21,7 @@ from purecnn.inspection.cells import Cell, explain, made
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.batchwise import trains
-from purecnn.layers.residual import Residual
+from purecnn.layers.composites.residual import Residual
 from purecnn.losses.base import Loss, LossFunction, LossPrime, columns
 from purecnn.messages.signatures import explained
 from purecnn.networks.functional import as_network

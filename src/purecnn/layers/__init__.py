@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from purecnn.layers.activations.rectified import ReLU6 as ReLU6
     from purecnn.layers.activations.rectified import Softplus as Softplus
     from purecnn.layers.base import Layer as Layer
+    from purecnn.layers.composites.residual import Residual as Residual
     from purecnn.layers.convolution import Convolutional as Convolutional
     from purecnn.layers.convolution import DepthwiseConvolutional as DepthwiseConvolutional
     from purecnn.layers.dense import Dense as Dense
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from purecnn.layers.preprocessing import Preprocessing as Preprocessing
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
-    from purecnn.layers.residual import Residual as Residual
     from purecnn.layers.summaries import Summary as Summary
     from purecnn.layers.summaries import summary as summary
 else:
@@ -58,6 +58,7 @@ else:
             "activations.gated": "GELU HardSwish Mish SiLU",
             "activations.rectified": "ELU LeakyReLU PReLU ReLU ReLU6 SELU Softplus",
             "base": "Layer",
+            "composites.residual": "Residual",
             "convolution": "Convolutional DepthwiseConvolutional",
             "dense": "Dense",
             "dropout": "Dropout SpatialDropout",
@@ -66,7 +67,6 @@ else:
             "pooling": "AveragePooling GlobalAveragePooling MaxPooling UpSampling",
             "preprocessing": "Preprocessing",
             "reshape": "Flatten Reshape",
-            "residual": "Residual",
             "summaries": "Summary summary",
         },
     )

@@ -61,9 +61,10 @@ def rule_for(rules: Mapping[Any, Rule], layer: Layer) -> Rule | None:
     It is that of the class whose `forward` the layer has, or of one above it that has none of its own: what
     is true of a class need not be so of a class derived from it with another `forward`.
     """
-    own = next(kind for kind in type(layer).__mro__ if "forward" in vars(kind))
     for kind in type(layer).__mro__:
-        if kind in rules and (issubclass(kind, own) or "forward" not in vars(kind)):
+        forward: Any = getattr(kind, "forward", None)
+        abstract = forward is None or getattr(forward, "__isabstractmethod__", False)
+        if kind in rules and (abstract or forward is type(layer).forward):
             return rules[kind]
     return None
 

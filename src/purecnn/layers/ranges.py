@@ -17,6 +17,7 @@ from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Sof
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer, rule_for
+from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
@@ -24,7 +25,6 @@ from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
 from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
 from purecnn.layers.reshape import Flatten, Reshape
-from purecnn.layers.residual import Residual
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from purecnn.backend.types import Array, Shape
 from purecnn.kernels import device
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import is_barrier, trains
+from purecnn.layers.composites.steps import pair_up
 from purecnn.layers.preprocessing import Preprocessing
-from purecnn.layers.residual import pair_up
 from purecnn.training.rows import Rows
 
 

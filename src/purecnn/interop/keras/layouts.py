@@ -16,12 +16,12 @@ from purecnn.backend.types import Array, Shape
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.layers.activations.rectified import PReLU
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.file_checks import check_finite
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
-from purecnn.layers.residual import Residual
 
 #: What an array that Keras leaves out (``use_bias=False``, ``scale=False``) would hold.
 MISSING = {"bias": 0.0, "gamma": 1.0, "beta": 0.0}

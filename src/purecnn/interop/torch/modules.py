@@ -15,6 +15,7 @@ from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer, rule_for
+from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
@@ -23,7 +24,6 @@ from purecnn.layers.padding import ZeroPadding
 from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
-from purecnn.layers.residual import Residual
 from purecnn.networks.network import Network
 
 #: Layers whose counterpart takes no arguments.

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from purecnn.formats.protobuf import Message
 from purecnn.kernels.reference import phases
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
@@ -25,7 +26,6 @@ from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.padding import ZeroPadding
 from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling, UpSampling
 from purecnn.layers.reshape import Flatten, Reshape
-from purecnn.layers.residual import Residual
 from purecnn.onnx.schema import ATTRIBUTES, DTYPES
 
 ELEMENT_TYPES = {dtype: number for number, dtype in DTYPES.items()}
