@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import cpu
-from purecnn.kernels.geometry import Pair, Window
 from purecnn.layers.base import Layer
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.pooling import MaxPooling
@@ -41,6 +39,7 @@ class PooledConvolutional(Layer):
         self.convolution, self.pool = convolution, pool
         self.input_shape, self.output_shape = convolution.input_shape, pool.output_shape
         self.parameters, self.gradients = convolution.parameters, convolution.gradients
+        self.geometry = convolution.window, pool.pool_size
 
     def replica(self) -> Self:
         """Return a worker's twin."""
@@ -53,10 +52,6 @@ class PooledConvolutional(Layer):
         """Whether training changes the convolution's parameters."""
         return self.convolution.trainable
 
-    def arguments(self) -> tuple[Window, Pair, Workspace]:
-        """Return the geometry that both kernels take, and the memory."""
-        return self.convolution.window, self.pool.pool_size, self.workspace
-
     def forward(self, input: Array) -> Array:
         """Return the pooled maps, shape ``(depth, PH, PW, N)``."""
         self.input = input
@@ -64,7 +59,8 @@ class PooledConvolutional(Layer):
             input,
             self.parameters["kernels"],
             self.parameters["biases"],
-            *self.arguments(),
+            *self.geometry,
+            self.workspace,
             self.training,
         )
 
@@ -76,7 +72,8 @@ class PooledConvolutional(Layer):
             self.parameters["kernels"],
             self.gradients["kernels"],
             self.gradients["biases"],
-            *self.arguments(),
+            *self.geometry,
+            self.workspace,
             self.propagate,
         )
 
