@@ -16,7 +16,7 @@ from campaigns.mutations import INTEGERS, blind
 from purecnn import Dense, Flatten, Network, Softmax
 from purecnn.datasets import folders
 from purecnn.formats import pictures
-from purecnn.formats.png import png
+from purecnn.formats.png_writer import png
 from purecnn.layers.preprocessing import PREPARATIONS
 from purecnn.networks.pictures import prepared
 

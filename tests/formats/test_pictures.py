@@ -15,7 +15,7 @@ from purecnn.backend.resampling import resample
 from purecnn.datasets import prepare_digit
 from purecnn.errors import FileFormatError, MissingExtraError
 from purecnn.formats import pictures, read_picture
-from purecnn.formats.png import png
+from purecnn.formats.png_writer import png
 from purecnn.networks.pictures import prepared
 
 

@@ -27,7 +27,7 @@ from purecnn import (
 )
 from purecnn.callbacks.evaluations import Evaluations
 from purecnn.errors import MissingExtraError
-from purecnn.formats.png import address, png
+from purecnn.formats.png_writer import address, png
 from purecnn.inspection import find, grad_cam_maps, pca, saliency_maps, time_layers, tsne
 from purecnn.inspection.attribution import last_maps, stretch
 from purecnn.inspection.projections import penultimate

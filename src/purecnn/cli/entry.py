@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # Ctrl-C once more, while Python ends, would be told by a traceback
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         if end.code and "mpi4py.MPI" in sys.modules:
-            from purecnn.training.distributed.failures import end_job
+            from purecnn.training.distributed.exceptions import end_job
 
             end_job(end.code)
         raise

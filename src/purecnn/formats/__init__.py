@@ -1,6 +1,6 @@
 """File formats: bytes in, arrays out, of files that nobody need trust.
 
-One module a format: `idx`, `npz`, `safetensors`, `protobuf`, `hdf5`, `pictures` with `pnm` and `png`,
+One module a format: `idx`, `npz`, `safetensors`, `protobuf`, `hdf5`, `pictures` with `pnm`,
 `archives`. `file_kinds` knows a format by its first bytes, `regular_files` opens what a name means,
 `downloads` fetches. Each reader has a bound on memory and work, and raises `FileFormatError` alone.
 

@@ -15,7 +15,7 @@ import numpy as np
 from purecnn.backend.html import html_table
 from purecnn.backend.types import Array
 from purecnn.escapes import visible
-from purecnn.formats.png import address
+from purecnn.formats.png_writer import address
 from purecnn.plots.colors import colored
 from purecnn.plots.pages import figure_block
 

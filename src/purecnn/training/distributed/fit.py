@@ -14,7 +14,7 @@ from purecnn.backend.overflow import unwarned
 from purecnn.backend.types import Array
 from purecnn.callbacks.history import History
 from purecnn.training.distributed.agreement import facts
-from purecnn.training.distributed.failures import GRACE, end_job, exception_from_json, exception_to_json
+from purecnn.training.distributed.exceptions import GRACE, end_job, exception_from_json, exception_to_json
 from purecnn.training.distributed.header import Follows, StepHeader
 from purecnn.training.distributed.ranks import Ranks
 from purecnn.training.distributed.trainer import RankTrainer

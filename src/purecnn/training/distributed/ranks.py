@@ -33,7 +33,7 @@ from purecnn.escapes import visible
 from purecnn.messages.extras import require_extra
 from purecnn.messages.signatures import explained_class
 from purecnn.training.distributed.agreement import difference
-from purecnn.training.distributed.failures import GRACE, end_job, exception_from_json, exception_to_json
+from purecnn.training.distributed.exceptions import GRACE, end_job, exception_from_json, exception_to_json
 from purecnn.training.distributed.header import Follows, StepHeader
 from purecnn.training.distributed.watch import watch
 

@@ -17,7 +17,7 @@ import numpy as np
 from purecnn.backend.sharding import shard_bounds, tree
 from purecnn.backend.types import Array
 from purecnn.layers.batchwise import Exchange
-from purecnn.training.distributed.failures import exception_from_json, exception_to_json
+from purecnn.training.distributed.exceptions import exception_from_json, exception_to_json
 from purecnn.training.distributed.header import Follows
 from purecnn.training.distributed.ranks import Ranks
 from purecnn.training.host import LONG, HostTrainer

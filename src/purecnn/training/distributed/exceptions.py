@@ -1,4 +1,4 @@
-"""Failures of ranks: how a job ends.
+"""Exceptions that ranks tell each other of, and how a job ends.
 
 How a job ends: rank 0 says why, the others end as it does, and what one alone meets names its rank.
 """
