@@ -62,6 +62,9 @@ def run(name, folder, *arguments, without_plotly=False):
     # the package under test, installed or not, and nothing of the checkout's own folder
     source = str(Path(purecnn.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": source, "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"}
+    environment["OMP_NUM_THREADS"] = (
+        "1"  # scikit-learn's own network waits for the other workers of the tests
+    )
     command = [sys.executable, str(EXAMPLES / name), *arguments]
     if without_plotly:
         hide = "import runpy, sys; sys.modules['plotly'] = None; sys.argv = sys.argv[1:]; "

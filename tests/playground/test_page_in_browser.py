@@ -152,12 +152,12 @@ def test_a_scribble_is_unsure(page):
     assert page.inner_text("#why").startswith("Perhaps ")
 
 
-def test_two_hundred_drawn_digits_are_read(page):
+def test_fifty_drawn_digits_are_read(page):
     page.set_viewport_size({"width": 700, "height": 300})  # a small window is painted sooner
     images, labels = mnist.load_data()[1]
     rng = np.random.default_rng(7)
     right = 0
-    for number in rng.permutation(len(images))[:200]:
+    for number in rng.permutation(len(images))[:50]:
         before = page.get_attribute("#verdict", "data-turn")
         file = {
             "name": "d.png",
@@ -167,7 +167,7 @@ def test_two_hundred_drawn_digits_are_read(page):
         page.set_input_files("#picture", file)
         expect(page.locator("#verdict")).not_to_have_attribute("data-turn", before or "0")
         right += page.inner_text("#verdict") == str(labels[number])
-    assert right >= 190
+    assert right >= 47
 
 
 def test_dark_on_bright_pictures_are_read_and_others_refused(page):
