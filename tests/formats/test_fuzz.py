@@ -16,7 +16,7 @@ from helpers.waiting import slowness
 ROOT = Path(__file__).parents[2]
 
 #: Cases of each format; fewer where one takes long: a checkpoint's is a network trained.
-CASES = {"checkpoint": 150, "keras-h5": 150, "report": 80, "request": 100}
+CASES = {"checkpoint": 80, "keras-h5": 80, "report": 50, "request": 60}
 
 
 @pytest.mark.no_cover  # each reader's own tests pass its lines: counting them again would take a third longer
