@@ -33,7 +33,6 @@ from purecnn.kernels import batch_norm, reference
 from purecnn.losses import as_loss
 from purecnn.training import host
 from purecnn.training.host import HostTrainer
-from purecnn.training.jobs import JobKind
 from purecnn.training.settings import FitSettings
 
 SHAPES = [(2, 3, 4, 5), (3, 7), (1, 1, 1, 2), (4, 2, 3, 2, 3)]
@@ -427,14 +426,14 @@ def test_a_shard_is_done_again_from_its_first_layer_where_nothing_of_it_is_left(
     network, batch = small(dropout=0.2), np.arange(64)
     rows, targets = network.as_rows(x), network.targets(y, 64)
     with HostTrainer(network, rows, targets, settings(64)) as trainer:
-        trainer.run_batch(batch, batch)
+        trainer.run_shards(trainer.begin_batch(batch, batch))
         shards, found = trainer.shards, trainer.descent.gradients[1]
         assert (shards.last_back, shards.last) == (1, 4)
         wanted = found.copy()
         for segment in range(1, 5):
             found[:], shards.passing[1], shards.sessions[1] = 0, None, None
-            kind = JobKind.TURN if segment == shards.last else JobKind.BACKWARD
-            shards.run(kind, segment, 0, trainer.shard(1, 64))
+            again = shards.forward if segment == shards.last else shards.backward
+            again(segment, 0, trainer.shard(1, 64))
             assert np.array_equal(found, wanted) == (segment == shards.last_back)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.backend.threads import BUFFER, Job, held_interrupts, idle
+from purecnn.backend.threads import BUFFER, Job, held_interrupts, idle, narrow_buffer
 from purecnn.backend.types import Array
 from purecnn.errors import WorkerError
 
@@ -150,12 +150,11 @@ class ProcessPool:
         called = self._go[: count - 1]
         for semaphore in called:
             semaphore.release()
-        before = np.setbufsize(BUFFER)
         try:
-            for number in range(0, count, self.threads):
-                self._job(0, number)
+            with narrow_buffer():
+                for number in range(0, count, self.threads):
+                    self._job(0, number)
         finally:
-            np.setbufsize(before)
             for _ in called:
                 wait(self._done, self._all_alive)
         if self._failed.any():

@@ -24,6 +24,16 @@ from purecnn.backend.checks import positive
 BUFFER = 1024
 
 
+@contextmanager
+def narrow_buffer() -> Iterator[None]:
+    """Let NumPy's buffer hold `BUFFER` values in a block, and as many as before behind it."""
+    before = np.setbufsize(BUFFER)
+    try:
+        yield
+    finally:
+        np.setbufsize(before)
+
+
 def cores() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -158,11 +168,10 @@ class ThreadPool:
         helpers = self._go[: count - 1]
         for semaphore in helpers:
             semaphore.release()
-        before = np.setbufsize(BUFFER)
         try:
-            self._work(0)
+            with narrow_buffer():
+                self._work(0)
         finally:
-            np.setbufsize(before)
             for _ in helpers:
                 self._done.acquire()
         if self._failures:

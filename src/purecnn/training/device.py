@@ -5,6 +5,8 @@ One step of training on a device: the whole batch at once, shared out by the dev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from purecnn.backend.arrays import module_of, to_host
@@ -55,20 +57,20 @@ class DeviceTrainer(Trainer):
             self.descent = ParameterUpdate(network, settings, 1, network.device.zeros)
             self.shards = WholeBatch(network, x, y, settings, self.descent, 1, np.zeros)
 
-    def descend(self, rows: Array, places: Array) -> float:
-        """Go there and back, then let the optimizer take its step; return the loss."""
+    def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
+        """Take one step, as `Trainer` does."""
         with explained(self.network.device):
-            return super().descend(rows, places)
+            return super().step(rows, following)
 
-    def run_batch(self, rows: Array, places: Array) -> int:
-        """Have the gradient and the loss of the whole batch written."""
+    def begin_batch(self, rows: Array, places: Array) -> int:
+        """Take the whole batch for a shard."""
         self.batch = Shard(0, rows, places, 1.0)
-        self.run_shards(1)
         return 1
 
-    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
-        """Have a job done for the whole batch."""
-        self.shards.run(kind, segment, 0, self.batch)
+    def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
+        """Take the whole batch through a segment, forward or back."""
+        run = self.shards.backward if kind == JobKind.BACKWARD else self.shards.forward
+        run(segment, 0, self.batch)
 
     def update(self, count: int) -> None:
         """Let the optimizer take its step on the whole vector."""

@@ -5,7 +5,7 @@ One step of training: cut the batch into shards, have each run, add their gradie
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from purecnn.backend import blas
 from purecnn.backend.memory import aligned_zeros
 from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
 from purecnn.backend.sharding import shard_bounds, shard_count
-from purecnn.backend.threads import ThreadPool, as_threads
+from purecnn.backend.threads import ThreadPool, as_threads, narrow_buffer
 from purecnn.backend.types import Array
 from purecnn.layers.registry import is_own
 from purecnn.training.jobs import JobKind, JobSlot
@@ -42,6 +42,9 @@ class HostTrainer(Trainer):
         As `Trainer` takes them; the batch size decides the number of shards.
     """
 
+    #: What takes shards through the network.
+    shards_type = Shards
+
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         super().__init__(network, x, y, settings)
         loss, optimizer, batch_size = settings.loss, settings.optimizer, settings.batch_size
@@ -57,17 +60,24 @@ class HostTrainer(Trainer):
             if self.forks:
                 network.move(shared_zeros(network.parameters.size, network.dtype))
             self.descent = ParameterUpdate(network, settings, self.count, zeros)
-            self.shards = Shards(network, self.at_hand(zeros), y, settings, self.descent, self.workers, zeros)
+            x = self.at_hand(zeros)
+            self.shards = self.shards_type(network, x, y, settings, self.descent, self.workers, zeros)
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
             self.job, self.samples = JobSlot(zeros), 0
+            self.batch: list[Shard] = []  # without other workers: the shards
+            # On a lone shard NumPy's buffer is left as it is: it is too small to gain what setting it takes.
+            is_lone = self.count == 1 and not self.shards.meetings
+            self.buffered = nullcontext if is_lone else narrow_buffer
             self.team = self.gather_team()
         except BaseException:
             self._blas.__exit__(None, None, None)
             raise
 
-    def gather_team(self) -> ProcessPool | ThreadPool:
-        """Gather the workers."""
+    def gather_team(self) -> ProcessPool | ThreadPool | None:
+        """Gather the workers, where there are several."""
+        if self.workers == 1:
+            return None
         if self.forks:
             with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
                 if alone:
@@ -75,44 +85,57 @@ class HostTrainer(Trainer):
             self.forks = False  # threads give the same bits
         return ThreadPool(self.workers, self.work)
 
-    def run_batch(self, rows: Array, places: Array) -> int:
-        """Have all shards of a batch run: a lone one here, others by the workers; return their number."""
-        if self.count == 1 and not self.shards.meetings:
-            self.shards.run(JobKind.TURN, 0, 0, Shard(0, rows, places, 1.0))
+    def begin_batch(self, rows: Array, places: Array) -> int:
+        """Make a batch known to all workers; return how many shards it has."""
+        if self.count == 1:
+            self.batch = [Shard(0, rows, places, 1.0)]
             return 1
         self.samples = len(rows)
         self.rows[: self.samples], self.places[: self.samples] = rows, places
+        if self.team is not None:
+            self.descent.publish()
+        return self.cut_batch()
+
+    def cut_batch(self) -> int:
+        """Cut the batch at hand into shards, which several workers do for themselves; return their number."""
         count = len(shard_bounds(self.samples, self.count))
-        self.descent.publish()
-        self.run_shards(count)
+        if self.team is None:
+            self.batch = [self.shard(number, self.samples) for number in range(count)]
         return count
 
-    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
-        """Have the workers do a job for each of so many shards."""
-        self.job.write(kind, segment=segment, samples=self.samples, step=self.network.updates)
-        self.team.run(count)
+    def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
+        """Take the shards of these numbers through a segment: all workers, or this one alone."""
+        if self.team is not None:
+            step, first = self.network.updates, numbers.start
+            self.job.write(kind, segment=segment, samples=self.samples, step=step, first=first)
+            self.team.run(len(numbers))
+            return
+        run = self.shards.backward if kind == JobKind.BACKWARD else self.shards.forward
+        with self.buffered():
+            for shard in self.batch[numbers.start : numbers.stop]:
+                run(segment, 0, shard)
 
     def update(self, count: int) -> None:
         """Add the shards' gradients and let the optimizer take its step: all workers, where that is long."""
         descent, size = self.descent, self.descent.parameters.size
-        clips, alone = self.optimizer.clip_norm is not None, size <= LONG or self.workers == 1
-        if alone:
+        clips, team = self.optimizer.clip_norm is not None, self.team if size > LONG else None
+        if team is None:
             descent.add(count, 0, size)
             if clips:
                 descent.square(0, size)
         elif clips:
             self.job.write(JobKind.SUM, gradients=count)
-            self.team.run(self.workers)
+            team.run(self.workers)
         norm = descent.norm() if clips else 0.0
         self.shards.check(norm, "gradient's norm")
         self.optimizer.clip(norm)
         self.optimizer.advance()
-        if alone:
+        if team is None:
             descent.step(0, size)
         else:
             self.job.write(JobKind.UPDATE if clips else JobKind.SUM_AND_UPDATE, gradients=count)
             descent.publish()
-            self.team.run(self.workers)
+            team.run(self.workers)
 
     def work(self, worker: int, number: int) -> None:
         """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
@@ -121,7 +144,8 @@ class HostTrainer(Trainer):
             self.descent.load()
         if kind <= JobKind.BACKWARD:
             self.network.updates = job.step
-            self.shards.run(kind, job.segment, worker, self.shard(job.first + number, job.samples))
+            run = self.shards.backward if kind == JobKind.BACKWARD else self.shards.forward
+            run(job.segment, worker, self.shard(job.first + number, job.samples))
             return
         start, stop = self.descent.stretch(number, self.workers)
         if kind != JobKind.UPDATE:
@@ -141,7 +165,8 @@ class HostTrainer(Trainer):
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
         try:
-            self.team.close()
+            if self.team is not None:
+                self.team.close()
             if self.prefetcher is not None:
                 self.prefetcher.close()
             if self.shares:

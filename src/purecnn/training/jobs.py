@@ -17,10 +17,11 @@ class JobKind(IntEnum):
 
     Attributes
     ----------
-    FORWARD, BACKWARD
-        Take a shard forward through a segment of the network, or back.
-    TURN
-        Take it through the last segment, find its loss, and go back through that segment.
+    FORWARD
+        Take a shard through a segment of the network; behind the last one find its loss, and go back through
+        that segment.
+    BACKWARD
+        Take it back through one of the others.
     SUM
         Add a stretch of the shards' gradients, and its squares: to clip, the whole norm must be known first.
     UPDATE
@@ -32,12 +33,11 @@ class JobKind(IntEnum):
     """
 
     FORWARD = 0
-    TURN = 1
-    BACKWARD = 2
-    SUM = 3
-    UPDATE = 4
-    SUM_AND_UPDATE = 5
-    SUBTREE = 6
+    BACKWARD = 1
+    SUM = 2
+    UPDATE = 3
+    SUM_AND_UPDATE = 4
+    SUBTREE = 5
 
 
 class JobSlot:

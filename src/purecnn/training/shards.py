@@ -20,7 +20,6 @@ from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import Zeros, is_barrier
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import columns
-from purecnn.training.jobs import JobKind
 from purecnn.training.replica import Replica
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
@@ -168,17 +167,11 @@ class Shards:
         arrays = (array for view in views for array in view.values())
         return [{name: next(arrays) for name in layer.parameters} for layer in self.layers]
 
-    def run(self, kind: JobKind, segment: int, worker: int, shard: Shard) -> None:
-        """Do a shard's job: go through a segment forward, or back, or through the last one and turn there."""
-        if kind != JobKind.BACKWARD:
-            self.forward(segment, worker, shard)
-        if kind == JobKind.TURN:
-            self.find_loss(shard)
-        if kind != JobKind.FORWARD:
-            self.backward(segment, worker, shard)
-
     def forward(self, segment: int, worker: int, shard: Shard) -> None:
-        """Run the layers of a segment; let the batchwise layer behind it measure what they give."""
+        """Run the layers of a segment; let the batchwise layer behind it measure what they give.
+
+        Behind the last one find the loss, and go back through it.
+        """
         session = self.session(worker, shard)
         if segment == 0:
             x = self.begin(session, shard)
@@ -189,9 +182,12 @@ class Shards:
         at = self.segments[segment]
         for layer in session.layers[at.forward]:
             x = layer.forward(x)
+        self.passing[shard.number] = x
         if at.behind is not None:
             session.barriers[at.behind].measure(x)
-        self.passing[shard.number] = x
+        else:
+            self.find_loss(shard)
+            self.backward(segment, worker, shard)
 
     def find_loss(self, shard: Shard) -> None:
         """Write a shard's part of the batch's loss; its derivative goes back in the output's place."""
@@ -208,8 +204,8 @@ class Shards:
     def backward(self, segment: int, worker: int, shard: Shard) -> None:
         """Run the layers of a segment back; let the batchwise layer before it measure what they give."""
         if self.passing[shard.number] is None:  # it was another worker's, which failed
-            kind = JobKind.TURN if segment + 1 == self.last else JobKind.BACKWARD
-            self.run(kind, segment + 1, worker, shard)
+            before = self.forward if segment + 1 == self.last else self.backward
+            before(segment + 1, worker, shard)
         session, at = self.session(worker, shard), self.segments[segment]
         g = self.passing[shard.number]
         for layer in reversed(session.layers[at.backward]):

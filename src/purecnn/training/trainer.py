@@ -93,45 +93,43 @@ class Trainer(ABC):
         self.network.updates += 1
         if not self.y.weight(rows):
             return 0.0  # no sample of them counts, so there is nothing to learn
-        return self.descend(rows, places)
-
-    def read(self, rows: Array, following: Array) -> Array:
-        """Return where the samples `rows` lie, read by now; begin to read those that follow."""
-        return self.prefetcher.places(rows, following) if self.prefetcher else rows
-
-    def descend(self, rows: Array, places: Array) -> float:
-        """Go there and back, then let the optimizer take its step; return the loss."""
         descent, shards = self.descent, self.shards
         descent.decide()
-        count = self.run_batch(rows, places)
+        count = self.begin_batch(rows, places)
+        self.run_shards(count)
+        self.end_batch(count)
         loss = math.fsum(shards.losses[:count])
         if descent.penalty:
             loss += descent.penalty.cost(descent.parameters)
         shards.check(loss)
         for layer, meeting in zip(shards.batchwise, shards.meetings, strict=True):
             layer.remember(meeting)
-        self.update(self.left_to_add(count))
+        self.update(count)
         return loss
 
+    def read(self, rows: Array, following: Array) -> Array:
+        """Return where the samples `rows` lie, read by now; begin to read those that follow."""
+        return self.prefetcher.places(rows, following) if self.prefetcher else rows
+
     @abstractmethod
-    def run_batch(self, rows: Array, places: Array) -> int:
-        """Have the gradients and losses of all shards of a batch written; return how many shards."""
+    def begin_batch(self, rows: Array, places: Array) -> int:
+        """Make a batch known to all that take part in the step; return how many shards it has."""
 
     def run_shards(self, count: int) -> None:
         """Take so many shards there and back, side by side from one batchwise layer to the next."""
         shards = self.shards
         shards.passing = [None] * count
         for segment in range(shards.last):
-            self.run_jobs(JobKind.FORWARD, segment, count)
+            self.run_jobs(JobKind.FORWARD, segment, range(count))
             self.meet(shards.meetings[segment], count)
-        self.run_jobs(JobKind.TURN, shards.last, count)
+        self.run_jobs(JobKind.FORWARD, shards.last, range(count))
         for segment in reversed(range(shards.last_back, shards.last)):
             self.meet_back(shards.meetings[segment], count)
-            self.run_jobs(JobKind.BACKWARD, segment, count)
+            self.run_jobs(JobKind.BACKWARD, segment, range(count))
 
     @abstractmethod
-    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
-        """Have a job done for each of so many shards."""
+    def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
+        """Take the shards of these numbers through a segment, forward or back."""
 
     def meet(self, meeting: Exchange, count: int) -> None:
         """Put together what so many shards told on the way forward."""
@@ -141,9 +139,8 @@ class Trainer(ABC):
         """Put together what they told on the way back."""
         meeting.meet_back(count)
 
-    def left_to_add(self, count: int) -> int:
-        """Return how many of a batch's gradients, as many as it has shards, `update` is to add."""
-        return count
+    def end_batch(self, count: int) -> None:  # noqa: B027 (most trainers have nothing to do)
+        """Bring together here what so many shards left, where they ran elsewhere."""
 
     @abstractmethod
     def update(self, count: int) -> None:

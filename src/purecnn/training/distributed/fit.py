@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from purecnn.backend.overflow import unwarned
+from purecnn.backend.sharding import shard_count
 from purecnn.backend.types import Array
 from purecnn.callbacks.history import History
 from purecnn.training.distributed.agreement import facts
@@ -20,6 +21,7 @@ from purecnn.training.distributed.ranks import Ranks
 from purecnn.training.distributed.trainer import RankTrainer
 from purecnn.training.fit import Fit
 from purecnn.training.runnable import RunnableNetwork
+from purecnn.training.trainer import Trainer
 from purecnn.training.update import told_size
 
 
@@ -55,7 +57,7 @@ class RankedFit(Fit):
         if self.ranks.is_first:
             return super().run()
         with self.ranks.ignoring_sigint():
-            with unwarned(), self.trainer() as trainer:
+            with unwarned(), self.rank_trainer() as trainer:
                 while self.ranks.receive_header():
                     trainer.assist()
             self.conclude()
@@ -75,7 +77,11 @@ class RankedFit(Fit):
         ranks.header = StepHeader(self.largest_batch, told_size(self.optimizer))
         ranks.is_busy = False
 
-    def trainer(self) -> RankTrainer:
+    def trainer(self) -> Trainer:
+        """Return what takes the steps: rank 0 by itself those of batches of one shard."""
+        return super().trainer() if shard_count(self.largest_batch) == 1 else self.rank_trainer()
+
+    def rank_trainer(self) -> RankTrainer:
         """Return what takes this rank's part in the steps."""
         return RankTrainer(self.ranks, self.network, self.rows, self.targets, self.trainer_settings())
 

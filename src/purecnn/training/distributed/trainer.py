@@ -86,46 +86,37 @@ class RankTrainer(HostTrainer):
         self.ranks = ranks
         super().__init__(*given, **named)
         self.header = ranks.header
-        self.is_shared = self.count > 1
         self.failure: BaseException | None = None
         self.share = share_out(self.count, ranks.size, ranks.rank)
 
     def read(self, rows: Array, following: Array) -> Array:
         """Keep the numbers of the samples that follow: each rank reads its own."""
-        if not self.is_shared:
-            return super().read(rows, following)
         self.header.following[: len(following)] = following
         self.header.ahead = len(following)
         return rows
 
-    def run_batch(self, rows: Array, places: Array) -> int:
-        """Have all ranks run their shards, and rank 0 get the sum; return the number of shards."""
-        if not self.is_shared:
-            return super().run_batch(rows, places)
+    def begin_batch(self, rows: Array, places: Array) -> int:
+        """Tell all ranks of a batch; return how many shards it has."""
         self.header.write(len(rows), self.network.updates)
         self.header.rows[: len(rows)] = rows
         self.descent.publish()
         self.header.told[:] = self.descent.told
         self.ranks.send_header(Follows.STEP)
-        count = self.take_part()
-        self.ranks.is_busy = False
-        return count
+        return self.take_share()
 
     def assist(self) -> None:
         """Take part in the step that rank 0 told of."""
         self.descent.told[:] = self.header.told
         self.descent.load()
         self.network.updates = self.header.step
-        self.take_part()
+        count = self.take_share()
+        self.run_shards(count)
+        self.end_batch(count)
 
-    def left_to_add(self, count: int) -> int:
-        """Return 1: the ranks have added the gradients of all shards, and rank 0 has the sum."""
-        return 1 if self.is_shared else count
+    def take_share(self) -> int:
+        """Take this rank's share of the batch, and rank 0's parameters; return how many shards all have.
 
-    def take_part(self) -> int:
-        """Do this rank's part of a step; return the number of shards.
-
-        What fails here is kept until the ranks have said to each other all that they wait for.
+        What fails from here on is kept until the ranks have said to each other all that they wait for.
         """
         self.samples = self.header.samples
         count = len(shard_bounds(self.samples, self.count))
@@ -134,36 +125,33 @@ class RankTrainer(HostTrainer):
         self.ranks.exchange("Bcast", self.descent.parameters)
         self.rows[: self.samples] = self.header.rows[: self.samples]
         self.keep_failure(self.read_own)
-        self.run_shards(count)
-        self.add_up(count)
-        self.collect()
-        return count
+        return self.cut_batch()
 
-    def run_jobs(self, kind: JobKind, segment: int, count: int) -> None:
-        """Have this rank's workers do a job for each of its own shards."""
-        if not self.is_shared:
-            super().run_jobs(kind, segment, count)
-            return
-        own, step = self.share.own, self.network.updates
-        self.job.write(kind, segment=segment, samples=self.samples, step=step, first=own.start)
-        if own:
-            self.keep_failure(lambda: self.team.run(len(own)))
+    def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
+        """Take this rank's shards through a segment, forward or back."""
+        if self.share.own:
+            run = super().run_jobs
+            self.keep_failure(lambda: run(kind, segment, self.share.own))
 
     def meet(self, meeting: Exchange, count: int) -> None:
         """Put together what the shards of all ranks told on the way forward."""
-        if not self.is_shared:
-            super().meet(meeting, count)
-            return
         self.share_rows(meeting.told())
         self.keep_failure(lambda: meeting.meet(count))
 
     def meet_back(self, meeting: Exchange, count: int) -> None:
         """Put together what they told on the way back."""
-        if not self.is_shared:
-            super().meet_back(meeting, count)
-            return
         self.share_rows(meeting.told_back())
         self.keep_failure(lambda: meeting.meet_back(count))
+
+    def end_batch(self, count: int) -> None:
+        """Add the gradients up, and give rank 0 the sum and the losses."""
+        self.add_up(count)
+        self.collect()
+        self.ranks.is_busy = False
+
+    def update(self, count: int) -> None:
+        """Let the optimizer of rank 0 take its step: the gradients of all shards are added up already."""
+        super().update(1)
 
     def keep_failure(self, job: Callable[[], Any]) -> None:
         """Do a job, unless one before it failed."""
@@ -199,11 +187,12 @@ class RankTrainer(HostTrainer):
         """Add the shards' gradients in their tree, of which rank 0 gets the last sum."""
         share, gradients = self.share, self.descent.gradients
         size = self.descent.parameters.size
-        if share.alone and (size <= LONG or self.workers == 1):
+        if share.alone and (self.team is None or size <= LONG):
             self.add_alone(share, 0, size)
-        elif share.alone:
+        elif share.alone and self.team is not None:
+            run = self.team.run
             self.job.write(JobKind.SUBTREE, gradients=count)
-            self.keep_failure(lambda: self.team.run(self.workers))
+            self.keep_failure(lambda: run(self.workers))
         for first, second, has, comes in share.joint:
             for start, stop in self.descent.spans:
                 if self.ranks.rank == comes != has:
