@@ -69,8 +69,7 @@ class DeviceTrainer(Trainer):
 
     def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
         """Take the whole batch through a segment, forward or back."""
-        run = self.shards.backward if kind == JobKind.BACKWARD else self.shards.forward
-        run(segment, 0, self.batch)
+        self.shards.way(kind)(segment, 0, self.batch)
 
     def update(self, count: int) -> None:
         """Let the optimizer take its step on the whole vector."""

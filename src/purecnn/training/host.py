@@ -34,7 +34,7 @@ class HostTrainer(Trainer):
 
     The gradient of a shard belongs to the shard; everything else that a step needs belongs to the worker
     that runs it. So the bits depend on the shards alone, and memory on the workers. Where a layer needs the
-    whole batch, shards run from one meeting to the next, and what they need belongs to them.
+    whole batch, shards run a segment at a time, and what they need belongs to them.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class HostTrainer(Trainer):
             self.job.write(kind, segment=segment, samples=self.samples, step=step, first=first)
             self.team.run(len(numbers))
             return
-        run = self.shards.backward if kind == JobKind.BACKWARD else self.shards.forward
+        run = self.shards.way(kind)
         with self.buffered():
             for shard in self.batch[numbers.start : numbers.stop]:
                 run(segment, 0, shard)
@@ -144,8 +144,7 @@ class HostTrainer(Trainer):
             self.descent.load()
         if kind <= JobKind.BACKWARD:
             self.network.updates = job.step
-            run = self.shards.backward if kind == JobKind.BACKWARD else self.shards.forward
-            run(job.segment, worker, self.shard(job.first + number, job.samples))
+            self.shards.way(kind)(job.segment, worker, self.shard(job.first + number, job.samples))
             return
         start, stop = self.descent.stretch(number, self.workers)
         if kind != JobKind.UPDATE:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import Zeros, is_barrier
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import columns
+from purecnn.training.jobs import JobKind
 from purecnn.training.replica import Replica
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
@@ -166,6 +168,10 @@ class Shards:
         """Return the views of the network's layers for the steps that stand for them."""
         arrays = (array for view in views for array in view.values())
         return [{name: next(arrays) for name in layer.parameters} for layer in self.layers]
+
+    def way(self, kind: JobKind) -> Callable[[int, int, Shard], None]:
+        """Return what takes a shard through a segment, forward or back: ``(segment, worker, shard)``."""
+        return self.backward if kind == JobKind.BACKWARD else self.forward
 
     def forward(self, segment: int, worker: int, shard: Shard) -> None:
         """Run the layers of a segment; let the batchwise layer behind it measure what they give.
