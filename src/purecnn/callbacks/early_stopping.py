@@ -81,14 +81,16 @@ class EarlyStopping(Callback):
         """Forget an earlier fit, and see that this one measures what is watched."""
         modes = self.fit.modes()
         if self.monitor not in modes:
-            lacking = self.monitor.startswith("validation_") and self.fit.validation_data is None
+            has_validation = self.fit.validation_data is not None
+            lacking = self.monitor.startswith("validation_") and not has_validation
+            known = [*modes, *(f"validation_{name}" for name in modes if not has_validation)]
             raise ValueError(
                 f"to watch {self.monitor}, fit wants "
                 + (
                     "validation_data, got none"
                     if lacking
                     else f"it among its metrics, which are {', '.join(modes)}"
-                    + suggestion(self.monitor, [*modes, *(f"validation_{name}" for name in modes)])
+                    + suggestion(self.monitor, known)
                 )
             )
         better = self.mode or modes[self.monitor]
