@@ -2,6 +2,7 @@
 
 import copy
 import json
+import types
 
 import numpy as np
 import pytest
@@ -334,6 +335,8 @@ def test_a_replica_runs_beside_its_layer():
     assert twin.layers[0] is not layer.layers[0]
     assert twin.parameters["0.weights"] is layer.parameters["0.weights"]
     assert twin.layers[0].workspace is not layer.layers[0].workspace
+    module = types.SimpleNamespace()  # a device's
+    assert layer.replica(module).layers[0].xp is module
 
 
 def test_the_summary_shows_what_is_inside():

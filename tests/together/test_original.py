@@ -152,9 +152,7 @@ def test_inside_of_another_layer_too():
 def test_an_array_that_no_worker_has_is_named_with_the_remedy():
     with pytest.raises(AttributeError, match=r"'Plain' object has no attribute 'weights': workers, copies"):
         Network([Plain(2, 2), Dense(2, 1)]).predict(X[:, :, 0])
-    with pytest.raises(
-        AttributeError, match=r"'Bare' .* '_keeps_workspace': its __init__ must begin with super"
-    ):
+    with pytest.raises(AttributeError, match=r"'Bare' .* 'execution': its __init__ must begin with super"):
         Bare(2, 2).receive(np.zeros((2, 1)))
     with pytest.raises(AttributeError, match=r"^'Dense' object has no attribute 'weights'$"):
         _ = Dense(2, 2).weights

@@ -19,8 +19,8 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.random import Drawn, as_seed
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.kernels import cpu
 from purecnn.layers import initializers
+from purecnn.layers.execution import ExecutionContext, for_engine, held
 from purecnn.layers.shapes import as_dtype
 from purecnn.messages.signatures import explain_constructor, explained
 
@@ -41,7 +41,7 @@ def check_style(layer: Layer, front: str = "") -> None:
     from inspect import signature  # here, since layers of one's own alone are looked at
 
     faults = []
-    if "workspace" not in vars(layer):
+    if "execution" not in vars(layer):
         faults.append("__init__ begins with super().__init__()")
     for name, argument in (("forward", "input"), ("backward", "output_gradient")):
         given = signature(getattr(layer, name)).parameters.values()
@@ -88,15 +88,10 @@ class Layer(ABC):
         What is saved with the model and not trained.
     position : int
         Place in the network, which keys the layer's random draws.
-    propagate : bool
-        Whether `backward` owes an input gradient; the first layer of a network does not.
     training : bool
         Whether the layer runs in training: `Dropout` asks.
-    in_place : bool
-        Whether it works in its input's place: the engine saves memory so.
-    xp, kernel_set : module
-        The array module and the kernels that it computes with: NumPy and `kernels.cpu`, and in the engine's
-        replicas those of the device.
+    execution : ExecutionContext
+        What it computes with: `xp`, `kernel_set`, `workspace`, `random`, `in_place` and `propagate` are its.
     trainable : bool
         Whether training changes the parameters; set it to False to freeze the layer, before `fit`. Its
         `backward` runs only where a layer before it is trained.
@@ -138,13 +133,8 @@ class Layer(ABC):
         self.gradients: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}
         self.position = 0
-        self.propagate = True
         self.training = False
-        self.in_place = False
-        self.random: Drawn | None = None
-        self.workspace = Workspace()
-        self.xp, self.kernel_set = np, cpu
-        self._keeps_workspace = False
+        self.execution = ExecutionContext()
         self._taken: tuple[int, np.dtype[Any]] | None = None
 
     # What a layer's author writes -------------------------------------------------------------------------
@@ -176,6 +166,19 @@ class Layer(ABC):
     def multiply_adds(self) -> int:
         """Return how many multiplications with an addition one sample's forward pass takes."""
         return 0
+
+    # What it computes with --------------------------------------------------------------------------------
+
+    if TYPE_CHECKING:
+        xp: Any
+        kernel_set: Any
+        workspace: Workspace
+        random: Drawn | None
+        in_place: bool
+        propagate: bool
+    else:
+        xp, kernel_set, workspace = held("xp"), held("kernel_set"), held("workspace")
+        random, in_place, propagate = held("random"), held("in_place"), held("propagate")
 
     # What every layer has ---------------------------------------------------------------------------------
 
@@ -271,13 +274,12 @@ class Layer(ABC):
             rng = np.random.default_rng(as_seed(rng))
         self.draw(rng, as_dtype(np.float32 if dtype is None else dtype), "glorot")
 
-    def replica(self) -> Self:
-        """Return a worker's twin: the same parameter arrays, its own gradients and its own workspace."""
+    def replica(self, xp: Any = np) -> Self:
+        """Return a worker's twin: the same parameter arrays, its own gradients, run by the engine."""
         twin = object.__new__(type(self))
         twin.__setstate__(self.__getstate__())
         twin.gradients = dict(self.gradients)
-        twin.workspace = Workspace()
-        twin._keeps_workspace = True
+        twin.execution = for_engine(xp)
         return twin
 
     def receive(self, input: Array) -> Array:
@@ -288,8 +290,8 @@ class Layer(ABC):
         ShapeError
             If `input` is not a batch, on the last axis, of the samples this layer was bound to.
         """
-        if self._keeps_workspace:
-            return input  # the engine's own array, of the right shape and dtype
+        if self.execution.is_engines:
+            return input
         self.workspace = Workspace()  # what the last call returned is its caller's
         array = np.asarray(input)
         if array.dtype.kind not in "fiub":
@@ -317,8 +319,8 @@ class Layer(ABC):
         ShapeError
             If `output_gradient` has another shape than that pass's output.
         """
-        if self._keeps_workspace:
-            return output_gradient  # the engine's own array, of the right shape and dtype
+        if self.execution.is_engines:
+            return output_gradient
         if self._taken is None:
             raise ValueError(f"{self} wants a forward pass before its backward pass, got none")
         samples, kind = self._taken
@@ -340,7 +342,7 @@ class Layer(ABC):
             kind = type(self)
             words = f"{kind.__name__!r} object has no attribute {name!r}"
             if not name.startswith("__") and not kind.__module__.startswith("purecnn."):
-                if "workspace" not in vars(self):
+                if "execution" not in vars(self):
                     words += ": its __init__ must begin with super().__init__()"
                 else:
                     words += (
@@ -357,12 +359,11 @@ class Layer(ABC):
         return {k: v for k, v in self.__dict__.items() if k not in OWN and not isinstance(v, np.ndarray)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, workspace=Workspace(), random=None, _keeps_workspace=False, _taken=None)
-        self.xp, self.kernel_set = np, cpu
+        self.__dict__.update(state, execution=ExecutionContext(), _taken=None)
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
 
 #: What belongs to one layer object alone, and no copy takes along.
-OWN = {"workspace", "random", "network", "owner", "xp", "kernel_set", "_keeps_workspace", "_taken"}
+OWN = {"execution", "network", "owner", "_taken"}

@@ -156,7 +156,7 @@ class BatchNormalization(BatchwiseLayer):
 
     def receive(self, input: Array) -> Array:
         """Check and cast an input; begin with gamma 1 and beta 0 at a first one, since nothing is random."""
-        if not self._keeps_workspace and self.lacks_parameters():
+        if not self.execution.is_engines and self.lacks_parameters():
             shape, dtype = np.shape(input)[:-1], np.asarray(input).dtype
             if shape:
                 self.bind(shape)
@@ -254,7 +254,9 @@ class BatchNormalization(BatchwiseLayer):
         mean, product = self.meeting.means
         slope = -self.inverse * product  # xhat is inverse (centred + offset)
         shift = self.scale * (slope * self.offset - mean)
-        out = self.centred if self._keeps_workspace else self.workspace.like("input_gradient", self.centred)
+        out = self.centred
+        if not self.execution.is_engines:  # a second backward pass still needs it
+            out = self.workspace.like("input_gradient", self.centred)
         return batch_norm.scale_backward(g, self.centred, self.scale, slope, shift, out)
 
     def backward_frozen(self, g: Array) -> Array | None:

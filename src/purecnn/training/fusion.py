@@ -9,7 +9,9 @@ knows run as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.kernels import cpu
@@ -41,9 +43,9 @@ class PooledConvolutional(Layer):
         self.parameters, self.gradients = convolution.parameters, convolution.gradients
         self.geometry = convolution.window, pool.pool_size
 
-    def replica(self) -> Self:
+    def replica(self, xp: Any = np) -> Self:
         """Return a worker's twin."""
-        twin = super().replica()
+        twin = super().replica(xp)
         twin.parameters = self.parameters
         return twin
 

@@ -14,7 +14,6 @@ import numpy as np
 from purecnn.backend.arrays import to_device
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array, Shape
-from purecnn.kernels import device
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import is_barrier, trains
 from purecnn.layers.composites.steps import pair_up
@@ -50,11 +49,8 @@ class Replica:
         training: bool,
         xp: Any = np,
     ) -> None:
-        self.layers = [layer.replica() for layer in layers]
+        self.layers = [layer.replica(xp) for layer in layers]
         self.xp, self.workspace = xp, Workspace(xp)
-        if xp is not np:
-            for layer in self.layers:
-                vars(layer).update(xp=xp, kernel_set=device, workspace=Workspace(xp))
         self.barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         pair_up(self.layers)
         for layer in self.layers:

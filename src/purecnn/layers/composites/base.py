@@ -194,10 +194,10 @@ class Composite(Layer):
                 raise ShapeError(f"{name} of a {type(self).__name__}: {error}") from None
         return shape
 
-    def replica(self) -> Self:
+    def replica(self, xp: Any = np) -> Self:
         """Return a worker's twin, made of the layers' twins."""
-        twin = super().replica()
-        twin.ways = {front: tuple(f.replica() for f in way) for front, way in self.ways.items()}
+        twin = super().replica(xp)
+        twin.ways = {front: tuple(f.replica(xp) for f in way) for front, way in self.ways.items()}
         return twin
 
     def sequence(self) -> list[Layer]:
