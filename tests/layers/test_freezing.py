@@ -175,7 +175,7 @@ def test_a_layer_made_of_others_is_frozen_whole_or_in_parts():
 def test_the_gradient_of_what_is_frozen_is_zero():
     x, y = digits(100)
     net = network((0, 6))
-    targets = Targets.check(y, 100, 4)
+    targets = Targets.check(y, 100, (4,))
     settings = FitSettings(
         loss=LOSSES["categorical_cross_entropy"], optimizer=SGD(0.1), batch_size=100, threads=1
     )
