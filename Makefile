@@ -146,22 +146,22 @@ campaign-bits: $(DEV_STAMP) ## train from fixed seeds: make campaign-bits WRITE=
 	$(VENV)/bin/python -m campaigns.same_bits $(if $(COMPARE),--compare $(COMPARE),--write $(or $(WRITE),build/bits.json))
 
 campaign-resume: $(RUN_STAMP) ## kill 50 training runs, fill their disks, resume them, compare all bits
-	$(VENV)/bin/python -m campaigns.resume --output campaigns/results
+	$(VENV)/bin/python -m campaigns.kill.resume --output campaigns/results
 
 campaign-ranks: $(DEV_STAMP) ## kill a rank of 20 MPI jobs, resume them with other numbers of ranks, compare all bits
-	$(VENV)/bin/python -m campaigns.ranks --output campaigns/results
+	$(VENV)/bin/python -m campaigns.kill.ranks --output campaigns/results
 
 campaign-forks: $(DEV_STAMP) ## fit 1,000 times beside each of several companies of threads that multiply
-	$(VENV)/bin/python -m campaigns.forks --output campaigns/results
+	$(VENV)/bin/python -m campaigns.kill.forks --output campaigns/results
 
 campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many pass into docs/onnx.md
-	$(VENV)/bin/python -m campaigns.onnx_conformance --write
+	$(VENV)/bin/python -m campaigns.conformance.onnx --write
 
 campaign-fuzz: $(DEV_STAMP) ## hand 10,000 hostile files of each format to its reader
 	$(VENV)/bin/python -m campaigns.fuzz --output campaigns/results
 
 fuzz: $(FUZZ_STAMP) ## let coverage guide hostile files: make fuzz FORMAT=npz, SECONDS=60 if left out
-	$(FUZZ)/bin/python -m campaigns.guided --format $(or $(FORMAT),npz) --seconds $(or $(SECONDS),60)
+	$(FUZZ)/bin/python -m campaigns.fuzz.guided --format $(or $(FORMAT),npz) --seconds $(or $(SECONDS),60)
 
 ## Release
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from campaigns import forks
+from campaigns.kill import forks
 from helpers.waiting import PATIENCE
 from purecnn import (
     SGD,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from campaigns import fence, fuzz, trial
-from campaigns.formats import FORMATS, Format, good
+from campaigns.fuzz import campaign as fuzz
+from campaigns.fuzz import fence, trial
+from campaigns.fuzz.table import FORMATS, Format, good
 from helpers.waiting import slowness
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from campaigns.hostile_hdf5 import lookup3, starts, sums
+from campaigns.fuzz.files.hostile_hdf5 import lookup3, starts, sums
 from purecnn.errors import FileFormatError
 from purecnn.formats.hdf5 import opened
 

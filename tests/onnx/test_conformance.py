@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from campaigns import onnx_conformance
-from campaigns.onnx_conformance import FOREIGN, NO_TENSOR, RANDOM
+from campaigns.conformance import onnx as onnx_conformance
+from campaigns.conformance.onnx import FOREIGN, NO_TENSOR, RANDOM
 from purecnn import PureCNNError
 from purecnn.onnx import Graph
 from purecnn.onnx.reader import as_model

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="lo
 def campaign(name: str, *words: str) -> dict[str, int]:
     """Run a sample of a campaign; return what it counted."""
     found = subprocess.run(
-        [sys.executable, "-m", f"campaigns.{name}", "--quick", *words],
+        [sys.executable, "-m", f"campaigns.kill.{name}", "--quick", *words],
         capture_output=True,
         text=True,
         cwd=ROOT,

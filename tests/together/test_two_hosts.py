@@ -17,8 +17,8 @@ import pytest
 from helpers.mpi_jobs import MPIEXEC
 from helpers.waiting import PATIENCE
 
-resume = pytest.importorskip("campaigns.resume", reason="the campaigns want Linux or macOS")
-work = pytest.importorskip("campaigns.work", reason="the campaigns want Linux or macOS")
+resume = pytest.importorskip("campaigns.kill.resume", reason="the campaigns want Linux or macOS")
+work = pytest.importorskip("campaigns.kill.victim", reason="the campaigns want Linux or macOS")
 finish, start, CHECKPOINT, build = resume.finish, resume.start, work.CHECKPOINT, work.build
 
 #: Seconds without an answer after which a rank is given up; 12 by default.

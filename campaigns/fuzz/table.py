@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 
 import purecnn as p
-from campaigns import data_files, hostile_hdf5, model_files, onnx_files, picture_files, run_files
-from campaigns.containers import gzipped, lying_message, lying_zip, tarred, zipped
-from campaigns.mutations import blind
+from campaigns.fuzz.containers import gzipped, lying_message, lying_zip, tarred, zipped
+from campaigns.fuzz.files import data_files, hostile_hdf5, model_files, onnx_files, picture_files, run_files
+from campaigns.fuzz.mutations import blind
 from purecnn import datasets
 from purecnn.formats import npz, protobuf, read_idx, read_safetensors
 from purecnn.formats.idx import load_folder

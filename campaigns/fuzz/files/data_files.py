@@ -9,8 +9,8 @@ from random import Random
 
 import numpy as np
 
-from campaigns.containers import gzipped, lying_gzip, lying_tar, lying_zip, zipped
-from campaigns.mutations import INTEGERS, blind
+from campaigns.fuzz.containers import gzipped, lying_gzip, lying_tar, lying_zip, zipped
+from campaigns.fuzz.mutations import INTEGERS, blind
 from purecnn.datasets.sources import SOURCES
 from purecnn.formats import archives
 

@@ -2,9 +2,9 @@
 
     make fuzz FORMAT=npz [SECONDS=60]
 
-Needs atheris, which has an environment of its own. What it tries begins with the format's good files and with
-the files of `campaigns.fuzz`; what is asked of the reader is the same. A file that breaks it is kept in
-``build/fuzz``, and `python -m campaigns.fuzz --format NAME --file FILE` reads it again.
+Needs atheris, which has an environment of its own. What it tries begins with the format's good files and
+with the files of `campaigns.fuzz.campaign`; what is asked of the reader is the same. A file that breaks it
+is kept in ``build/fuzz``, and `python -m campaigns.fuzz --format NAME --file FILE` reads it again.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from random import Random
 import atheris
 
 with atheris.instrument_imports(include=["purecnn"]):
-    from campaigns.fence import remove
-    from campaigns.formats import FORMATS, case, good
-    from campaigns.trial import attempt
+    from campaigns.fuzz.fence import remove
+    from campaigns.fuzz.table import FORMATS, case, good
+    from campaigns.fuzz.trial import attempt
 
 #: Where the files that are worth keeping lie.
-HOME = Path(__file__).resolve().parent.parent / "build" / "fuzz"
+HOME = Path(__file__).resolve().parents[2] / "build" / "fuzz"
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from campaigns.mutations import INTEGERS, TEXTS, as_json, hostile, twisted
+from campaigns.fuzz.mutations import INTEGERS, TEXTS, as_json, hostile, twisted
 
 
 def changed(data: bytes, change: Callable[[Any], None]) -> bytes:

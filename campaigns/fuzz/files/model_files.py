@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 import purecnn as p
-from campaigns.containers import closed, lying_zip, opened, spoiled, zipped
-from campaigns.fence import remove
-from campaigns.mutations import TEXTS, as_json, blind, twisted
+from campaigns.fuzz.containers import closed, lying_zip, opened, spoiled, zipped
+from campaigns.fuzz.fence import remove
+from campaigns.fuzz.mutations import TEXTS, as_json, blind, twisted
 from purecnn.formats import write_safetensors
 
 #: Bytes that a sample may take on its way through the network of a hostile file.
 ROOM = 1 << 21
-WEIGHTS = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "weights"
+WEIGHTS = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "weights"
 
 
 def written(write: Callable[[Path], object], name: str = "file") -> bytes:

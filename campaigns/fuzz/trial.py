@@ -10,8 +10,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from campaigns.fence import fenced, listing, remove
-from campaigns.formats import FORMATS, case
+from campaigns.fuzz.fence import fenced, listing, remove
+from campaigns.fuzz.table import FORMATS, case
 from purecnn import PureCNNError
 
 #: Seconds of the processor that one file may take, and for each of its bytes besides.

@@ -1,6 +1,6 @@
 """Fit beside threads that multiply matrices: nothing may hang, neither the fits nor what the threads do.
 
-    python -m campaigns.forks [--fits 1000] [--interrupts 10] [--output campaigns/results]
+    python -m campaigns.kill.forks [--fits 1000] [--interrupts 10] [--output campaigns/results]
 
 Each company of threads gets a process of its own, which fits, predicts and evaluates beside them, under a
 watchdog that needs no interpreter lock. The threads must go on in between, and the bits must be those of a
@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from campaigns.resume import ROOT, write_outcome
+from campaigns.kill.resume import ROOT, write_outcome
 from purecnn import Dense, Network, ReLU, Softmax
 from purecnn.backend.types import Array
 
@@ -179,7 +179,7 @@ def start(company: str, fits: int, watch: float) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "campaigns.forks"),
+            *(sys.executable, "-m", "campaigns.kill.forks"),
             *("--company", company, "--fits", str(fits), "--watch", str(watch)),
         ],
         stdout=subprocess.PIPE,
@@ -254,7 +254,7 @@ def main() -> None:
     lines.append(f"{'all survived' if good else 'FAILED'}, in {time.monotonic() - begin:.0f} s")
     print(*lines[-2:], sep="\n")
     if asked.output is not None:
-        command = f"python -m campaigns.forks --fits {asked.fits} --interrupts {asked.interrupts}"
+        command = f"python -m campaigns.kill.forks --fits {asked.fits} --interrupts {asked.interrupts}"
         write_outcome(asked.output, "forks", "Fit beside other threads", command, "\n".join(lines))
     sys.exit(not good)
 

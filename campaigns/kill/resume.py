@@ -1,12 +1,13 @@
 """Kill training runs at random moments, resume them, and compare all bits with runs that were never killed.
 
-    python -m campaigns.resume [--runs 50] [--seed 0] [--output campaigns/results]
+    python -m campaigns.kill.resume [--runs 50] [--seed 0] [--output campaigns/results]
 
-Each run is a process of its own (`campaigns.work`), with worker processes where it has several threads. It is
-killed with SIGKILL once to three times: at a random moment, or in the middle of a checkpoint's write, for
-which its temporary file is watched. Then it goes on, often with another number of threads. In between, every
-checkpoint must be readable, and the workers of a killed process must end. Full disks and folders that can't
-be written follow, real ones where this process may mount, else by a limit on the size of files.
+Each run is a process of its own (`campaigns.kill.victim`), with worker processes where it has several
+threads. It is killed with SIGKILL once to three times: at a random moment, or in the middle of a
+checkpoint's write, for which its temporary file is watched. Then it goes on, often with another number of
+threads. In between, every checkpoint must be readable, and the workers of a killed process must end. Full
+disks and folders that can't be written follow, real ones where this process may mount, else by a limit on
+the size of files.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from campaigns.work import CHECKPOINT, set_fault
+from campaigns.kill.victim import CHECKPOINT, set_fault
 from purecnn.backend import machine as machine_module
 from purecnn.callbacks.resume import SavedRun
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = ("dense", "convolutional", "convolutional, float64")
 #: Seconds that a worker has to notice that its parent is gone: it looks once a second, if it may.
 GRACE = 60.0
@@ -42,7 +43,7 @@ def start(options: dict[str, Any], launcher: Sequence[str] = (sys.executable,)) 
     """Start a run's process, or what launches several."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     return subprocess.Popen(
-        [*launcher, "-m", "campaigns.work", json.dumps(options)],
+        [*launcher, "-m", "campaigns.kill.victim", json.dumps(options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -320,7 +321,7 @@ def main() -> None:
     said = f"{campaign.table()}\n{verdict}, in {time.monotonic() - begin:.0f} s"
     print(said)
     if asked.output is not None:
-        command = f"python -m campaigns.resume --runs {asked.runs} --seed {asked.seed}"
+        command = f"python -m campaigns.kill.resume --runs {asked.runs} --seed {asked.seed}"
         write_outcome(asked.output, "resume", "Kill and resume", command, said)
     sys.exit(bool(campaign.failures))
 

@@ -5,9 +5,9 @@
     python -m campaigns.fuzz --format NAME --file FILE
 
 The second line repeats one case, the third reads a file that was kept. Only exceptions of the package may
-come out, in 2 seconds of the processor and in memory that the file's size can justify, with no warning and no
-file written (`campaigns.trial`). The cases of each format (`campaigns.formats`) are read by child processes:
-one that hangs, or dies, is named, and another goes on behind the case.
+come out, in 2 seconds of the processor and in memory that the file's size can justify, with no warning and
+no file written (`campaigns.fuzz.trial`). The cases of each format (`campaigns.fuzz.table`) are read by
+child processes: one that hangs, or dies, is named, and another goes on behind the case.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from collections import Counter
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from campaigns.fence import remove
-from campaigns.formats import FORMATS, case
-from campaigns.trial import Outcome, again, attempt, run
+from campaigns.fuzz.fence import remove
+from campaigns.fuzz.table import FORMATS, case
+from campaigns.fuzz.trial import Outcome, again, attempt, run
 from purecnn.backend import machine as machine_module
 
 #: Seconds without a word after which a child process is taken to hang.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import purecnn as p
-from campaigns.containers import lying_message
-from campaigns.model_files import small_network, written
-from campaigns.mutations import FLOATS, INTEGERS, TEXTS
+from campaigns.fuzz.containers import lying_message
+from campaigns.fuzz.files.model_files import small_network, written
+from campaigns.fuzz.mutations import FLOATS, INTEGERS, TEXTS
 from purecnn.formats import encode
 from purecnn.formats.protobuf import Message
 from purecnn.onnx import graph as graph_module  # noqa: F401 - which makes all of them known

@@ -11,8 +11,8 @@ from random import Random
 
 import numpy as np
 
-from campaigns.fence import grow
-from campaigns.mutations import INTEGERS, blind
+from campaigns.fuzz.fence import grow
+from campaigns.fuzz.mutations import INTEGERS, blind
 from purecnn import Dense, Flatten, Network, Softmax
 from purecnn.datasets import folders
 from purecnn.formats import pictures

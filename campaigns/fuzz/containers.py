@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
-from campaigns.mutations import INTEGERS, TEXTS, as_json, blind
+from campaigns.fuzz.mutations import INTEGERS, TEXTS, as_json, blind
 
 Members = Sequence[tuple[str, bytes]]
 

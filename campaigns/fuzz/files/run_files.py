@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import purecnn as p
-from campaigns.containers import zipped
-from campaigns.data_files import npz_members
-from campaigns.mutations import TEXTS, as_json, blind, hostile, twisted
+from campaigns.fuzz.containers import zipped
+from campaigns.fuzz.files.data_files import npz_members
+from campaigns.fuzz.mutations import TEXTS, as_json, blind, hostile, twisted
 from purecnn import CSVLog, JSONLog
 from purecnn.datasets.catalog import Sets
 from purecnn.playground import application

@@ -1,6 +1,6 @@
 """ONNX's own conformance cases: how many purecnn passes of those whose operators it knows, and why no more.
 
-Command: python -m campaigns.onnx_conformance, with --write to put the table into docs/onnx.md. It needs the
+Command: python -m campaigns.conformance.onnx, with --write to put the table into docs/onnx.md. It needs the
 extra `test`, whose package onnx makes or ships the cases.
 """
 
@@ -27,7 +27,7 @@ from purecnn.onnx.reader import as_model
 from purecnn.onnx.schema import DTYPES
 
 SETS = ("node", "simple", "pytorch-converted", "pytorch-operator")
-DOCUMENT = Path(__file__).parents[1] / "docs" / "onnx.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "onnx.md"
 BEGIN, END = "<!-- conformance: begin -->\n", "<!-- conformance: end -->\n"
 UNKNOWN = "an operator is not known"
 FOREIGN = "its elements are of a kind that NumPy lacks (bfloat16, float8, int4, text and the like)"

@@ -1,10 +1,10 @@
 """Kill ranks of MPI jobs at random moments, resume them with other numbers of ranks, and compare all bits.
 
-    python -m campaigns.ranks [--runs 20] [--seed 0] [--output campaigns/results]
+    python -m campaigns.kill.ranks [--runs 20] [--seed 0] [--output campaigns/results]
 
-Each run is a job of `campaigns.work`, of which one rank, any, is killed with SIGKILL at a random moment. The
-job must end at once, say which rank it was, leave no process behind and a good checkpoint. Then it goes on
-with another number of ranks, to the bits of one process that nobody disturbed.
+Each run is a job of `campaigns.kill.victim`, of which one rank, any, is killed with SIGKILL at a random
+moment. The job must end at once, say which rank it was, leave no process behind and a good checkpoint. Then
+it goes on with another number of ranks, to the bits of one process that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from campaigns.resume import Campaign, all_gone, children, finish, start, write_outcome, writing
-from campaigns.work import CHECKPOINT
+from campaigns.kill.resume import Campaign, all_gone, children, finish, start, write_outcome, writing
+from campaigns.kill.victim import CHECKPOINT
 from purecnn.callbacks.resume import SavedRun
 
 #: Beside the interpreter lies the one that the extra `mpi` installs.
@@ -178,7 +178,7 @@ def main() -> None:
     )
     print(said)
     if asked.output is not None:
-        command = f"python -m campaigns.ranks --runs {asked.runs} --seed {asked.seed}"
+        command = f"python -m campaigns.kill.ranks --runs {asked.runs} --seed {asked.seed}"
         write_outcome(asked.output, "ranks", "Kill ranks and resume", command, said)
     sys.exit(bool(campaign.failures))
 

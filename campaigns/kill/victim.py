@@ -1,7 +1,7 @@
 """The process that a campaign kills: a small training run whose checkpoints take their time.
 
-    python -m campaigns.work '{"folder": "...", ...}'
-    mpiexec -n 2 python -m mpi4py -m campaigns.work '{"folder": "...", ...}'
+    python -m campaigns.kill.victim '{"folder": "...", ...}'
+    mpiexec -n 2 python -m mpi4py -m campaigns.kill.victim '{"folder": "...", ...}'
 
 It trains, from the folder's checkpoint if there is one, and writes digests of all that it ended in.
 """

@@ -1,0 +1,1 @@
+"""Fuzzing: hostile files for every reader of the package."""

@@ -1,0 +1,1 @@
+"""Good files of every format, and how hostile ones are made of them."""
