@@ -160,7 +160,17 @@ def test_dropout_behind_probabilities_makes_other_numbers_of_them():
     for layer in (Dropout(0.5), SpatialDropout(0.5)):
         with pytest.raises(ValueError, match=r"got numbers from 0 to 2, which \w*Dropout gives"):
             check_pair(LOSSES["binary_cross_entropy"], [Dense(4, 3), Sigmoid(), layer])
+        for last in (Softmax, Sigmoid):
+            with pytest.raises(
+                ValueError, match=rf"^softmax_cross_entropy wants .*, which {last.__name__} gives"
+            ):
+                check_pair(LOSSES["softmax_cross_entropy"], [Dense(4, 3), last(), layer])
+        check_pair(LOSSES["softmax_cross_entropy"], [Dense(4, 3), ReLU(), layer])
+        check_pair(LOSSES["softmax_cross_entropy"], [Dense(4, 3), Softmax(), layer, Dense(3, 3)])
     check_pair(LOSSES["binary_cross_entropy"], [Dense(4, 3), Sigmoid(), Dropout(0.0)])
+    for loss in (None, "softmax_cross_entropy"):
+        with pytest.raises(ValueError, match=r"got probabilities that sum to 1, which Softmax gives"):
+            Network([Dense(4, 3), Softmax(), Dropout(0.5)]).fit(X, Y, loss=loss)
 
 
 def test_a_residual_gives_the_sum_of_both_ways():
