@@ -63,6 +63,23 @@ def test_other_depths_and_sets_outside_of_memory():
     assert told(IMAGES.astype(np.float32), Network(layers(Convolutional(kernel_size=3, depth=2), ReLU())))
 
 
+@pytest.mark.parametrize("shape", [(40, 28, 28), (40, 784)])
+def test_integers_on_both_sides_of_zero_are_pixels_too(shape):
+    wrapped = IMAGES.astype(np.int8).reshape(shape)
+    ((category, words, file),) = told(wrapped)
+    assert (category, file) == (PreprocessingWarning, __file__)
+    assert words == (
+        "x holds pixels from -128 to 127 as int8, which are taken as they are and train badly: give them as "
+        "uint8, which the network scales itself, or divide them by 128, or give the network "
+        "Preprocessing(scale=1 / 128)"
+    )
+    wide = (IMAGES.astype(np.int32) * 257 - 32768).astype(np.int16).reshape(shape)
+    ((_, words, _),) = told(wide)
+    assert "from -32768 to 32767 as int16" in words
+    assert "badly: divide them by 32768, or" in words
+    assert not told((IMAGES // 16).astype(np.int8).reshape(shape) - 8)
+
+
 class Halved(Layer):
     """A scale of one's own."""
 

@@ -27,7 +27,7 @@ from purecnn.training.rows import Rows
 SAMPLES, READ = 1024, 16
 #: Images whose values go beyond this are not scaled; scikit-learn's digits end here.
 SMALL = 16
-#: The largest values of pixels of 8, 10, 12, 14 and 16 bits.
+#: The largest values of pixels of 8, 10, 12, 14 and 16 bits; with a sign they go half as far.
 DEPTHS = (255, 1023, 4095, 16383, 65535)
 
 
@@ -37,9 +37,10 @@ def warn_of_pixels(
     """Warn once if the first data of a training are pixels that nothing scales.
 
     Images are if none of their values is below 0 and the largest is above 16. Rows are if all are whole
-    numbers from 0 to exactly 255 or 65535, and as many as a square image has, grey or in colour. Of uint8 the
-    warning is that none is above 16, such as zeros and ones, which the network divides by 255 all the same;
-    they are not read for it where they lie outside of memory.
+    numbers from 0 to exactly 255 or 65535, and as many as a square image has, grey or in colour. Integers on
+    both sides of 0 are if they would be once the least is taken from them, and any is beyond 16 on either
+    side. Of uint8 the warning is that none is above 16, such as zeros and ones, which the network divides by
+    255 all the same; they are not read for it where they lie outside of memory.
     Nothing is said where the `Preprocessing` was given a scale, a shift or its kind; or where a batch
     normalization comes before the first activation, since then the scale does not matter.
 
@@ -70,14 +71,20 @@ def warn_of_pixels(
                 stacklevel=4,
             )
         return
-    if values.min() < 0 or not are_pixels(values, shape):
+    least, most = float(values.min()), float(values.max())
+    furthest = max(most, -least)
+    signed = least < 0 and rows.dtype.kind == "i" and furthest > SMALL
+    if (least < 0 and not signed) or not are_pixels(
+        values.astype(np.float64) - least if signed else values, shape
+    ):
         return
-    most = values.max()
-    largest = next((depth for depth in DEPTHS if most <= depth), most)
-    whole = "give them as uint8, which the network scales itself, or " if largest == DEPTHS[0] else ""
+    depths = [(depth + 1) // 2 for depth in DEPTHS] if signed else DEPTHS
+    largest = next((depth for depth in depths if furthest <= depth), furthest)
+    whole = "give them as uint8, which the network scales itself, or " if largest == depths[0] else ""
     warnings.warn(
-        f"x holds pixels from 0 to {most:g} as {rows.dtype}, which are taken as they are and train badly: "
-        f"{whole}divide them by {largest:g}, or give the network Preprocessing(scale=1 / {largest:g})",
+        f"x holds pixels from {min(least, 0):g} to {most:g} as {rows.dtype}, which are taken as they are and "
+        f"train badly: {whole}divide them by {largest:g}, or give the network "
+        f"Preprocessing(scale=1 / {largest:g})",
         PreprocessingWarning,
         stacklevel=4,
     )
