@@ -1,6 +1,7 @@
 """What `purecnn train` is asked for decides the run, stands in its record, and is repeated to the bit."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from purecnn import Augmentation, load
 from purecnn.cli.app import purecnn
 from purecnn.cli.progress import ProgressBar
 from purecnn.datasets.data_path import read_data
+from purecnn.networks.zoo import takes
 from purecnn.runs import RECIPES, Recipe, Run
 from purecnn.runs.recipes import RATES, read_changes, written_changes
 from purecnn.runs.report import command_of
@@ -306,6 +308,36 @@ def test_large_pictures_are_brought_to_a_sensible_size() -> None:
         in sets.notes
     )
     assert read_data("in", shape=(96, 96)).train[0].shape[2:] == (96, 96)
+
+
+@pytest.mark.parametrize("network", ["lenet", "tiny", "accurate", "clothes", "original", "quick"])
+def test_pictures_too_small_for_the_network_are_told_of_with_what_enlarges_them(network: str) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    for name in ("a", "b"):
+        Path("in", name).mkdir(parents=True)
+        for number in range(3):
+            pillow.new("L", (2, 2), 50).save(f"in/{name}/{number}.png")
+    options = ("--network", network, "--epochs", 1, "--no-report")
+    words = train("--data", "in", *options, status=2).splitlines()[-1]
+    found = re.fullmatch(
+        rf"Error: in: images of 2 x 2 are too small for the network {network}: "
+        r"--image-size (\d+) enlarges them, and --network dense takes any",
+        words,
+    )
+    assert found, words
+    least = int(found[1])
+    assert takes(network, (1, least, least))
+    assert not takes(network, (1, least - 1, least - 1))
+    if network == "lenet":
+        assert "test accuracy" in train("--data", "in", *options, "--image-size", least)
+    x, y = np.zeros((12, 2, 2), np.uint8), np.arange(12) % 2
+    for samples, what in (
+        (x, "images of 2 x 2 are too small"),
+        (x.reshape(12, -1), "rows of 4 numbers are no images"),
+    ):
+        np.savez("lone.npz", x=samples, y=y)
+        words = train("--data", "lone.npz", *options, status=2).splitlines()[-1]
+        assert words == f"Error: lone.npz: {what} for the network {network}: --network dense takes any"
 
 
 # --- words that people type ---------------------------------------------------------------------------------

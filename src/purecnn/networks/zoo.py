@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from purecnn.errors import ShapeError
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
@@ -319,6 +320,21 @@ def for_task(name: str, input_shape: ShapeLike, outputs: int, seed: int | None, 
         network.bind(input_shape)
     network.task = task
     return network
+
+
+def takes(name: str, input_shape: ShapeLike) -> bool:
+    """Return whether a network of `NETWORKS` takes samples of a shape.
+
+    Examples
+    --------
+    >>> takes("lenet", (1, 16, 16)), takes("lenet", (1, 15, 15))
+    (True, False)
+    """
+    try:
+        NETWORKS[name](input_shape, 2, 0)
+    except ShapeError:
+        return False
+    return True
 
 
 #: Every network by its name; the first is what ``purecnn train`` trains.

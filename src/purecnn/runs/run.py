@@ -18,7 +18,7 @@ from purecnn.backend.arrays import Device
 from purecnn.backend.checks import flag, is_integer, positive
 from purecnn.backend.files import remove_leftovers
 from purecnn.backend.random import as_seed
-from purecnn.backend.types import Array
+from purecnn.backend.types import Array, Shape
 from purecnn.callbacks.base import Callback
 from purecnn.callbacks.checkpoint import Checkpoint
 from purecnn.callbacks.early_stopping import EarlyStopping
@@ -27,9 +27,9 @@ from purecnn.callbacks.history import History
 from purecnn.callbacks.learning_rate import LearningRate
 from purecnn.datasets.augmentation import as_augmentation
 from purecnn.datasets.catalog import NAMES, Sets
-from purecnn.datasets.data_path import check_alike, for_task, read_data, task_of_answers
+from purecnn.datasets.data_path import check_alike, for_task, holds_pictures, read_data, task_of_answers
 from purecnn.datasets.splits import stratified_split
-from purecnn.errors import CheckpointError, DivergedError, FileFormatError
+from purecnn.errors import CheckpointError, DivergedError, FileFormatError, ShapeError
 from purecnn.formats.idx import Samples
 from purecnn.layers.batchwise import drops_last
 from purecnn.losses.tasks import Task, as_task
@@ -155,7 +155,10 @@ class Run:
             outputs = y[0].size
         refuse_channels_last("x", x.shape)
         shape = x.shape[1:] if x.ndim == 4 else (1, *x.shape[1:])
-        network = zoo.for_task(self.recipe.network, shape, outputs, as_seed(self.seed), task)
+        try:
+            network = zoo.for_task(self.recipe.network, shape, outputs, as_seed(self.seed), task)
+        except ShapeError as error:
+            raise ShapeError(self.unfit(shape)) from error
         network.preprocessing.classes = sets.classes
         network.preprocessing.preparation = sets.preparation
         as_augmentation(self.recipe.augmentation, network.input_shape)  # better refused now than later
@@ -166,6 +169,22 @@ class Run:
                 )
             sample_weights(network.targets(y, len(y)), outputs, class_weight=self.recipe.class_weight)
         return network
+
+    def unfit(self, shape: Shape) -> str:
+        """Return the sentence on samples of a shape that the network does not take, and what to do."""
+        words = f"rows of {shape[-1]} numbers are no images"
+        if len(shape) == 3:
+            words = f"images of {shape[1]} x {shape[2]} are too small"
+        enlarged = ""
+        if holds_pictures(self.data):
+            sides = range(max(shape[1:]) + 1, 65)
+            least = next(
+                (side for side in sides if zoo.takes(self.recipe.network, (shape[0], side, side))), 65
+            )
+            enlarged = f"--image-size {least} enlarges them, and "
+        return (
+            f"{self.data}: {words} for the network {self.recipe.network}: {enlarged}--network dense takes any"
+        )
 
     def divide(self, sets: Sets) -> tuple[Samples, Samples | None]:
         """Return the samples to train on, and those that the recipe sets aside from them, if it does."""
