@@ -225,6 +225,14 @@ def test_another_folder_decides_the_classes(folder: Path) -> None:
     with pytest.raises(FileFormatError) as caught:
         ImageFolder(folder, classes=["zebra", "Bee"])
     assert str(caught.value) == f"{folder / 'ant'}: is no class that is known; one of zebra, Bee is wanted"
+    for twice in (
+        ["zebra", "owl", "Bee", "ant", "owl"],
+        ["zebra", "owl", "Bee", "ant", "caf\xe9", "cafe\u0301"],
+    ):
+        with pytest.raises(
+            ValueError, match=r"^classes must name each class once, got zebra, owl, Bee, ant, "
+        ):
+            ImageFolder(folder, classes=twice)
 
 
 def test_arguments(folder: Path) -> None:

@@ -285,6 +285,8 @@ def class_names(folder: Path, wanted: Iterable[str] | None = None) -> tuple[str,
     if wanted is None:
         return names
     classes = tuple(map(class_name, wanted))
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"classes must name each class once, got {', '.join(classes)}")
     for name in names:
         if name not in classes:
             raise FileFormatError(
