@@ -101,4 +101,5 @@ else:
             "runs.reproduction": "reproduce",
             "training.distributed.ranks": "Ranks",
         },
+        {"interop.sklearn.classifier": "sklearn", "interop.sklearn.regressor": "sklearn"},
     )

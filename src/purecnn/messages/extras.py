@@ -109,8 +109,6 @@ def require_extra(module: str, extra: str, purpose: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        from purecnn.messages.extras import install_command  # here, since it is for those few who meet this
-
         root = module.partition(".")[0]
         package = _INSTALLED_AS.get(root, root)
         raise MissingExtraError(

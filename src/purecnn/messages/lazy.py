@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.machinery import PathFinder
+from types import MappingProxyType
 from typing import Any
 
 
 def lazily(
-    package: str, modules: Mapping[str, str]
+    package: str, modules: Mapping[str, str], wanted: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return a package's ``__all__``, ``__getattr__`` and ``__dir__``.
 
@@ -21,6 +22,9 @@ def lazily(
     modules : mapping of str to str
         Each module, as it is called below the package, and the names that are public of it, with spaces
         between; under "" the modules that are public themselves.
+    wanted : mapping of str to str
+        The modules that can't be imported without a package of others, and its name. Where that is not
+        installed, their names are not in ``__all__``, so that ``import *`` wants no extra.
 
     Examples
     --------
@@ -29,7 +33,8 @@ def lazily(
     (['schedules', 'SGD'], 'SGD')
     """
     places = {name: module for module, listed in modules.items() for name in listed.split()}
-    public = sorted(places, key=str.lower)
+    lacking = {module for module, other in wanted.items() if PathFinder.find_spec(other) is None}
+    public = sorted((name for name, module in places.items() if module not in lacking), key=str.lower)
 
     def get(name: str) -> Any:
         if name in places:
@@ -42,7 +47,7 @@ def lazily(
         # here: for what is missing alone
         from purecnn.messages.near_names import is_import, missing_name
 
-        reason = missing_name(package, name, public, public_names())
+        reason = missing_name(package, name, sorted(places), public_names())
         if is_import(sys._getframe(1)):
             _, colon, advice = reason.partition(": ")
             raise ImportError(f"cannot import name {name!r} from {package!r}{colon}{advice}")

@@ -19,4 +19,5 @@ else:
             "classifier": "CNNClassifier",
             "regressor": "CNNRegressor",
         },
+        {"classifier": "sklearn", "regressor": "sklearn"},
     )
