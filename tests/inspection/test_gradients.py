@@ -133,22 +133,23 @@ def by_a_thousandth(g: np.ndarray) -> np.ndarray:
 
 
 #: One entry of the table for each class: the first.
-FIRST = {type(layer): name for name, (layer, _) in reversed(EVERY.items())}.values()
+FIRST = [*{type(layer): name for name, (layer, _) in reversed(EVERY.items())}.values()]
 #: A normalization behind a bias takes it away again, so that the derivative is 0, and a thousandth of it too.
 ZERO = [("residual with shortcut", "0.biases")]
 
 
 def derivatives() -> list[tuple[str, str, int]]:
-    """Return each layer of the table, each thing that it has a derivative by, and sizes of batches."""
+    """Return a layer of each class, each thing that it has a derivative by, and sizes of batches."""
     return [
         (layer, name, batch)
-        for layer in EVERY
+        for layer in FIRST
         for name in ("input", *made(layer)[0].parameter_shapes())
         if (layer, name) not in ZERO
-        for batch in ((2, 60) if layer in FIRST else (2,))
+        for batch in (2, 60)
     ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("layer", "name", "batch"), derivatives())
 def test_a_derivative_off_by_a_thousandth_fails(layer: str, name: str, batch: int) -> None:
     kind, shape = copy.deepcopy(EVERY[layer])

@@ -308,7 +308,7 @@ def test_the_derivative_of_a_score_is_that_of_finite_differences():
         ({"outputs": [-1]}, ValueError, "outputs must be from 0 to 2, got -1"),
         ({"outputs": [0, 1]}, ShapeError, "outputs must be an integer for each of 1 samples"),
         ({"outputs": [0.5]}, ShapeError, "got float64"),
-        ({"outputs": [0], "y": [1]}, ValueError, "one of them is wanted, got both"),
+        ({"outputs": [0], "y": [1]}, ValueError, "give y or outputs, not both"),
     ],
 )
 def test_wrong_outputs_are_refused(options, kind, words):
