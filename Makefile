@@ -40,7 +40,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check test test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -59,9 +59,12 @@ check: $(DEV_STAMP) ## check format, lint, types, the order of imports and the C
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	$(VENV)/bin/pytest --quiet tests/package/test_imports.py
 
-test: $(DEV_STAMP) ## install, make check, then the tests with branch coverage and doctests; PART=layers: of one package
+test: $(DEV_STAMP) ## install, make check, then the tests and doctests; PART=layers: of one package
 	$(if $(PART),,$(MAKE) --no-print-directory check)
-	$(VENV)/bin/pytest $(AT_ONCE) $(if $(PART),$(TESTS),--cov)
+	$(VENV)/bin/pytest $(AT_ONCE) $(TESTS)
+
+coverage: $(DEV_STAMP) ## the tests again, counting lines and branches: at least 95 % must be run; takes twice as long
+	$(VENV)/bin/pytest $(AT_ONCE) --cov
 
 test-oldest: ## run the tests with the oldest NumPy allowed, and with exactly 2.2.0
 	$(MAKE) --no-print-directory test-numpy-$(OLDEST_NUMPY) test-numpy-2.2.0
