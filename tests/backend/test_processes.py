@@ -41,7 +41,8 @@ from purecnn.layers.registry import is_own
 from purecnn.losses import mse
 from purecnn.training import host
 from purecnn.training.host import LONG
-from purecnn.training.rows import Prefetcher, Rows
+from purecnn.training.prefetcher import Prefetcher
+from purecnn.training.rows import Rows
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
 

@@ -22,7 +22,8 @@ from purecnn import (
 )
 from purecnn.backend.checks import PIECE, as_array
 from purecnn.datasets import Subset
-from purecnn.training.rows import Prefetcher, Rows
+from purecnn.training.prefetcher import Prefetcher
+from purecnn.training.rows import Rows
 
 
 class Listed:

@@ -19,7 +19,8 @@ from purecnn.backend.threads import BUFFER, ThreadPool, cores
 from purecnn.datasets import Subset
 from purecnn.metrics import class_table
 from purecnn.training import host
-from purecnn.training.rows import Prefetcher, Rows
+from purecnn.training.prefetcher import Prefetcher
+from purecnn.training.rows import Rows
 
 # Files -----------------------------------------------------------------------------------------------------
 

@@ -35,8 +35,9 @@ from purecnn.layers import serialization
 from purecnn.networks import files
 from purecnn.runs import record as record_module
 from purecnn.runs.record import read_record, write_record
-from purecnn.training import host, rows
-from purecnn.training.rows import Prefetcher, Rows
+from purecnn.training import host, prefetcher
+from purecnn.training.prefetcher import Prefetcher
+from purecnn.training.rows import Rows
 
 
 def network(seed=0):
@@ -108,7 +109,7 @@ def test_data_are_read_without_a_thread(monkeypatch):
     def refuse(self, *given):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(rows.ThreadPoolExecutor, "submit", refuse)
+    monkeypatch.setattr(prefetcher.ThreadPoolExecutor, "submit", refuse)
     ahead = Prefetcher(Rows(Subset(values, range(10), labels=np.zeros(10))), 2, np.zeros)
     for taken, following in (((7, 3), (9, 1)), ((9, 1), (0, 2)), ((0, 2), ())):
         found = ahead.buffer[ahead.places(np.array(taken), np.array(following))]

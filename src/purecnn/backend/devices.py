@@ -8,12 +8,7 @@ from contextlib import contextmanager
 from purecnn.backend import arrays
 from purecnn.backend.arrays import Device, register
 from purecnn.backend.checks import choice
-from purecnn.backend.cuda import open_cuda
-from purecnn.backend.sycl import open_sycl
 from purecnn.errors import DeviceError
-
-#: How each device but the host is opened, by its name.
-BACKENDS: dict[str, Callable[[], Device]] = {"cuda": open_cuda, "sycl": open_sycl}
 
 
 def as_device(device: str | Device) -> Device:
@@ -41,8 +36,12 @@ def as_device(device: str | Device) -> Device:
         return device
     if isinstance(device, str) and device in arrays._opened:
         return arrays._opened[device]
-    name = choice("device", device, ("cpu", *BACKENDS))
-    return arrays._opened[name] if name in arrays._opened else register(BACKENDS[name]())
+    from purecnn.backend.cuda import open_cuda  # here, since most programs stay on the host
+    from purecnn.backend.sycl import open_sycl
+
+    openers: dict[str, Callable[[], Device]] = {"cuda": open_cuda, "sycl": open_sycl}
+    name = choice("device", device, ("cpu", *openers))
+    return arrays._opened[name] if name in arrays._opened else register(openers[name]())
 
 
 @contextmanager

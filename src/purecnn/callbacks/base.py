@@ -6,7 +6,7 @@ What may look on while a network trains: objects that `fit` calls after each ste
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,14 @@ from purecnn.callbacks.history import History
 from purecnn.datasets.dataset import Data
 from purecnn.layers.base import Layer
 from purecnn.layers.preprocessing import Preprocessing
-from purecnn.layers.serialization import Contents
 from purecnn.losses.base import Loss, LossFunction
 from purecnn.losses.tasks import Task
 from purecnn.messages.signatures import explain_constructor
 from purecnn.metrics.registry import Metric
 from purecnn.optimizers.base import Optimizer
+
+if TYPE_CHECKING:
+    from purecnn.layers.serialization import Contents  # which brings json
 
 
 class RunNetwork(Protocol):

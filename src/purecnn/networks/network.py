@@ -19,7 +19,6 @@ from purecnn.datasets.dataset import Data, Dataset, Subset, labels_of
 from purecnn.datasets.splits import check_fraction, stratified_split
 from purecnn.layers.preprocessing import PREPARATIONS
 from purecnn.layers.ranges import deciding_layer
-from purecnn.layers.serialization import own_layers
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.summaries import Summary, summary
 from purecnn.losses.base import Loss, LossFunction, LossPrime
@@ -241,7 +240,8 @@ class Network(RunnableNetwork):
                 raise TypeError(f"ranks must be a Ranks, got {ranks!r:.100}")
         saved = None
         if resume is not None:
-            from purecnn.callbacks.resume import SavedRun  # here, since few runs need it
+            from purecnn.callbacks.resume import SavedRun  # here, since few runs need them
+            from purecnn.layers.serialization import own_layers
 
             own = own_layers(self.layers)
             saved = SavedRun(resume, own) if ranks is None else ranks.first(lambda: SavedRun(resume, own))

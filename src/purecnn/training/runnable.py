@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,6 @@ from purecnn.layers.base import Layer
 from purecnn.layers.footprint import footprint
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.ranges import deciding_layer
-from purecnn.layers.serialization import Contents
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.stack import LayerStack, as_layers, check_free, claim
 from purecnn.losses.base import Loss, LossFunction, LossPrime, columns
@@ -40,6 +39,9 @@ from purecnn.training.rows import Rows
 from purecnn.training.samples import as_batch, infer_shape
 from purecnn.training.targets import Targets
 from purecnn.training.weights import sample_weights
+
+if TYPE_CHECKING:
+    from purecnn.layers.serialization import Contents
 
 #: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads, and
 #: wide, so that these wait less for the interpreter's lock (LeNet on 2 cores: 118,000 images a second at 128,
@@ -278,6 +280,8 @@ class RunnableNetwork(LayerStack):
                 "this network has no input shape yet, so it has no parameters to save: "
                 "a network that was trained, used or given an input_shape is wanted"
             )
+        from purecnn.layers.serialization import Contents  # here, since few programs save
+
         self.sync()
         counts = self.epochs, self.updates
         found = self.layers, self.input_shape, self.dtype, self.seed, self.preprocessing, self.task

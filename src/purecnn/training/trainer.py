@@ -25,7 +25,7 @@ from purecnn.training.targets import Targets
 from purecnn.training.update import ParameterUpdate
 
 if TYPE_CHECKING:
-    from purecnn.training.rows import Prefetcher
+    from purecnn.training.prefetcher import Prefetcher
 
 
 class Trainer(ABC):
@@ -71,7 +71,9 @@ class Trainer(ABC):
         """Return the array in which samples lie; those outside of memory are read into it."""
         if not isinstance(self.x, Rows):
             return self.x
-        from purecnn.training.rows import Prefetcher  # here, since few need it and its import takes a while
+        from purecnn.training.prefetcher import (
+            Prefetcher,  # here, since few need it and its import takes a while
+        )
 
         self.prefetcher = Prefetcher(self.x, self.settings.batch_size, zeros)
         return self.prefetcher.buffer
