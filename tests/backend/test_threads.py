@@ -61,9 +61,9 @@ def test_add_tree_of_a_stretch_leaves_the_rest():
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_a_team_does_every_job_once(threads):
     done = []
-    with ThreadPool(threads, lambda worker, job: done.append(job)) as team:
+    with ThreadPool(threads, lambda worker, job: done.append(job)) as pool:
         for _ in range(50):
-            team.run(7)
+            pool.run(7)
     assert sorted(done) == sorted(list(range(7)) * 50)
 
 
@@ -75,8 +75,8 @@ def test_the_caller_works_too():
         barrier.wait()
         workers.add((worker, threading.current_thread() is threading.main_thread()))
 
-    with ThreadPool(2, job) as team:
-        team.run(2)
+    with ThreadPool(2, job) as pool:
+        pool.run(2)
     assert workers == {(0, True), (1, False)}
 
 
@@ -89,12 +89,12 @@ def test_an_exception_in_a_job_reaches_the_caller_and_the_team_goes_on(failing):
             raise KeyError(number)
         done.append(number)
 
-    with ThreadPool(3, job) as team:
+    with ThreadPool(3, job) as pool:
         for _ in range(3):
             with pytest.raises(KeyError, match=str(failing)):
-                team.run(4)
+                pool.run(4)
         done[:] = [9] * 20
-        team.run(4)
+        pool.run(4)
     assert sorted(done[20:]) == [0, 1, 2, 3]
 
 
@@ -105,8 +105,8 @@ def test_of_several_exceptions_the_lowest_number_is_raised():
         barrier.wait()
         raise ValueError(str(number))
 
-    with ThreadPool(2, job) as team, pytest.raises(ValueError, match="0"):
-        team.run(2)
+    with ThreadPool(2, job) as pool, pytest.raises(ValueError, match="0"):
+        pool.run(2)
 
 
 def test_no_thread_outlives_its_team():

@@ -181,7 +181,7 @@ def test_the_gradient_of_what_is_frozen_is_zero():
     )
     with HostTrainer(net, x.reshape(100, -1), targets, settings) as at:
         at.step(np.arange(100))
-        for gradient in at.descent.gradients:
+        for gradient in at.parameter_update.gradients:
             zero = [not any(stretch) for stretch in by_layer(net, gradient)]
             assert [zero[place] for place in (0, 3, 6, 8)] == [True, False, True, False]
 

@@ -246,7 +246,7 @@ def test_a_copy_belongs_to_no_shard():
     layer.forward(np.ones((3, 2)))
     layer.join(layer.place(2, np.zeros), 1)
     for twin in (copy.deepcopy(layer), layer.replica()):
-        assert (twin.meeting, twin.shard, twin.is_alone) == (None, 0, True)
+        assert (twin.exchange, twin.shard, twin.is_alone) == (None, 0, True)
 
 
 def test_statistics_are_of_the_batch_not_of_the_shard():
@@ -295,7 +295,7 @@ def test_fused_or_layer_by_layer_gives_the_same():
     for layer in network:
         values = layer.forward(values)
     np.testing.assert_allclose(network.predict(x), values.T, rtol=1e-9)
-    unfused = network.session(network.layers, training=False)
+    unfused = network.replica(network.layers, training=False)
     np.testing.assert_allclose(
         unfused.forward(unfused.take(x.reshape(100, -1), slice(None))), values, rtol=1e-9
     )
@@ -427,11 +427,11 @@ def test_a_shard_is_done_again_from_its_first_layer_where_nothing_of_it_is_left(
     rows, targets = network.as_rows(x), network.targets(y, 64)
     with HostTrainer(network, rows, targets, settings(64)) as trainer:
         trainer.run_shards(trainer.begin_batch(batch, batch))
-        shards, found = trainer.shards, trainer.descent.gradients[1]
+        shards, found = trainer.shards, trainer.parameter_update.gradients[1]
         assert (shards.last_back, shards.last) == (1, 4)
         wanted = found.copy()
         for segment in range(1, 5):
-            found[:], shards.passing[1], shards.sessions[1] = 0, None, None
+            found[:], shards.passing[1], shards.replicas[1] = 0, None, None
             again = shards.forward if segment == shards.last else shards.backward
             again(segment, 0, trainer.shard(1, 64))
             assert np.array_equal(found, wanted) == (segment == shards.last_back)
@@ -454,12 +454,12 @@ def test_an_interrupted_step_is_not_mixed_with_the_next():
 
 def test_networks_without_a_barrier_keep_one_session_a_worker():
     x, y = digits(256)
-    for network, sessions in ((small(), 4), (Network([Flatten(), Dense(output_size=4), Softmax()]), 2)):
+    for network, replicas in ((small(), 4), (Network([Flatten(), Dense(output_size=4), Softmax()]), 2)):
         rows = network.as_rows(x)
         targets = network.targets(y, 256)
         with HostTrainer(network, rows, targets, settings(256, threads=2)) as trainer:
             trainer.step(range(256))
-            assert len(trainer.shards.sessions) == sessions
+            assert len(trainer.shards.replicas) == replicas
 
 
 def test_a_step_allocates_little():

@@ -217,7 +217,7 @@ def test_the_engine_is_the_layers_own_passes(name):
     np.testing.assert_allclose(engine.parameters, readable.parameters, rtol=1e-8, atol=1e-11)
     # prediction, fused and not
     answers = engine.predict(x)
-    unfused = engine.session(engine.layers, training=False)
+    unfused = engine.replica(engine.layers, training=False)
     values = unfused.forward(unfused.take(x.reshape(100, -1), slice(None)))
     np.testing.assert_allclose(answers, values.T, rtol=1e-9)
 

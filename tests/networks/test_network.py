@@ -279,7 +279,7 @@ def test_a_network_needs_layers_each_once():
     with pytest.raises(ValueError, match="stands in this network twice"):
         Network([layer, Dense(1, 1), layer])
     with pytest.raises(ValueError, match="has no input shape yet"):
-        Network([ReLU()]).session([], training=False)
+        Network([ReLU()]).replica([], training=False)
     with pytest.raises(ValueError, match="no parameters to train"):
         Network([ReLU()]).fit(np.zeros((2, 3)), np.zeros((2, 3)), loss="mse")
 
@@ -549,20 +549,20 @@ def test_fused_steps_compute_what_the_layers_do(pool, options, samples):
     assert any(isinstance(step, PooledConvolutional) for step in net.steps())
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 13, 14, samples))
-    session = net.session(net.steps(), training=True)
-    output = session.forward(x)
+    replica = net.replica(net.steps(), training=True)
+    output = replica.forward(x)
     g = rng.standard_normal(output.shape)
     plain = x
     for layer in net:
         plain = layer.forward(plain)
     np.testing.assert_allclose(output, plain, rtol=1e-12, atol=1e-12)
     engine, readable = g, g
-    for step in session.layers[::-1]:
+    for step in replica.layers[::-1]:
         engine = step.backward(engine)
     for layer in net.layers[::-1]:
         readable = layer.backward(readable)
     np.testing.assert_allclose(engine, readable, rtol=1e-10, atol=1e-12)
-    steps = [step for step in session.layers if step.parameters]
+    steps = [step for step in replica.layers if step.parameters]
     for step, layer in zip(steps, [layer for layer in net if layer.parameters], strict=True):
         for name, gradient in layer.gradients.items():
             np.testing.assert_allclose(step.gradients[name], gradient, rtol=1e-10, atol=1e-12)
@@ -571,9 +571,9 @@ def test_fused_steps_compute_what_the_layers_do(pool, options, samples):
 def test_ties_go_to_the_first_cell_in_the_fused_step_too():
     net = Network([Convolutional((1, 4, 4), 1, 1), MaxPooling(2)], dtype=np.float64)
     net[0].parameters["kernels"][...] = 1
-    session = net.session(net.steps(), training=True)
-    session.forward(np.zeros((1, 4, 4, 1)))
-    dx = session.layers[0].backward(np.array([[[[1.0], [2.0]], [[3.0], [4.0]]]]))
+    replica = net.replica(net.steps(), training=True)
+    replica.forward(np.zeros((1, 4, 4, 1)))
+    dx = replica.layers[0].backward(np.array([[[[1.0], [2.0]], [[3.0], [4.0]]]]))
     assert dx[0, :, :, 0].tolist() == [[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
 
 

@@ -214,11 +214,11 @@ def test_no_job_is_taken_twice_where_threads_run_at_once():
             return found
 
     done = []
-    with ThreadPool(4, lambda worker, number: done.append(number)) as team:
-        team.run(4)
-        team._tickets = Slow()
-        team._count = 20
-        workers = [threading.Thread(target=team._work, args=(0,)) for _ in range(4)]
+    with ThreadPool(4, lambda worker, number: done.append(number)) as pool:
+        pool.run(4)
+        pool._tickets = Slow()
+        pool._count = 20
+        workers = [threading.Thread(target=pool._work, args=(0,)) for _ in range(4)]
         done.clear()
         for worker in workers:
             worker.start()
@@ -236,8 +236,8 @@ def test_threads_heed_the_callers_errstate_as_forked_processes_do():
         seen.append((np.geterr()["over"], np.getbufsize()))
 
     before = np.geterr()
-    with np.errstate(over="ignore"), ThreadPool(3, look) as team:
-        team.run(3)
+    with np.errstate(over="ignore"), ThreadPool(3, look) as pool:
+        pool.run(3)
     assert seen == [("ignore", BUFFER)] * 3
     assert np.geterr() == before
 
@@ -295,8 +295,8 @@ def test_accelerate_has_one_thread_in_each_thread_that_works(accelerate):
 
     with blas.single_threaded() as told:
         assert told
-        with ThreadPool(3, look) as team:
-            team.run(3)
+        with ThreadPool(3, look) as pool:
+            pool.run(3)
         assert accelerate.model == 1
     assert seen == [1, 1, 1]
     assert accelerate.model == 0

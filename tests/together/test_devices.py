@@ -103,7 +103,7 @@ def one_step(name, batch, dtype, device):
     settings = FitSettings(loss=as_loss("mse"), optimizer=SGD(1.0, 0.5), batch_size=batch, threads=1)
     with kind(network, rows, Targets(y), settings) as trainer:
         loss = trainer.step(np.arange(batch))
-        return loss, to_host(trainer.descent.gradients[0]), to_host(network.parameters)
+        return loss, to_host(trainer.parameter_update.gradients[0]), to_host(network.parameters)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

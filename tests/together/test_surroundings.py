@@ -74,9 +74,9 @@ def test_a_team_does_with_the_threads_that_start(monkeypatch, count):
         done.append(number)
         threads.add(worker)
 
-    with ThreadPool(4, job) as team:
+    with ThreadPool(4, job) as pool:
         for _ in range(3):
-            team.run(9)
+            pool.run(9)
     assert sorted(done) == sorted([*range(9)] * 3)
     assert threads <= {*range(count + 1)}
 

@@ -139,7 +139,7 @@ def can_be_told() -> bool:
 def single_threaded() -> Iterator[bool]:
     """Keep BLAS to one thread inside the block, and give it back its count after the last such block.
 
-    The setting is the whole process's, or the thread's (then the threads of a team say `alone`); blocks may
+    The setting is the whole process's, or the thread's (then the threads of a pool say `alone`); blocks may
     nest and overlap between threads.
 
     Yields

@@ -56,7 +56,7 @@ def shared_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
 class ProcessPool:
     """Standing worker processes, of which the caller is one, that share out numbered jobs.
 
-    A worker takes every so many-th number. Whatever the job reads must be there before the crew is made, or
+    A worker takes every so many-th number. Whatever the job reads must be there before the pool is made, or
     lie in shared memory, as whatever it writes must.
 
     Parameters

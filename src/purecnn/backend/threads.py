@@ -109,7 +109,7 @@ def is_limit(error: RuntimeError) -> bool:
 
 
 def idle(_worker: int, _number: int) -> None:
-    """Do nothing: the job of a closed team, which so lets go of what its own one held."""
+    """Do nothing: the job of a closed pool, which so lets go of what its own one held."""
 
 
 class ThreadPool:
@@ -127,8 +127,8 @@ class ThreadPool:
     Examples
     --------
     >>> done = []
-    >>> with ThreadPool(2, lambda worker, number: done.append(number)) as team:
-    ...     team.run(3)
+    >>> with ThreadPool(2, lambda worker, number: done.append(number)) as pool:
+    ...     pool.run(3)
     >>> sorted(done)
     [0, 1, 2]
     """

@@ -64,24 +64,24 @@ def time_layers(
     """
     network, least = as_network(network), positive("least", least)
     rows = network.as_rows(x)
-    session = network.session(network.steps(), training=True)
-    for layer in session.layers:
+    replica = network.replica(network.steps(), training=True)
+    for layer in replica.layers:
         if layer.draws:
             layer.random = stream(network.seed, DROPOUT + layer.position, 1, 0)
-    spent: list[list[tuple[float, float]]] = [[] for _ in session.layers]
+    spent: list[list[tuple[float, float]]] = [[] for _ in replica.layers]
     begin, clock = time.perf_counter(), time.perf_counter
     with blas.single_threaded():
         for run in range(max(most, least)):
-            values = session.take(rows, slice(None))
+            values = replica.take(rows, slice(None))
             forward = []
-            for layer in session.layers:
+            for layer in replica.layers:
                 start = clock()
                 values = layer.forward(values)
                 forward.append(clock() - start)
             gradient = np.full_like(values, 1e-3)
-            for place in range(len(session.layers) - 1, -1, -1):
+            for place in range(len(replica.layers) - 1, -1, -1):
                 start = clock()
-                found = session.layers[place].backward(gradient)
+                found = replica.layers[place].backward(gradient)
                 spent[place].append((forward[place], clock() - start))
                 if found is None:
                     break
@@ -90,7 +90,7 @@ def time_layers(
                 break
     return [
         LayerTime(step_name(layer), *map(float, np.median(times, axis=0) if times else (forward[place], 0.0)))
-        for place, (layer, times) in enumerate(zip(session.layers, spent, strict=True))
+        for place, (layer, times) in enumerate(zip(replica.layers, spent, strict=True))
     ]
 
 

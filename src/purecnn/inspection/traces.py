@@ -303,7 +303,7 @@ def trace(
         part.training = training and trains(part)
         if training and part.draws and not part.inside():  # a layer made of others leaves them their own
             part.random = stream(network.seed, DROPOUT + part.position, key or network.updates + 1, 0)
-    values = network.session((), training).take(rows, slice(None))
+    values = network.replica((), training).take(rows, slice(None))
     for layer in network:
         values = layer.forward(values)
     found = None

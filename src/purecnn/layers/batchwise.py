@@ -42,7 +42,7 @@ class BatchwiseLayer(Layer):
 
     Attributes
     ----------
-    meeting : Exchange or None
+    exchange : Exchange or None
         Where this replica meets those of the other shards; None outside of the engine.
     shard : int
         Which shard it belongs to.
@@ -50,13 +50,13 @@ class BatchwiseLayer(Layer):
         Whether it belongs to none, and is its batch's only one.
     """
 
-    meeting: Any = None
+    exchange: Any = None
     shard = 0
     is_alone = True
 
-    def join(self, meeting: Exchange, shard: int) -> None:
+    def join(self, exchange: Exchange, shard: int) -> None:
         """Belong to a shard from now on, whose replicas meet there."""
-        self.meeting, self.shard, self.is_alone = meeting, shard, False
+        self.exchange, self.shard, self.is_alone = exchange, shard, False
 
     @abstractmethod
     def check_batch(self, samples: int) -> None:
@@ -83,7 +83,7 @@ class BatchwiseLayer(Layer):
         """Write `gradients`, and tell what the others must know of this shard's output gradient."""
 
     @abstractmethod
-    def remember(self, meeting: Any) -> None:
+    def remember(self, exchange: Any) -> None:
         """Keep what is to be kept of a batch, once its step is known to be sound: running statistics."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -116,4 +116,4 @@ def trains(layer: Layer) -> bool:
 
 
 #: What belongs to one replica alone.
-PRIVATE = {"meeting", "shard", "is_alone"}
+PRIVATE = {"exchange", "shard", "is_alone"}

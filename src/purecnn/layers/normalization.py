@@ -193,8 +193,8 @@ class BatchNormalization(BatchwiseLayer):
         # What was before may leave its place: the deviations are all that the backward pass needs.
         self.centred = input if self.in_place else self.workspace.like("centred", input)
         self.mean, squares = batch_norm.moment_sums(input, self.centred)
-        self.meeting.counts[self.shard] = input[0].size
-        told = self.meeting.moments[self.shard]
+        self.exchange.counts[self.shard] = input[0].size
+        told = self.exchange.moments[self.shard]
         told[0], told[1] = self.mean, squares
 
     def forward(self, input: Array) -> Array:
@@ -209,11 +209,11 @@ class BatchNormalization(BatchwiseLayer):
             shift = beta - self.mean * self.scale
             return batch_norm.scale_forward(x, self.scale, shift, self.workspace.like("output", x))
         if self.is_alone:
-            self.meeting = self.place(1, np.zeros)
+            self.exchange = self.place(1, np.zeros)
             self.measure(x)
-            self.meeting.meet(1)
-            self.remember(self.meeting)
-        mean, variance = self.meeting.batch
+            self.exchange.meet(1)
+            self.remember(self.exchange)
+        mean, variance = self.exchange.batch
         self.inverse = 1 / self.xp.sqrt(variance + self.epsilon)
         self.scale = gamma * self.inverse
         self.offset = self.mean - mean
@@ -224,7 +224,7 @@ class BatchNormalization(BatchwiseLayer):
 
     def scale_and_shift(self) -> tuple[Array, Array]:
         """Return what the last `forward` multiplied each channel by and added: ``y = scale x + shift``."""
-        mean = self.meeting.batch[0] if self.normalizes else self.mean
+        mean = self.exchange.batch[0] if self.normalizes else self.mean
         return self.scale, self.parameters.get("beta", 0.0) - mean * self.scale
 
     def measure_back(self, output_gradient: Array) -> None:
@@ -232,7 +232,7 @@ class BatchNormalization(BatchwiseLayer):
         total = batch_norm.channel_sums(output_gradient)
         product = batch_norm.channel_sums(output_gradient, self.centred)
         product = self.inverse * (product + self.offset * total)
-        told = self.meeting.sums[self.shard]
+        told = self.exchange.sums[self.shard]
         told[0], told[1] = total, product
         self.write(product, total)
 
@@ -248,10 +248,10 @@ class BatchNormalization(BatchwiseLayer):
             return self.backward_frozen(g)
         if self.is_alone:
             self.measure_back(g)
-            self.meeting.meet_back(1)
+            self.exchange.meet_back(1)
         if not self.propagate:
             return None
-        mean, product = self.meeting.means
+        mean, product = self.exchange.means
         slope = -self.inverse * product  # xhat is inverse (centred + offset)
         shift = self.scale * (slope * self.offset - mean)
         out = self.centred
@@ -271,10 +271,10 @@ class BatchNormalization(BatchwiseLayer):
             g, batch_norm.column(self.scale, g), out=self.workspace.like("input_gradient", g)
         )
 
-    def remember(self, meeting: Statistics) -> None:
+    def remember(self, exchange: Statistics) -> None:
         """Move the running statistics towards the batch's, the variance being the unbiased one."""
-        running, (mean, variance) = self.running(), meeting.batch
-        unbiased = variance * (meeting.total / (meeting.total - 1))
+        running, (mean, variance) = self.running(), exchange.batch
+        unbiased = variance * (exchange.total / (exchange.total - 1))
         for kept, found in zip(running, (mean, unbiased), strict=True):
             kept += self.momentum * (found - kept)
 

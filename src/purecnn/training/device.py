@@ -54,8 +54,8 @@ class DeviceTrainer(Trainer):
         super().__init__(network, x, y, settings)
         x = self.at_hand(np.zeros)
         with explained(network.device):
-            self.descent = ParameterUpdate(network, settings, 1, network.device.zeros)
-            self.shards = WholeBatch(network, x, y, settings, self.descent, 1, np.zeros)
+            self.parameter_update = ParameterUpdate(network, settings, 1, network.device.zeros)
+            self.shards = WholeBatch(network, x, y, settings, self.parameter_update, 1, np.zeros)
 
     def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
         """Take one step, as `Trainer` does."""
@@ -73,14 +73,14 @@ class DeviceTrainer(Trainer):
 
     def update(self, count: int) -> None:
         """Let the optimizer take its step on the whole vector."""
-        descent, size = self.descent, self.descent.parameters.size
-        descent.add(count, 0, size)
+        parameter_update, size = self.parameter_update, self.parameter_update.parameters.size
+        parameter_update.add(count, 0, size)
         if self.optimizer.clip_norm is not None:
-            norm = length(descent.gradients[0])
+            norm = length(parameter_update.gradients[0])
             self.shards.check(norm, "gradient's norm")
             self.optimizer.clip(norm)
         self.optimizer.advance()
-        descent.step(0, size)
+        parameter_update.step(0, size)
 
     def close(self) -> None:
         """Let the reader go."""

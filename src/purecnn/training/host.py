@@ -59,22 +59,24 @@ class HostTrainer(Trainer):
             zeros = shared_zeros if self.forks else np.zeros
             if self.forks:
                 network.move(shared_zeros(network.parameters.size, network.dtype))
-            self.descent = ParameterUpdate(network, settings, self.count, zeros)
+            self.parameter_update = ParameterUpdate(network, settings, self.count, zeros)
             x = self.at_hand(zeros)
-            self.shards = self.shards_type(network, x, y, settings, self.descent, self.workers, zeros)
+            self.shards = self.shards_type(
+                network, x, y, settings, self.parameter_update, self.workers, zeros
+            )
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
             self.job, self.samples = JobSlot(zeros), 0
             self.batch: list[Shard] = []  # without other workers: the shards
             # On a lone shard NumPy's buffer is left as it is: it is too small to gain what setting it takes.
-            is_lone = self.count == 1 and not self.shards.meetings
+            is_lone = self.count == 1 and not self.shards.exchanges
             self.buffered = nullcontext if is_lone else narrow_buffer
-            self.team = self.gather_team()
+            self.pool = self.gather_workers()
         except BaseException:
             self._blas.__exit__(None, None, None)
             raise
 
-    def gather_team(self) -> ProcessPool | ThreadPool | None:
+    def gather_workers(self) -> ProcessPool | ThreadPool | None:
         """Gather the workers, where there are several."""
         if self.workers == 1:
             return None
@@ -92,23 +94,23 @@ class HostTrainer(Trainer):
             return 1
         self.samples = len(rows)
         self.rows[: self.samples], self.places[: self.samples] = rows, places
-        if self.team is not None:
-            self.descent.publish()
+        if self.pool is not None:
+            self.parameter_update.publish()
         return self.cut_batch()
 
     def cut_batch(self) -> int:
         """Cut the batch at hand into shards, which several workers do for themselves; return their number."""
         count = len(shard_bounds(self.samples, self.count))
-        if self.team is None:
+        if self.pool is None:
             self.batch = [self.shard(number, self.samples) for number in range(count)]
         return count
 
     def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
         """Take the shards of these numbers through a segment: all workers, or this one alone."""
-        if self.team is not None:
+        if self.pool is not None:
             step, first = self.network.updates, numbers.start
             self.job.write(kind, segment=segment, samples=self.samples, step=step, first=first)
-            self.team.run(len(numbers))
+            self.pool.run(len(numbers))
             return
         run = self.shards.way(kind)
         with self.buffered():
@@ -117,42 +119,42 @@ class HostTrainer(Trainer):
 
     def update(self, count: int) -> None:
         """Add the shards' gradients and let the optimizer take its step: all workers, where that is long."""
-        descent, size = self.descent, self.descent.parameters.size
-        clips, team = self.optimizer.clip_norm is not None, self.team if size > LONG else None
-        if team is None:
-            descent.add(count, 0, size)
+        parameter_update, size = self.parameter_update, self.parameter_update.parameters.size
+        clips, pool = self.optimizer.clip_norm is not None, self.pool if size > LONG else None
+        if pool is None:
+            parameter_update.add(count, 0, size)
             if clips:
-                descent.square(0, size)
+                parameter_update.square(0, size)
         elif clips:
             self.job.write(JobKind.SUM, gradients=count)
-            team.run(self.workers)
-        norm = descent.norm() if clips else 0.0
+            pool.run(self.workers)
+        norm = parameter_update.norm() if clips else 0.0
         self.shards.check(norm, "gradient's norm")
         self.optimizer.clip(norm)
         self.optimizer.advance()
-        if team is None:
-            descent.step(0, size)
+        if pool is None:
+            parameter_update.step(0, size)
         else:
             self.job.write(JobKind.UPDATE if clips else JobKind.SUM_AND_UPDATE, gradients=count)
-            descent.publish()
-            team.run(self.workers)
+            parameter_update.publish()
+            pool.run(self.workers)
 
     def work(self, worker: int, number: int) -> None:
         """Do one job of a step in whatever thread or process this is: a shard, or a stretch of the update."""
         job, kind = self.job, self.job.kind
         if worker and self.forks:  # there the optimizer is a copy
-            self.descent.load()
+            self.parameter_update.load()
         if kind <= JobKind.BACKWARD:
             self.network.updates = job.step
             self.shards.way(kind)(job.segment, worker, self.shard(job.first + number, job.samples))
             return
-        start, stop = self.descent.stretch(number, self.workers)
+        start, stop = self.parameter_update.stretch(number, self.workers)
         if kind != JobKind.UPDATE:
-            self.descent.add(job.gradients, start, stop)
+            self.parameter_update.add(job.gradients, start, stop)
         if kind == JobKind.SUM:
-            self.descent.square(start, stop)
+            self.parameter_update.square(start, stop)
         else:
-            self.descent.step(start, stop)
+            self.parameter_update.step(start, stop)
 
     def shard(self, number: int, samples: int) -> Shard:
         """Return a shard of the batch of so many samples."""
@@ -164,8 +166,8 @@ class HostTrainer(Trainer):
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
         try:
-            if self.team is not None:
-                self.team.close()
+            if self.pool is not None:
+                self.pool.close()
             if self.prefetcher is not None:
                 self.prefetcher.close()
             if self.shares:
@@ -175,7 +177,7 @@ class HostTrainer(Trainer):
 
     def leave_shared_memory(self) -> None:
         """Take parameters and state back: a program that forks later must not write into its parent's."""
-        network, optimizer = self.network, self.descent.optimizer
+        network, optimizer = self.network, self.parameter_update.optimizer
         try:
             network.sync()  # what a last callback put into a layer
         finally:

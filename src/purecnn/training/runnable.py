@@ -126,7 +126,7 @@ class RunnableNetwork(LayerStack):
             self._steps = fuse(self.layers) if self.device.is_host else unfused(self.layers)
         return self._steps
 
-    def session(self, layers: Sequence[Layer], training: bool) -> Replica:
+    def replica(self, layers: Sequence[Layer], training: bool) -> Replica:
         """Return one worker's replicas of `layers`."""
         if self.input_shape is None:
             raise ValueError("this network has no input shape yet: bind it, or give it data")
@@ -299,13 +299,13 @@ class RunnableNetwork(LayerStack):
             # A short last chunk is filled from before: another size would be laid out anew each time.
             first = max(0, min(own.start, len(rows) - size))
             try:
-                session = self._idle.pop()
+                replica = self._idle.pop()
             except IndexError:
-                session = self.session(self.steps(), training=False)
+                replica = self.replica(self.steps(), training=False)
             with np.errstate(all="ignore"):  # what overflows is infinite, as it is in a graph
-                outputs = session.forward(session.take(rows, slice(first, first + size)))
+                outputs = replica.forward(replica.take(rows, slice(first, first + size)))
             found[own] = np.moveaxis(to_host(outputs)[..., own.start - first :], -1, 0)
-            self._idle.append(session)
+            self._idle.append(replica)
 
         with blas.single_threaded() as told, explained(self.device):
             workers = min(as_threads(threads), len(starts)) if told and self.device.is_host else 1
@@ -313,8 +313,8 @@ class RunnableNetwork(LayerStack):
                 for number in range(len(starts)):
                     chunk(0, number)
             else:
-                with ThreadPool(workers, chunk) as team:
-                    team.run(len(starts))
+                with ThreadPool(workers, chunk) as pool:
+                    pool.run(len(starts))
         return found
 
     @overload

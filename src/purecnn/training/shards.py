@@ -88,10 +88,10 @@ def cut(barriers: list[int], layers: int, first: int) -> list[Segment]:
 
 
 class Shards:
-    """The shards of a batch: each has a gradient of its own, and a session of the worker that runs it.
+    """The shards of a batch: each has a gradient of its own, and a replica of the worker that runs it.
 
     Where a layer needs the whole batch, shards run side by side, a segment at a time. What a shard's replicas
-    hold must last that long, so then a session belongs to a shard.
+    hold must last that long, so then a replica belongs to a shard.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Shards:
         Their answers.
     settings : FitSettings
         Loss, augmentation and batch size.
-    descent : ParameterUpdate
+    parameter_update : ParameterUpdate
         Where the gradients go.
     workers : int
         Number of worker threads.
@@ -118,7 +118,7 @@ class Shards:
         The layers, cut at those that need the whole batch.
     batchwise : list of BatchwiseLayer
         These, in order: number i lies between the segments i and i + 1.
-    meetings : list of Exchange
+    exchanges : list of Exchange
         What the shards tell each other there.
     last, last_back : int
         The segments in which the way forward and the way back end.
@@ -132,20 +132,22 @@ class Shards:
         x: Array,
         y: Targets,
         settings: FitSettings,
-        descent: ParameterUpdate,
+        parameter_update: ParameterUpdate,
         workers: int,
         zeros: Zeros,
     ) -> None:
-        self.network, self.x, self.y, self.descent = network, x, y, descent
+        self.network, self.x, self.y, self.parameter_update = network, x, y, parameter_update
         self.loss, self.augmentation = settings.loss, settings.augmentation
         self.seed, self.batch_size = network.seed, settings.batch_size
         layers: list[Layer] = network.steps()
         self.joint = self.loss.joins(layers[-1])
         self.layers = layers[:-1] if self.joint else layers
         self.first = next(i for i, layer in enumerate(layers) if layer.parameters and layer.trainable)
-        count = len(descent.gradients)
+        count = len(parameter_update.gradients)
         # What a frozen layer's backward pass writes goes nowhere: its stretch of the gradients stays zero.
-        nowhere = self.by_step(network.views(module_of(descent.parameters).zeros_like(descent.parameters)))
+        nowhere = self.by_step(
+            network.views(module_of(parameter_update.parameters).zeros_like(parameter_update.parameters))
+        )
         self.views = [
             [
                 view if layer.trainable else unread
@@ -153,16 +155,16 @@ class Shards:
                     self.layers, self.by_step(network.views(gradient)), nowhere, strict=True
                 )
             ]
-            for gradient in descent.gradients
+            for gradient in parameter_update.gradients
         ]
         barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         self.segments = cut([*barriers], len(self.layers), self.first)
         self.batchwise = [*barriers.values()]
-        self.meetings = [layer.place(count, descent.zeros) for layer in self.batchwise]
+        self.exchanges = [layer.place(count, parameter_update.zeros) for layer in self.batchwise]
         self.last, self.last_back = len(barriers), sum(place <= self.first for place in barriers)
         self.losses = zeros(count, np.float64)
         self.passing: list[Any] = [None] * count
-        self.sessions: list[Replica | None] = [None] * (count if barriers else workers)
+        self.replicas: list[Replica | None] = [None] * (count if barriers else workers)
 
     def by_step(self, views: list[dict[str, Array]]) -> list[dict[str, Array]]:
         """Return the views of the network's layers for the steps that stand for them."""
@@ -178,19 +180,19 @@ class Shards:
 
         Behind the last one find the loss, and go back through it.
         """
-        session = self.session(worker, shard)
+        replica = self.replica(worker, shard)
         if segment == 0:
-            x = self.begin(session, shard)
+            x = self.begin(replica, shard)
         else:
             if self.passing[shard.number] is None:  # it was another worker's, which failed
                 self.forward(segment - 1, worker, shard)
             x = self.passing[shard.number]
         at = self.segments[segment]
-        for layer in session.layers[at.forward]:
+        for layer in replica.layers[at.forward]:
             x = layer.forward(x)
         self.passing[shard.number] = x
         if at.behind is not None:
-            session.barriers[at.behind].measure(x)
+            replica.barriers[at.behind].measure(x)
         else:
             self.find_loss(shard)
             self.backward(segment, worker, shard)
@@ -202,7 +204,7 @@ class Shards:
         target, weights = self.y.batch(rows, output.dtype), self.y.weighting(rows)
         loss, gradient = self.loss_and_gradient(target, output, weights)
         self.losses[number] = loss * weight
-        factor = weight * self.descent.scale
+        factor = weight * self.parameter_update.scale
         if factor != 1.0:
             gradient *= output.dtype.type(factor)
         self.passing[number] = gradient
@@ -212,29 +214,29 @@ class Shards:
         if self.passing[shard.number] is None:  # it was another worker's, which failed
             before = self.forward if segment + 1 == self.last else self.backward
             before(segment + 1, worker, shard)
-        session, at = self.session(worker, shard), self.segments[segment]
+        replica, at = self.replica(worker, shard), self.segments[segment]
         g = self.passing[shard.number]
-        for layer in reversed(session.layers[at.backward]):
+        for layer in reversed(replica.layers[at.backward]):
             g = layer.backward(g)
         if at.before is not None and at.before >= self.first:
-            session.barriers[at.before].measure_back(g)
+            replica.barriers[at.before].measure_back(g)
         self.passing[shard.number] = g
 
-    def session(self, worker: int, shard: Shard) -> Replica:
-        """Return the session of a worker, or of a shard where shards meet, made at its first use."""
-        at = shard.number if self.meetings else worker
-        session = self.sessions[at]
-        if session is None:
-            session = self.sessions[at] = self.network.session(self.layers, training=True)
-            session.layers[self.first].propagate = False
-            for meeting, barrier in zip(self.meetings, session.barriers.values(), strict=True):
-                barrier.join(meeting, shard.number)
-        return session
+    def replica(self, worker: int, shard: Shard) -> Replica:
+        """Return the replica of a worker, or of a shard where shards meet, made at its first use."""
+        at = shard.number if self.exchanges else worker
+        replica = self.replicas[at]
+        if replica is None:
+            replica = self.replicas[at] = self.network.replica(self.layers, training=True)
+            replica.layers[self.first].propagate = False
+            for exchange, barrier in zip(self.exchanges, replica.barriers.values(), strict=True):
+                barrier.join(exchange, shard.number)
+        return replica
 
-    def begin(self, session: Replica, shard: Shard) -> Array:
-        """Make a session ready for a shard of this step; return its samples as the first layer's input."""
+    def begin(self, replica: Replica, shard: Shard) -> Array:
+        """Make a replica ready for a shard of this step; return its samples as the first layer's input."""
         number, rows, places, _ = shard
-        for layer, gradients in zip(session.layers, self.views[number], strict=True):
+        for layer, gradients in zip(replica.layers, self.views[number], strict=True):
             layer.gradients = gradients
             if layer.draws:
                 layer.random = self.draws(layer, number, len(rows))
@@ -245,9 +247,9 @@ class Shards:
                 samples=rows,
                 seed=self.seed,
                 step=self.network.updates,
-                workspace=session.workspace.host,
+                workspace=replica.workspace.host,
             )
-        return session.take(self.x, places, augment)
+        return replica.take(self.x, places, augment)
 
     def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
         """Return where a layer's draws for the so many samples of a shard of this step come from."""
@@ -258,7 +260,7 @@ class Shards:
         if not math.isfinite(value):
             raise DivergedError(
                 f"the {name} became {value} at step {self.network.updates}: try a smaller learning rate than "
-                f"{self.descent.optimizer.learning_rate:g}"
+                f"{self.parameter_update.optimizer.learning_rate:g}"
             )
 
     def loss_and_gradient(

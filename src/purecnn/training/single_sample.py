@@ -24,12 +24,12 @@ class SteppingShards(Shards):
 
     def backward(self, segment: int, worker: int, shard: Shard) -> None:
         """Run the layers back, and let each take its step, once the loss is known to be finite."""
-        if self.meetings or not self.descent.is_plain:
+        if self.exchanges or not self.parameter_update.is_plain:
             super().backward(segment, worker, shard)
             return
         self.check(self.losses[0])
         g = self.passing[0]
-        for layer in reversed(self.session(worker, shard).layers[self.first :]):
+        for layer in reversed(self.replica(worker, shard).layers[self.first :]):
             g = step_back(layer, g)
 
 
@@ -46,8 +46,8 @@ class SingleSampleTrainer(HostTrainer):
 
     def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
         """Take one step, as `Trainer` does."""
-        self.descent.decide()
-        if self.shards.meetings or not self.descent.is_plain:
+        self.parameter_update.decide()
+        if self.shards.exchanges or not self.parameter_update.is_plain:
             return super().step(rows, following)
         rows, following = np.asarray(rows), np.asarray(following, np.int64)
         places = self.read(rows, following)

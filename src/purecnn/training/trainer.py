@@ -44,13 +44,13 @@ class Trainer(ABC):
 
     Attributes
     ----------
-    descent : ParameterUpdate
+    parameter_update : ParameterUpdate
         The flat vectors.
     shards : Shards
         The way there and back.
     """
 
-    descent: ParameterUpdate
+    parameter_update: ParameterUpdate
     shards: Shards
 
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
@@ -95,17 +95,17 @@ class Trainer(ABC):
         self.network.updates += 1
         if not self.y.weight(rows):
             return 0.0  # no sample of them counts, so there is nothing to learn
-        descent, shards = self.descent, self.shards
-        descent.decide()
+        parameter_update, shards = self.parameter_update, self.shards
+        parameter_update.decide()
         count = self.begin_batch(rows, places)
         self.run_shards(count)
         self.end_batch(count)
         loss = math.fsum(shards.losses[:count])
-        if descent.penalty:
-            loss += descent.penalty.cost(descent.parameters)
+        if parameter_update.penalty:
+            loss += parameter_update.penalty.cost(parameter_update.parameters)
         shards.check(loss)
-        for layer, meeting in zip(shards.batchwise, shards.meetings, strict=True):
-            layer.remember(meeting)
+        for layer, exchange in zip(shards.batchwise, shards.exchanges, strict=True):
+            layer.remember(exchange)
         self.update(count)
         return loss
 
@@ -123,23 +123,23 @@ class Trainer(ABC):
         shards.passing = [None] * count
         for segment in range(shards.last):
             self.run_jobs(JobKind.FORWARD, segment, range(count))
-            self.meet(shards.meetings[segment], count)
+            self.meet(shards.exchanges[segment], count)
         self.run_jobs(JobKind.FORWARD, shards.last, range(count))
         for segment in reversed(range(shards.last_back, shards.last)):
-            self.meet_back(shards.meetings[segment], count)
+            self.meet_back(shards.exchanges[segment], count)
             self.run_jobs(JobKind.BACKWARD, segment, range(count))
 
     @abstractmethod
     def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
         """Take the shards of these numbers through a segment, forward or back."""
 
-    def meet(self, meeting: Exchange, count: int) -> None:
+    def meet(self, exchange: Exchange, count: int) -> None:
         """Put together what so many shards told on the way forward."""
-        meeting.meet(count)
+        exchange.meet(count)
 
-    def meet_back(self, meeting: Exchange, count: int) -> None:
+    def meet_back(self, exchange: Exchange, count: int) -> None:
         """Put together what they told on the way back."""
-        meeting.meet_back(count)
+        exchange.meet_back(count)
 
     def end_batch(self, count: int) -> None:  # noqa: B027 (most trainers have nothing to do)
         """Bring together here what so many shards left, where they ran elsewhere."""

@@ -99,15 +99,15 @@ class RankTrainer(HostTrainer):
         """Tell all ranks of a batch; return how many shards it has."""
         self.header.write(len(rows), self.network.updates)
         self.header.rows[: len(rows)] = rows
-        self.descent.publish()
-        self.header.told[:] = self.descent.told
+        self.parameter_update.publish()
+        self.header.told[:] = self.parameter_update.told
         self.ranks.send_header(Follows.STEP)
         return self.take_share()
 
     def assist(self) -> None:
         """Take part in the step that rank 0 told of."""
-        self.descent.told[:] = self.header.told
-        self.descent.load()
+        self.parameter_update.told[:] = self.header.told
+        self.parameter_update.load()
         self.network.updates = self.header.step
         count = self.take_share()
         self.run_shards(count)
@@ -122,7 +122,7 @@ class RankTrainer(HostTrainer):
         count = len(shard_bounds(self.samples, self.count))
         self.share = share_out(count, self.ranks.size, self.ranks.rank)
         self.failure = None
-        self.ranks.exchange("Bcast", self.descent.parameters)
+        self.ranks.exchange("Bcast", self.parameter_update.parameters)
         self.rows[: self.samples] = self.header.rows[: self.samples]
         self.keep_failure(self.read_own)
         return self.cut_batch()
@@ -133,15 +133,15 @@ class RankTrainer(HostTrainer):
             run = super().run_jobs
             self.keep_failure(lambda: run(kind, segment, self.share.own))
 
-    def meet(self, meeting: Exchange, count: int) -> None:
+    def meet(self, exchange: Exchange, count: int) -> None:
         """Put together what the shards of all ranks told on the way forward."""
-        self.share_rows(meeting.told())
-        self.keep_failure(lambda: meeting.meet(count))
+        self.share_rows(exchange.told())
+        self.keep_failure(lambda: exchange.meet(count))
 
-    def meet_back(self, meeting: Exchange, count: int) -> None:
+    def meet_back(self, exchange: Exchange, count: int) -> None:
         """Put together what they told on the way back."""
-        self.share_rows(meeting.told_back())
-        self.keep_failure(lambda: meeting.meet_back(count))
+        self.share_rows(exchange.told_back())
+        self.keep_failure(lambda: exchange.meet_back(count))
 
     def end_batch(self, count: int) -> None:
         """Add the gradients up, and give rank 0 the sum and the losses."""
@@ -185,16 +185,16 @@ class RankTrainer(HostTrainer):
 
     def add_up(self, count: int) -> None:
         """Add the shards' gradients in their tree, of which rank 0 gets the last sum."""
-        share, gradients = self.share, self.descent.gradients
-        size = self.descent.parameters.size
-        if share.alone and (self.team is None or size <= LONG):
+        share, gradients = self.share, self.parameter_update.gradients
+        size = self.parameter_update.parameters.size
+        if share.alone and (self.pool is None or size <= LONG):
             self.add_alone(share, 0, size)
-        elif share.alone and self.team is not None:
-            run = self.team.run
+        elif share.alone and self.pool is not None:
+            run = self.pool.run
             self.job.write(JobKind.SUBTREE, gradients=count)
             self.keep_failure(lambda: run(self.workers))
         for first, second, has, comes in share.joint:
-            for start, stop in self.descent.spans:
+            for start, stop in self.parameter_update.spans:
                 if self.ranks.rank == comes != has:
                     self.ranks.exchange("Send", gradients[second][start:stop], has)
                 elif self.ranks.rank == has:
@@ -206,10 +206,10 @@ class RankTrainer(HostTrainer):
 
     def add_alone(self, share: Share, start: int, stop: int) -> None:
         """Add a stretch of what needs no other rank."""
-        for first, last in self.descent.within(start, stop):
+        for first, last in self.parameter_update.within(start, stop):
             for to, term in share.alone:
-                total = self.descent.gradients[to][first:last]
-                np.add(total, self.descent.gradients[term][first:last], out=total)
+                total = self.parameter_update.gradients[to][first:last]
+                np.add(total, self.parameter_update.gradients[term][first:last], out=total)
 
     def work(self, worker: int, number: int) -> None:
         """Do one job, as `HostTrainer` does, or a stretch of the sums that a rank can add alone."""
@@ -217,7 +217,7 @@ class RankTrainer(HostTrainer):
             super().work(worker, number)
             return
         share = share_out(self.job.gradients, self.ranks.size, self.ranks.rank)
-        self.add_alone(share, *self.descent.stretch(number, self.workers))
+        self.add_alone(share, *self.parameter_update.stretch(number, self.workers))
 
     def collect(self) -> None:
         """Give rank 0 the losses of all shards; raise there what failed on any rank.
