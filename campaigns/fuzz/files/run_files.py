@@ -21,6 +21,7 @@ from purecnn.datasets.catalog import Sets
 from purecnn.playground import application
 from purecnn.plots.report.answers import learning
 from purecnn.runs import RECIPES, Run, comparison, report, reproduction
+from purecnn.runs.model_path import DIGITS
 from purecnn.runs.record import RECORD, VERSION
 
 # Run records --------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def request_seeds() -> list[bytes]:
 @cache
 def playground() -> Any:
     """Return the application, made once."""
-    return application(p.load(Path(p.__file__).parent / "playground" / "digits.safetensors"), [HOST])
+    return application(p.load(DIGITS), [HOST])
 
 
 def answered(path: Path) -> None:

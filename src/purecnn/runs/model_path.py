@@ -18,7 +18,7 @@ from purecnn.runs.record import RECORD
 from purecnn.runs.run import Run
 
 #: Trained by ``purecnn train --recipe tiny``: what answers where no other model was named or trained.
-DIGITS = Path(__file__).parents[1] / "playground" / "digits.safetensors"
+DIGITS = Path(__file__).parent / "digits.safetensors"
 #: What the names of models end in, ours and those of other programs, which `load` tells apart.
 MODEL_SUFFIXES = (".safetensors", ".onnx", ".keras", ".h5", ".hdf5", ".pt", ".pth", ".npz", ".pkl")
 
