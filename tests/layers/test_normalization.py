@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.samples import digits
 from helpers.torch_numbers import cases, close, part
 from purecnn import (
     SGD,
@@ -141,16 +142,6 @@ def test_moments_of_parts_are_those_of_the_whole(parts):
 # Across shards --------------------------------------------------------------------------------------------
 
 
-def digits(samples, seed=0, size=10, classes=4):
-    """Return random bytes that look like images, and labels that a network can learn."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, classes, samples)
-    images = rng.integers(0, 60, (samples, size, size))
-    for image, label in zip(images, labels, strict=True):
-        image[2 * label : 2 * label + 3] += 150
-    return images.astype(np.uint8), labels
-
-
 def settings(batch_size, threads=1):
     """Return what a trainer is told."""
     loss = as_loss("categorical_cross_entropy")
@@ -188,7 +179,7 @@ def buffers(network):
 @pytest.mark.parametrize("optimizer", ["adam", SGD(0.05)], ids=["adam", "descent"])
 @pytest.mark.parametrize("batch_size", [20, 32, 100, 256])
 def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, batch_size, optimizer):
-    x, y = digits(300)  # the last batch is short for three of these
+    x, y = digits(300, size=10)  # the last batch is short for three of these
     found = []
     for forks, threads in ((True, 1), (True, 2), (True, 4), (False, 2), (False, 4)):
         monkeypatch.setattr(host, "can_fork", lambda forks=forks: forks and can_fork())
@@ -215,7 +206,7 @@ def whole(network, x, y, rate):
 
 @pytest.mark.parametrize("samples", [8, 200, 300])
 def test_shards_are_as_one_whole_batch(samples):
-    x, y = digits(samples)
+    x, y = digits(samples, size=10)
     sharded, alone = small(np.float64), small(np.float64)
     alone.bind((1, 10, 10))
     for _ in range(3):
@@ -229,7 +220,7 @@ def test_shards_are_as_one_whole_batch(samples):
 
 
 def test_single_images_are_trained_too():
-    x, y = digits(5)
+    x, y = digits(5, size=10)
     layers = [Convolutional(kernel_size=3, depth=2), BatchNormalization(), Flatten()]
     sharded, alone = (
         Network([*copy.deepcopy(layers), Dense(output_size=4), Softmax()], dtype=np.float64) for _ in range(2)
@@ -260,7 +251,7 @@ def test_statistics_are_of_the_batch_not_of_the_shard():
 
 
 def test_running_statistics_move_once_a_batch():
-    x, y = digits(96)
+    x, y = digits(96, size=10)
     once, often = (
         Network([Flatten(), BatchNormalization(), Dense(output_size=4), Softmax()]) for _ in range(2)
     )
@@ -276,7 +267,7 @@ def test_running_statistics_move_once_a_batch():
 
 
 def test_predictions_use_the_running_statistics_whatever_the_chunk():
-    x, y = digits(300)
+    x, y = digits(300, size=10)
     network = small()
     network.fit(x, y, epochs=2)
     answers = network.predict(x)
@@ -288,7 +279,7 @@ def test_predictions_use_the_running_statistics_whatever_the_chunk():
 
 
 def test_fused_or_layer_by_layer_gives_the_same():
-    x, y = digits(100)
+    x, y = digits(100, size=10)
     network = small(np.float64)
     network.fit(x, y)
     values = np.moveaxis(x[:, None] / 255, 0, -1)
@@ -302,7 +293,7 @@ def test_fused_or_layer_by_layer_gives_the_same():
 
 
 def test_copies_and_files_carry_the_statistics(tmp_path):
-    x, y = digits(100)
+    x, y = digits(100, size=10)
     network = small()
     network.fit(x, y)
     save(network, tmp_path / "model.safetensors")
@@ -352,7 +343,7 @@ def test_a_batch_of_one_value_is_refused_before_anything_is_trained():
 
 
 def test_a_step_that_diverges_leaves_the_running_statistics_alone():
-    x, y = digits(64)
+    x, y = digits(64, size=10)
     network = small()
     network.fit(x, y, batch_size=64, threads=2)
     before = buffers(network), network.parameters.tobytes()
@@ -393,7 +384,7 @@ Fails.__module__ = "purecnn.layers.normalization"  # so that it runs in processe
 def test_a_shard_that_fails_between_meetings_says_so(monkeypatch, where, forks):
     monkeypatch.setattr(host, "can_fork", lambda: forks and can_fork())
     monkeypatch.setattr(Fails, "where", where)
-    x, y = digits(64)
+    x, y = digits(64, size=10)
     network = Network(
         [
             Convolutional(kernel_size=3, depth=2),
@@ -415,14 +406,14 @@ def test_a_shard_that_fails_in_its_worker_alone_is_told_apart(monkeypatch):
     monkeypatch.setattr(
         Fails, "fail", lambda self, where: where == "survey_back" and os.getpid() != parent and 1 / 0
     )
-    x, y = digits(64)
+    x, y = digits(64, size=10)
     network = Network([Convolutional(kernel_size=3, depth=2), Fails(), Flatten(), Dense(output_size=4)])
     with pytest.raises(WorkerError, match="failed where its caller does not: ZeroDivisionError"):
         network.fit(x, y, batch_size=64, threads=2, loss="softmax_cross_entropy")
 
 
 def test_a_shard_is_done_again_from_its_first_layer_where_nothing_of_it_is_left():
-    x, y = digits(64)
+    x, y = digits(64, size=10)
     network, batch = small(dropout=0.2), np.arange(64)
     rows, targets = network.as_rows(x), network.targets(y, 64)
     with HostTrainer(network, rows, targets, settings(64)) as trainer:
@@ -443,7 +434,7 @@ def test_an_interrupted_step_is_not_mixed_with_the_next():
             if step == 2:
                 raise KeyboardInterrupt
 
-    x, y = digits(128)
+    x, y = digits(128, size=10)
     network, other = small(), small()
     with pytest.raises(KeyboardInterrupt):
         network.fit(x, y, batch_size=32, shuffle=False, threads=2, callbacks=[Interrupt()])
@@ -453,7 +444,7 @@ def test_an_interrupted_step_is_not_mixed_with_the_next():
 
 
 def test_networks_without_a_barrier_keep_one_session_a_worker():
-    x, y = digits(256)
+    x, y = digits(256, size=10)
     for network, replicas in ((small(), 4), (Network([Flatten(), Dense(output_size=4), Softmax()]), 2)):
         rows = network.as_rows(x)
         targets = network.targets(y, 256)
