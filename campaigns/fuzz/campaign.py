@@ -26,7 +26,7 @@ from pathlib import Path
 from campaigns.fuzz.fence import remove
 from campaigns.fuzz.table import FORMATS, case
 from campaigns.fuzz.trial import Outcome, again, attempt, run
-from purecnn.backend import machine as machine_module
+from purecnn.backend import environment
 
 #: Seconds without a word after which a child process is taken to hang.
 PATIENCE = 60.0
@@ -223,8 +223,8 @@ def main() -> None:
     said = f"{verdict}, in {time.monotonic() - begin:.0f} s"
     print(f"{campaign.table()}\n{said}")
     if asked.output is not None:
-        commit, today = machine_module.commit() or "unknown", datetime.date.today().isoformat()
-        machine = machine_module.machine()
+        commit, today = environment.commit() or "unknown", datetime.date.today().isoformat()
+        machine = environment.machine()
         command = f"python -m campaigns.fuzz --cases {asked.cases}"
         command += "".join(f" --format {name}" for name in asked.format or ())
         asked.output.mkdir(parents=True, exist_ok=True)

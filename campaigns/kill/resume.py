@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from campaigns.kill.victim import CHECKPOINT, set_fault
-from purecnn.backend import machine as machine_module
+from purecnn.backend import environment
 from purecnn.callbacks.resume import SavedRun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -284,8 +284,8 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
 
 def write_outcome(folder: Path, name: str, title: str, command: str, said: str) -> None:
     """Write what a campaign said into a folder, with the command, the commit and the machine."""
-    commit, today = machine_module.commit() or "unknown", datetime.date.today().isoformat()
-    machine = machine_module.machine()
+    commit, today = environment.commit() or "unknown", datetime.date.today().isoformat()
+    machine = environment.machine()
     heading = [
         f"# {title}, {today}",
         f"Command `{command}` at commit `{commit}`, on {machine['processor']}, {machine['cores']} cores, "

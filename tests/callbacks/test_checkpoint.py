@@ -393,7 +393,7 @@ def test_the_best_of_another_network_is_refused() -> None:
 
 def test_another_machine_is_a_warning(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = {"numpy": "1.0", "blas": "none", "features": ["MMX"], "cores": 64}
-    monkeypatch.setattr("purecnn.backend.machine.machine", lambda *_: machine)
+    monkeypatch.setattr("purecnn.backend.environment.machine", lambda *_: machine)
     with pytest.warns(
         CheckpointWarning, match=r"may not end in the bits .* since numpy is 1\.0, was "
     ) as caught:

@@ -31,7 +31,7 @@ class Refused(TypeError):
 
 def refuse(what):
     def method(self, *_, **__):
-        raise Refused(f"{what}: it waits for the arrays_module; `to_host` says so")
+        raise Refused(f"{what}: it waits for the device; `to_host` says so")
 
     return method
 
@@ -133,7 +133,7 @@ class StrictArray:
         self.held[index(key)] = plain(value, "an assignment")
 
     def __repr__(self):
-        return f"<{self.dtype} of shape {self.shape}, on the strict arrays_module>"
+        return f"<{self.dtype} of shape {self.shape}, on the strict device>"
 
     def reshape(self, *shape):
         return StrictArray(self.held.reshape(*shape))

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from helpers.command_line import write_data
 from purecnn import reproduce
 from purecnn.backend import digests as digests_module
-from purecnn.backend import machine as machine_module
+from purecnn.backend import environment
 from purecnn.cli.app import purecnn
 from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError
@@ -79,8 +79,8 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
         "task": None,
         "extended": [],
     }
-    assert record["machines"] == [machine_module.machine()]
-    assert record["commit"] == machine_module.commit()
+    assert record["machines"] == [environment.machine()]
+    assert record["commit"] == environment.commit()
     assert record["data"] == digests(mnist.load_data(str(data)))
     result = record["result"]
     assert (result["epochs"], len(result["loss"]), len(result["seconds"])) == (2, 2, 2)
@@ -125,7 +125,7 @@ def test_other_bits_on_another_machine_are_measured_by_accuracy_and_loss(changed
     for words in (
         f"numpy is {np.__version__}, was 1.26.4\n",
         ", was MMX\n",
-        f"commit is {machine_module.commit()}, was {'0' * 40}\n",
+        f"commit is {environment.commit()}, was {'0' * 40}\n",
         "\nreproduced: other bits; wanted: accuracy within 0.5 points or 2 images, loss of the last epoch ",
     ):
         assert words in result.output
@@ -252,8 +252,8 @@ def test_a_machine_that_took_over_is_recorded_too(
     sets = asked.read()
     with pytest.raises(ZeroDivisionError):
         asked.train(tmp_path, asked.build(sets), sets, callbacks=[lambda fit: 1 / 0])  # type: ignore[list-item]
-    there = {**machine_module.machine(), "processor": "another"}
-    monkeypatch.setattr("purecnn.backend.machine.machine", lambda *_: there)
+    there = {**environment.machine(), "processor": "another"}
+    monkeypatch.setattr("purecnn.backend.environment.machine", lambda *_: there)
     asked.train(tmp_path, asked.build(sets), sets, resume=True)
     machines = read_record(tmp_path)["machines"]
     assert [machine["processor"] == "another" for machine in machines] == [False, True]
@@ -274,8 +274,8 @@ def test_the_digest_is_of_values_and_not_of_their_layout() -> None:
 
 def test_the_machine_says_what_decides_bits() -> None:
     """Other processors, as OpenBLAS and NumPy let themselves be told."""
-    program = "from purecnn.backend.machine import machine; import json; print(json.dumps(machine()))"
-    here = machine_module.machine()
+    program = "from purecnn.backend.environment import machine; import json; print(json.dumps(machine()))"
+    here = environment.machine()
     found = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -287,19 +287,19 @@ def test_the_machine_says_what_decides_bits() -> None:
     if "OpenBLAS" in here["blas"] and "x86_64" in here["features"] and "X86_V3" in here["features"]:
         assert "Haswell" in there["blas"]
     assert {**there, "blas": here["blas"]} == here
-    assert machine_module.decides_bits(here, here) == []
-    assert machine_module.decides_bits(here, {**here, "cores": 99, "python": "3"}) == []
-    assert machine_module.decides_bits(here, {**here, "numpy": "3"}) == [f"numpy is 3, was {np.__version__}"]
+    assert environment.decides_bits(here, here) == []
+    assert environment.decides_bits(here, {**here, "cores": 99, "python": "3"}) == []
+    assert environment.decides_bits(here, {**here, "numpy": "3"}) == [f"numpy is 3, was {np.__version__}"]
 
 
 def test_another_blas_is_named_as_numpy_was_built_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("purecnn.backend.blas._libraries", lambda: iter(()))
     monkeypatch.setattr(
-        "purecnn.backend.machine.Path.read_text", lambda *_, **__: (_ for _ in ()).throw(OSError())
+        "purecnn.backend.environment.Path.read_text", lambda *_, **__: (_ for _ in ()).throw(OSError())
     )
     config = {"Build Dependencies": {"blas": {"name": "mkl", "version": "2025"}}}
     monkeypatch.setattr(np, "show_config", lambda mode: config)
-    found = machine_module.machine()
+    found = environment.machine()
     assert found["blas"] == "mkl 2025"
     assert len(found["features"]) == 1
     assert found["processor"]
@@ -314,19 +314,19 @@ def test_the_commit_is_that_of_the_packages_own_checkout(
             ["git", "-C", str(tmp_path), *options, *words], capture_output=True, text=True, check=True
         ).stdout.strip()
 
-    monkeypatch.setattr("purecnn.backend.machine.__file__", str(tmp_path / "provenance.py"))
-    assert machine_module.commit() is None
+    monkeypatch.setattr("purecnn.backend.environment.__file__", str(tmp_path / "provenance.py"))
+    assert environment.commit() is None
     git("init")
     (tmp_path / "other").write_text("", encoding="utf-8")
     (tmp_path / "__init__.py").write_text("", encoding="utf-8")
     git("add", "other")
     git("commit", "-m", "a")
-    assert machine_module.commit() is None  # somebody else's checkout
+    assert environment.commit() is None  # somebody else's checkout
     git("add", ".")
     git("commit", "-m", "b")
     head = git("rev-parse", "HEAD")
-    assert machine_module.commit() == head
+    assert environment.commit() == head
     (tmp_path / "other").write_text("changed", encoding="utf-8")
-    assert machine_module.commit() == f"{head}-dirty"
+    assert environment.commit() == f"{head}-dirty"
     monkeypatch.setenv("PATH", "")
-    assert machine_module.commit() is None
+    assert environment.commit() is None

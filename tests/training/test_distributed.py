@@ -218,10 +218,10 @@ def test_ranks_that_differ_are_refused_with_what_and_where():
         3,
         """
         from purecnn import Ranks
-        from purecnn.backend import machine
+        from purecnn.backend import environment
         x, y = data()
         ranks, other = Ranks(), Ranks(allow_differences=True)
-        plain = machine.machine
+        plain = environment.machine
 
         def attempt(ranks, **options):
             try:
@@ -236,10 +236,10 @@ def test_ranks_that_differ_are_refused_with_what_and_where():
                 print(words)
 
         if ranks.rank == 1:
-            machine.machine = lambda: {**plain(), "numpy": "1.0", "features": ["x86_64", "SSE7"]}
+            environment.machine = lambda: {**plain(), "numpy": "1.0", "features": ["x86_64", "SSE7"]}
         attempt(ranks)
         attempt(other)
-        machine.machine = plain
+        environment.machine = plain
         if ranks.rank == 2:
             x[0, 0, 0] ^= 1
         attempt(other)

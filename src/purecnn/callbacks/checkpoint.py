@@ -18,7 +18,7 @@ import warnings
 
 import numpy as np
 
-from purecnn.backend import machine
+from purecnn.backend import environment
 from purecnn.backend.arrays import to_host
 from purecnn.backend.checks import file_name, positive
 from purecnn.backend.files import remove_leftovers
@@ -99,7 +99,7 @@ class Checkpoint(Callback):
     def begin(self, epochs: int, steps: int) -> None:
         """Write the first checkpoint, and take over Ctrl-C."""
         remove_leftovers(self.path)
-        self.written, self.machine = None, machine.machine(self.fit.network.device)
+        self.written, self.machine = None, environment.machine(self.fit.network.device)
         self.write()
         self.interrupts.begin()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from purecnn.backend import machine as machine_module
+from purecnn.backend import environment
 from purecnn.backend.arrays import module_of, to_device
 from purecnn.backend.checks import file_name, is_integer, is_number
 from purecnn.callbacks.base import Callback, Run
@@ -228,7 +228,7 @@ class SavedRun:
         wanted = dict.fromkeys(fit.optimizer.states, like)
         if {name: (array.shape, array.dtype) for name, array in self.state.items()} != wanted:
             raise FileFormatError(f"{self.path}: the optimizer's state is not one for these parameters")
-        if changed := machine_module.decides_bits(self.machine, machine_module.machine(fit.network.device)):
+        if changed := environment.decides_bits(self.machine, environment.machine(fit.network.device)):
             warnings.warn(
                 f"{self.path}: the run may not end in the bits that it would have had, since "
                 f"{'; '.join(changed)}",

@@ -230,13 +230,13 @@ class Network(RunnableNetwork):
             If the ranks differ in what decides the bits, or one of them fails.
         """
         if ranks is not None:
-            from purecnn.training.distributed import ranks as ranks_module  # here, since few runs need it
+            from purecnn.training.distributed.ranks import Ranks  # here, since few runs need it
 
             if not self.device.is_host:
                 raise ValueError(
                     f"ranks train on the processor: device must be 'cpu', got {self.device.name!r}"
                 )
-            if not isinstance(ranks, ranks_module.Ranks):
+            if not isinstance(ranks, Ranks):
                 raise TypeError(f"ranks must be a Ranks, got {ranks!r:.100}")
         saved = None
         if resume is not None:

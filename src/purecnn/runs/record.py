@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from purecnn.backend import digests as digests_module
+from purecnn.backend.digests import digest
 from purecnn.backend.files import write_whole
 from purecnn.datasets.catalog import Sets
 from purecnn.errors import FileFormatError
@@ -24,7 +24,7 @@ MAX_RECORD = 256_000_000
 
 def digests(sets: Sets) -> dict[str, str]:
     """Return the SHA-256 of the data to train on and to test on."""
-    return {name: digests_module.digest(*pair) for name, pair in zip(("train", "test"), sets, strict=True)}
+    return {name: digest(*pair) for name, pair in zip(("train", "test"), sets, strict=True)}
 
 
 def task_of(result: dict[str, Any]) -> Task:
@@ -83,9 +83,9 @@ def read_record(folder: Path) -> dict[str, Any]:
     for place, machine in enumerate(record["machines"]):
         if not isinstance(machine, dict):
             raise FileFormatError(f"{path}: its machine {place} is {machine!r:.100}, wanted an object")
-    for name, digest in record["data"].items():
-        if not isinstance(digest, str):
-            raise FileFormatError(f"{path}: its data {name!r:.100} are {digest!r:.100}, wanted a SHA-256")
+    for name, given in record["data"].items():
+        if not isinstance(given, str):
+            raise FileFormatError(f"{path}: its data {name!r:.100} are {given!r:.100}, wanted a SHA-256")
     if not isinstance(record.setdefault("commit", None), str | None):
         raise FileFormatError(f"{path}: its commit is {record['commit']!r:.100}, wanted a text")
     if "result" not in record:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from purecnn.backend import machine as machine_module
+from purecnn.backend import environment
 from purecnn.callbacks.base import Callback
 from purecnn.errors import FileFormatError
 from purecnn.escapes import visible
@@ -137,13 +137,13 @@ def reproduce(
         now = run.train(
             Path(temporary), run.build(sets), sets, threads=threads, callbacks=callbacks(run, sets)
         )
-    here, commit = machine_module.machine(), machine_module.commit()
-    differences = machine_module.differences({"commit": record.get("commit")}, {"commit": commit})
+    here, commit = environment.machine(), environment.commit()
+    differences = environment.differences({"commit": record.get("commit")}, {"commit": commit})
     for machine in record["machines"]:
-        differences += [text for text in machine_module.differences(machine, here) if text not in differences]
+        differences += [text for text in environment.differences(machine, here) if text not in differences]
     return Reproduction(
         exact=all(was[name] == now[name] for name in ("parameters", "loss")),
-        demanded=not any(machine_module.decides_bits(machine, here) for machine in record["machines"]),
+        demanded=not any(environment.decides_bits(machine, here) for machine in record["machines"]),
         within=(
             near(was, now, len(sets.test[0]))
             and abs(was["loss"][-1] - now["loss"][-1]) <= LOSS * was["loss"][-1]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from purecnn.backend import digests as digests_module
-from purecnn.backend import machine as machine_module
+from purecnn.backend import environment
 from purecnn.backend.arrays import Device
 from purecnn.backend.checks import flag, is_integer, positive
+from purecnn.backend.digests import digest
 from purecnn.backend.files import remove_leftovers
 from purecnn.backend.random import as_seed
 from purecnn.backend.types import Array, Shape
@@ -326,7 +326,7 @@ class Run:
                 name: {"samples": watch.samples[name], **curve} for name, curve in watch.found.items()
             },
             **{f"test_{name}": value for name, value in found.items()},
-            "parameters": digests_module.digest(network.parameters),
+            "parameters": digest(network.parameters),
         }
         for one in stopping:
             result["best_epoch"] = one.best_epoch
@@ -347,7 +347,7 @@ class Run:
         else:
             (folder / CHECKPOINT).unlink(missing_ok=True)  # of another run
             record = self.record(sets)
-        if (here := machine_module.machine(device)) not in record["machines"]:
+        if (here := environment.machine(device)) not in record["machines"]:
             record["machines"].append(here)
         write_record(folder, record)
         return record
@@ -357,7 +357,7 @@ class Run:
         return {
             "version": VERSION,
             "arguments": self.arguments(),
-            "commit": machine_module.commit(),
+            "commit": environment.commit(),
             "machines": [],
             "data": digests(sets),
             "result": None,

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from purecnn.backend import digests
-from purecnn.backend import machine as machine_module
+from purecnn.backend import digests, environment
 from purecnn.backend.checks import file_name
 from purecnn.backend.files import write_whole
 from purecnn.callbacks.history import History
@@ -23,8 +22,7 @@ from purecnn.metrics.classification import calibration_error
 from purecnn.metrics.registry import formatted, written
 from purecnn.networks.network import Network
 from purecnn.plots.pages import asset, page, plotly_script
-from purecnn.plots.report import answers as answers_module
-from purecnn.plots.report import internals
+from purecnn.plots.report import answers, internals
 from purecnn.plots.report.sections import Section, document, facts, numbers, text
 
 
@@ -94,13 +92,13 @@ def write_report(
     """
     plotly_script()  # better to fail before all the work than behind it
     found = find(network, x, y, loss=loss, names=names, threads=threads)
-    machine = machine_module.machine()
+    machine = environment.machine()
     used = [
         ("seed", found.network.seed),
         ("epochs trained", f"{found.network.epochs:,}"),
         ("parameters", f"{digests.digest(found.network.parameters)} (SHA-256)"),
         ("samples and answers", f"{digests.digest(found.rows, found.truth)} (SHA-256)"),
-        ("commit of purecnn", machine_module.commit() or "not known"),
+        ("commit of purecnn", environment.commit() or "not known"),
         *of_machine(machine),
     ]
     lead = "What this report was made with: the network's own seed, checksums, versions and the machine."
@@ -155,11 +153,11 @@ def write_sections(
     """
     network = found.network
     sections = [
-        answers_module.learning(history, held_out, note),
-        answers_module.confusions(found),
-        *([answers_module.classes(found)] if found.task != "regression" else []),
-        *([answers_module.sureness(found)] if found.are_classes else []),
-        answers_module.mistakes(found),
+        answers.learning(history, held_out, note),
+        answers.confusions(found),
+        *([answers.classes(found)] if found.task != "regression" else []),
+        *([answers.sureness(found)] if found.are_classes else []),
+        answers.mistakes(found),
         internals.layers(network),
         internals.kernels(network),
         internals.maps(found),

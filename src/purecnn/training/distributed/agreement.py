@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from purecnn.backend import digests
-from purecnn.backend import machine as machine_module
+from purecnn.backend import digests, environment
 from purecnn.training.rows import Rows
 
 if TYPE_CHECKING:
@@ -30,11 +29,11 @@ def facts(fit: Fit) -> dict[str, Any]:
 
     Of a data set outside of memory that is its shape, its labels and its first sample: no rank reads it all.
     """
-    machine, network, rows = machine_module.machine(), fit.network, fit.rows
+    machine, network, rows = environment.machine(), fit.network, fit.rows
     seen = [rows.first, np.array(rows.shape)] if isinstance(rows, Rows) else [rows]
     weights = [] if fit.targets.weights is None else [fit.targets.weights]
     return {
-        **{name: machine[name] for name in ("purecnn", *machine_module.DECIDES_BITS) if name in machine},
+        **{name: machine[name] for name in ("purecnn", *environment.DECIDES_BITS) if name in machine},
         "data": digests.digest(*seen, fit.targets.values, *weights),
         "network": [str(network.dtype), *(f"{type(layer).__name__} {size(layer)}" for layer in network)],
         "batch_size": fit.largest_batch,
@@ -86,6 +85,6 @@ def difference(found: Sequence[tuple[str, dict[str, Any]]], accepted: Collection
         differs = [name for name in wanted if name not in accepted and there[name] != wanted[name]]
         if differs:
             said = "; ".join(f"{name} is {spoken(there[name], wanted[name])}" for name in differs)
-            hint = "" if set(differs) - set(machine_module.DECIDES_BITS) else f" ({HINT})"
+            hint = "" if set(differs) - set(environment.DECIDES_BITS) else f" ({HINT})"
             return f"rank {rank} on {where} differs from rank 0 on {host}: {said}{hint}"
     return None

@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from purecnn.backend import machine as machine_module
+from purecnn.backend import environment
 from purecnn.backend.checks import flag
 from purecnn.backend.threads import cores
 from purecnn.backend.types import Array
@@ -227,7 +227,7 @@ class Ranks:
 
     def compare(self, own: dict[str, Any]) -> None:
         """Refuse ranks whose facts are not those of rank 0."""
-        accepted = machine_module.DECIDES_BITS if self.allow_differences else ()
+        accepted = environment.DECIDES_BITS if self.allow_differences else ()
         if sentence := difference(self.gather([self.host, own]), accepted):
             raise RankError(sentence)
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from purecnn.backend.threads import started
 from purecnn.errors import RankError
-from purecnn.training.distributed import sentinel as sentinel_module
+from purecnn.training.distributed import sentinel
 
 #: Seconds in which a rank must reach rank 0's machine.
 REACH = 5.0
@@ -73,8 +73,8 @@ class Watch:
         if self.connection is not None:
             greeting = json.dumps([token, ranks.rank, os.getpid(), ranks.host[:100]]).encode()
             try:
-                self.connection.sendall(greeting.ljust(sentinel_module.GREETING))
-                sentinel_module.notice_silence(self.connection, sentinel_module.SILENCE)
+                self.connection.sendall(greeting.ljust(sentinel.GREETING))
+                sentinel.notice_silence(self.connection, sentinel.SILENCE)
             except OSError:  # another rank has died, and the launcher is about to end this one
                 self.connection.close()
                 self.connection = None
@@ -107,10 +107,10 @@ class Watch:
             return
         if not said:
             print(f"Error: {self.name} lost the machine of rank 0, and ends", file=sys.stderr, flush=True)
-        sentinel_module.remove(sentinel_module.segments())
+        sentinel.remove(sentinel.segments())
         os._exit(1)
 
-    def leave(self, words: bytes = sentinel_module.LEAVES) -> None:
+    def leave(self, words: bytes = sentinel.LEAVES) -> None:
         """Tell the sentinel that this rank leaves, or ends all others."""
         self.has_left = True
         if self.connection is not None:
@@ -128,7 +128,7 @@ def watch(ranks: Group) -> None:
 def end_all() -> None:
     """Tell the sentinel, if there is one, that this process ends all ranks by itself."""
     if _own is not None:
-        _own.leave(sentinel_module.ENDS_ALL)
+        _own.leave(sentinel.ENDS_ALL)
 
 
 def start(token: str, size: int, address: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -136,8 +136,8 @@ def start(token: str, size: int, address: str) -> tuple[subprocess.Popen[bytes],
     process = subprocess.Popen(
         [
             sys.executable,
-            *("-I", "-S", sentinel_module.__file__, token, str(size), address),
-            *(str(sentinel_module.SILENCE), str(launcher()), *sentinel_module.segments()),
+            *("-I", "-S", sentinel.__file__, token, str(size), address),
+            *(str(sentinel.SILENCE), str(launcher()), *sentinel.segments()),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
