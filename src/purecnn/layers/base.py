@@ -290,7 +290,7 @@ class Layer(ABC):
         ShapeError
             If `input` is not a batch, on the last axis, of the samples this layer was bound to.
         """
-        if self.execution.is_engines:
+        if self.execution.run_by_engine:
             return input
         self.workspace = Workspace()  # what the last call returned is its caller's
         array = np.asarray(input)
@@ -319,7 +319,7 @@ class Layer(ABC):
         ShapeError
             If `output_gradient` has another shape than that pass's output.
         """
-        if self.execution.is_engines:
+        if self.execution.run_by_engine:
             return output_gradient
         if self._taken is None:
             raise ValueError(f"{self} wants a forward pass before its backward pass, got none")

@@ -193,7 +193,7 @@ class Convolutional(Layer):
         kernels, biases = self.parameters["kernels"], self.parameters["biases"]
         output = self.kernel_set.conv2d_forward(self.input, kernels, biases, self.window, self.workspace)
         # The kernel's backward pass writes over it; what a lone call returned is its caller's.
-        return output if self.execution.is_engines else output.copy()
+        return output if self.execution.run_by_engine else output.copy()
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""

@@ -32,7 +32,7 @@ class ExecutionContext:
         Whether the layer works in its input's place: the engine saves memory so.
     propagate : bool
         Whether `backward` owes an input gradient; the first layer of a network does not.
-    is_engines : bool
+    run_by_engine : bool
         Whether the engine runs the layer: what it is given is of the right shape and dtype.
     """
 
@@ -42,13 +42,13 @@ class ExecutionContext:
     random: Drawn | None = None
     in_place: bool = False
     propagate: bool = True
-    is_engines: bool = False
+    run_by_engine: bool = False
 
 
 def for_engine(xp: Any) -> ExecutionContext:
     """Return what a replica computes with where arrays are those of the module `xp`."""
     kernel_set = cpu if xp is np else device
-    return ExecutionContext(xp=xp, kernel_set=kernel_set, workspace=Workspace(xp), is_engines=True)
+    return ExecutionContext(xp=xp, kernel_set=kernel_set, workspace=Workspace(xp), run_by_engine=True)
 
 
 def held(name: str) -> property:

@@ -156,7 +156,7 @@ class BatchNormalization(BatchwiseLayer):
 
     def receive(self, input: Array) -> Array:
         """Check and cast an input; begin with gamma 1 and beta 0 at a first one, since nothing is random."""
-        if not self.execution.is_engines and self.lacks_parameters():
+        if not self.execution.run_by_engine and self.lacks_parameters():
             shape, dtype = np.shape(input)[:-1], np.asarray(input).dtype
             if shape:
                 self.bind(shape)
@@ -255,7 +255,7 @@ class BatchNormalization(BatchwiseLayer):
         slope = -self.inverse * product  # xhat is inverse (centred + offset)
         shift = self.scale * (slope * self.offset - mean)
         out = self.centred
-        if not self.execution.is_engines:  # a second backward pass still needs it
+        if not self.execution.run_by_engine:  # a second backward pass still needs it
             out = self.workspace.like("input_gradient", self.centred)
         return batch_norm.scale_backward(g, self.centred, self.scale, slope, shift, out)
 

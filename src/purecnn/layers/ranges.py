@@ -193,12 +193,12 @@ def dropped(layer: Layer, given: Range | None) -> Range | None:
 
 
 def summed(layer: Layer, given: Range | None) -> Range | None:
-    """Return the range of the sum of both ways of a Residual."""
+    """Return the range of the sum of both branches of a Residual."""
     assert isinstance(layer, Residual)
-    ways = output_range(layer.layers, given), output_range(layer.shortcut, given)
-    if ways[0] is None or ways[1] is None:
+    branches = output_range(layer.layers, given), output_range(layer.shortcut, given)
+    if branches[0] is None or branches[1] is None:
         return None
-    return Range(ways[0].low + ways[1].low, ways[0].high + ways[1].high, source=layer)
+    return Range(branches[0].low + branches[1].low, branches[0].high + branches[1].high, source=layer)
 
 
 #: Of each class with a `forward` of its own. A new layer is added here.

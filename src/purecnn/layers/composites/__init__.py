@@ -1,6 +1,6 @@
-"""Composites: layers made of layers, ways that part and meet again.
+"""Composites: layers made of layers, branches that part and meet again.
 
-`base` has what they share, `steps` what the engine runs where ways part and meet, `residual` the skip
+`base` has what they share, `steps` what the engine runs where branches part and meet, `residual` the skip
 connection.
 
 Imports what `purecnn.layers` does. Begin with `residual`.

@@ -1,4 +1,4 @@
-"""What every layer made of layers shares: ways that all begin at its input, and whose ends are put together.
+"""What every layer made of layers shares: branches that begin at its input, and whose ends are put together.
 
 To its user a composite is one layer, whose arrays are those of its layers under longer names. To the engine
 it is a flat list of steps, so that what is inside is fused, and may need the whole batch, like everything
@@ -88,19 +88,19 @@ class OfParts:
 
 
 class Composite(Layer):
-    """A layer made of ways, each a list of layers: all are given its input, and their ends are put together.
+    """A layer made of branches, lists of layers: all are given its input, and their ends are put together.
 
     Whoever writes one says in `combined` what shape that makes, and in `join` what computes it.
 
     Parameters
     ----------
-    ways : dict of str to list of Layer
-        The ways in order, by what stands in front of the names of their arrays: ``""`` for nothing. A way
-        without layers ends in the input.
+    branches : dict of str to list of Layer
+        The branches in order, by what stands in front of the names of their arrays: ``""`` for nothing. A
+        branch without layers ends in the input.
 
     Attributes
     ----------
-    ways : dict of str to tuple of Layer
+    branches : dict of str to tuple of Layer
         The same.
     """
 
@@ -108,10 +108,10 @@ class Composite(Layer):
     gradients: Any = OfParts()
     buffers: Any = OfParts()
 
-    def __init__(self, ways: Mapping[str, Sequence[Layer]]) -> None:
-        self.ways: dict[str, tuple[Layer, ...]] = {}
+    def __init__(self, branches: Mapping[str, Sequence[Layer]]) -> None:
+        self.branches: dict[str, tuple[Layer, ...]] = {}
         super().__init__()
-        self.ways = {front: tuple(way) for front, way in ways.items()}
+        self.branches = {front: tuple(branch) for front, branch in branches.items()}
         self.draws = any(part.draws for part in self.parts())
         wants = (f.sample_axes for f in self.inside().values() if f.sample_axes is not None)
         self.sample_axes = next(wants, None)
@@ -123,11 +123,11 @@ class Composite(Layer):
 
     @abstractmethod
     def combined(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
-        """Return the output's shape where the ways end in `shapes`; raise `ShapeError` if they don't fit."""
+        """Return the output's shape where the branches end in `shapes`; `ShapeError` if they don't fit."""
 
     @abstractmethod
     def join(self) -> Join:
-        """Return the step that puts the ends of the ways together."""
+        """Return the step that puts the ends of the branches together."""
 
     # What every composite has -----------------------------------------------------------------------------
 
@@ -135,8 +135,8 @@ class Composite(Layer):
         """Return the layers by what stands in front of their arrays' names."""
         return {
             f"{front}.{place}" if front else str(place): layer
-            for front, way in self.ways.items()
-            for place, layer in enumerate(way)
+            for front, branch in self.branches.items()
+            for place, layer in enumerate(branch)
         }
 
     @property
@@ -168,25 +168,27 @@ class Composite(Layer):
     def draw(self, rng: np.random.Generator, dtype: npt.DTypeLike, gain: str) -> None:
         """Draw the parameters of each layer that has none yet; of all, where all have theirs."""
         missing = self.lacks_parameters()
-        for way in self.ways.values():
-            for place, layer in enumerate(way):
+        for branch in self.branches.values():
+            for place, layer in enumerate(branch):
                 if layer.lacks_parameters() or not missing:
-                    behind = (f.gain for f in way[place + 1 :] if f.gain or f.parameter_shapes())
+                    behind = (f.gain for f in branch[place + 1 :] if f.gain or f.parameter_shapes())
                     layer.draw(rng, dtype, next(behind, gain) or "glorot")
 
     def infer(self, input_shape: Shape) -> Shape:
-        """Bind the layers of each way; return the shape that their ends make."""
+        """Bind the layers of each branch; return the shape that their ends make."""
         before = self.input_shape
         try:
-            return self.combined(input_shape, [self.bind_way(front, input_shape) for front in self.ways])
+            return self.combined(
+                input_shape, [self.bind_branch(front, input_shape) for front in self.branches]
+            )
         except ShapeError:
             if before is not None and before != input_shape:
                 self.infer(before)
             raise
 
-    def bind_way(self, front: str, shape: Shape) -> Shape:
-        """Bind the layers of a way one after another; return the last one's output shape."""
-        for place, layer in enumerate(self.ways[front]):
+    def bind_branch(self, front: str, shape: Shape) -> Shape:
+        """Bind the layers of a branch one after another; return the last one's output shape."""
+        for place, layer in enumerate(self.branches[front]):
             try:
                 shape = layer.bind(shape)
             except ShapeError as error:
@@ -197,14 +199,16 @@ class Composite(Layer):
     def replica(self, xp: Any = np) -> Self:
         """Return a worker's twin, made of the layers' twins."""
         twin = super().replica(xp)
-        twin.ways = {front: tuple(f.replica(xp) for f in way) for front, way in self.ways.items()}
+        twin.branches = {
+            front: tuple(f.replica(xp) for f in branch) for front, branch in self.branches.items()
+        }
         return twin
 
     def sequence(self) -> list[Layer]:
-        """Return the ways one after another, between a `Fork` and what joins them."""
+        """Return the branches one after another, between a `Fork` and what joins them."""
         found: list[Layer] = []
-        for way in self.ways.values():
-            found += [Cross() if found else Fork(), *way]
+        for branch in self.branches.values():
+            found += [Cross() if found else Fork(), *branch]
         return [*found, self.join()]
 
     def steps(self) -> list[Layer]:
@@ -239,7 +243,7 @@ class Composite(Layer):
         return {k: v for k, v in super().__getstate__().items() if k != "ran"}
 
 
-def as_way(kind: str, name: str, layers: Any) -> tuple[Layer, ...]:
+def as_branch(kind: str, name: str, layers: Any) -> tuple[Layer, ...]:
     """Return `layers`, the argument `name` of a composite, as a tuple, if it is a list of layers."""
     if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
         raise TypeError(f"{name} of a {kind} must be a list of layers, got {layers!r}")

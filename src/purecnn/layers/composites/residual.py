@@ -8,14 +8,14 @@ from typing import Any
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer
-from purecnn.layers.composites.base import Composite, as_way
+from purecnn.layers.composites.base import Composite, as_branch
 from purecnn.layers.composites.steps import Join
 
 
 class Residual(Composite):
     """Add what some layers compute to their input: ``y = f(x) + x``, or ``f(x) + s(x)``.
 
-    Backward ``dx`` is the sum of what comes back on both ways: ``f'(x) g + g``.
+    Backward ``dx`` is the sum of what comes back on both branches: ``f'(x) g + g``.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Residual(Composite):
     Raises
     ------
     ShapeError
-        When it is bound, if both ways end in different shapes.
+        When it is bound, if both branches end in different shapes.
 
     Notes
     -----
@@ -50,22 +50,22 @@ class Residual(Composite):
     holds = ("layers", "shortcut")
 
     def __init__(self, layers: Sequence[Layer], shortcut: Sequence[Layer] | None = None) -> None:
-        found = as_way("Residual", "layers", layers)
-        beside = () if shortcut is None else as_way("Residual", "shortcut", shortcut)
+        found = as_branch("Residual", "layers", layers)
+        beside = () if shortcut is None else as_branch("Residual", "shortcut", shortcut)
         super().__init__({"": found, "shortcut": beside})
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers from input to output."""
-        return self.ways[""]
+        return self.branches[""]
 
     @property
     def shortcut(self) -> tuple[Layer, ...]:
         """The layers beside them, none where the input itself is added."""
-        return self.ways["shortcut"]
+        return self.branches["shortcut"]
 
     def combined(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
-        """Return the shape in which both ways end."""
+        """Return the shape in which both branches end."""
         found, skipped = shapes
         if found != skipped:
             raise ShapeError(
@@ -75,7 +75,7 @@ class Residual(Composite):
         return found
 
     def join(self) -> Sum:
-        """Return what adds the ends of both ways."""
+        """Return what adds the ends of both branches."""
         return Sum()
 
     def configuration(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Residual(Composite):
 
 
 class Sum(Join):
-    """Where two ways meet again: ``y = f(x) + s(x)``."""
+    """Where two branches meet again: ``y = f(x) + s(x)``."""
 
     output_is_free = True
 

@@ -1,4 +1,4 @@
-"""Steps of the engine where the ways of a composite part and meet."""
+"""Steps of the engine where the branches of a composite part and meet."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from purecnn.layers.base import Layer
 
 
 class Fork(Layer):
-    """Where ways part.
+    """Where branches part.
 
     Attributes
     ----------
     input : ndarray
-        What all ways are given.
+        What all branches are given.
     ends : list of ndarray
-        Where the ways that are behind ended, but for the last one.
+        Where the branches that are behind ended, but for the last one.
     shares : list of ndarray
         The loss's derivatives by these, while the way back has not come to them.
     returned : list of ndarray
-        What came back on the ways, but for the first one.
+        What came back on the branches, but for the first one.
     """
 
     input: Array
@@ -35,7 +35,7 @@ class Fork(Layer):
         return input
 
     def backward(self, output_gradient: Array) -> Array | None:
-        """Return the sum of what came back on all ways."""
+        """Return the sum of what came back on all branches."""
         g = output_gradient
         for other in self.returned:
             g = self.xp.add(g, other, out=self.workspace.like("input_gradient", output_gradient))
@@ -43,7 +43,7 @@ class Fork(Layer):
 
 
 class Cross(Layer):
-    """From the end of a way to the beginning of the next."""
+    """From the end of a branch to the beginning of the next."""
 
     fork: Fork
 
@@ -53,19 +53,19 @@ class Cross(Layer):
         return self.fork.input
 
     def backward(self, output_gradient: Array) -> Array | None:
-        """Return the derivative by the way's end, and keep what came back on the next way."""
+        """Return the derivative by the branch's end, and keep what came back on the next branch."""
         self.fork.returned.append(output_gradient)
         return self.fork.shares.pop()
 
 
 class Join(Layer):
-    """Where the ways meet again."""
+    """Where the branches meet again."""
 
     fork: Fork
 
     @abstractmethod
     def combine(self, ends: list[Array]) -> Array:
-        """Return the output for the ends of all ways, in order."""
+        """Return the output for the ends of all branches, in order."""
 
     @abstractmethod
     def share(self, g: Array) -> list[Array]:
@@ -76,7 +76,7 @@ class Join(Layer):
         return self.combine([*self.fork.ends, input])
 
     def backward(self, output_gradient: Array) -> Array | None:
-        """Return the derivative by the last way's end, and keep the others."""
+        """Return the derivative by the last branch's end, and keep the others."""
         self.fork.returned = []
         *self.fork.shares, last = self.share(output_gradient)
         return last
