@@ -152,6 +152,17 @@ def test_a_scribble_is_unsure(page):
     assert page.inner_text("#why").startswith("Perhaps ")
 
 
+def test_what_is_drawn_while_a_dot_is_answered_is_asked_about(page):
+    held = []
+    page.route("**/api/draw", lambda route: held.append(route) if not held else route.continue_())
+    draw(page, [(140, 70), (140, 70)])
+    while not held:
+        page.wait_for_timeout(10)
+    draw(page, [(140, 70), (140, 210)])
+    held[0].continue_()  # its answer: too little is drawn
+    check_verdict(page, "1")
+
+
 def test_fifty_drawn_digits_are_read(page):
     page.set_viewport_size({"width": 700, "height": 300})  # a small window is painted sooner
     images, labels = mnist.load_data()[1]

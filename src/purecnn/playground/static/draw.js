@@ -100,6 +100,8 @@ function clear() {
   wipe();
   show();
   $('pad-hint').hidden = false;
+  turn++; // an answer on its way is to the old drawing, and no question about it need be asked
+  waiting = false;
   blank();
 }
 
@@ -149,8 +151,6 @@ function verdict(text, state, why) {
 }
 
 function blank(why) {
-  turn++;
-  waiting = false;
   sample = null;
   if (why) verdict('unsure', 'unsure', `${why[0].toUpperCase()}${why.slice(1)}.`);
   else verdict('–', 'blank', !about?.image ? 'Nothing is set yet.' : about.drawable ? 'Nothing is drawn yet.' : 'No picture is open yet.');
