@@ -21,6 +21,7 @@ extensions = [
     "sphinx_copybutton",
     "mathml",
     "names",
+    "navigation",
     "sources",
 ]
 exclude_patterns = ["tools"]

@@ -52,9 +52,12 @@ def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_child_that_outlives_its_parent_holds_no_lock(tmp_path: Path) -> None:
     program = f"""{HOLDS}
+hears, tells = os.pipe()
 with folder_lock(sys.argv[1]):
     if os.fork():
+        os.read(hears, 1)  # the child has begun, and let go of the lock
         os._exit(0)
+    os.write(tells, b"!")
     sys.stdin.read()
 """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}

@@ -186,7 +186,7 @@ def test_no_process_is_forked_while_another_thread_multiplies():
 
 @pytest.mark.parametrize(
     ("company", "fits"),
-    [("a thread that multiplies", 5), ("a thread that multiplies and sleeps", 20), ("threads that wait", 3)],
+    [("a thread that multiplies", 5), ("a thread that multiplies and sleeps", 8), ("threads that wait", 3)],
 )
 def test_fits_beside_other_threads_end(company, fits):
     line, is_good = forks.beside(company, fits, PATIENCE)

@@ -6,18 +6,60 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from campaigns.fuzz import campaign as fuzz
-from campaigns.fuzz import fence, trial
+from campaigns.fuzz import fence, mutations, table, trial
 from campaigns.fuzz.table import FORMATS, Format, good
 from helpers.waiting import slowness
 
 ROOT = Path(__file__).parents[2]
 
-#: Cases of each format; fewer where one takes long: a checkpoint's is a network trained.
-CASES = {"checkpoint": 80, "keras-h5": 80, "report": 50, "request": 60}
+#: Of so many cases of each format, those are read that are made in a way in which none before was made.
+CASES = 100
+
+
+class Noting(Random):
+    """Random numbers that note which way they lead through the code that makes a file.
+
+    A way is a line with the branch, the function or the good file that is chosen there. Which of many
+    lengths, places or texts is chosen there is no way of its own: the campaign is for these.
+    """
+
+    def __init__(self, seed):
+        self.ways = set()
+        super().__init__(seed)
+
+    def note(self, chosen):
+        frame = sys._getframe(2)
+        self.ways.add((frame.f_code.co_filename, frame.f_lineno, chosen))
+
+    def choice(self, options):
+        at = super().choice(range(len(options)))
+        is_way = callable(options[at]) or (isinstance(options[at], bytes) and len(options[at]) > 20)
+        self.note(at if is_way else None)
+        return options[at]
+
+    def randrange(self, *bounds):
+        value = super().randrange(*bounds)
+        self.note(value if bounds[-1] <= 12 else None)
+        return value
+
+
+def cases_made_in_new_ways(name, monkeypatch):
+    """Return the numbers of a format's first cases, without those made as cases before them were."""
+    made, seen, found = [], set(), []
+    with monkeypatch.context() as patched:
+        patched.setattr(table, "Random", lambda seed: made.append(Noting(seed)) or made[-1])
+        for number in range(CASES):
+            fuzz.case(name, number)
+            ways = made.pop().ways
+            if not ways <= seen:
+                found.append(number)
+            seen |= ways
+    return found
 
 
 @pytest.mark.no_cover  # each reader's own tests pass its lines: counting them again would take a third longer
@@ -33,12 +75,27 @@ def test_hostile_files_are_read_or_refused(name, tmp_path, monkeypatch):
         found.add(outcome.found)
     # a record's seed is of other data than the reader has, so that nothing is trained
     assert "accepted" in found or name == "record"
-    refused = 0
-    for number in range(CASES.get(name, 100)):
+    numbers, refused = cases_made_in_new_ways(name, monkeypatch), 0
+    for number in numbers:
         outcome = trial.run(name, number, tmp_path)
         assert not outcome.problems, f"{trial.again(name, number)}: {outcome}"
         refused += outcome.found != "accepted"
-    assert refused > 20
+    assert refused > len(numbers) / 5
+
+
+def test_every_way_to_change_bytes_is_among_the_cases_read(monkeypatch):
+    for name in filter(lambda name: FORMATS[name].is_here(), FORMATS):
+        used = set()
+
+        def noting(change, used=used):
+            return lambda *given: used.add(change) or change(*given)
+
+        numbers = cases_made_in_new_ways(name, monkeypatch)
+        with monkeypatch.context() as patched:
+            patched.setattr(mutations, "CHANGES", tuple(map(noting, mutations.CHANGES)))
+            for number in numbers:
+                fuzz.case(name, number)
+        assert used == set(mutations.CHANGES), name
 
 
 def faulty(path):

@@ -84,7 +84,7 @@ def trainings():
     augmentation = Augmentation(rotate=10, shift=1)
     normalized = {"normalize": True}
     return {
-        "plain": (convolutional(), {"batch_size": 128}),
+        "plain": (convolutional(), {"batch_size": 128, "epochs": 2}),
         "short last batch": (convolutional(), {"batch_size": 256}),
         "seven shards": (convolutional(), {"batch_size": 512, "shuffle": False}),
         "one shard": (convolutional(), {"batch_size": 20}),
@@ -94,7 +94,7 @@ def trainings():
         "augmented": (convolutional(), {"batch_size": 256, "augmentation": augmentation}),
         "normalized, augmented": (
             convolutional(**normalized),
-            {"batch_size": 200, "augmentation": augmentation},
+            {"batch_size": 200, "augmentation": augmentation, "epochs": 2},
         ),
         "descent": (convolutional(), {"batch_size": 256, "optimizer": SGD(0.05)}),
         "clipped": (convolutional(), {"batch_size": 256, "optimizer": Adam(clip_norm=0.1)}),
@@ -104,12 +104,12 @@ def trainings():
         "float64": (convolutional(dtype=np.float64), {"batch_size": 256}),
         "measured": (
             convolutional(**normalized),
-            {"batch_size": 256, "validation_split": 0.2, "metrics": ["f1", "recall"]},
+            {"batch_size": 256, "validation_split": 0.2, "metrics": ["f1", "recall"], "epochs": 2},
         ),
         "long": (convolutional(width=LONG // 80), {"batch_size": 256, "optimizer": SGD(0.01, momentum=0.9)}),
         "a data set": (
             convolutional(),
-            {"batch_size": 256, "x": Listed(x, np.arange(SAMPLES), y), "y": None},
+            {"batch_size": 256, "x": Listed(x, np.arange(SAMPLES), y), "y": None, "epochs": 2},
         ),
     }
 
@@ -117,7 +117,7 @@ def trainings():
 def outcome(name, network, options, threads, ranks=None):
     """Train, and return digests of all that comes of it."""
     x, y = data()
-    arguments = {"x": x, "y": y, "epochs": 2, "threads": threads, **options}
+    arguments = {"x": x, "y": y, "epochs": 1, "threads": threads, **options}
     history = network.fit(**arguments, ranks=ranks)
     buffers = [buffer for layer in network for buffer in layer.buffers.values()]
     measured = {key: value for key, value in vars(history).items() if key != "seconds"}

@@ -1,6 +1,7 @@
 """The order of the packages, as docs/architecture.md has it: no import runs down its list."""
 
 import ast
+import functools
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -33,8 +34,14 @@ FILES = {
 
 def imports(path):
     """Return the modules that a file imports, also inside of functions and for type checkers, with lines."""
+    return imports_of(path.read_text(encoding="utf-8"))
+
+
+@functools.cache  # three tests ask for the imports of every file
+def imports_of(text):
+    """Return the modules that a program imports, with lines."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -23,7 +23,7 @@ finish, start, CHECKPOINT, build = resume.finish, resume.start, work.CHECKPOINT,
 
 #: Seconds without an answer after which a rank is given up; 12 by default.
 SILENCE = 4
-PLAN = {"kind": "normalized", "optimizer": "adam", "batch_size": 256, "epochs": 12, "threads": 1, "every": 1}
+PLAN = {"kind": "normalized", "optimizer": "adam", "batch_size": 256, "epochs": 8, "threads": 1, "every": 1}
 
 LAUNCHER = """#!/bin/sh
 # as ssh is called: options, a host, and the words of a command

@@ -22,7 +22,7 @@ def alone():
     return json.loads(json.dumps(ranks_program.run(1)))
 
 
-@pytest.mark.parametrize(("size", "threads"), [(1, 2), (2, 1), (2, 2), (3, 1), (4, 1)])
+@pytest.mark.parametrize(("size", "threads"), [(2, 1), (2, 2), (3, 1), (4, 1)])
 def test_ranks_end_in_the_bits_of_one_process(size, threads):
     done = start(size, "-m", "helpers.ranks_program", str(threads))
     assert done.returncode == 0, done.stderr
@@ -263,7 +263,7 @@ def test_ranks_that_differ_are_refused_with_what_and_where():
 
 def test_arrays_are_read_once_on_a_machine_and_lie_in_one_memory():
     done = job(
-        3,
+        2,
         """
         from purecnn import Ranks
         import os, tempfile
@@ -291,11 +291,11 @@ def test_arrays_are_read_once_on_a_machine_and_lie_in_one_memory():
     )
     assert done.returncode == 0, done.stderr
     found, inodes = json.loads(done.stdout)
-    assert [one[0] for one in found] == [1, 0, 0]
+    assert [one[0] for one in found] == [1, 0]
     for one in found:
         assert one[1:7] == [4_999_950_000, [0, 3], [[1, 2]], "no data", True, False]
     assert inodes[0]
-    assert inodes[0] == inodes[1] == inodes[2]
+    assert inodes[0] == inodes[1]
 
 
 def train(size, folder, *words):
@@ -306,7 +306,7 @@ def train(size, folder, *words):
 
 def test_the_command_line_trains_on_ranks_and_rank_0_alone_speaks(tmp_path):
     x, y = ranks_program.data()
-    x = x.repeat(2, axis=1).repeat(2, axis=2)
+    x, y = x[:150].repeat(2, axis=1).repeat(2, axis=2), y[:150]
     np.savez(tmp_path / "data.npz", x=x, y=y, x_test=x[:50], y_test=y[:50])
     found = []
     for size in (1, 2):
@@ -326,7 +326,7 @@ def test_the_command_line_trains_on_ranks_and_rank_0_alone_speaks(tmp_path):
 
 def test_the_command_lines_refusals_are_said_once_and_end_the_job(tmp_path):
     for words in (["--epochs", "0"], ["--data", str(tmp_path / "missing")]):
-        done = train(3, tmp_path, "--output", str(tmp_path / "run"), *words)
+        done = train(2, tmp_path, "--output", str(tmp_path / "run"), *words)
         assert done.returncode == 2
         assert done.stderr.count("Error:") + done.stdout.count("Error:") == 1
 
@@ -356,7 +356,9 @@ def test_a_process_alone_is_a_job_of_one(lone):
 
 
 def test_one_rank_alone_trains_as_none(lone):
-    assert json.loads(json.dumps(ranks_program.run(2, lone) | {"asked": None})) == {**alone(), "asked": None}
+    found = json.loads(json.dumps(ranks_program.run(2, lone)))
+    assert found.pop("asked") == 2 * ranks_program.SAMPLES + 1
+    assert found == alone()
 
 
 def test_facts_that_differ_are_spoken_of():

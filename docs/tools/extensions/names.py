@@ -1,6 +1,8 @@
 """The reference from lists of names, and the way from a name in a text to what the reference says of it."""
 
+import functools
 import inspect
+from collections import defaultdict
 from importlib import import_module
 
 from docutils import nodes
@@ -91,6 +93,17 @@ class Names(SphinxDirective):
         )
 
 
+@functools.cache
+def endings(env):
+    """Return the full names of all things by each end of them: once, after all pages are read."""
+    found = defaultdict(list)
+    for full in env.domains["py"].objects:
+        parts = full.split(".")
+        for first in range(1, len(parts)):
+            found[".".join(parts[first:])].append(full)
+    return dict(found)
+
+
 def target(env, text):
     """Return the page and the anchor that explain a name as texts write it, or None.
 
@@ -100,12 +113,13 @@ def target(env, text):
     name = text.removesuffix("()").removeprefix("purecnn.")
     entry = objects.get(f"purecnn.{name}")
     if entry is None:
-        ends = [full for full in objects if full.endswith(f".{name}")]
+        ends = endings(env).get(name, [])
         if not ends and "." in name:  # what is called by its module is in the border of the package
             last = name.split(".")[-1]
-            ends = [full for full in objects if full.endswith(f".{last}") and full.count(".") == 2]
+            ends = [full for full in endings(env).get(last, []) if full.count(".") == 2]
         # autodoc also knows a thing by the module that defines it
-        public = [full for full in ends if full.count(".") == min(one.count(".") for one in ends)]
+        fewest = min((full.count(".") for full in ends), default=0)
+        public = [full for full in ends if full.count(".") == fewest]
         entry = objects[public[0]] if len(public) == 1 else None
     return None if entry is None else (entry.docname, entry.node_id)
 
