@@ -35,7 +35,7 @@ from purecnn import (
     export_onnx,
     load_onnx,
 )
-from purecnn.backend.threads import cores
+from purecnn.backend.cores import processors
 from purecnn.networks import lenet
 
 BATCHES = (1, 256)
@@ -93,7 +93,7 @@ def main() -> int:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cores()
+    options.intra_op_num_threads = len(processors())
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # or it takes our cores, asleep
     print(heading({**describe(), "command": " ".join(sys.argv[1:])}, "benchmarks.onnx_graph"), end="\n\n")
     print("| network | batch | purecnn | onnxruntime | ratio (range) | operator by operator |")

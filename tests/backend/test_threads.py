@@ -12,7 +12,7 @@ from helpers.waiting import PATIENCE
 from purecnn import Callback, Dense, Network, Sigmoid, Softmax
 from purecnn.backend import blas
 from purecnn.backend.sharding import add_tree, shard_bounds, shard_count
-from purecnn.backend.threads import ThreadPool, as_threads, cores
+from purecnn.backend.threads import ThreadPool
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 31, 32, 33, 64, 100, 128, 1000, 4096])
@@ -114,15 +114,6 @@ def test_no_thread_outlives_its_team():
     with ThreadPool(4, print):
         assert len(set(threading.enumerate()) - before) == 3
     assert set(threading.enumerate()) <= before
-
-
-def test_threads_default_to_the_processors_of_this_process(monkeypatch):
-    assert as_threads(None) == cores() >= 1
-    assert as_threads(3) == 3
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert cores() == os.cpu_count()
-    with pytest.raises(ValueError, match="threads must be an integer of at least 1, got 0"):
-        as_threads(0)
 
 
 # The process is left as it was found -----------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from purecnn import Augmentation, load
+from purecnn.backend import cores
 from purecnn.cli.app import purecnn
 from purecnn.cli.progress import ProgressBar
 from purecnn.datasets.data_path import read_data
@@ -105,6 +106,46 @@ def interrupt(patch: pytest.MonkeyPatch, step: int) -> None:
             raise KeyboardInterrupt
 
     patch.setattr(ProgressBar, "step", stop)
+
+
+def test_verbose_says_how_many_workers_and_why_as_the_record_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(cores, "cores", lambda *_: cores.Cores(("a", "b"), 4))
+    options = ("--data", "set.npz", "--network", "dense", "--epochs", 1, "--batch-size", 32)
+    assert "workers" not in train(*options, "--no-report")
+    assert record()["workers"] == [{"number": 1, "reason": "OMP_NUM_THREADS=1"}]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    said = train("--resume", RUN, "--epochs", 2, "--verbose")
+    assert re.findall("^workers: .*", said, re.M) == ["workers: 2 (2 physical cores of 4 processors)"]
+    train("--resume", RUN, "--epochs", 3, "--threads", 2, "--verbose")
+    assert [one["reason"] for one in record()["workers"]] == [
+        "OMP_NUM_THREADS=1",
+        "2 physical cores of 4 processors",
+        "threads=2",
+    ]
+    pytest.importorskip("plotly")
+    assert run("report", RUN).exit_code == 0
+    page = (RUN / "report.html").read_text(encoding="utf-8")
+    assert "1 (OMP_NUM_THREADS=1)" in page
+    assert "2 (2 physical cores of 4 processors)" in page
+
+
+def test_a_small_batch_keeps_few_workers_busy() -> None:
+    said = train(*BASE[:4], "--epochs", 1, "--batch-size", 16, "--threads", 4, "--verbose")
+    assert "\nworkers: 1 (a batch of 16 samples has 1 shard)\n" in f"\n{said}"
+
+
+def test_a_record_from_before_names_no_workers() -> None:
+    train(*BASE, "--epochs", 1)
+    old = record()
+    del old["workers"]
+    (RUN / "run.json").write_text(json.dumps(old), encoding="utf-8")
+    assert "reproduced: the same bits" in run("reproduce", RUN).output
+    assert run("report", RUN).exit_code in (0, 2)
+    train("--resume", RUN, "--epochs", 2, "--threads", 1)
+    assert len(record()["workers"]) == 1
 
 
 def test_validation_is_told_of_and_takes_the_place_of_the_test_set_in_the_curves() -> None:

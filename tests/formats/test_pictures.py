@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from purecnn import Dense, Flatten, Network, ShapeError, Softmax
-from purecnn.backend.resampling import resample
 from purecnn.datasets import prepare_digit
+from purecnn.datasets.resampling import resample
 from purecnn.errors import FileFormatError, MissingExtraError
 from purecnn.formats import pictures, read_picture
 from purecnn.formats.png_writer import png

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from purecnn.backend.resampling import resample
+from purecnn.datasets.resampling import resample
 
 SIDE = 140
 

@@ -52,9 +52,11 @@ from purecnn import (
     Softmax,
     networks,
 )
+from purecnn.backend import cores
+from purecnn.backend.cores import as_threads
 from purecnn.interop.sklearn import bases
-from purecnn.interop.sklearn.base import own_threads
 from purecnn.optimizers.schedules import OneCycle
+from purecnn.training import host
 
 pd = pytest.importorskip("pandas")
 
@@ -653,21 +655,38 @@ def test_in_calibration_votes_and_cross_validation(digits):
     assert VotingClassifier(members, voting="soft").fit(x, y).score(x, y) > 0.8
 
 
-def test_workers_of_others_share_the_processors(monkeypatch):
+def workers_of(model, x, y):
+    """Return how many workers an estimator's training takes, and a network's own."""
+    found = []
+    plain = host.HostTrainer.gather_workers
+
+    def gather_workers(trainer):
+        found.append(trainer.workers)
+        return plain(trainer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "cores", lambda *_: cores.Cores(("a", "b"), 4))
+        patch.setattr(host.HostTrainer, "gather_workers", gather_workers)
+        model.fit(x, y)
+        model.network_.fit(x, y, epochs=1, batch_size=128, threads=model.threads)
+    return found
+
+
+def test_workers_of_others_share_the_cores_with_estimators_and_networks(monkeypatch, digits):
+    x, y = digits
+    model = small(epochs=1, batch_size=128)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert own_threads(None) is None
-    assert own_threads(3) == 3
+    assert workers_of(model, x, y) == [2, 2]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert own_threads(None) == 1
+    assert workers_of(model, x, y) == [1, 1]
+    assert workers_of(clone(model).set_params(threads=2), x, y) == [2, 2]
     monkeypatch.setenv("OMP_NUM_THREADS", "0")
-    assert own_threads(None) is None
+    assert workers_of(model, x, y) == [2, 2]
     monkeypatch.delenv("OMP_NUM_THREADS")
-    processors = joblib.cpu_count()
-    told = joblib.Parallel(n_jobs=processors + 1)(joblib.delayed(own_threads)(None) for _ in range(2))
-    assert told == [1, 1]
-    for backend in ("multiprocessing", "threading"):
-        with joblib.parallel_config(backend, n_jobs=2):
-            assert joblib.Parallel()(joblib.delayed(own_threads)(None) for _ in range(2)) == [1, 1]
+    # more jobs than processors, so that joblib leaves one thread to each
+    for backend, jobs in (("loky", joblib.cpu_count() + 1), ("multiprocessing", 2), ("threading", 2)):
+        with joblib.parallel_config(backend, n_jobs=jobs):
+            assert joblib.Parallel()(joblib.delayed(as_threads)(None) for _ in range(2)) == [1, 1]
 
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])

@@ -13,9 +13,10 @@ import pytest
 from helpers.waiting import PATIENCE
 from purecnn import Checkpoint, Dense, Network, ReLU, Softmax, metrics, plots, save
 from purecnn.backend import blas, files, processes
+from purecnn.backend.cores import processors
 from purecnn.backend.files import remove_leftovers, write_whole
 from purecnn.backend.memory import LARGE, aligned_zeros
-from purecnn.backend.threads import BUFFER, ThreadPool, cores
+from purecnn.backend.threads import BUFFER, ThreadPool
 from purecnn.datasets import Subset
 from purecnn.metrics import class_table
 from purecnn.training import host
@@ -179,12 +180,12 @@ def test_without_fork_the_bits_are_the_same(monkeypatch):
     assert trained() == wanted
 
 
-def test_cores_where_no_affinity_is_known(monkeypatch):
+def test_processors_where_no_affinity_is_known(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert cores() == 6
+    assert processors() == (0, 1, 2, 3, 4, 5)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert cores() == 1
+    assert processors() == (0,)
 
 
 def test_memory_where_there_are_no_large_pages(monkeypatch):

@@ -15,11 +15,13 @@ from helpers.command_line import write_data
 from purecnn import reproduce
 from purecnn.backend import digests as digests_module
 from purecnn.backend import environment
+from purecnn.backend.arrays import CPU
 from purecnn.cli.app import purecnn
 from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError
 from purecnn.runs import Reproduction, Run
 from purecnn.runs.record import MAX_RECORD, digests, read_record
+from purecnn.runs.workers import workers_of
 
 
 def run(*arguments: object) -> Result:
@@ -80,6 +82,8 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
         "extended": [],
     }
     assert record["machines"] == [environment.machine()]
+    (workers,) = record["workers"]
+    assert workers == workers_of(32, None, CPU, None)._asdict()
     assert record["commit"] == environment.commit()
     assert record["data"] == digests(mnist.load_data(str(data)))
     result = record["result"]
@@ -194,6 +198,10 @@ def test_data_that_moved_are_found_where_one_says(folder: Path, changed: Any) ->
             "network 'vgg', wanted one of lenet",
         ),
         (lambda record: record.update(machines=["mine"]), "its machine 0 is 'mine', wanted an object"),
+        *(
+            (lambda record, given=given: record.update(workers=given), "wanted a number and a reason")
+            for given in (3, [2], [{"number": 2}], [{"number": "2", "reason": "two"}])
+        ),
         (lambda record: record["data"].update(test=3), "its data 'test' are 3, wanted a SHA-256"),
         (lambda record: record.update(commit=3), "its commit is 3, wanted a text"),
         (lambda record: record.update(version=10**300), "its version is 1000"),

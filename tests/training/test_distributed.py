@@ -2,6 +2,7 @@
 
 import functools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from helpers import ranks_program
 from helpers.mpi_jobs import MPIEXEC, job, start
 from purecnn import Dense, Network, Ranks
-from purecnn.backend.threads import cores
+from purecnn.backend.cores import Cores, Workers, room
 from purecnn.training.distributed.agreement import spoken
 from purecnn.training.distributed.trainer import share_out
 
@@ -331,6 +332,26 @@ def test_the_command_lines_refusals_are_said_once_and_end_the_job(tmp_path):
         assert done.stderr.count("Error:") + done.stdout.count("Error:") == 1
 
 
+@pytest.mark.parametrize(
+    ("others", "quota", "number", "reason"),
+    [
+        # each with all four cores of the machine, each bound to two of them, one with one thread of a core
+        (["abcd", "abcd"], None, 2, "the share of a rank, 2 ranks of this machine having 4 cores"),
+        (["abcd", "ef"], None, 4, "the share of a rank, 2 ranks of this machine having 6 cores"),
+        (["abcd", "abcd", "abcd"], None, 1, "the share of a rank, 3 ranks of this machine having 4 cores"),
+        (["abcd", "abcd"], 3.5, 2, "the share of a rank, 2 ranks of this machine having 4 cores"),
+        (["abcd", "abcd"], 1.5, 1, "2 ranks of this machine share the container's quota of 1.5 processors"),
+    ],
+)
+def test_ranks_of_a_machine_share_its_cores(others, quota, number, reason, monkeypatch):
+    monkeypatch.setattr("purecnn.backend.cores.cores", lambda: Cores(tuple("abcd"), 8))
+    monkeypatch.setattr("purecnn.backend.cores.quota", lambda: quota)
+    rank = SimpleNamespace(
+        node=SimpleNamespace(size=len(others)), gather=lambda own, _: [own, *map(list, others[1:])]
+    )
+    assert Ranks.room(rank) == Workers(number, reason)
+
+
 @pytest.fixture(scope="module")
 def lone():
     """Return the ranks of this process, which is alone."""
@@ -341,7 +362,7 @@ def test_a_process_alone_is_a_job_of_one(lone):
     assert repr(lone) == "Ranks(rank=0, size=1)"
     assert lone.is_first
     assert Ranks.of_job() is None
-    assert (lone.share({"a": 1}), lone.gather([2]), lone.threads()) == ({"a": 1}, [[2]], cores())
+    assert (lone.share({"a": 1}), lone.gather([2]), lone.room()) == ({"a": 1}, [[2]], room())
     assert lone.first(lambda: 3) == 3
     with pytest.raises(KeyError, match="odd"):
         lone.first(lambda: {}["odd"])

@@ -1,8 +1,8 @@
 """The backend: arrays and where they lie, memory, workers, random numbers, files written whole.
 
-`arrays` and `devices` say where a network computes, `memory` keeps buffers, `threads` and `processes`
-are the pools of workers, `sharding` cuts a batch, `random` keys every draw, `checks` refuses wrong
-arguments, `files` writes a file whole or not at all.
+`arrays` and `devices` say where a network computes, `memory` keeps buffers, `cores` says how many
+workers there are, `threads` and `processes` are their pools, `sharding` cuts a batch, `random` keys every
+draw, `checks` refuses wrong arguments, `files` writes a file whole or not at all.
 
 Imports `messages`. Nothing here knows of a layer. Begin with `arrays`, then `sharding`.
 """

@@ -11,7 +11,7 @@ import numpy as np
 
 from purecnn.backend import blas
 from purecnn.backend.arrays import CPU, Device
-from purecnn.backend.threads import cores
+from purecnn.backend.cores import processors
 from purecnn.version import __version__
 
 #: What must be the same for two runs to have the same bits.
@@ -49,7 +49,7 @@ def machine(device: Device = CPU) -> dict[str, Any]:
         "numpy": np.__version__,
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": cores(),
+        "cores": len(processors()),
         "features": [platform.machine(), *simd.get("baseline", []), *simd.get("found", [])],
         "blas": blas.configuration() or f"{built.get('name', 'unknown')} {built.get('version', '')}".strip(),
     }

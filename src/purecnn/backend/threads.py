@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import itertools
-import os
 import signal
 import sys
 import threading
@@ -17,7 +16,6 @@ import numpy as np
 
 from purecnn.backend import blas
 from purecnn.backend.arrays import Device
-from purecnn.backend.checks import positive
 
 #: NumPy copies operands whose runs are shorter than its buffer (8192 values by default) before it computes:
 #: on runs of 768 floats a maximum took 33 us with that buffer and 13 with this one.
@@ -34,22 +32,10 @@ def narrow_buffer() -> Iterator[None]:
         np.setbufsize(before)
 
 
-def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def check_threads(threads: int | None, device: Device) -> None:
     """Refuse a number of threads where a device computes, which has its own."""
     if threads is not None and not device.is_host:
         raise ValueError(f"threads are those of device='cpu', got threads={threads!r} on {device.name!r}")
-
-
-def as_threads(threads: int | None) -> int:
-    """Return `threads`, or as many as the processors this process may use."""
-    return cores() if threads is None else positive("threads", threads)
 
 
 @contextmanager

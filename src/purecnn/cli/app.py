@@ -158,7 +158,7 @@ def purecnn() -> None:
 @click.argument("model", required=False)
 @data_option_of("the data of the run, else mnist")
 @skip_option
-@click.option("--threads", type=int, help="Number of worker threads.  [default: all cores]")
+@click.option("--threads", type=int, help="Number of worker threads.  [default: the physical cores]")
 @device_option
 def evaluate(
     model: str | None, data: str | None, skip_damaged: bool, threads: int | None, device: str

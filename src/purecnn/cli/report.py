@@ -31,7 +31,7 @@ COMPARISON = "comparison.html"
     help=f"Where to write it.  [default: RUN/report.html, {COMPARISON}]",
 )
 @click.option("--data", metavar="DATA", help="Where the data are now.  [default: where they were]")
-@click.option("--threads", type=int, help="Number of worker threads.  [default: all cores]")
+@click.option("--threads", type=int, help="Number of worker threads.  [default: the physical cores]")
 def report(folders: tuple[str, ...], output: str | None, data: str | None, threads: int | None) -> None:
     """Write a page that tells all about a trained network.
 

@@ -18,7 +18,7 @@ from purecnn.runs.model_path import run_folder
 @click.command()
 @click.argument("folder", metavar="RUN")
 @click.option("--data", metavar="FOLDER", help="Where the data are now.  [default: where they were]")
-@click.option("--threads", type=int, help="Number of worker threads.  [default: all cores]")
+@click.option("--threads", type=int, help="Number of worker threads.  [default: the physical cores]")
 def reproduce(folder: str, data: str | None, threads: int | None) -> None:
     """Do a run again and compare.
 

@@ -40,6 +40,7 @@ from purecnn.runs.model_path import default_folder, run_folder
 from purecnn.runs.recipes import RATES, RECIPES, USUAL_CHANGES, read_changes
 from purecnn.runs.record import read_record, result_in_words
 from purecnn.runs.run import Run
+from purecnn.runs.workers import workers_of
 from purecnn.training.distributed.ranks import Ranks, assisting
 
 #: Options of `train` that say nothing about the run, which goes on as it was begun.
@@ -51,6 +52,7 @@ OF_ANY_RUN = {
     "device",
     "checkpoint_every",
     "report",
+    "verbose",
     "allow_differences",
 }
 
@@ -120,9 +122,7 @@ OF_ANY_RUN = {
 )
 @click.option("--seed", type=int, default=0, help="Decides first parameters and order.")
 @click.option(
-    "--threads",
-    type=int,
-    help="Number of worker threads; results do not depend on it.  [default: all cores]",
+    "--threads", type=int, help="Worker threads; no result depends on them.  [default: the physical cores]"
 )
 @device_option
 @click.option(
@@ -135,6 +135,7 @@ OF_ANY_RUN = {
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints.  [default: an epoch's]")
 @click.option("--resume", metavar="RUN", help="Go on with the run in this folder, to the same bits.")
 @click.option("--report/--no-report", default=True, help="Write report.html, where plotly is installed.")
+@click.option("--verbose", is_flag=True, help="Say how many workers train, and why so many.")
 @click.option(
     "--allow-differences",
     is_flag=True,
@@ -165,6 +166,7 @@ def train(
     checkpoint_every: int | None,
     resume: str | None,
     report: bool,
+    verbose: bool,
     allow_differences: bool,
 ) -> None:
     """Train a network, test it and save it.
@@ -245,6 +247,7 @@ def train(
                 resume=resume is not None,
                 overwrite=overwrite,
                 report=report,
+                verbose=verbose,
                 ranks=ranks,
             )
 
@@ -286,6 +289,7 @@ def train_run(
     resume: bool,
     overwrite: bool,
     report: bool,
+    verbose: bool,
     ranks: Ranks | None,
 ) -> None:
     """Do a run, say how it goes and what came of it, and where it is if it is interrupted."""
@@ -294,6 +298,7 @@ def train_run(
     if suit:
         run = replace(run, recipe=run.recipe.suited(len(run.split(sets.train[1])[0])))
     network = run.build(sets).to(device)
+    told = workers_of(run.recipe.batch_size, threads, network.device, ranks)
 
     def prepare() -> None:
         make_folder(folder)
@@ -311,6 +316,8 @@ def train_run(
             if not ranks.is_first:
                 run.train(folder, network, sets, threads=threads, resume=resume, ranks=ranks)
                 return
+        if verbose:
+            echo(f"workers: {told or f'those of {network.device}'}")
         perform(run, folder, network, sets, threads, every, resume=resume, report=report, ranks=ranks)
 
 

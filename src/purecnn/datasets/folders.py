@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purecnn.backend.checks import choice, file_name, pair
-from purecnn.backend.resampling import resample
 from purecnn.backend.types import Array
+from purecnn.datasets.resampling import resample
 from purecnn.errors import FileFormatError
 from purecnn.formats.pictures import picture_shape, read_picture
 from purecnn.messages.signatures import explained_class

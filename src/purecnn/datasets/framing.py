@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from purecnn.backend.resampling import resample
+from purecnn.datasets.resampling import resample
 from purecnn.errors import ShapeError
 
 INK_SHARE = 0.05  # of the darkest stroke; fainter is no edge of a digit

@@ -182,8 +182,9 @@ class Network(RunnableNetwork):
             Whether an epoch ends before a last batch that is short: other samples each time, if they are
             shuffled. `BatchNormalization` can't learn from a batch of one sample.
         threads : int, optional
-            Number of worker threads; the processors this process may use if left out. The bits do not
-            depend on it. A device takes no such number.
+            Number of worker threads, on which the bits do not depend. Left out, the physical cores that this
+            process may use, at most its container's quota and OMP_NUM_THREADS; 1 outside of the main thread
+            and in the processes of a pool. A device takes no such number.
         callbacks : Callback, function, or sequence of them
             Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool

@@ -109,8 +109,8 @@ class Graph(Runtime):
             How many samples are computed at a time where the graph is no chain of layers; all of them if left
             out, since such a graph may look at the whole batch.
         threads : int, optional
-            Number of worker threads where the graph is a chain of layers; the processors this process may
-            use if left out.
+            Number of worker threads where the graph is a chain of layers; as many as `Network.fit` takes if
+            left out.
 
         Returns
         -------

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from purecnn.backend.checks import within
-from purecnn.backend.threads import cores, is_limit
+from purecnn.backend.cores import room
+from purecnn.backend.threads import is_limit
 from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.formats.pictures import read_picture
@@ -111,8 +112,8 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
     digits = knows_digits(network)
     reader = Reader(network, Familiarity(images) if digits else None)
     lessons = Lessons()
-    # As many at a time as there are processors: more would only wait for each other.
-    pool = ThreadPoolExecutor(cores(), thread_name_prefix="purecnn-playground")
+    # As many at a time as find room: more would only wait for each other.
+    pool = ThreadPoolExecutor(room().number, thread_name_prefix="purecnn-playground")
 
     def describe(_asked: Mapping[str, Any]) -> Any:
         return {

@@ -83,6 +83,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     for place, machine in enumerate(record["machines"]):
         if not isinstance(machine, dict):
             raise FileFormatError(f"{path}: its machine {place} is {machine!r:.100}, wanted an object")
+    check_workers(path, record.setdefault("workers", []))
     for name, given in record["data"].items():
         if not isinstance(given, str):
             raise FileFormatError(f"{path}: its data {name!r:.100} are {given!r:.100}, wanted a SHA-256")
@@ -94,3 +95,11 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise FileFormatError(f"{path}: its version is {record['version']!r:.100}, wanted {VERSION}")
     found: dict[str, Any] = record
     return found
+
+
+def check_workers(path: Path, given: Any) -> None:
+    """Refuse what is no list of how many workers computed, and why."""
+    for one in given if isinstance(given, list) else [given]:
+        kinds = {name: type(value) for name, value in one.items()} if isinstance(one, dict) else {}
+        if kinds != {"number": int, "reason": str}:
+            raise FileFormatError(f"{path}: its workers are {one!r:.100}, wanted a number and a reason")

@@ -237,6 +237,7 @@ def repeat(one: FinishedRun) -> Section:
     for number, machine in enumerate(record["machines"], 1):
         which = f"machine {number}: " if len(record["machines"]) > 1 else ""
         pairs += [(f"{which}{name}", value) for name, value in of_machine(dict(machine))]
+    pairs += [("workers", f"{one['number']} ({one['reason']})") for one in record["workers"]]
     settings = facts((name.replace("_", " "), value) for name, value in one.run.settings().items())
     body = f"{commands}{facts(pairs)}<h3>Settings</h3>{settings}"
     if not one.is_of_its_data:

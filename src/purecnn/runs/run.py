@@ -15,6 +15,7 @@ import numpy as np
 from purecnn.backend import environment
 from purecnn.backend.arrays import Device
 from purecnn.backend.checks import flag, is_integer, positive
+from purecnn.backend.cores import Workers
 from purecnn.backend.digests import digest
 from purecnn.backend.files import remove_leftovers
 from purecnn.backend.random import as_seed
@@ -39,15 +40,16 @@ from purecnn.networks.files import save
 from purecnn.networks.network import Network
 from purecnn.networks.zoo import NETWORKS
 from purecnn.optimizers.schedules import OneCycle, Schedule
+from purecnn.runs.folder import CHECKPOINT, MODEL
 from purecnn.runs.recipes import Cycles, Recipe
 from purecnn.runs.record import RECORD, VERSION, digests, read_record, write_record
+from purecnn.runs.workers import workers_of
 from purecnn.training.samples import refuse_channels_last
 from purecnn.training.targets import Targets, strata
 from purecnn.training.weights import sample_weights
 
 if TYPE_CHECKING:
     from purecnn.training.distributed.ranks import Ranks
-from purecnn.runs.folder import CHECKPOINT, MODEL
 
 
 @dataclass(frozen=True)
@@ -264,10 +266,11 @@ class Run:
         """
         recipe, test, kept = self.recipe, sets.test, folder / CHECKPOINT
         (x, y), aside = self.divide(sets)
+        told = workers_of(recipe.batch_size, threads, network.device, ranks)
         if ranks is None:
-            record = self.begin(folder, sets, network.device, resume)
+            record = self.begin(folder, sets, network.device, told, resume)
         else:
-            record = ranks.first(lambda: self.begin(folder, sets, network.device, resume)) or {}
+            record = ranks.first(lambda: self.begin(folder, sets, network.device, told, resume)) or {}
         goes_on = resume and kept.exists()
         resume = goes_on if ranks is None else ranks.share(goes_on)
         task = network.task or "classification"
@@ -335,8 +338,10 @@ class Run:
         write_record(folder, record)
         return result
 
-    def begin(self, folder: Path, sets: Sets, device: Device, resume: bool) -> dict[str, Any]:
-        """Write the record of a run that begins or goes on, this machine in it; return it."""
+    def begin(
+        self, folder: Path, sets: Sets, device: Device, workers: Workers | None, resume: bool
+    ) -> dict[str, Any]:
+        """Write the record of a run that begins or goes on, this machine and its workers in it; return it."""
         for name in (MODEL, RECORD):
             remove_leftovers(folder / name)
         if resume and (folder / CHECKPOINT).exists():
@@ -349,6 +354,8 @@ class Run:
             record = self.record(sets)
         if (here := environment.machine(device)) not in record["machines"]:
             record["machines"].append(here)
+        if workers is not None and (told := workers._asdict()) not in record["workers"]:
+            record["workers"].append(told)
         write_record(folder, record)
         return record
 
@@ -359,6 +366,7 @@ class Run:
             "arguments": self.arguments(),
             "commit": environment.commit(),
             "machines": [],
+            "workers": [],
             "data": digests(sets),
             "result": None,
         }

@@ -10,10 +10,11 @@ from contextlib import nullcontext, suppress
 import numpy as np
 
 from purecnn.backend import blas
+from purecnn.backend.cores import as_threads
 from purecnn.backend.memory import aligned_zeros
 from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
 from purecnn.backend.sharding import shard_bounds, shard_count
-from purecnn.backend.threads import ThreadPool, as_threads, narrow_buffer
+from purecnn.backend.threads import ThreadPool, narrow_buffer
 from purecnn.backend.types import Array
 from purecnn.layers.registry import is_own
 from purecnn.training.jobs import JobKind, JobSlot
@@ -52,7 +53,7 @@ class HostTrainer(Trainer):
         self._blas = blas.single_threaded()
         told = self._blas.__enter__()
         try:
-            self.workers = min(as_threads(settings.threads), self.count) if told else 1
+            self.workers = as_threads(settings.threads, self.count) if told else 1
             own = all(map(is_own, (*self.parts, optimizer, loss.function, loss.prime)))
             self.forks = self.shares = self.workers > 1 and own and can_fork()
             # Where workers are processes, all that a step needs lies in shared memory.

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from purecnn.backend import blas
 from purecnn.backend.arrays import Device, to_host
 from purecnn.backend.checks import as_array, check_range
+from purecnn.backend.cores import as_threads
 from purecnn.backend.devices import as_device, explained
 from purecnn.backend.overflow import without_warnings
-from purecnn.backend.threads import ThreadPool, as_threads, check_threads
+from purecnn.backend.threads import ThreadPool, check_threads
 from purecnn.backend.types import Array, Shape
 from purecnn.callbacks.history import History
 from purecnn.datasets.dataset import Data, Dataset, labels_of
@@ -233,7 +234,7 @@ class RunnableNetwork(LayerStack):
         x : array_like
             Samples first, as `fit` takes them; a lone one is a batch of one, ``x[np.newaxis]``.
         threads : int, optional
-            Number of worker threads; the processors this process may use if left out.
+            Number of worker threads; as many as `Network.fit` takes if left out.
 
         Returns
         -------
@@ -308,7 +309,7 @@ class RunnableNetwork(LayerStack):
             self._idle.append(replica)
 
         with blas.single_threaded() as told, explained(self.device):
-            workers = min(as_threads(threads), len(starts)) if told and self.device.is_host else 1
+            workers = as_threads(threads, len(starts)) if told and self.device.is_host else 1
             if workers == 1:
                 for number in range(len(starts)):
                     chunk(0, number)

@@ -6,9 +6,6 @@ What the scikit-learn estimators share: samples checked and shaped, a network ma
 from __future__ import annotations
 
 import copy
-import multiprocessing
-import os
-import threading
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
@@ -16,7 +13,6 @@ from typing import Any, Self
 import numpy as np
 
 from purecnn.backend.checks import flag, positive, within
-from purecnn.backend.threads import cores
 from purecnn.backend.types import Array, Shape
 from purecnn.callbacks.base import Callback
 from purecnn.callbacks.early_stopping import EarlyStopping
@@ -229,7 +225,7 @@ class Estimator(BaseEstimator):
             augmentation=self.augmentation,
             shuffle=self.shuffle,
             drop_last=drops_last(network, len(rows) - aside, batch_size),
-            threads=self.own_threads(),
+            threads=self.threads,
             callbacks=callbacks,
             verbose=bool(self.verbose),
             sample_weight=sample_weight,
@@ -267,10 +263,6 @@ class Estimator(BaseEstimator):
             return []
         return [EarlyStopping("loss", patience=patience, min_delta=tol, restore_best=False)]
 
-    def own_threads(self) -> int | None:
-        """Return how many threads may work: on a device, none but those that were asked for."""
-        return own_threads(self.threads) if self.device == "cpu" else self.threads
-
     def ask(self, X: Any) -> Array:
         """Return the network's outputs ``(n, outputs)``.
 
@@ -281,20 +273,5 @@ class Estimator(BaseEstimator):
         """
         sklearn("utils.validation").check_is_fitted(self)
         rows, _ = self.receive(X)
-        found = self.network_.predict(rows, threads=self.own_threads())
+        found = self.network_.predict(rows, threads=self.threads)
         return found.reshape(len(rows), -1)
-
-
-def own_threads(threads: int | None) -> int | None:
-    """Return how many may work: as told, else what the process's surroundings leave it.
-
-    joblib, Dask and Ray tell their workers by OMP_NUM_THREADS, as scikit-learn's own threads are told. A
-    worker of a pool, be it a process, which is then a daemon, or a thread, shares the processors with others.
-    """
-    if threads is not None:
-        return positive("threads", threads)
-    lone = threading.current_thread() is threading.main_thread()
-    if not lone or multiprocessing.current_process().daemon:
-        return 1
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores(), int(told)) if told.isdigit() and int(told) else None

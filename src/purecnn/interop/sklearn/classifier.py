@@ -81,9 +81,9 @@ class CNNClassifier(ClassifierMixin, Estimator):
         Decides first parameters, order, dropout, augmentation and what is set aside: the same int, the same
         bits. None draws from NumPy's global generator, as in scikit-learn.
     threads : int, optional
-        Number of worker threads; the bits do not depend on it. Left out, as many as there are processors,
-        or as OMP_NUM_THREADS says, which joblib, Dask and Ray set in their workers; 1 in a worker of a
-        pool, and in any thread but the main one.
+        Number of worker threads; the bits do not depend on it. Left out, as many as `Network.fit` takes:
+        joblib, Dask and Ray tell their workers by OMP_NUM_THREADS, and in a worker of another pool, and in
+        any thread but the main one, it is 1.
     device : {"cpu", "cuda", "sycl"}
         Where the network computes: see `Network`. Copies and files lie on the host.
     verbose : bool

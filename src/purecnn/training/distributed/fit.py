@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from purecnn.backend import cores
 from purecnn.backend.overflow import unwarned
 from purecnn.backend.sharding import shard_count
 from purecnn.backend.types import Array
@@ -70,10 +71,11 @@ class RankedFit(Fit):
         self.network.seed = ranks.share(self.network.seed)
         for buffer in buffers(self.network):
             ranks.communicator.Bcast(buffer)
-        room = ranks.threads()
-        threads = room if self.settings.threads is None else self.settings.threads
+        room = ranks.room()
+        asked = self.settings.threads
+        threads = cores.as_told(room).number if asked is None else asked
         self.settings = replace(self.settings, threads=threads)
-        ranks.is_crowded = any(ranks.gather(threads > room))
+        ranks.is_crowded = any(ranks.gather(threads > room.number))
         ranks.header = StepHeader(self.largest_batch, told_size(self.optimizer))
         ranks.is_busy = False
 

@@ -24,9 +24,8 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from purecnn.backend import environment
+from purecnn.backend import cores, environment
 from purecnn.backend.checks import flag
-from purecnn.backend.threads import cores
 from purecnn.backend.types import Array
 from purecnn.errors import RankError
 from purecnn.escapes import visible
@@ -215,13 +214,23 @@ class Ranks:
             raise exception_from_json(words)
         return found
 
-    def threads(self) -> int:
-        """Return how many threads each rank of this machine may have, so that all find room."""
-        own = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(cores())]
-        allowed = self.gather(own, self.node)
-        together = len({core for cores in allowed for core in cores})
-        bound = together == sum(map(len, allowed))  # by the launcher, each to cores of its own
-        return max(1, len(own) if bound else together // len(allowed))
+    def room(self) -> cores.Workers:
+        """Return how many threads each rank of this machine may have, so that all find room, and why."""
+        if self.node.size == 1:
+            return cores.room()
+        own, allowed = list(cores.cores().names), cores.quota()
+        names = self.gather(own, self.node)
+        together = len({name for names_of_one in names for name in names_of_one})
+        bound = together == sum(map(len, names))  # by the launcher, each to cores of its own
+        ranks = f"{len(names)} ranks of this machine"
+        found = cores.Workers(
+            max(1, len(own) if bound else together // len(names)),
+            f"the share of a rank, {ranks} having {cores.counted(together, 'core')}",
+        )
+        if allowed is None:
+            return found
+        least = max(1, math.ceil(allowed) // len(names))
+        return found.limited(least, f"{ranks} share the container's quota of {cores.in_processors(allowed)}")
 
     # A run ------------------------------------------------------------------------------------------------
 
