@@ -3,23 +3,26 @@
     python -m benchmarks.run [--quick] [--only NAME] [--rounds N] [--avx2]
 
 A full run writes benchmarks/results/DATE-COMMIT.json and the table in benchmarks/README.md; --only, --quick
-and --avx2 print their rows alone. --quick measures ours without the peers, in about a minute.
+and --avx2 print their rows alone. --quick measures ours without the peers, in about a minute; beside the
+original algorithm too, which wants NumPy alone, and SciPy for its convolutions.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import machine, setup
-from benchmarks.harness.comparisons import WORKS, Work, avx2_only
+from benchmarks.harness.comparisons import ORIGINAL, WORKS, Work, avx2_only
 from benchmarks.harness.measure import side_by_side
 from benchmarks.harness.rows import Row, heading, put_between, table
 from benchmarks.harness.worker import ROOT
@@ -27,7 +30,17 @@ from benchmarks.processes import import_row, memory_row, share_row
 
 HERE = ROOT / "benchmarks"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-QUICK_WORKS = {"lenet-128", "lenet-32", "keras", "torch-example", "cifar", "original", "inference", "latency"}
+QUICK_WORKS = {
+    "lenet-128",
+    "lenet-32",
+    "keras",
+    "torch-example",
+    "cifar",
+    "original",
+    "xor",
+    "inference",
+    "latency",
+}
 
 
 class Places:
@@ -44,12 +57,22 @@ class Places:
         return self.made[name]
 
 
+def beside_the_original(work: Work) -> Work:
+    """The work without the peers of a full run: ours and, where it can run, the original algorithm."""
+    compared = tuple(one for one in work.comparisons if one.peers == (ORIGINAL,))
+    needs_scipy = work.name == "original"
+    if not compared or (needs_scipy and importlib.util.find_spec("scipy") is None):
+        return replace(work, variants=work.variants[:1])
+    return replace(work, variants=work.variants[:2], comparisons=compared)
+
+
 def jobs(given: argparse.Namespace, places: Places) -> Iterator[tuple[str, Callable[[], list[Row]]]]:
     """Name and measurement of everything that was asked for."""
     rounds, peers, few = given.rounds, not given.quick, max(1, given.rounds // 2)
 
     def beside(work: Work) -> list[Row]:
-        return side_by_side(work, places(work.network), rounds, peers)
+        at_hand = work if peers else beside_the_original(work)
+        return side_by_side(at_hand, places(work.network), rounds, len(at_hand.variants) > 1)
 
     for work in WORKS:
         if peers or work.name in QUICK_WORKS:

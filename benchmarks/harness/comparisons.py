@@ -122,12 +122,20 @@ WORKS: tuple[Work, ...] = (
         (ours(), Variant(ORIGINAL, "benchmarks.peers.original"), NCHW, NHWC, NCHW_ONE),
         (
             Comparison(
-                "original", "The original experiment, single-image SGD, one image", (ORIGINAL,), 8.0, 12.0
+                "original", "The original experiment, single-image SGD, one image", (ORIGINAL,), 10.0, 14.0
             ),
             Comparison(
                 "original-torch", "the same, against PyTorch at batch 1", (*LAYOUTS, TORCH_ONE), 1.7, 2.5
             ),
         ),
+    ),
+    Work(
+        "xor",
+        "xor",
+        "train",
+        8000,
+        (ours(), Variant(ORIGINAL, "benchmarks.peers.original")),
+        (Comparison("xor", "The original's XOR, single-sample SGD, one sample", (ORIGINAL,), 1.0, 2.0),),
     ),
     Work(
         "inference",

@@ -16,6 +16,7 @@ Layer = dict[str, Any]
 Shape = tuple[int, ...]
 
 RELU: Layer = {"layer": "relu"}
+TANH: Layer = {"layer": "tanh"}
 SIGMOID: Layer = {"layer": "sigmoid"}
 POOL: Layer = {"layer": "pool", "size": 2}
 FLATTEN: Layer = {"layer": "flatten"}
@@ -44,7 +45,8 @@ class Bench:
     layers: tuple[Layer, ...]
     input_shape: Shape
     batch: int
-    data: str = "mnist"  # or "patterns" (drawn bytes), or "zero_one" (the original's 200 images)
+    # or "patterns" (drawn bytes), "zero_one" (the original's 200 images), or "xor" (its four samples)
+    data: str = "mnist"
     loss: str = "categorical_cross_entropy"
     optimizer: str = "adam"
     rate: float = 1e-3
@@ -74,6 +76,7 @@ ORIGINAL = (
     *(conv(3, 5, per_position_bias=True), SIGMOID, FLATTEN),
     *(dense(100), SIGMOID, dense(2), SIGMOID),
 )
+XOR = (dense(3), TANH, dense(1), TANH)
 
 MNIST_SHAPE = (1, 28, 28)
 BENCHES: dict[str, Bench] = {
@@ -88,6 +91,7 @@ BENCHES: dict[str, Bench] = {
     "original": Bench(
         ORIGINAL, MNIST_SHAPE, 1, data="zero_one", loss="binary_cross_entropy", optimizer="sgd", rate=0.1
     ),
+    "xor": Bench(XOR, (2,), 1, data="xor", loss="mse", optimizer="sgd", rate=0.1),
 }
 
 

@@ -31,6 +31,12 @@ def zero_one(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return images, np.eye(2, dtype=np.float32)[y[rows]].reshape(-1, 2, 1)
 
 
+def xor() -> tuple[np.ndarray, np.ndarray]:
+    """The original's first data: columns (4, 2, 1) and (4, 1, 1)."""
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    return x.reshape(4, 2, 1), (x[:, 0] != x[:, 1]).astype(np.float32).reshape(4, 1, 1)
+
+
 def patterns(shape: tuple[int, ...], images: int = 4096) -> tuple[np.ndarray, np.ndarray]:
     """Drawn bytes (n, *shape) in ten classes: a coarse pattern for each class, and noise."""
     rng = np.random.default_rng(0)
@@ -49,6 +55,8 @@ def write(name: str, folder: Path, data: tuple[np.ndarray, np.ndarray]) -> Path:
         x, y = data
     elif bench.data == "zero_one":
         x, y = zero_one(*data)
+    elif bench.data == "xor":
+        x, y = xor()
     else:
         x, y = patterns(bench.input_shape)
     rng = np.random.default_rng(1)

@@ -1,4 +1,4 @@
-"""The original algorithm, written anew: NumPy in float64 and SciPy's correlations, one image at a time.
+"""The original algorithm, written anew: NumPy in float64 and SciPy's correlations, one sample at a time.
 
 It is what purecnn grew from, kept at the speed that such a program has: every layer an object, every sample a
 forward sweep, a backward sweep and an update on the way; no batch, no scratch memory, no float32.
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.signal import convolve2d, correlate2d
 
+from benchmarks.harness.networks import Bench
 from benchmarks.harness.setup import read
 from benchmarks.harness.worker import Batches, serve
 
@@ -33,14 +33,17 @@ class Convolution(Layer):
     """Valid cross-correlation summed over the input channels, one bias at each output position."""
 
     def __init__(self, kernels: np.ndarray, biases: np.ndarray) -> None:
+        from scipy.signal import convolve2d, correlate2d  # here, since XOR does without SciPy
+
         self.kernels, self.biases = kernels, biases
+        self.convolve, self.correlate = convolve2d, correlate2d
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.input = x
         y = self.biases.copy()
         for out in range(len(self.kernels)):
             for channel in range(len(x)):
-                y[out] += correlate2d(x[channel], self.kernels[out, channel], "valid")
+                y[out] += self.correlate(x[channel], self.kernels[out, channel], "valid")
         return y
 
     def backward(self, gradient: np.ndarray, rate: float) -> np.ndarray:
@@ -48,8 +51,8 @@ class Convolution(Layer):
         input_gradient = np.zeros_like(self.input)
         for out in range(len(self.kernels)):
             for channel in range(len(self.input)):
-                kernel_gradient[out, channel] = correlate2d(self.input[channel], gradient[out], "valid")
-                input_gradient[channel] += convolve2d(gradient[out], self.kernels[out, channel], "full")
+                kernel_gradient[out, channel] = self.correlate(self.input[channel], gradient[out], "valid")
+                input_gradient[channel] += self.convolve(gradient[out], self.kernels[out, channel], "full")
         self.kernels -= rate * kernel_gradient
         self.biases -= rate * gradient
         return input_gradient
@@ -84,6 +87,19 @@ class Column(Layer):
         return gradient.reshape(self.input.shape)
 
 
+class HyperbolicTangent(Layer):
+    """tanh(x)."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.input = x
+        y: np.ndarray = np.tanh(x)
+        return y
+
+    def backward(self, gradient: np.ndarray, rate: float) -> np.ndarray:
+        slope: np.ndarray = 1 - np.tanh(self.input) ** 2
+        return gradient * slope
+
+
 class Logistic(Layer):
     """1 / (1 + exp(-x))."""
 
@@ -112,8 +128,40 @@ def cross_entropy_gradient(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return gradient
 
 
+def squared_error(y: np.ndarray, p: np.ndarray) -> float:
+    """The mean of (p - y)^2 over all elements."""
+    return float(np.mean((p - y) ** 2))
+
+
+def squared_error_gradient(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Its derivative by p."""
+    gradient: np.ndarray = 2 * (p - y) / np.size(y)
+    return gradient
+
+
+LOSSES = {
+    "binary_cross_entropy": (cross_entropy, cross_entropy_gradient),
+    "mse": (squared_error, squared_error_gradient),
+}
+
+
+def build(bench: Bench, arrays: list[np.ndarray]) -> list[Layer]:
+    """The layers of a bench, with its first parameters."""
+    given = (array.astype(np.float64) for array in arrays)
+    layers: list[Layer] = []
+    for layer in bench.layers:
+        kind = layer["layer"]
+        if kind == "conv":
+            layers.append(Convolution(next(given), next(given)))
+        elif kind == "dense":
+            layers.append(FullyConnected(next(given), next(given)[:, None]))
+        else:
+            layers.append({"flatten": Column, "sigmoid": Logistic, "tanh": HyperbolicTangent}[kind]())
+    return layers
+
+
 class Original:
-    """The original experiment's network as a benched program."""
+    """One of the original's experiments as a benched program."""
 
     def __init__(self, place: Path) -> None:
         bench, arrays = read(place)
@@ -121,20 +169,16 @@ class Original:
         self.x = np.load(place / "x.npy").astype(np.float64)
         self.y = np.load(place / "y.npy").astype(np.float64)
         self.batches = Batches(np.load(place / "order.npy"), 1)
-        kernels, positions, w1, b1, w2, b2 = (array.astype(np.float64) for array in arrays)
-        self.layers: list[Layer] = [
-            *(Convolution(kernels, positions), Logistic(), Column()),
-            *(FullyConnected(w1, b1[:, None]), Logistic()),
-            *(FullyConnected(w2, b2[:, None]), Logistic()),
-        ]
+        self.layers = build(bench, arrays)
+        self.loss, self.loss_gradient = LOSSES[bench.loss]
 
     def train_step(self) -> float:
         row = self.batches.next()[0]
         output, target = self.x[row], self.y[row]
         for layer in self.layers:
             output = layer.forward(output)
-        loss = cross_entropy(target, output)
-        gradient = cross_entropy_gradient(target, output)
+        loss = self.loss(target, output)
+        gradient = self.loss_gradient(target, output)
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient, self.rate)
         return loss
@@ -147,9 +191,7 @@ class Original:
             self.train_step()
 
     def describe(self) -> dict[str, Any]:
-        import scipy
-
-        return {"scipy": scipy.__version__}
+        return {"numpy": np.__version__}
 
 
 def main() -> None:

@@ -26,10 +26,11 @@ from purecnn import (
     ReLU,
     Sigmoid,
     Softmax,
+    Tanh,
     predict,
     train,
 )
-from purecnn.losses import as_loss
+from purecnn.losses import LOSSES, as_loss
 from purecnn.training.host import HostTrainer
 from purecnn.training.settings import FitSettings
 
@@ -56,7 +57,13 @@ def build(bench: Bench) -> list[Any]:
             layers.append(Dropout(layer["rate"]))
         else:
             layers.append(
-                {"relu": ReLU, "sigmoid": Sigmoid, "flatten": Flatten, "norm": BatchNormalization}[kind]()
+                {
+                    "relu": ReLU,
+                    "sigmoid": Sigmoid,
+                    "tanh": Tanh,
+                    "flatten": Flatten,
+                    "norm": BatchNormalization,
+                }[kind]()
             )
     if bench.loss == "categorical_cross_entropy":
         layers.append(Softmax())
@@ -127,15 +134,15 @@ class SingleImage:
         predict(self.layers, self.x[0])  # binds the layers to their shapes
         set_parameters(self.layers, arrays)
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> None:
-        loss, prime = purecnn.losses.binary_cross_entropy, purecnn.losses.binary_cross_entropy_prime
-        train(self.layers, loss, prime, x, y, epochs=1, learning_rate=self.bench.rate, verbose=False)
+    def fit(self, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
+        loss, rate = LOSSES[self.bench.loss], self.bench.rate
+        train(self.layers, loss.function, loss.prime, x, y, epochs, learning_rate=rate, verbose=False)
 
     def train_step(self) -> float:
         x, y = self.x[self.at], self.y[self.at]
         self.at = (self.at + 1) % len(self.x)
-        loss = float(purecnn.losses.binary_cross_entropy(y, predict(self.layers, x)))
-        self.fit(x[None], y[None])
+        loss = float(LOSSES[self.bench.loss].function(y, predict(self.layers, x)))
+        self.fit(x[None], y[None], 1)
         return loss
 
     def loss_value(self, loss: float) -> float:
@@ -143,8 +150,7 @@ class SingleImage:
 
     def train(self, steps: int) -> None:
         """Whole epochs, as the original trains; `steps` is a multiple of the number of images."""
-        for _ in range(steps // len(self.x)):
-            self.fit(self.x, self.y)
+        self.fit(self.x, self.y, steps // len(self.x))
 
     def describe(self) -> dict[str, Any]:
         return describe()

@@ -5,6 +5,7 @@ Working memory that is laid out once and used again: fresh multi-megabyte arrays
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -33,7 +34,7 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     >>> aligned_zeros((2, 3), np.float32).ctypes.data % LINE
     0
     """
-    kind, values = np.dtype(dtype), int(np.prod(shape))
+    kind, values = np.dtype(dtype), math.prod(shape) if isinstance(shape, tuple) else shape
     size = values * kind.itemsize
     memory: Any = np.zeros(size + LINE, np.uint8)
     boundary = LINE
@@ -86,7 +87,7 @@ class Workspace:
         held = self._arrays.get(key)
         if held is not None:
             return held
-        size, kind = int(np.prod(shape)), np.dtype(dtype)
+        size, kind = math.prod(shape), np.dtype(dtype)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size or buffer.dtype != kind:
             # Zeros, so that a border nobody writes is a zero border; older views of this name are stale.

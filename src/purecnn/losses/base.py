@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,6 +102,13 @@ def unwrapped(loss: Loss) -> LossFunction:
     return found
 
 
+def as_arrays(y_true: Any, y_pred: Any) -> tuple[Array, Array]:
+    """Return both as arrays: themselves at once, where the engine hands in NumPy's."""
+    if type(y_true) is np.ndarray and type(y_pred) is np.ndarray:
+        return y_true, y_pred
+    return module_of(y_true).asarray(y_true), module_of(y_pred).asarray(y_pred)
+
+
 def columns(y: Array, like: Array) -> Array:
     """Return labels ``(N,)`` as one-hot columns ``(classes, N)`` beside `like`; columns in its shape.
 
@@ -112,7 +120,7 @@ def columns(y: Array, like: Array) -> Array:
         If a label is none of the classes.
     """
     xp = module_of(y)
-    y, like = xp.asarray(y), module_of(like).asarray(like)
+    y, like = as_arrays(y, like)
     if y.shape == like.shape and y.dtype == like.dtype and y.dtype.kind == "f":
         return y
     kind = like.dtype if like.dtype.kind == "f" else np.dtype(np.float64)
@@ -138,9 +146,24 @@ def number(value: Array) -> float:
     return float(to_host(value))
 
 
+def mean(terms: Array) -> float:
+    """Return the mean of all terms as a number.
+
+    That of a lone one is itself, and NumPy takes 3 us to say so; a negative zero becomes a zero, as in a sum.
+
+    Examples
+    --------
+    >>> mean(np.array([[1.0, 2.0]])), mean(np.array([[-0.0]]))
+    (1.5, 0.0)
+    """
+    if type(terms) is np.ndarray and terms.size == 1:
+        return float(terms.item()) + 0.0
+    return number(terms.mean())
+
+
 def same(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
     """Return both as arrays, the prediction of floats, if they have one shape: they never broadcast."""
-    y, p = module_of(y_true).asarray(y_true), module_of(y_pred).asarray(y_pred)
+    y, p = as_arrays(y_true, y_pred)
     if y.shape != p.shape:
         raise ShapeError(f"y_true must have the shape of y_pred, {p.shape}, got {y.shape}")
     if not p.size:
@@ -151,6 +174,8 @@ def same(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
 def scaled(slope: Array, factor: float, like: Array) -> Array:
     """Return `slope` times `factor` in the dtype of the prediction: a float64 target changes nothing."""
     found: Array = slope * factor
+    if found.dtype == like.dtype:
+        return found
     return found.astype(like.dtype if like.dtype.kind == "f" else np.float64, copy=False)
 
 

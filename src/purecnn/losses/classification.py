@@ -9,7 +9,7 @@ import numpy as np
 
 from purecnn.backend.arrays import module_of
 from purecnn.backend.types import Array
-from purecnn.losses.base import columns, number, same, scaled, weigh
+from purecnn.losses.base import columns, mean, number, same, scaled, weigh
 
 
 def checked(p: Array) -> Array:
@@ -53,7 +53,7 @@ def binary_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array | No
     xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
     p = _inside(checked(p))
-    return number(weigh(-y * xp.log(p) - (1 - y) * xp.log1p(-p), sample_weight).mean())
+    return mean(weigh(-y * xp.log(p) - (1 - y) * xp.log1p(-p), sample_weight))
 
 
 def binary_cross_entropy_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -177,7 +177,7 @@ def sigmoid_binary_cross_entropy_prime(
 def _information(y: Array, sample_weight: Array | None) -> float:
     """Return the mean over samples of ``sum over classes of y log y``, where ``0 log 0 = 0``."""
     xp = module_of(y)
-    return number(weigh(xp.sum(y * xp.log(xp.where(y > 0, y, 1)), axis=0), sample_weight).mean())
+    return mean(weigh(xp.sum(y * xp.log(xp.where(y > 0, y, 1)), axis=0), sample_weight))
 
 
 def _divergence(surprise: float, information: float, y: Array) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from purecnn.backend.arrays import module_of
 from purecnn.backend.checks import within
 from purecnn.backend.types import Array
-from purecnn.losses.base import number, same, scaled, weigh
+from purecnn.losses.base import mean, same, scaled, weigh
 
 
 def mse(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
@@ -25,7 +25,7 @@ def mse(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> flo
     """
     y, p = same(y_true, y_pred)
     difference = p - y
-    return number(weigh(difference * difference, sample_weight).mean())
+    return mean(weigh(difference * difference, sample_weight))
 
 
 def mse_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -44,7 +44,7 @@ def mean_absolute_error(y_true: Array, y_pred: Array, sample_weight: Array | Non
     """
     xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    return number(weigh(xp.abs(p - y), sample_weight).mean())
+    return mean(weigh(xp.abs(p - y), sample_weight))
 
 
 def mean_absolute_error_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -68,7 +68,7 @@ def huber(y_true: Array, y_pred: Array, delta: float = 1.0, sample_weight: Array
     y, p = same(y_true, y_pred)
     delta, size = within("delta", delta, 0, open_low=True), xp.abs(p - y)
     near = xp.minimum(size, delta)
-    return number(weigh(near * (size - near / 2), sample_weight).mean())
+    return mean(weigh(near * (size - near / 2), sample_weight))
 
 
 def huber_prime(
@@ -96,7 +96,7 @@ def log_cosh(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -
     size = xp.abs(p - y)
     # Near 0 the three summands cancel each other: what is left of them may be rounded to below 0.
     terms = xp.maximum(size + xp.log1p(xp.exp(-2 * size)) - np.log(2), 0)
-    return number(weigh(terms, sample_weight).mean())
+    return mean(weigh(terms, sample_weight))
 
 
 def log_cosh_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
@@ -120,7 +120,7 @@ def hinge(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> f
     """
     xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    return number(weigh(xp.maximum(0, 1 - xp.where(y > 0, p, -p)), sample_weight).mean())
+    return mean(weigh(xp.maximum(0, 1 - xp.where(y > 0, p, -p)), sample_weight))
 
 
 def hinge_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:

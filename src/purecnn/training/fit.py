@@ -232,17 +232,18 @@ class Fit:
     def run_epoch(self, trainer: Trainer) -> None:
         """Do the steps of one epoch that are left, then measure."""
         begin, order = time.perf_counter() - self.spent, self.order()
-        size = self.settings.batch_size
-        while self.step < self.steps:
+        size, steps, looks_on = self.settings.batch_size, self.steps, bool(self.callbacks)
+        while self.step < steps:
             start = self.starts[self.step]
-            taken, following = np.split(order[start : start + 2 * size], [size])
+            taken, following = order[start : start + size], order[start + size : start + 2 * size]
             loss = trainer.step(taken, following)
             self.losses.append(loss * self.targets.weight(taken))
             self.step, self.spent = self.step + 1, time.perf_counter() - begin
             for callback in self.callbacks:
                 callback.step(self.epoch + 1, self.step, loss)
-            self.network.sync()  # a callback may have put an array into a layer
-            if self.stopped and self.step < self.steps:
+            if looks_on or not trainer.is_own:
+                self.network.sync()  # they may have put an array into a layer
+            if self.stopped and self.step < steps:
                 return
         self.network.epochs += 1
         whole = self.targets.weight(order)

@@ -16,7 +16,6 @@ from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
 from purecnn.backend.sharding import shard_bounds, shard_count
 from purecnn.backend.threads import ThreadPool, narrow_buffer
 from purecnn.backend.types import Array
-from purecnn.layers.registry import is_own
 from purecnn.training.jobs import JobKind, JobSlot
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
@@ -48,14 +47,13 @@ class HostTrainer(Trainer):
 
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         super().__init__(network, x, y, settings)
-        loss, optimizer, batch_size = settings.loss, settings.optimizer, settings.batch_size
+        batch_size = settings.batch_size
         self.count = shard_count(batch_size)
         self._blas = blas.single_threaded()
         told = self._blas.__enter__()
         try:
             self.workers = as_threads(settings.threads, self.count) if told else 1
-            own = all(map(is_own, (*self.parts, optimizer, loss.function, loss.prime)))
-            self.forks = self.shares = self.workers > 1 and own and can_fork()
+            self.forks = self.shares = self.workers > 1 and self.is_own and can_fork()
             # Where workers are processes, all that a step needs lies in shared memory.
             zeros = shared_zeros if self.forks else np.zeros
             if self.forks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -50,7 +50,7 @@ class Prefetcher:
         self._half = 0
         self._coming: tuple[bytes, Future[None]] | None = None
 
-    def places(self, rows: Array, following: Array) -> Array:
+    def places(self, rows: Array, following: Sequence[int] | Array) -> Array:
         """Return where in `buffer` the samples `rows` lie, and begin to read those that follow.
 
         Raises

@@ -10,27 +10,58 @@ from collections.abc import Sequence
 import numpy as np
 
 from purecnn.backend.types import Array
-from purecnn.layers.base import Layer
-from purecnn.layers.dense import Dense
 from purecnn.training.host import HostTrainer
+from purecnn.training.sample_plan import SamplePlan, run
 from purecnn.training.shards import Shard, Shards
 
-#: Values of a product that stay in a core's cache beside the weights that it is taken from.
-CACHED = 1 << 15
 
+class LoneSample:
+    """A lone sample's way along a `SamplePlan`: into the network, to its loss, and back.
 
-class SteppingShards(Shards):
-    """A lone sample: each layer takes its step on the way back, where the step is ``p -= rate g``."""
+    Parameters
+    ----------
+    shards : Shards
+        Of a network none of whose layers needs the whole batch.
+    """
 
-    def backward(self, segment: int, worker: int, shard: Shard) -> None:
-        """Run the layers back, and let each take its step, once the loss is known to be finite."""
-        if self.exchanges or not self.parameter_update.is_plain:
-            super().backward(segment, worker, shard)
-            return
-        self.check(self.losses[0])
-        g = self.passing[0]
-        for layer in reversed(self.replica(worker, shard).layers[self.first :]):
-            g = step_back(layer, g)
+    def __init__(self, shards: Shards) -> None:
+        self.shards, self.x, self.y = shards, shards.x, shards.y
+        self.preprocessing, dtype = shards.network.preprocessing, shards.network.dtype
+        self.replica = shards.replica(0, Shard(0, np.arange(1), np.arange(1), 1.0))
+        self.must_begin = shards.augmentation is not None or any(layer.draws for layer in shards.layers)
+        self.input = self.replica.workspace.array("input", (*self.replica.shape, 1), dtype)
+        self.values = self.input.reshape(-1)
+        self.plan: SamplePlan | None = None
+        self.target: Array = np.zeros(0)
+        self.answer: Array = self.target
+        self.rate: Array = self.target
+
+    def step(self, rows: Array, places: Array) -> float:
+        """Take the step on the sample of number ``rows[0]``, which lies at ``places[0]``; return its loss."""
+        plan = self.go(rows, places)
+        self.answer[...] = self.y.values[rows[0]]
+        loss, slope = self.shards.loss_and_gradient(self.target, plan.output, self.y.weighting(rows))
+        self.shards.check(loss)
+        self.rate[...] = self.shards.parameter_update.scale
+        np.multiply(slope, self.rate, plan.slope)
+        plan.go_back()
+        return loss
+
+    def go(self, rows: Array, places: Array) -> SamplePlan:
+        """Put the sample into the network and run it forward; return the plan, made where there is none."""
+        if self.plan is None or self.must_begin:
+            self.shards.begin(self.replica, Shard(0, rows, places, 1.0))
+        else:
+            self.values[...] = self.x[places[0]]
+            self.preprocessing.apply_in_place(self.input)
+        if self.plan is not None:
+            run(self.plan.forward)
+            return self.plan
+        self.plan = plan = SamplePlan(self.replica.layers, self.shards.first, self.input)
+        shape, dtype = self.y.values.shape[1:], plan.output.dtype
+        self.target = np.zeros((*shape, 1), np.intp if self.y.are_labels else dtype)
+        self.answer, self.rate = self.target.reshape(shape), np.zeros((), dtype)
+        return plan
 
 
 class SingleSampleTrainer(HostTrainer):
@@ -38,50 +69,25 @@ class SingleSampleTrainer(HostTrainer):
 
     A dense layer's gradient is as large as the layer, and writing it to memory costs more than computing it.
     So a layer takes its step as soon as it has its gradient. The loss's derivative carries the rate
-    (`ParameterUpdate.scale`), and the bits are those of `HostTrainer`, which takes every other step. It is
-    written out here, since a step of a small network takes less than 100 us.
+    (`ParameterUpdate.scale`), and the bits are those of `HostTrainer`, which takes every other step. NumPy
+    computes a step of a small network in 10 us, so it goes along a plan.
     """
 
-    shards_type = SteppingShards
+    #: What takes a sample through the network, made at the first such step.
+    sample: LoneSample | None = None
 
     def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
         """Take one step, as `Trainer` does."""
         self.parameter_update.decide()
         if self.shards.exchanges or not self.parameter_update.is_plain:
             return super().step(rows, following)
-        rows, following = np.asarray(rows), np.asarray(following, np.int64)
+        rows = np.asarray(rows)
         places = self.read(rows, following)
         self.network.updates += 1
         if not self.y.weight(rows):
             return 0.0
-        self.shards.forward(0, 0, Shard(0, rows, places, 1.0))
+        if self.sample is None:
+            self.sample = LoneSample(self.shards)
+        loss = self.sample.step(rows, places)
         self.optimizer.advance()
-        return float(self.shards.losses[0])
-
-
-def step_back(layer: Layer, g: Array) -> Array | None:
-    """Do as ``layer.backward(g)``, and take the step ``p -= dp`` of a layer that is trained."""
-    if type(layer) is Dense and layer.trainable:
-        return dense_step_back(layer, g)
-    dx = layer.backward(g)
-    if layer.trainable:
-        for name, parameter in layer.parameters.items():
-            parameter -= layer.gradients[name]
-    return dx
-
-
-def dense_step_back(layer: Dense, g: Array) -> Array | None:
-    """g (O, 1) -> dx (I, 1) or None, before the step ``W -= g @ x.T``, ``b -= g`` is taken.
-
-    Some rows at a time, whose products stay in the cache: 85 us in place of 150 (100 x 3380).
-    """
-    x, weights, dx = layer.input, layer.parameters["weights"], None
-    if layer.propagate:
-        dx = np.matmul(weights.T, g, out=layer.workspace.array("input_gradient", x.shape, x.dtype))
-    rows = max(1, CACHED // len(x))
-    product = layer.workspace.array("product", (min(rows, len(g)), len(x)), x.dtype)
-    for first in range(0, len(g), rows):
-        part = weights[first : first + rows]
-        part -= np.multiply(g[first : first + rows], x.T, out=product[: len(part)])
-    layer.parameters["biases"] -= g
-    return dx
+        return loss

@@ -15,6 +15,7 @@ import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.layers.batchwise import Exchange, Zeros, is_barrier
+from purecnn.layers.registry import is_own
 from purecnn.layers.stack import check_trainable
 from purecnn.training.jobs import JobKind
 from purecnn.training.rows import Rows
@@ -59,6 +60,9 @@ class Trainer(ABC):
         self.optimizer = settings.optimizer
         self.prefetcher: Prefetcher | None = None
         self.parts = [part for layer in network for part in (layer, *layer.parts())]
+        given = (*self.parts, settings.optimizer, settings.loss.function, settings.loss.prime)
+        #: Whether nobody else's code runs in a step, so that no array is put into a layer there.
+        self.is_own = all(map(is_own, given))
         self.barriers = [part for part in self.parts if is_barrier(part)]
         self.check_batch(settings.batch_size)
 
@@ -90,7 +94,7 @@ class Trainer(ABC):
         DeviceError
             If a device's memory is full.
         """
-        rows, following = np.asarray(rows), np.asarray(following, np.int64)
+        rows = np.asarray(rows)
         places = self.read(rows, following)
         self.network.updates += 1
         if not self.y.weight(rows):
@@ -109,7 +113,7 @@ class Trainer(ABC):
         self.update(count)
         return loss
 
-    def read(self, rows: Array, following: Array) -> Array:
+    def read(self, rows: Array, following: Sequence[int] | Array) -> Array:
         """Return where the samples `rows` lie, read by now; begin to read those that follow."""
         return self.prefetcher.places(rows, following) if self.prefetcher else rows
 

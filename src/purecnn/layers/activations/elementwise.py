@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 
 from purecnn.backend.arrays import module_of
@@ -19,10 +22,16 @@ class ElementWise(Layer):
         return like if self.in_place else self.workspace.like(name, like)
 
 
+@cache
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """Return, as a number of the dtype, below which x is too far off for ``exp(-x)`` to be finite."""
+    return 1 - np.log(np.finfo(dtype).max)  # one off: that logarithm may be rounded up
+
+
 def sigmoid(x: Array, out: Array) -> Array:
     """Write 1 / (1 + exp(-x)) to `out`, which may be x; exp(x) where exp(-x) would overflow."""
     xp = module_of(x)
-    low = 1 - np.log(np.finfo(x.dtype).max)  # one off: that logarithm may be rounded up
+    low = lowest(x.dtype)
     far = None
     if xp is not np or not x.min() >= low:  # seldom on the host; a device would have to be waited for
         far = x < low, xp.exp(xp.minimum(x, low))

@@ -89,7 +89,7 @@ class RankTrainer(HostTrainer):
         self.failure: BaseException | None = None
         self.share = share_out(self.count, ranks.size, ranks.rank)
 
-    def read(self, rows: Array, following: Array) -> Array:
+    def read(self, rows: Array, following: Sequence[int] | Array) -> Array:
         """Keep the numbers of the samples that follow: each rank reads its own."""
         self.header.following[: len(following)] = following
         self.header.ahead = len(following)
