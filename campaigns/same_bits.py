@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 import purecnn as p
+from purecnn.backend.sharding import shard_count
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 300
@@ -173,6 +174,7 @@ def outcome(made: Any, options: dict[str, Any], threads: int, **more: Any) -> di
     if callable(given.get("optimizer")):
         given["optimizer"] = given["optimizer"]()
     x = images()
+    given.setdefault("shards", shard_count(given["batch_size"]))  # the same on every machine, at any ranks
     history = made.fit(x, y, **given)
     parts = [part for layer in made for part in (layer, *layer.parts())]
     buffers = [part.buffers[name] for part in parts for name in sorted(part.buffers)]

@@ -166,6 +166,7 @@ def train(
                 optimizer=how,
                 validation_data=(x[:40], y[:40]),
                 threads=threads,
+                shards=4,  # the same at any number of ranks
                 callbacks=[
                     LearningRate(how, OneCycle(0.02)),
                     stopping,

@@ -134,7 +134,7 @@ def test_verbose_says_how_many_workers_and_why_as_the_record_does(
 
 def test_a_small_batch_keeps_few_workers_busy() -> None:
     said = train(*BASE[:4], "--epochs", 1, "--batch-size", 16, "--threads", 4, "--verbose")
-    assert "\nworkers: 1 (a batch of 16 samples has 1 shard)\n" in f"\n{said}"
+    assert "\nworkers: 1 (a batch has 1 shard)\n" in f"\n{said}"
 
 
 def test_a_record_from_before_names_no_workers() -> None:

@@ -117,7 +117,7 @@ def trainings():
 def outcome(name, network, options, threads, ranks=None):
     """Train, and return digests of all that comes of it."""
     x, y = data()
-    arguments = {"x": x, "y": y, "epochs": 1, "threads": threads, **options}
+    arguments = {"x": x, "y": y, "epochs": 1, "threads": threads, "shards": 4, **options}
     history = network.fit(**arguments, ranks=ranks)
     buffers = [buffer for layer in network for buffer in layer.buffers.values()]
     measured = {key: value for key, value in vars(history).items() if key != "seconds"}

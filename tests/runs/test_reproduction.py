@@ -79,6 +79,7 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
         "image_size": None,
         "skip_damaged": False,
         "task": None,
+        "shards": 2,
         "extended": [],
     }
     assert record["machines"] == [environment.machine()]

@@ -1,4 +1,7 @@
-"""Shards of a batch: how many, where each begins, and the tree in which their sums are added."""
+"""Shards of a batch: how many, where each begins, and the tree in which their sums are added.
+
+The bits of a training depend on the number of shards, and on neither threads, processes nor ranks.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,30 @@ from purecnn.backend.types import Array
 
 #: A shard has at least this many samples; NumPy's runs must stay wide (measured: docs/engine.md).
 WIDTH = 64
-#: A batch of 32 is still worth two threads.
+#: Narrower ones are worth a core only down to here: a batch of 32 has work for two.
 LEAST = 16
 #: More shards than this only take memory: each has a gradient of its own.
 MOST = 64
 
 
-def shard_count(batch_size: int) -> int:
-    """Return into how many shards a batch is cut: a power of two, of the batch size alone.
+def shard_count(batch_size: int, cores: int = 1) -> int:
+    """Return into how many shards a batch is cut if nobody says: a power of two.
 
-    Shards of `WIDTH` samples where there are at least two of them, wider ones past `MOST`; else two, of at
-    least `LEAST`; else one.
+    One for each core, of at least `LEAST` samples; more where all would be wider than `WIDTH`, up to `MOST`.
+    One core cuts as two do.
 
     Examples
     --------
     >>> [shard_count(n) for n in (1, 31, 32, 128, 255, 256, 512)]
     [1, 1, 2, 2, 2, 4, 8]
+    >>> [shard_count(128, cores) for cores in (1, 2, 3, 4, 8, 16)]
+    [2, 2, 4, 4, 8, 8]
     """
     if batch_size < 2 * LEAST:
         return 1
-    return min(MOST, 1 << max(1, (batch_size // WIDTH).bit_length() - 1))
+    by_width = 1 << max(1, (batch_size // WIDTH).bit_length() - 1)
+    by_cores = min(1 << (cores - 1).bit_length(), 1 << (batch_size // LEAST).bit_length() - 1)
+    return min(MOST, max(by_width, by_cores))
 
 
 def shard_bounds(samples: int, shards: int) -> list[tuple[int, int]]:

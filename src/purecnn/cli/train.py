@@ -25,11 +25,12 @@ from purecnn.cli.options import (
     noted,
     skip_option,
 )
+from purecnn.cli.overwriting import check_overwritten
 from purecnn.cli.progress import ProgressBar
 from purecnn.cli.terminal import echo, warnings_as_sentences
 from purecnn.datasets.catalog import Sets
 from purecnn.datasets.splits import check_fraction
-from purecnn.errors import CheckpointWarning, FileFormatError
+from purecnn.errors import CheckpointWarning
 from purecnn.layers.summaries import summary
 from purecnn.losses.tasks import TASKS, Task
 from purecnn.networks.network import Network
@@ -124,6 +125,12 @@ OF_ANY_RUN = {
 @click.option(
     "--threads", type=int, help="Worker threads; no result depends on them.  [default: the physical cores]"
 )
+@click.option(
+    "--shards",
+    type=int,
+    help="Into how many parts a batch is cut, on which results depend in their last digits.  "
+    "[default: enough for the cores]",
+)
 @device_option
 @click.option(
     "--output",
@@ -160,6 +167,7 @@ def train(
     patience: int | None,
     seed: int,
     threads: int | None,
+    shards: int | None,
     device: str,
     output: str | None,
     overwrite: bool,
@@ -175,8 +183,8 @@ def train(
     which --resume goes on, or extends the run by a further cycle with more --epochs. Ctrl-C once lets the
     step end and keeps its place; twice ends at once.
 
-    `mpiexec -n 4 python -m mpi4py -m purecnn train` trains by 4 processes, to the same bits; each has as many
-    threads as --threads says.
+    `mpiexec -n 4 python -m mpi4py -m purecnn train` trains by 4 processes, with the same --shards to the same
+    bits; each has as many threads as --threads says.
     """
 
     def asked() -> tuple[Run, Path] | None:
@@ -186,6 +194,7 @@ def train(
             "batch-size": batch_size,
             "patience": patience,
             "threads": threads,
+            "shards": shards,
             "checkpoint-every": checkpoint_every,
         }
         for option, value in counts.items():
@@ -227,7 +236,8 @@ def train(
         recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
         if augment is not None:
             recipe = replace(recipe, augmentation=read_changes(augment))
-        run = Run(network or recipe_name, recipe, seed, data or recipe.data, image_size, skip_damaged, task)
+        name, where = network or recipe_name, data or recipe.data
+        run = Run(name, recipe, seed, where, image_size, skip_damaged, task, shards)
         folder = Path(output) if output else default_folder(run.name, run.data, seed)
         return run, folder
 
@@ -297,8 +307,9 @@ def train_run(
     check_options_of_pictures(run.data, run.image_size, run.skip_damaged)
     if suit:
         run = replace(run, recipe=run.recipe.suited(len(run.split(sets.train[1])[0])))
+    run = run.cut(len(run.split(sets.train[1])[0]), ranks)
     network = run.build(sets).to(device)
-    told = workers_of(run.recipe.batch_size, threads, network.device, ranks)
+    told = workers_of(run.shards or 1, threads, network.device, ranks)
 
     def prepare() -> None:
         make_folder(folder)
@@ -338,7 +349,7 @@ def perform(
     held_out = f", {len(aside):,} to validate" if len(aside) else ""
     echo(
         f"{run.name}: {summary(network).parameters:,} parameters, {len(kept):,} training images{held_out}, "
-        f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}"
+        f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}, shards: {run.shards}"
     )
     echo(task_of(network))
     try:
@@ -373,22 +384,6 @@ def task_of(network: Network) -> str:
     outputs = int(np.prod(network.output_shape or ()))
     words = {"classification": "classes", "multilabel": "labels", "regression": "values"}
     return f"task: {network.task}, {words[network.task or 'classification']}: {outputs}"
-
-
-def check_overwritten(folder: Path, run: Run) -> None:
-    """Refuse to write over a finished run of other settings; the same one again gives the same model."""
-    if not (folder / MODEL).exists():
-        return
-    try:
-        then = Run.recorded(folder).settings()
-        changes = [f"{k} was {then.get(k)}, is {v}" for k, v in run.settings().items() if then.get(k) != v]
-    except (FileFormatError, FileNotFoundError):
-        changes = ["no record tells which"]
-    if changes:
-        raise ValueError(
-            f"{folder}: holds a finished run of other settings ({'; '.join(changes)}): "
-            f"name another --output, or --overwrite it"
-        )
 
 
 @contextmanager

@@ -133,6 +133,7 @@ class Network(RunnableNetwork):
         shuffle: bool = True,
         drop_last: bool = False,
         threads: int | None = None,
+        shards: int | None = None,
         callbacks: Callback | Callable[[Fit], Any] | Sequence[Callback | Callable[[Fit], Any]] = (),
         verbose: bool = False,
         sample_weight: npt.ArrayLike | None = None,
@@ -185,6 +186,11 @@ class Network(RunnableNetwork):
             Number of worker threads, on which the bits do not depend. Left out, the physical cores that this
             process may use, at most its container's quota and OMP_NUM_THREADS; 1 outside of the main thread
             and in the processes of a pool. A device takes no such number.
+        shards : int, optional
+            Into how many parts each batch is cut, of which a worker takes one at a time. The bits depend on
+            this number. Left out, it is that of `resume`, or enough for the cores of this machine and all
+            ranks (`sharding.shard_count`): for the same bits on machines with other numbers of cores, give
+            it.
         callbacks : Callback, function, or sequence of them
             Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool
@@ -204,7 +210,8 @@ class Network(RunnableNetwork):
             from there to the same bits. `epochs` is that of the whole run, as in Lightning, and may be more.
         ranks : Ranks, optional
             The processes of an MPI job that train together, all of which call this with the same arguments;
-            rank 0 alone calls the callbacks, evaluates and reads `resume`. The bits do not depend on it.
+            rank 0 alone calls the callbacks, evaluates and reads `resume`. With the same `shards` the bits
+            do not depend on it.
 
         Returns
         -------
@@ -294,6 +301,7 @@ class Network(RunnableNetwork):
             augmentation=as_augmentation(augmentation, self.input_shape),
             metrics=asked,
             threads=threads,
+            shards=None if shards is None else positive("shards", shards),
             l1=l1,
             l2=l2,
         )

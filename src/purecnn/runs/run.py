@@ -15,11 +15,12 @@ import numpy as np
 from purecnn.backend import environment
 from purecnn.backend.arrays import Device
 from purecnn.backend.checks import flag, is_integer, positive
-from purecnn.backend.cores import Workers
+from purecnn.backend.cores import Workers, room
 from purecnn.backend.digests import digest
 from purecnn.backend.files import remove_leftovers
 from purecnn.backend.random import as_seed
-from purecnn.backend.types import Array, Shape
+from purecnn.backend.sharding import shard_count
+from purecnn.backend.types import Array
 from purecnn.callbacks.base import Callback
 from purecnn.callbacks.checkpoint import Checkpoint
 from purecnn.callbacks.early_stopping import EarlyStopping
@@ -28,7 +29,7 @@ from purecnn.callbacks.history import History
 from purecnn.callbacks.learning_rate import LearningRate
 from purecnn.datasets.augmentation import as_augmentation
 from purecnn.datasets.catalog import NAMES, Sets
-from purecnn.datasets.data_path import check_alike, for_task, holds_pictures, read_data, task_of_answers
+from purecnn.datasets.data_path import check_alike, for_task, read_data, task_of_answers
 from purecnn.datasets.splits import stratified_split
 from purecnn.errors import CheckpointError, DivergedError, FileFormatError, ShapeError
 from purecnn.formats.idx import Samples
@@ -41,6 +42,7 @@ from purecnn.networks.network import Network
 from purecnn.networks.zoo import NETWORKS
 from purecnn.optimizers.schedules import OneCycle, Schedule
 from purecnn.runs.folder import CHECKPOINT, MODEL
+from purecnn.runs.image_sizes import unfit
 from purecnn.runs.recipes import Cycles, Recipe
 from purecnn.runs.record import RECORD, VERSION, digests, read_record, write_record
 from purecnn.runs.workers import workers_of
@@ -72,6 +74,8 @@ class Run:
         Whether damaged pictures are left out in place of an error.
     task : {"classification", "multilabel", "regression"} or None
         What to learn; what the answers say (`data_path.task_of_answers`) where None.
+    shards : int or None
+        Into how many parts a batch is cut; enough for the cores where None, until `cut` says how many.
     extended : tuple of int
         The epochs after which it was complete, and was then asked to go on to more; ascending.
     """
@@ -83,6 +87,7 @@ class Run:
     image_size: int | None = None
     skip_damaged: bool = False
     task: Task | None = None
+    shards: int | None = None
     extended: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -99,6 +104,8 @@ class Run:
             raise TypeError(f"seed must be an integer, got {self.seed!r}")
         if self.image_size is not None:
             positive("image_size", self.image_size)
+        if self.shards is not None:
+            positive("shards", self.shards)
         flag("skip_damaged", self.skip_damaged)
         as_task(self.task)
 
@@ -122,6 +129,13 @@ class Run:
             )
         recipe = replace(self.recipe, epochs=epochs)
         return replace(self, recipe=recipe, extended=(*self.extended, self.recipe.epochs))
+
+    def cut(self, samples: int, ranks: Ranks | None = None) -> Run:
+        """Return the run with a number of shards: enough for the cores, to train on so many samples."""
+        if self.shards is not None:
+            return self
+        together = room().number if ranks is None else ranks.total_room()
+        return replace(self, shards=shard_count(min(self.recipe.batch_size, samples), together))
 
     def read(self) -> Sets:
         """Return the data to train on and to test on."""
@@ -160,7 +174,7 @@ class Run:
         try:
             network = zoo.for_task(self.recipe.network, shape, outputs, as_seed(self.seed), task)
         except ShapeError as error:
-            raise ShapeError(self.unfit(shape)) from error
+            raise ShapeError(unfit(self.data, self.recipe.network, shape)) from error
         network.preprocessing.classes = sets.classes
         network.preprocessing.preparation = sets.preparation
         as_augmentation(self.recipe.augmentation, network.input_shape)  # better refused now than later
@@ -171,22 +185,6 @@ class Run:
                 )
             sample_weights(network.targets(y, len(y)), outputs, class_weight=self.recipe.class_weight)
         return network
-
-    def unfit(self, shape: Shape) -> str:
-        """Return the sentence on samples of a shape that the network does not take, and what to do."""
-        words = f"rows of {shape[-1]} numbers are no images"
-        if len(shape) == 3:
-            words = f"images of {shape[1]} x {shape[2]} are too small"
-        enlarged = ""
-        if holds_pictures(self.data):
-            sides = range(max(shape[1:]) + 1, 65)
-            least = next(
-                (side for side in sides if zoo.takes(self.recipe.network, (shape[0], side, side))), 65
-            )
-            enlarged = f"--image-size {least} enlarges them, and "
-        return (
-            f"{self.data}: {words} for the network {self.recipe.network}: {enlarged}--network dense takes any"
-        )
 
     def divide(self, sets: Sets) -> tuple[Samples, Samples | None]:
         """Return the samples to train on, and those that the recipe sets aside from them, if it does."""
@@ -266,11 +264,12 @@ class Run:
         """
         recipe, test, kept = self.recipe, sets.test, folder / CHECKPOINT
         (x, y), aside = self.divide(sets)
-        told = workers_of(recipe.batch_size, threads, network.device, ranks)
+        run = self.cut(len(x), ranks)
+        told = workers_of(run.shards or 1, threads, network.device, ranks)
         if ranks is None:
-            record = self.begin(folder, sets, network.device, told, resume)
+            record = run.begin(folder, sets, network.device, told, resume)
         else:
-            record = ranks.first(lambda: self.begin(folder, sets, network.device, told, resume)) or {}
+            record = ranks.first(lambda: run.begin(folder, sets, network.device, told, resume)) or {}
         goes_on = resume and kept.exists()
         resume = goes_on if ranks is None else ranks.share(goes_on)
         task = network.task or "classification"
@@ -299,6 +298,7 @@ class Run:
                 validation_data=aside,
                 class_weight=recipe.class_weight,
                 threads=threads,
+                shards=run.shards,
                 callbacks=[schedule, watch, *stopping, *callbacks, Checkpoint(kept, every=every)],
                 resume=kept if resume else None,
                 ranks=ranks,

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 from purecnn.backend import blas
 from purecnn.backend.arrays import Device
 from purecnn.backend.cores import Workers, as_told, counted, workers
-from purecnn.backend.sharding import shard_count
 
 if TYPE_CHECKING:
     from purecnn.training.distributed.ranks import Ranks
 
 
-def workers_of(batch_size: int, threads: int | None, device: Device, ranks: Ranks | None) -> Workers | None:
-    """Return how many workers train with batches of a size, and why; None on a device, which has its own.
+def workers_of(shards: int, threads: int | None, device: Device, ranks: Ranks | None) -> Workers | None:
+    """Return how many workers train with batches of so many shards, and why; None on a device.
 
     Parameters
     ----------
-    batch_size : int
-        Samples a step.
+    shards : int
+        Into how many parts a batch is cut.
     threads : int, optional
         How many were asked for.
     device : Device
@@ -33,13 +32,12 @@ def workers_of(batch_size: int, threads: int | None, device: Device, ranks: Rank
     Examples
     --------
     >>> from purecnn.backend.arrays import CPU
-    >>> print(workers_of(128, 4, CPU, None))
-    2 (a batch of 128 samples has 2 shards)
+    >>> print(workers_of(2, 4, CPU, None))
+    2 (a batch has 2 shards)
     """
     if not device.is_host:
         return None
-    shards = shard_count(batch_size)
-    words = f"a batch of {counted(batch_size, 'sample')} has {counted(shards, 'shard')}"
+    words = f"a batch has {counted(shards, 'shard')}"
     if ranks is None or threads is not None:
         found = workers(threads)
     else:

@@ -12,7 +12,7 @@ import numpy as np
 from purecnn.backend.arrays import module_of, to_host
 from purecnn.backend.devices import explained
 from purecnn.backend.random import DROPOUT, Drawn, stream
-from purecnn.backend.sharding import shard_bounds, shard_count
+from purecnn.backend.sharding import shard_bounds
 from purecnn.backend.types import Array
 from purecnn.layers.base import Layer
 from purecnn.layers.registry import is_own
@@ -33,7 +33,7 @@ class WholeBatch(Shards):
         """Return a generator for each of the host's shards, and how many samples it has."""
         if not is_own(layer):  # a user's own layer knows a generator alone
             return super().draws(layer, number, samples)
-        step, bounds = self.network.updates, shard_bounds(samples, shard_count(self.batch_size))
+        step, bounds = self.network.updates, shard_bounds(samples, self.count)
         keys = (stream(self.seed, DROPOUT + layer.position, step, shard) for shard in range(len(bounds)))
         return [(key, last - first) for key, (first, last) in zip(keys, bounds, strict=True)]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from purecnn.backend.checks import full_name
+from purecnn.backend.checks import full_name, is_integer
+from purecnn.backend.cores import room
 from purecnn.backend.overflow import unwarned
 from purecnn.backend.random import ORDER, stream
 from purecnn.backend.sharding import shard_count
@@ -63,6 +64,8 @@ class Fit:
     ----------
     history : History
         What was measured, one value for each epoch done.
+    shards : int
+        Into how many parts a batch is cut.
     epoch, step : int
         How many epochs are done, and how many steps of the one that runs.
     losses : list of float
@@ -109,7 +112,20 @@ class Fit:
         # The rate as it is given, before a callback moves it; where a schedule decides it, that says nothing.
         scheduled = any(isinstance(one, LearningRate) for one in callbacks)
         self.rate = None if scheduled else optimizer.learning_rate
+        self.shards = self.count_shards()
         self.prepare()
+
+    def room(self) -> int:
+        """Return how many workers find room here, whatever number is asked for."""
+        return room().number
+
+    def count_shards(self) -> int:
+        """Return the number of shards asked for, that of the run that goes on, or enough for the cores."""
+        asked = self.settings.shards
+        if asked is None and self.saved is not None:
+            kept: Any = self.saved.arguments.get("shards")
+            asked = kept if is_integer(kept) and kept > 0 else None
+        return min(asked or shard_count(self.largest_batch, self.room()), self.largest_batch)
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -120,7 +136,7 @@ class Fit:
         validation = asked.validation_data if asked.validation_split is None else None
         return {
             "batch_size": asked.batch_size,
-            "shards": shard_count(self.largest_batch),
+            "shards": self.shards,
             "shuffle": asked.shuffle,
             "drop_last": asked.drop_last,
             "loss": [*map(full_name, (asked.loss.function, asked.loss.prime)), asked.loss.smoothing],
@@ -210,7 +226,7 @@ class Fit:
 
     def trainer_settings(self) -> FitSettings:
         """Return the settings for the trainer, whose memory is that of the largest batch there is."""
-        return replace(self.settings, batch_size=self.largest_batch)
+        return replace(self.settings, batch_size=self.largest_batch, shards=self.shards)
 
     def begin(self) -> None:
         """Let the callbacks begin, and go on where they were if this run is resumed."""

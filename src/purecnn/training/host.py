@@ -13,7 +13,7 @@ from purecnn.backend import blas
 from purecnn.backend.cores import as_threads
 from purecnn.backend.memory import aligned_zeros
 from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
-from purecnn.backend.sharding import shard_bounds, shard_count
+from purecnn.backend.sharding import shard_bounds
 from purecnn.backend.threads import ThreadPool, narrow_buffer
 from purecnn.backend.types import Array
 from purecnn.training.jobs import JobKind, JobSlot
@@ -39,7 +39,7 @@ class HostTrainer(Trainer):
     Parameters
     ----------
     network, x, y, settings
-        As `Trainer` takes them; the batch size decides the number of shards.
+        As `Trainer` takes them.
     """
 
     #: What takes shards through the network.
@@ -48,7 +48,7 @@ class HostTrainer(Trainer):
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         super().__init__(network, x, y, settings)
         batch_size = settings.batch_size
-        self.count = shard_count(batch_size)
+        self.count = settings.shard_count
         self._blas = blas.single_threaded()
         told = self._blas.__enter__()
         try:

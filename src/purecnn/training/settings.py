@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from purecnn.backend.sharding import shard_count
 from purecnn.datasets.augmentation import Augmentation
 from purecnn.losses.base import Loss
 from purecnn.metrics.registry import Measure
@@ -42,6 +43,8 @@ class FitSettings:
     threads : int or None
         Number of workers, as many as this process may use processors where None; the bits do not depend on
         it. A device takes no such number.
+    shards : int or None
+        Into how many parts a batch is cut, on which the bits depend; where None, enough for the cores.
     l1, l2 : float
         What the weights cost (`Penalty`).
     """
@@ -57,5 +60,11 @@ class FitSettings:
     augmentation: Augmentation | None = None
     metrics: Mapping[str, Measure] = field(default_factory=dict)
     threads: int | None = None
+    shards: int | None = None
     l1: float = 0.0
     l2: float = 0.0
+
+    @property
+    def shard_count(self) -> int:
+        """Into how many parts a batch is cut: as one core would where `shards` does not say."""
+        return self.shards or shard_count(self.batch_size)

@@ -140,7 +140,7 @@ class Shards:
         self.loss, self.augmentation = settings.loss, settings.augmentation
         #: A loss of this package returns a number and a new array like the output: those need no check.
         self.is_own_loss = is_own(self.loss.function) and is_own(self.loss.prime)
-        self.seed, self.batch_size = network.seed, settings.batch_size
+        self.seed, self.count = network.seed, settings.shard_count
         layers: list[Layer] = network.steps()
         self.joint = self.loss.joins(layers[-1])
         self.layers = layers[:-1] if self.joint else layers

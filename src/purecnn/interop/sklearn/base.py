@@ -64,6 +64,7 @@ class Estimator(BaseEstimator):
         warm_start: bool = False,
         random_state: Any = None,
         threads: int | None = None,
+        shards: int | None = None,
         device: str = "cpu",
         verbose: bool = False,
     ) -> None:
@@ -84,6 +85,7 @@ class Estimator(BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
         self.threads = threads
+        self.shards = shards
         self.device = device
         self.verbose = verbose
 
@@ -226,6 +228,7 @@ class Estimator(BaseEstimator):
             shuffle=self.shuffle,
             drop_last=drops_last(network, len(rows) - aside, batch_size),
             threads=self.threads,
+            shards=self.shards,
             callbacks=callbacks,
             verbose=bool(self.verbose),
             sample_weight=sample_weight,

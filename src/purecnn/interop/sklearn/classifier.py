@@ -84,6 +84,8 @@ class CNNClassifier(ClassifierMixin, Estimator):
         Number of worker threads; the bits do not depend on it. Left out, as many as `Network.fit` takes:
         joblib, Dask and Ray tell their workers by OMP_NUM_THREADS, and in a worker of another pool, and in
         any thread but the main one, it is 1.
+    shards : int, optional
+        As `Network.fit` takes it: the bits depend on it.
     device : {"cpu", "cuda", "sycl"}
         Where the network computes: see `Network`. Copies and files lie on the host.
     verbose : bool
@@ -158,6 +160,7 @@ class CNNClassifier(ClassifierMixin, Estimator):
         warm_start: bool = False,
         random_state: Any = None,
         threads: int | None = None,
+        shards: int | None = None,
         device: str = "cpu",
         verbose: bool = False,
     ) -> None:
@@ -179,6 +182,7 @@ class CNNClassifier(ClassifierMixin, Estimator):
             warm_start=warm_start,
             random_state=random_state,
             threads=threads,
+            shards=shards,
             device=device,
             verbose=verbose,
         )

@@ -12,7 +12,6 @@ from typing import Any
 
 from purecnn.backend import cores
 from purecnn.backend.overflow import unwarned
-from purecnn.backend.sharding import shard_count
 from purecnn.backend.types import Array
 from purecnn.callbacks.history import History
 from purecnn.training.distributed.agreement import facts
@@ -40,6 +39,16 @@ class RankedFit(Fit):
     def __init__(self, ranks: Ranks, *given: Any, **named: Any) -> None:
         self.ranks = ranks
         super().__init__(*given, **named)
+
+    def room(self) -> int:
+        """Return how many workers find room on the cores of all ranks."""
+        return self.total_room
+
+    def count_shards(self) -> int:
+        """Return rank 0's number of shards, which knows the checkpoint."""
+        self.total_room = self.ranks.total_room()  # which all ranks ask for, whoever needs it
+        found: int = self.ranks.share(super().count_shards())
+        return found
 
     def prepare(self) -> None:
         """Take the place of the checkpoint, which rank 0 alone need find."""
@@ -81,7 +90,7 @@ class RankedFit(Fit):
 
     def trainer(self) -> Trainer:
         """Return what takes the steps: rank 0 by itself those of batches of one shard."""
-        return super().trainer() if shard_count(self.largest_batch) == 1 else self.rank_trainer()
+        return super().trainer() if self.shards == 1 else self.rank_trainer()
 
     def rank_trainer(self) -> RankTrainer:
         """Return what takes this rank's part in the steps."""

@@ -232,6 +232,10 @@ class Ranks:
         least = max(1, math.ceil(allowed) // len(names))
         return found.limited(least, f"{ranks} share the container's quota of {cores.in_processors(allowed)}")
 
+    def total_room(self) -> int:
+        """Return how many workers find room on the cores of all ranks, each having one at least."""
+        return sum(self.gather(self.room().number))
+
     # A run ------------------------------------------------------------------------------------------------
 
     def compare(self, own: dict[str, Any]) -> None:
