@@ -370,7 +370,7 @@ def test_tiles_are_taken_where_they_save_work():
     assert not winograd.suits(x, 24, Window((3, 3)), (2, 2))  # saves less than the transforms take
     assert not winograd.suits(x, 16, Window((5, 5), (2, 1)))  # a stride
     assert not winograd.suits(x, 16, five, (3, 3))  # tiles of 2 and windows of 3 columns
-    assert not winograd.suits(x[..., :15], 16, five, (2, 2))  # short runs
+    assert not winograd.suits(x[..., :7], 16, five, (2, 2))  # short runs
     assert not winograd.suits(x, 16, Window((6, 6)))  # a window as wide as a tile
 
 
