@@ -1,6 +1,7 @@
 """Worker processes: the bits of threads, and nothing left behind whatever happens to them."""
 
 import gc
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from campaigns.kill import forks
 from helpers.waiting import PATIENCE
+from helpers.workers import KINDS, PROCESSES, use
 from purecnn import (
     SGD,
     Activation,
@@ -45,6 +47,7 @@ from purecnn.training.prefetcher import Prefetcher
 from purecnn.training.rows import Rows
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
+both = pytest.mark.parametrize("kind", PROCESSES)
 
 
 def all_children():
@@ -97,8 +100,8 @@ def data(samples=200):
 def test_processes_give_the_bits_of_threads(monkeypatch, make, width):
     x, y = data()
     found = []
-    for forked, workers in ((True, 2), (True, 4), (False, 2), (False, 1)):
-        monkeypatch.setattr(host, "can_fork", lambda forked=forked: forked)
+    for kind, workers in (*itertools.product(PROCESSES, (2, 4)), ("threads", 2), ("threads", 1)):
+        use(monkeypatch, kind)
         net = network(width)
         net.fit(x, y, epochs=2, batch_size=128, optimizer=make(), threads=workers)
         assert (net.parameters.size > LONG) == (width == 1500)
@@ -116,7 +119,9 @@ class Look(Callback):
         self.seen.add(len(children()))
 
 
-def test_processes_work_during_a_fit_and_none_is_left_after(monkeypatch):
+@both
+def test_processes_work_during_a_fit_and_none_is_left_after(monkeypatch, kind):
+    use(monkeypatch, kind)
     monkeypatch.setattr(blas, "SETTLE", PATIENCE)  # the runner of the tests may have threads of its own
     x, y = data()
     look = Look()
@@ -125,7 +130,8 @@ def test_processes_work_during_a_fit_and_none_is_left_after(monkeypatch):
     assert children() == []
 
 
-def test_no_process_is_forked_while_others_compute():
+def test_no_process_is_forked_while_others_compute(monkeypatch):
+    use(monkeypatch, "fork")
     x, y = data()
     look, alone, beside = Look(), network(), network()
     alone.fit(x, y, batch_size=128, threads=2)
@@ -170,13 +176,15 @@ def beside(work, look):
     ids=["event", "sleep"],
 )
 def test_a_thread_that_waits_costs_no_process(monkeypatch, wait):
+    use(monkeypatch, "fork")  # which Python from 3.12 on warns of
     monkeypatch.setattr(blas, "SETTLE", PATIENCE)
     look = Look()
     beside(wait, look)
     assert look.seen == {1}
 
 
-def test_no_process_is_forked_while_another_thread_multiplies():
+def test_no_process_is_forked_while_another_thread_multiplies(monkeypatch):
+    use(monkeypatch, "fork")
     matrix, look, alone = np.ones((300, 300)), Look(), network()
     alone.fit(*data(), batch_size=128, threads=2)
     made = beside(lambda ended: matrix @ matrix, look)
@@ -201,6 +209,7 @@ def test_an_interrupt_ends_a_fit_beside_a_thread_that_multiplies():
 
 
 def test_every_openblas_of_the_process_has_one_thread_as_a_process_is_forked_beside_a_thread(monkeypatch):
+    use(monkeypatch, "fork")
     pytest.importorskip("scipy.linalg", reason="SciPy brings an OpenBLAS of its own")
     copies = list(blas._copies())
     assert len(copies) > 1
@@ -225,6 +234,7 @@ def test_every_openblas_of_the_process_has_one_thread_as_a_process_is_forked_bes
 
 
 def test_an_openblas_that_can_not_be_told_costs_the_process_beside_a_thread(monkeypatch):
+    use(monkeypatch, "fork")
     monkeypatch.setattr(blas, "_copies", lambda: iter([None]))
     look = Look()
     beside(lambda ended: ended.wait(), look)
@@ -232,6 +242,7 @@ def test_an_openblas_that_can_not_be_told_costs_the_process_beside_a_thread(monk
 
 
 def test_a_worker_that_can_not_multiply_is_replaced_by_a_thread(monkeypatch):
+    use(monkeypatch, "fork")
     here = os.getpid()
     monkeypatch.setattr(processes, "READY", 0.1)
     monkeypatch.setattr(processes, "multiply", lambda: os.getpid() == here or time.sleep(PATIENCE))
@@ -244,7 +255,9 @@ def test_a_worker_that_can_not_multiply_is_replaced_by_a_thread(monkeypatch):
     np.testing.assert_array_equal(made.parameters, alone.parameters)
 
 
-def test_networks_train_side_by_side():
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_train_side_by_side(monkeypatch, kind):
+    use(monkeypatch, kind)
     x, y = data()
     alone = network()
     alone.fit(x, y, epochs=2, batch_size=128, threads=1)
@@ -258,7 +271,9 @@ def test_networks_train_side_by_side():
         np.testing.assert_array_equal(one.parameters, alone.parameters)
 
 
-def test_what_a_process_forked_later_writes_is_its_own():
+@both
+def test_what_a_process_forked_later_writes_is_its_own(monkeypatch, kind):
+    use(monkeypatch, kind)
     x, y = data()
     made = network()
     made.fit(x, y, batch_size=128, threads=2)
@@ -274,7 +289,10 @@ def test_what_a_process_forked_later_writes_is_its_own():
         np.testing.assert_array_equal(array, was)
 
 
-def test_what_a_user_wrote_runs_in_threads():
+@both
+def test_what_a_user_wrote_runs_in_threads(monkeypatch, kind):
+    use(monkeypatch, kind)
+
     class Mine(ReLU):
         pass
 
@@ -298,7 +316,10 @@ def test_what_a_user_wrote_runs_in_threads():
     assert not any(map(is_own, (Mine(), lambda y, p: 0.0, Activation(np.sin, np.cos))))
 
 
-def test_a_callback_may_read_and_write_the_parameters_between_steps():
+@both
+def test_a_callback_may_read_and_write_the_parameters_between_steps(monkeypatch, kind):
+    use(monkeypatch, kind)
+
     class Zero(Callback):
         def step(self, epoch, step, loss):
             net.parameters.fill(0)
@@ -415,7 +436,9 @@ def alive(pid):
         return False
 
 
-def test_an_interrupt_reaches_the_parent_alone():
+@both
+def test_an_interrupt_reaches_the_parent_alone(monkeypatch, kind):
+    use(monkeypatch, kind)
     program = textwrap.dedent(
         """
         import os, signal, numpy as np
@@ -516,16 +539,18 @@ def test_an_interrupt_in_what_python_calls_as_an_object_ends_is_not_lost(make, p
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
+@both
+def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path, monkeypatch, kind):
+    use(monkeypatch, kind)
     program = textwrap.dedent(
         f"""
         import os, signal, threading, time, numpy as np
         from purecnn import Checkpoint, Dense, Network, Softmax
         from purecnn import Callback
-        from purecnn.training import host
+        from purecnn.training import fit, host
 
         def ask(children):
-            os.kill(children[0], signal.SIGSTOP)
+            os.kill(getattr(children[0], "number", children[0]), signal.SIGSTOP)
             for _ in range(2):
                 time.sleep(0.5)
                 os.kill(os.getpid(), signal.SIGINT)
@@ -536,12 +561,12 @@ def test_a_second_interrupt_ends_a_fit_whose_worker_is_stopped(tmp_path):
                     threading.Thread(target=ask, args=(crews[0]._children,), daemon=True).start()
                     time.sleep(0.2)
 
-        class Pool(host.ProcessPool):
-            def __init__(self, *given):
-                super().__init__(*given)
-                crews.append(self)
+        class Trainer(host.HostTrainer):
+            def gather_workers(self):
+                crews.append(super().gather_workers())
+                return crews[0]
 
-        crews, host.ProcessPool = [], Pool
+        crews, fit.HostTrainer = [], Trainer
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         net = Network([Dense(2, 3), Softmax()])
         try:
@@ -609,7 +634,9 @@ def test_a_failure_beside_the_callers_own_is_not_told_by_the_next_run():
         crew.close()
 
 
-def test_an_array_that_the_last_callback_puts_into_a_layer_stays():
+@both
+def test_an_array_that_the_last_callback_puts_into_a_layer_stays(monkeypatch, kind):
+    use(monkeypatch, kind)
     x, y = data()
     net = network()
 
@@ -621,7 +648,9 @@ def test_an_array_that_the_last_callback_puts_into_a_layer_stays():
     assert (net.parameters[-4:] == 7).all()
 
 
-def test_an_array_that_does_not_fit_is_refused_and_nothing_stays_behind():
+@both
+def test_an_array_that_does_not_fit_is_refused_and_nothing_stays_behind(monkeypatch, kind):
+    use(monkeypatch, kind)
     x, y = data()
     net = network()
 
@@ -636,7 +665,9 @@ def test_an_array_that_does_not_fit_is_refused_and_nothing_stays_behind():
     assert (net.parameters[-4:] == net.layers[-2].parameters["biases"].ravel()).all()
 
 
-def test_workers_that_nobody_is_told_the_end_of():
+@both
+def test_workers_that_nobody_is_told_the_end_of(monkeypatch, kind):
+    use(monkeypatch, kind)
     x, y = data()
     ignored = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
@@ -664,7 +695,10 @@ def test_a_killed_worker_that_nobody_is_told_of(monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_what_a_fit_worked_with_goes_at_its_end_without_the_collector(threads):
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_fit_worked_with_goes_at_its_end_without_the_collector(monkeypatch, threads, kind):
+    use(monkeypatch, kind)
+
     class Look(Callback):
         def begin(self, epochs, steps):
             for held in gc.get_objects():

@@ -1,6 +1,7 @@
 """Batch normalization: PyTorch's numbers, statistics of the whole batch, and the same bits on any workers."""
 
 import copy
+import itertools
 import os
 import tracemalloc
 
@@ -10,6 +11,7 @@ import pytest
 from helpers import plain_loops as loops
 from helpers.samples import digits
 from helpers.torch_numbers import cases, close, part
+from helpers.workers import KINDS, use
 from purecnn import (
     SGD,
     BatchNormalization,
@@ -32,7 +34,6 @@ from purecnn.backend.sharding import shard_count
 from purecnn.errors import DivergedError, WorkerError
 from purecnn.kernels import batch_norm, reference
 from purecnn.losses import as_loss
-from purecnn.training import host
 from purecnn.training.host import HostTrainer
 from purecnn.training.settings import FitSettings
 
@@ -181,8 +182,8 @@ def buffers(network):
 def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, batch_size, samples, optimizer):
     x, y = digits(samples, size=10)  # the last batch is short
     found = []
-    for forks, threads in ((True, 1), (True, 2), (True, 4), (False, 2), (False, 4)):
-        monkeypatch.setattr(host, "can_fork", lambda forks=forks: forks and can_fork())
+    for kind, threads in itertools.product(KINDS, (1, 2, 4)):
+        use(monkeypatch, kind)
         network = small(dropout=0.2)
         fresh = optimizer if isinstance(optimizer, str) else SGD(0.05)
         history = network.fit(x, y, epochs=2, batch_size=batch_size, optimizer=fresh, threads=threads)
@@ -379,10 +380,10 @@ class Fails(BatchNormalization):
 Fails.__module__ = "purecnn.layers.normalization"  # so that it runs in processes
 
 
-@pytest.mark.parametrize("forks", [True, False], ids=["processes", "threads"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("where", ["survey", "survey_back", "backward"])
-def test_a_shard_that_fails_between_meetings_says_so(monkeypatch, where, forks):
-    monkeypatch.setattr(host, "can_fork", lambda: forks and can_fork())
+def test_a_shard_that_fails_between_meetings_says_so(monkeypatch, where, kind):
+    use(monkeypatch, kind)
     monkeypatch.setattr(Fails, "where", where)
     x, y = digits(64, size=10)
     network = Network(
@@ -402,6 +403,7 @@ def test_a_shard_that_fails_between_meetings_says_so(monkeypatch, where, forks):
 
 @pytest.mark.skipif(not can_fork(), reason="worker processes are forked on Linux alone")
 def test_a_shard_that_fails_in_its_worker_alone_is_told_apart(monkeypatch):
+    use(monkeypatch, "fork")
     parent = os.getpid()
     monkeypatch.setattr(
         Fails, "fail", lambda self, where: where == "survey_back" and os.getpid() != parent and 1 / 0

@@ -1,6 +1,7 @@
 """Residual connections: PyTorch's numbers through whole training steps, one flat vector, any depth."""
 
 import copy
+import itertools
 import json
 import types
 
@@ -9,6 +10,7 @@ import pytest
 
 from helpers.torch_numbers import close, listed, part
 from helpers.torch_numbers import load as fixture
+from helpers.workers import KINDS, use
 from purecnn import (
     SGD,
     BatchNormalization,
@@ -32,7 +34,6 @@ from purecnn import (
     save,
     summary,
 )
-from purecnn.backend.processes import can_fork
 from purecnn.errors import FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.layers.composites.base import Arrays
@@ -40,7 +41,6 @@ from purecnn.layers.composites.residual import Sum
 from purecnn.layers.composites.steps import Fork
 from purecnn.layers.serialization import MAX_DEPTH
 from purecnn.losses import as_loss
-from purecnn.training import host
 from purecnn.training.fusion import PooledConvolutional
 from purecnn.training.host import HostTrainer
 from purecnn.training.settings import FitSettings
@@ -226,8 +226,8 @@ def test_the_engine_is_the_layers_own_passes(name):
 def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, name):
     x, y = data(150)
     found = set()
-    for forks, threads in ((True, 1), (True, 2), (True, 4), (False, 2), (False, 4)):
-        monkeypatch.setattr(host, "can_fork", lambda forks=forks: forks and can_fork())
+    for kind, threads in itertools.product(KINDS, (1, 2, 4)):
+        use(monkeypatch, kind)
         network = build(name, np.float32)
         network.fit(x, y, epochs=2, batch_size=128, threads=threads)
         found.add(network.parameters.tobytes())

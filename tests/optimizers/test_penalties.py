@@ -1,10 +1,12 @@
 """Penalties, decay and clipping inside a network: exact, and of the same bits at any number of workers."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
 
+from helpers.workers import KINDS, use
 from purecnn import (
     SGD,
     Activation,
@@ -22,11 +24,9 @@ from purecnn import (
     Softmax,
     Tanh,
 )
-from purecnn.backend.processes import can_fork
 from purecnn.errors import DivergedError
 from purecnn.optimizers.base import BLOCK, write_squares
 from purecnn.optimizers.penalties import Penalty, mark_weights
-from purecnn.training import host
 from purecnn.training.host import LONG
 
 
@@ -222,8 +222,8 @@ def test_same_bits_in_threads_in_processes_and_alone(make, width, monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (300, 14, 14)).astype(np.uint8), rng.integers(0, 4, 300)
     found = []
-    for forks, threads in ((True, 1), (True, 2), (True, 3), (False, 2), (False, 4)):
-        monkeypatch.setattr(host, "can_fork", lambda forks=forks: forks and can_fork())
+    for kind, threads in itertools.product(KINDS, (1, 2, 3)):
+        use(monkeypatch, kind)
         net, optimizer = (
             Network([Flatten(), Dense(output_size=width), ReLU(), Dense(output_size=4), Softmax()]),
             make(),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.workers import KINDS, use
 from purecnn import (
     AdamW,
     Augmentation,
@@ -31,7 +32,6 @@ from purecnn import (
 from purecnn.kernels.winograd import Winograd
 from purecnn.losses import label_smoothing
 from purecnn.optimizers.schedules import OneCycle
-from purecnn.training import host
 
 RANDOM = np.random.default_rng(5)
 LABELS = RANDOM.integers(0, 3, 150)
@@ -147,19 +147,31 @@ def test_it_learns() -> None:
 
 
 @pytest.mark.parametrize("threads", [2, 4])
-def test_the_same_bits_at_any_number_of_threads(whole: list[Any], threads: int) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_bits_at_any_number_of_workers(
+    whole: list[Any], threads: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, kind)
     made = network()
     assert found(made, fit(made, IMAGES, threads)) == whole
 
 
-def test_the_same_bits_from_what_is_larger_than_memory(whole: list[Any]) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_bits_from_what_is_larger_than_memory(
+    whole: list[Any], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, kind)
     assert isinstance(OnDisk(), Dataset)
     made = network()
     assert found(made, fit(made, OnDisk(), 2)) == whole
 
 
 @pytest.mark.parametrize("at", [1, 2, 4])
-def test_killed_and_resumed_at_another_number_of_threads(whole: list[Any], tmp_path: Path, at: int) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_and_resumed_at_another_number_of_workers(
+    whole: list[Any], tmp_path: Path, at: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, kind)
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Killed):
         fit(network(), IMAGES, 2, Checkpoint(path, every=1), Kill(at))
@@ -194,8 +206,8 @@ def test_a_frozen_batch_normalization_keeps_its_statistics_and_uses_them(threads
         np.testing.assert_array_equal(made[3].buffers[name], array)
 
 
-@pytest.mark.parametrize("forks", [True, False], ids=["processes", "threads"])
-def test_tiles_give_the_same_bits_on_any_workers(monkeypatch: pytest.MonkeyPatch, forks: bool) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_tiles_give_the_same_bits_on_any_workers(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     laid_out = []
     plain = Winograd.__init__
 
@@ -224,6 +236,5 @@ def test_tiles_give_the_same_bits_on_any_workers(monkeypatch: pytest.MonkeyPatch
 
     alone = trained(1)
     assert laid_out
-    if not forks:
-        monkeypatch.setattr(host, "can_fork", lambda: False)
+    use(monkeypatch, kind)
     assert all(trained(threads) == alone for threads in (2, 4))

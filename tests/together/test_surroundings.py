@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from helpers.waiting import PATIENCE
+from helpers.workers import use
 from purecnn import (
     Adam,
     Callback,
@@ -35,7 +36,7 @@ from purecnn.layers import serialization
 from purecnn.networks import files
 from purecnn.runs import record as record_module
 from purecnn.runs.record import read_record, write_record
-from purecnn.training import host, prefetcher
+from purecnn.training import prefetcher
 from purecnn.training.prefetcher import Prefetcher
 from purecnn.training.rows import Rows
 
@@ -96,7 +97,7 @@ def test_training_and_answers_without_a_thread_or_a_process_have_the_same_bits(m
     wanted.fit(x, y, epochs=2, batch_size=64, threads=2)
     answers = wanted.predict(np.repeat(x, 3, axis=0), threads=2)
     let_start(monkeypatch, 0)
-    monkeypatch.setattr(host, "can_fork", lambda: False)
+    use(monkeypatch, "threads")
     made = network()
     made.fit(x, y, epochs=2, batch_size=64, threads=2)
     np.testing.assert_array_equal(made.parameters, wanted.parameters)

@@ -136,11 +136,16 @@ def can_be_told() -> bool:
 
 
 @contextmanager
-def single_threaded() -> Iterator[bool]:
+def single_threaded(warns: bool = True) -> Iterator[bool]:
     """Keep BLAS to one thread inside the block, and give it back its count after the last such block.
 
     The setting is the whole process's, or the thread's (then the threads of a pool say `alone`); blocks may
     nest and overlap between threads.
+
+    Parameters
+    ----------
+    warns : bool
+        Whether to warn where this BLAS can't be told.
 
     Yields
     ------
@@ -149,11 +154,8 @@ def single_threaded() -> Iterator[bool]:
     """
     found = control()
     if found is None:
-        warnings.warn(
-            "this NumPy's BLAS can't be told its thread count (installing threadpoolctl may help): "
-            "one worker runs, and the same seed may not give the same bits",
-            stacklevel=3,
-        )
+        if warns:
+            warn_untold(stacklevel=4)
         yield False
         return
     held = _here if found.each_thread else _everywhere
@@ -170,6 +172,15 @@ def single_threaded() -> Iterator[bool]:
             held.users -= 1
             if held.users == 0 and held.before != 1:
                 found.put(held.before)
+
+
+def warn_untold(stacklevel: int = 2) -> None:
+    """Warn that this BLAS can't be told its thread count."""
+    warnings.warn(
+        "this NumPy's BLAS can't be told its thread count (installing threadpoolctl may help): "
+        "one worker runs, and the same seed may not give the same bits",
+        stacklevel=stacklevel,
+    )
 
 
 def alone() -> None:

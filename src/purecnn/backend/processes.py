@@ -15,15 +15,21 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from purecnn.backend.other_threads import others
 from purecnn.backend.threads import BUFFER, Job, held_interrupts, idle, narrow_buffer
 from purecnn.backend.types import Array
 from purecnn.errors import WorkerError
 
+#: The environment variable that says which kind of workers a fit has.
+VARIABLE = "PURECNN_WORKERS"
+#: What the libraries are called that drive GPUs: CUDA, HIP, Level Zero, OpenCL.
+DRIVERS = ("libcuda.so", "libamdhip64.so", "libze_loader.so", "libOpenCL.so")
 #: Seconds to look again and again for the next job before sleeping: waking up takes about as long.
 SPIN = 100e-6
 #: Seconds between looks at whether the others are still alive.
@@ -36,8 +42,78 @@ LEAVE = 1.0
 
 def can_fork() -> bool:
     """Return whether worker processes can be had and help: on Linux, where Python has its global lock."""
-    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-    return sys.platform == "linux" and has_lock and os.access("/dev/shm", os.W_OK)
+    return sys.platform == "linux" and has_lock()
+
+
+class WorkerKind(StrEnum):
+    """What the workers of a fit are.
+
+    Attributes
+    ----------
+    FORK
+        Processes that are forked: copies of this one, ready within milliseconds.
+    SPAWN
+        Processes that are started afresh, ready within half a second; safe beside whatever else runs here.
+    THREADS
+        Threads of this process, which share Python's global lock.
+    """
+
+    FORK = "fork"
+    SPAWN = "spawn"
+    THREADS = "threads"
+
+
+def asked_kind() -> WorkerKind | None:
+    """Return the kind of workers that `PURECNN_WORKERS` asks for, None if it does not.
+
+    Raises
+    ------
+    ValueError
+        If it asks for something else, or for forks where there are none.
+    """
+    asked = os.environ.get(VARIABLE, "")
+    if not asked:
+        return None
+    if asked not in [*WorkerKind]:
+        raise ValueError(f"{VARIABLE} must be one of {', '.join(WorkerKind)}, got {asked!r:.100}")
+    if asked == WorkerKind.FORK and not can_fork():
+        raise ValueError(
+            f"{VARIABLE} must be spawn or threads where Python can't fork workers, on other systems than "
+            f"Linux and without a global lock; got 'fork'"
+        )
+    return WorkerKind(asked)
+
+
+def worker_kind() -> WorkerKind:
+    """Return the kind of workers that a fit has: that asked for, or the fastest that is safe.
+
+    Threads where Python has no global lock, since they do as well there. Forks on Linux, which come to their
+    first job a hundred times as soon as what is started afresh, except where they are not safe: in a process
+    that uses a GPU's driver, and from Python 3.12 on, which warns of it, beside any other thread. In older
+    Pythons the moment of the fork decides (`blas.forking`). Everywhere else processes are started afresh.
+    """
+    asked = asked_kind()
+    if asked is not None:
+        return asked
+    if not has_lock():
+        return WorkerKind.THREADS
+    is_safe = (sys.version_info < (3, 12) or not others()) and not drives_gpu()
+    return WorkerKind.FORK if can_fork() and is_safe else WorkerKind.SPAWN
+
+
+def has_lock() -> bool:
+    """Return whether this Python has a global lock, which only processes get around."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+def drives_gpu() -> bool:
+    """Return whether this process has loaded a GPU's driver, whose threads and handles no fork has."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+            loaded = file.read()
+    except OSError:
+        return False
+    return any(name in loaded for name in DRIVERS)
 
 
 def shared_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:

@@ -289,6 +289,10 @@ class LayerStack(Sequence[Layer]):
         """Keep the parameters in the flat array `home` from now on, with `values` or those they have."""
         values = self._parameters if values is None else values
         home[...] = to_device(values.astype(self.dtype, copy=False), module_of(home))
+        self.attach(home)
+
+    def attach(self, home: Array) -> None:
+        """Keep the parameters in the flat array `home` from now on, with the values that it has."""
         self._parameters, self._places = home, []
         for layer, views in zip(self.layers, self.views(home), strict=True):
             # The same dict as before: replicas at work, and layers fused with others, look there.

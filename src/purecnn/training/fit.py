@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from purecnn.backend.blas import can_be_told
 from purecnn.backend.checks import full_name, is_integer
 from purecnn.backend.cores import room
 from purecnn.backend.overflow import unwarned
@@ -208,6 +209,7 @@ class Fit:
             with unwarned(), self.trainer() as trainer:
                 trainer.check_batch(self.taken % self.settings.batch_size or self.settings.batch_size)
                 self.begin()
+                trainer.steps_left = (self.epochs - self.epoch) * self.steps - self.step
                 while self.epoch < self.epochs and not self.stopped:
                     self.run_epoch(trainer)
         except BaseException as error:
@@ -220,7 +222,7 @@ class Fit:
         kind: type[HostTrainer | DeviceTrainer] = HostTrainer
         if not self.network.device.is_host:
             kind = DeviceTrainer
-        elif self.largest_batch == 1 and is_plain(self.settings):
+        elif self.largest_batch == 1 and is_plain(self.settings) and can_be_told():
             kind = SingleSampleTrainer
         return kind(self.network, self.rows, self.targets, self.trainer_settings())
 

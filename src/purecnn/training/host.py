@@ -5,22 +5,30 @@ One step of training: cut the batch into shards, have each run, add their gradie
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from typing import Any
 
 import numpy as np
 
 from purecnn.backend import blas
 from purecnn.backend.cores import as_threads
 from purecnn.backend.memory import aligned_zeros
-from purecnn.backend.processes import ProcessPool, can_fork, shared_zeros
+from purecnn.backend.processes import ProcessPool, WorkerKind, asked_kind, worker_kind
 from purecnn.backend.sharding import shard_bounds
+from purecnn.backend.spawn.arena import Arena
+from purecnn.backend.spawn.pool import SpawnPool
 from purecnn.backend.threads import ThreadPool, narrow_buffer
 from purecnn.backend.types import Array
+from purecnn.layers.batchwise import Zeros
 from purecnn.training.jobs import JobKind, JobSlot
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shard, Shards
+from purecnn.training.spawn.description import describe
+from purecnn.training.spawn.recruitment import Recruitment
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
 from purecnn.training.update import ParameterUpdate
@@ -45,23 +53,25 @@ class HostTrainer(Trainer):
     #: What takes shards through the network.
     shards_type = Shards
 
+    #: Whether its jobs can be done by processes that were started afresh.
+    can_recruit = True
+
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         super().__init__(network, x, y, settings)
-        batch_size = settings.batch_size
-        self.count = settings.shard_count
-        self._blas = blas.single_threaded()
-        told = self._blas.__enter__()
+        self.count, batch_size = settings.shard_count, settings.batch_size
+        self._blas = blas.single_threaded(warns=False)
+        self.is_told = self._blas.__enter__()
+        self.memory: Arena | None = None
+        self.recruitment: Recruitment | None = None
+        self.pool: ProcessPool | SpawnPool | ThreadPool | None = None
+        self.forks = False
         try:
-            self.workers = as_threads(settings.threads, self.count) if told else 1
-            self.forks = self.shares = self.workers > 1 and self.is_own and can_fork()
-            # Where workers are processes, all that a step needs lies in shared memory.
-            zeros = shared_zeros if self.forks else np.zeros
-            if self.forks:
-                network.move(shared_zeros(network.parameters.size, network.dtype))
+            self.workers = as_threads(settings.threads, self.count)
+            zeros = self.find_memory()
             self.parameter_update = ParameterUpdate(network, settings, self.count, zeros)
-            x = self.at_hand(zeros)
+            self.samples_at = self.at_hand(zeros)
             self.shards = self.shards_type(
-                network, x, y, settings, self.parameter_update, self.workers, zeros
+                network, self.samples_at, y, settings, self.parameter_update, self.workers, zeros
             )
             # What a step is about, for every worker to read.
             self.rows, self.places = zeros(batch_size, np.int64), zeros(batch_size, np.int64)
@@ -72,23 +82,73 @@ class HostTrainer(Trainer):
             self.buffered = nullcontext if is_lone else narrow_buffer
             self.pool = self.gather_workers()
         except BaseException:
+            if self.memory is not None:
+                self.memory.close()
             self._blas.__exit__(None, None, None)
             raise
 
-    def gather_workers(self) -> ProcessPool | ThreadPool | None:
-        """Gather the workers, where there are several."""
-        if self.workers == 1:
-            return None
-        if self.forks:
+    def find_memory(self) -> Zeros:
+        """Return what makes the arrays of a step: where workers may be processes, all lie in an arena."""
+        self.kind = worker_kind()
+        forks, recruits = self.kind == WorkerKind.FORK, self.kind == WorkerKind.SPAWN and self.can_recruit
+        wants = self.workers > 1 and (forks or recruits) if self.is_told else recruits
+        if not (wants and self.is_own):
+            return np.zeros
+        self.memory = Arena()
+        self.network.move(self.memory.zeros(self.network.parameters.size, self.network.dtype))
+        return self.memory.zeros
+
+    def gather_workers(self) -> ProcessPool | SpawnPool | ThreadPool | None:
+        """Gather the workers, where there are several: forked, started afresh, or threads, all to one result.
+
+        Where BLAS can't be told its thread count, all work goes to processes that are started with one.
+        """
+        memory = self.memory if self.memory is not None and self.memory.is_whole else None
+        if memory is not None and self.kind == WorkerKind.FORK and self.is_told:
             with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
                 if alone:
-                    return ProcessPool(self.workers, self.work)
-            self.forks = False  # threads give the same bits
-        return ThreadPool(self.workers, self.work)
+                    self.forks = True
+                    pool = ProcessPool(self.workers, self.work)
+                    memory.close()
+                    return pool
+            self.forks = False
+        if memory is not None and self.can_recruit and asked_kind() != WorkerKind.FORK:
+            copied = 0 if self.prefetcher else self.samples_at.nbytes
+            recruitment = Recruitment(self.workers, self.work, memory, self.describe, copied)
+            if not self.is_told or asked_kind() == WorkerKind.SPAWN:
+                found = recruitment.at_once(caller_works=self.is_told)
+                if found is not None:
+                    return found
+            else:
+                self.recruitment = recruitment
+        if not self.is_told:
+            blas.warn_untold()
+            self.workers = 1
+        return ThreadPool(self.workers, self.work) if self.workers > 1 else None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what processes that are started afresh are told of this fit."""
+        assert self.memory is not None
+        network, x = self.network, self.samples_at
+        place = self.memory.number(x) if self.prefetcher else None
+        return describe(network, x, self.y, self.settings, self.workers, self.memory, place)
+
+    def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
+        """Take one step, as every trainer; then look whether better workers are to be had."""
+        begin = time.perf_counter()
+        loss = super().step(rows, following)
+        self.steps_left -= 1
+        if self.recruitment is not None:
+            pool = self.recruitment.look(begin, self.steps_left)
+            if pool is not None and self.pool is not None:
+                threads, self.pool = self.pool, pool
+                threads.close()
+                self.shards.forget()
+        return loss
 
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all workers; return how many shards it has."""
-        if self.count == 1:
+        if self.count == 1 and self.pool is None:
             self.batch = [Shard(0, rows, places, 1.0)]
             return 1
         self.samples = len(rows)
@@ -165,11 +225,14 @@ class HostTrainer(Trainer):
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
         try:
+            if self.recruitment is not None:
+                self.recruitment.close()
             if self.pool is not None:
                 self.pool.close()
             if self.prefetcher is not None:
                 self.prefetcher.close()
-            if self.shares:
+            if self.memory is not None:
+                self.memory.close()
                 self.leave_shared_memory()
         finally:
             self._blas.__exit__(None, None, None)

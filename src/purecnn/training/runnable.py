@@ -111,9 +111,9 @@ class RunnableNetwork(LayerStack):
         claim(self.layers, self)
         return shape
 
-    def move(self, home: Array, values: Array | None = None) -> None:
+    def attach(self, home: Array) -> None:
         """Keep the parameters in the flat array `home`; what was made for the old one is let go."""
-        super().move(home, values)
+        super().attach(home)
         self._steps = self._sample_bytes = None
         self._idle.clear()
 

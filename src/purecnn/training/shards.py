@@ -224,6 +224,11 @@ class Shards:
             replica.barriers[at.before].measure_back(g)
         self.passing[shard.number] = g
 
+    def forget(self) -> None:
+        """Let the replicas go, where other workers go on: they make their own."""
+        self.replicas = [None] * len(self.replicas)
+        self.passing = [None] * len(self.passing)
+
     def replica(self, worker: int, shard: Shard) -> Replica:
         """Return the replica of a worker, or of a shard where shards meet, made at its first use."""
         at = shard.number if self.exchanges else worker

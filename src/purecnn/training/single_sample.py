@@ -73,6 +73,7 @@ class SingleSampleTrainer(HostTrainer):
     computes a step of a small network in 10 us, so it goes along a plan.
     """
 
+    can_recruit = False
     #: What takes a sample through the network, made at the first such step.
     sample: LoneSample | None = None
 

@@ -49,10 +49,13 @@ class Trainer(ABC):
         The flat vectors.
     shards : Shards
         The way there and back.
+    steps_left : int
+        How many steps are to come, as far as is known: what takes a while to start is worth it for many.
     """
 
     parameter_update: ParameterUpdate
     shards: Shards
+    steps_left = 0
 
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         check_trainable(network)

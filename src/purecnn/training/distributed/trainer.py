@@ -82,6 +82,9 @@ class RankTrainer(HostTrainer):
         What `HostTrainer` takes.
     """
 
+    #: A rank's workers know of no other ranks but by a fork.
+    can_recruit = False
+
     def __init__(self, ranks: Ranks, *given: Any, **named: Any) -> None:
         self.ranks = ranks
         super().__init__(*given, **named)

@@ -1,0 +1,104 @@
+"""Recruitment: when worker processes are started afresh, and what is done until they are ready.
+
+Such a process takes a third of a second to come to its first job, ten times a fork. So a fit begins with
+threads, and processes are started beside them once a step has shown that enough is left to do; then they take
+the place of the threads between two steps, which no bit of the result tells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from purecnn.backend.spawn.arena import Arena
+from purecnn.backend.spawn.pool import SpawnPool
+from purecnn.backend.threads import Job
+
+#: What a worker process runs.
+MODULE = "purecnn.training.spawn.worker"
+#: Seconds of steps that must be left for processes to be worth their start, and more for each byte of samples
+#: that must be copied for them.
+WORTH, WORTH_PER_BYTE = 2.0, 2e-9
+#: The step by which the time of all others is told: the first one lays memory out.
+TELLING = 2
+#: What says that a fit can't be described, or that there are no processes or no memory to be had.
+REFUSALS = (OSError, TypeError, ValueError)
+
+
+class Recruitment:
+    """Gathers worker processes for a trainer.
+
+    Parameters
+    ----------
+    size : int
+        How many workers, the caller included.
+    job : callable
+        ``job(worker, number)``, as the caller does it.
+    memory : Arena
+        With all arrays of the trainer.
+    describe : callable
+        Returns what a worker is told.
+    copied : int
+        How many bytes are copied for them.
+    """
+
+    def __init__(
+        self, size: int, job: Job, memory: Arena, describe: Callable[[], dict[str, Any]], copied: int
+    ) -> None:
+        self.size, self.job, self.memory, self.describe = size, job, memory, describe
+        self.worth = WORTH + WORTH_PER_BYTE * copied
+        self.steps = 0
+        self.pool: SpawnPool | None = None
+        self.is_over = False
+
+    def at_once(self, caller_works: bool = True) -> SpawnPool | None:
+        """Start processes and wait for them; None if there are none to be had."""
+        try:
+            self.pool = self.start(caller_works)
+            self.pool.wait_until_ready()
+        except REFUSALS:
+            self.close()
+        except BaseException:
+            self.close()
+            raise
+        self.is_over, pool, self.pool = True, self.pool, None
+        return pool
+
+    def start(self, caller_works: bool = True) -> SpawnPool:
+        """Start processes; raises one of `REFUSALS` where there are none to be had."""
+        work = self.describe()
+        return SpawnPool(self.size, self.job, self.memory, MODULE, work, caller_works=caller_works)
+
+    def look(self, begin: float, left: int) -> SpawnPool | None:
+        """Return the processes once they are ready: asked behind each step.
+
+        Parameters
+        ----------
+        begin : float
+            When the step began, by `time.perf_counter`.
+        left : int
+            How many steps may follow it.
+        """
+        self.steps += 1
+        if self.is_over:
+            return None
+        try:
+            if self.pool is None:
+                seconds = time.perf_counter() - begin
+                if self.steps >= TELLING and seconds * left >= self.worth:
+                    self.pool = self.start()
+                self.is_over = self.steps >= TELLING and self.pool is None
+            elif self.pool.is_ready():
+                self.is_over, pool, self.pool = True, self.pool, None
+                return pool
+        except REFUSALS:
+            self.close()
+        return None
+
+    def close(self) -> None:
+        """Let those go that are not ready yet, and start no others."""
+        self.is_over = True
+        if self.pool is not None:
+            self.pool.kill()
+            self.pool = None
