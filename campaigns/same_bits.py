@@ -4,10 +4,10 @@
     python -m campaigns.same_bits --compare FILE    after it, on the same machine
 
 Every kind of layer, optimizer and loss is in one of the trainings; batch normalization, residuals, dropout,
-augmentation, weights, penalties, frozen layers and single samples are. Each runs on 1, 2 and 4 threads, some
-as MPI jobs of 2 and 4 ranks, and some are interrupted and resumed. Bits belong to a processor, a NumPy and a
-BLAS: a file of another machine is refused. Only what the root package exports is used, so that the code below
-it may move.
+augmentation, weights, penalties, frozen layers and single samples are. Each runs on 1, 2 and 4 workers,
+forked where they can be, and on 2 that are started afresh, some as MPI jobs of 2 and 4 ranks, and some are
+interrupted and resumed. Bits belong to a processor, a NumPy and a BLAS: a file of another machine is refused.
+Only what the root package exports is used, so that the code below it may move.
 """
 
 from __future__ import annotations
@@ -271,9 +271,11 @@ def collect() -> dict[str, Any]:
     results: dict[str, Any] = {"original": original()}
     for name, make, options in trainings():
         results[name] = outcome(make(), options, 1)
-        for threads in (2, 4):
+        for threads, kind in ((2, ""), (4, ""), (2, "spawn")):
+            os.environ["PURECNN_WORKERS"] = kind
             if outcome(make(), options, threads) != results[name]:
-                raise SystemExit(f"{name}: {threads} threads do not give the bits of one")
+                raise SystemExit(f"{name}: {threads} workers {kind} do not give the bits of one")
+        os.environ["PURECNN_WORKERS"] = ""
         if name in RESUMED and resumed(make, options) != results[name]:
             raise SystemExit(f"{name}: a run that was resumed does not end in the bits of one that was not")
         print(".", end="", file=sys.stderr, flush=True)

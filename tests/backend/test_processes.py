@@ -130,6 +130,24 @@ def test_processes_work_during_a_fit_and_none_is_left_after(monkeypatch, kind):
     assert children() == []
 
 
+@pytest.mark.parametrize("worth", [0.0, 1e9])
+def test_processes_are_forked_once_a_step_shows_that_enough_is_left(monkeypatch, worth):
+    monkeypatch.setattr(host, "FORK_WORTH", worth)
+    x, y = data()
+    one, several, seen = network(), network(), []
+
+    class Look(Callback):
+        def step(self, epoch, step, loss):
+            seen.append(len(children()))
+
+    one.fit(x, y, epochs=2, batch_size=64, threads=1)
+    several.fit(x, y, epochs=2, batch_size=64, threads=2, callbacks=[Look()])
+    assert seen == [0, *([1] if worth == 0 else [0]) * (len(seen) - 1)]
+    assert len(seen) > 4
+    assert not children()
+    np.testing.assert_array_equal(one.parameters, several.parameters)
+
+
 def test_no_process_is_forked_while_others_compute(monkeypatch):
     use(monkeypatch, "fork")
     x, y = data()
@@ -196,7 +214,8 @@ def test_no_process_is_forked_while_another_thread_multiplies(monkeypatch):
     ("company", "fits"),
     [("a thread that multiplies", 5), ("a thread that multiplies and sleeps", 8), ("threads that wait", 3)],
 )
-def test_fits_beside_other_threads_end(company, fits):
+def test_fits_beside_other_threads_end(monkeypatch, company, fits):
+    use(monkeypatch, "fork")
     line, is_good = forks.beside(company, fits, PATIENCE)
     assert is_good, line
     assert f"{fits} fits beside {company}: none hung" in line
@@ -471,7 +490,8 @@ def test_an_interrupt_reaches_the_parent_alone(monkeypatch, kind):
 
 @pytest.mark.parametrize("thread", ["main", "other"])
 @pytest.mark.parametrize("when", ["before", "after_in_parent", "after_in_child"])
-def test_an_interrupt_in_what_python_calls_around_a_fork_is_not_lost(when, thread):
+def test_an_interrupt_in_what_python_calls_around_a_fork_is_not_lost(monkeypatch, when, thread):
+    use(monkeypatch, "fork")
     program = textwrap.dedent(
         """
         import os, signal, sys, threading, time, numpy as np

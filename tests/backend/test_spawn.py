@@ -249,6 +249,17 @@ def test_a_start_that_fails_in_the_middle_of_a_fit_leaves_it_to_threads(monkeypa
     assert all_gone(crews)
 
 
+@only_processes
+def test_a_process_that_would_compute_otherwise_is_not_taken(monkeypatch, crews):
+    told = blas.configuration()
+    use(monkeypatch, "spawn")
+    monkeypatch.setattr(blas, "configuration", lambda: f"{told} another kernel")
+    trained()
+    assert len(crews) == 1
+    assert crews[0][0]._turn == 0
+    assert all_gone(crews)
+
+
 # BLAS that can't be told -----------------------------------------------------------------------------------
 
 
@@ -743,7 +754,7 @@ def test_windows_describes_the_socket_to_a_worker_without_a_console(monkeypatch)
     here, there = socket.socketpair()
     with here, there:
         set_options = []
-        shared = SimpleNamespace(setsockopt=lambda *given: set_options.append(given))
+        shared = SimpleNamespace(family=socket.AF_INET, setsockopt=lambda *given: set_options.append(given))
         monkeypatch.setattr(
             socket, "fromshare", lambda text: shared if text == b"socket of 77" else None, raising=False
         )

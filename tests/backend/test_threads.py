@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.waiting import PATIENCE
+from helpers.workers import use
 from purecnn import Callback, Dense, Network, Sigmoid, Softmax
 from purecnn.backend import blas
 from purecnn.backend.sharding import add_tree, shard_bounds, shard_count
@@ -276,7 +277,8 @@ def deaf_blas(monkeypatch):
 
 
 @pytest.mark.usefixtures("deaf_blas")
-def test_a_blas_that_cant_be_told_gives_one_worker_and_one_sentence():
+def test_a_blas_that_cant_be_told_gives_one_worker_and_one_sentence(monkeypatch):
+    use(monkeypatch, "threads")  # processes begin with one thread
     network, x, y = xor()
     threads = set()
 

@@ -42,7 +42,7 @@ LEAVE = 1.0
 
 def can_fork() -> bool:
     """Return whether worker processes can be had and help: on Linux, where Python has its global lock."""
-    return sys.platform == "linux" and has_lock()
+    return sys.platform == "linux" and has_lock() and os.access("/dev/shm", os.W_OK)
 
 
 class WorkerKind(StrEnum):
@@ -79,7 +79,7 @@ def asked_kind() -> WorkerKind | None:
     if asked == WorkerKind.FORK and not can_fork():
         raise ValueError(
             f"{VARIABLE} must be spawn or threads where Python can't fork workers, on other systems than "
-            f"Linux and without a global lock; got 'fork'"
+            f"Linux, without /dev/shm and without a global lock; got 'fork'"
         )
     return WorkerKind(asked)
 

@@ -209,7 +209,6 @@ class Fit:
             with unwarned(), self.trainer() as trainer:
                 trainer.check_batch(self.taken % self.settings.batch_size or self.settings.batch_size)
                 self.begin()
-                trainer.steps_left = (self.epochs - self.epoch) * self.steps - self.step
                 while self.epoch < self.epochs and not self.stopped:
                     self.run_epoch(trainer)
         except BaseException as error:
@@ -254,9 +253,12 @@ class Fit:
         while self.step < steps:
             start = self.starts[self.step]
             taken, following = order[start : start + size], order[start + size : start + 2 * size]
+            started = time.perf_counter()
             loss = trainer.step(taken, following)
             self.losses.append(loss * self.targets.weight(taken))
-            self.step, self.spent = self.step + 1, time.perf_counter() - begin
+            ended, self.step = time.perf_counter(), self.step + 1
+            self.spent = ended - begin
+            trainer.look(ended - started, (self.epochs - self.epoch) * self.steps - self.step)
             for callback in self.callbacks:
                 callback.step(self.epoch + 1, self.step, loss)
             if looks_on or not trainer.is_own:

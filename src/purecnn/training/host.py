@@ -5,10 +5,8 @@ One step of training: cut the batch into shards, have each run, add their gradie
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +16,6 @@ from purecnn.backend.memory import aligned_zeros
 from purecnn.backend.processes import ProcessPool, WorkerKind, asked_kind, worker_kind
 from purecnn.backend.sharding import shard_bounds
 from purecnn.backend.spawn.arena import Arena
-from purecnn.backend.spawn.pool import SpawnPool
 from purecnn.backend.threads import ThreadPool, narrow_buffer
 from purecnn.backend.types import Array
 from purecnn.layers.batchwise import Zeros
@@ -27,14 +24,19 @@ from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shard, Shards
-from purecnn.training.spawn.description import describe
-from purecnn.training.spawn.recruitment import Recruitment
 from purecnn.training.targets import Targets
-from purecnn.training.trainer import Trainer
+from purecnn.training.trainer import TELLING, Trainer
 from purecnn.training.update import ParameterUpdate
+
+if TYPE_CHECKING:
+    from purecnn.backend.spawn.pool import SpawnPool
+    from purecnn.training.spawn.recruitment import Recruitment
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
+#: Seconds of steps that must be left for forks to be worth their start. A fit of 50 rows takes 7 ms of a core
+#: with threads, and took 60 with a process forked at once.
+FORK_WORTH = 0.15
 
 
 class HostTrainer(Trainer):
@@ -64,7 +66,7 @@ class HostTrainer(Trainer):
         self.memory: Arena | None = None
         self.recruitment: Recruitment | None = None
         self.pool: ProcessPool | SpawnPool | ThreadPool | None = None
-        self.forks = False
+        self.forks, self.seen = False, 0
         try:
             self.workers = as_threads(settings.threads, self.count)
             zeros = self.find_memory()
@@ -90,6 +92,7 @@ class HostTrainer(Trainer):
     def find_memory(self) -> Zeros:
         """Return what makes the arrays of a step: where workers may be processes, all lie in an arena."""
         self.kind = worker_kind()
+        self.forks_later = self.kind == WorkerKind.FORK and self.can_recruit and asked_kind() is None
         forks, recruits = self.kind == WorkerKind.FORK, self.kind == WorkerKind.SPAWN and self.can_recruit
         wants = self.workers > 1 and (forks or recruits) if self.is_told else recruits
         if not (wants and self.is_own):
@@ -104,7 +107,7 @@ class HostTrainer(Trainer):
         Where BLAS can't be told its thread count, all work goes to processes that are started with one.
         """
         memory = self.memory if self.memory is not None and self.memory.is_whole else None
-        if memory is not None and self.kind == WorkerKind.FORK and self.is_told:
+        if memory is not None and self.kind == WorkerKind.FORK and self.is_told and not self.forks_later:
             with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
                 if alone:
                     self.forks = True
@@ -112,7 +115,11 @@ class HostTrainer(Trainer):
                     memory.close()
                     return pool
             self.forks = False
-        if memory is not None and self.can_recruit and asked_kind() != WorkerKind.FORK:
+        recruits = self.can_recruit and asked_kind() != WorkerKind.FORK and not self.forks_later
+        if memory is not None and recruits:
+            # Here, since what starts processes would be a tenth of the package's import time.
+            from purecnn.training.spawn.recruitment import Recruitment
+
             copied = 0 if self.prefetcher else self.samples_at.nbytes
             recruitment = Recruitment(self.workers, self.work, memory, self.describe, copied)
             if not self.is_told or asked_kind() == WorkerKind.SPAWN:
@@ -128,23 +135,35 @@ class HostTrainer(Trainer):
 
     def describe(self) -> dict[str, Any]:
         """Return what processes that are started afresh are told of this fit."""
+        from purecnn.training.spawn.description import describe
+
         assert self.memory is not None
         network, x = self.network, self.samples_at
         place = self.memory.number(x) if self.prefetcher else None
         return describe(network, x, self.y, self.settings, self.workers, self.memory, place)
 
-    def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
-        """Take one step, as every trainer; then look whether better workers are to be had."""
-        begin = time.perf_counter()
-        loss = super().step(rows, following)
-        self.steps_left -= 1
-        if self.recruitment is not None:
-            pool = self.recruitment.look(begin, self.steps_left)
-            if pool is not None and self.pool is not None:
-                threads, self.pool = self.pool, pool
-                threads.close()
-                self.shards.forget()
-        return loss
+    def look(self, seconds: float, left: int) -> None:
+        """Look whether processes are worth their start, or ready to take the place of the threads."""
+        if self.forks_later:
+            self.fork_if_worth(seconds * left)
+            return
+        pool = None if self.recruitment is None else self.recruitment.look(seconds, left)
+        if pool is not None and self.pool is not None:
+            threads, self.pool = self.pool, pool
+            threads.close()
+            self.shards.forget()
+
+    def fork_if_worth(self, seconds: float) -> None:
+        """Fork the workers, once a step has shown that enough is left to do: a short fit is over before."""
+        self.seen += 1
+        if self.seen < TELLING:
+            return
+        self.forks_later = False
+        if seconds >= FORK_WORTH and self.pool is not None:
+            threads, self.pool = self.pool, None  # no other thread may be at work when a process is forked
+            threads.close()
+            self.shards.forget()
+            self.pool = self.gather_workers()
 
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all workers; return how many shards it has."""

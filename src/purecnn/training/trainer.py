@@ -28,6 +28,9 @@ from purecnn.training.update import ParameterUpdate
 if TYPE_CHECKING:
     from purecnn.training.prefetcher import Prefetcher
 
+#: The step by which the time of all others is told: the first one lays memory out.
+TELLING = 2
+
 
 class Trainer(ABC):
     """Takes the steps of a training, a batch at a time.
@@ -49,13 +52,10 @@ class Trainer(ABC):
         The flat vectors.
     shards : Shards
         The way there and back.
-    steps_left : int
-        How many steps are to come, as far as is known: what takes a while to start is worth it for many.
     """
 
     parameter_update: ParameterUpdate
     shards: Shards
-    steps_left = 0
 
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         check_trainable(network)
@@ -115,6 +115,9 @@ class Trainer(ABC):
             layer.remember(exchange)
         self.update(count)
         return loss
+
+    def look(self, seconds: float, left: int) -> None:  # noqa: B027 (most trainers have nothing to do)
+        """Do what is to be done between two steps: the last took so many seconds, so many may follow."""
 
     def read(self, rows: Array, following: Sequence[int] | Array) -> Array:
         """Return where the samples `rows` lie, read by now; begin to read those that follow."""

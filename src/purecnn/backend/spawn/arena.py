@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import secrets
 import sys
-import tempfile
 import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,6 +23,9 @@ from purecnn.backend.types import Array
 
 #: Bytes of the pieces from which small arrays get their memory.
 PIECE = 1 << 20
+#: How memory is mapped: shared, and where the system can with all its pages at once, in place of one by one
+#: as they are first read. Windows shares it in any case.
+SHARED = getattr(mmap, "MAP_SHARED", 0) | getattr(mmap, "MAP_POPULATE", 0)
 #: How many pieces there may be: so many files can be handed over in one message.
 MOST = 200
 
@@ -217,7 +218,7 @@ def new_piece(size: int) -> Piece:
     Memory that is only promised would end the process where it is written to and there is none.
     """
     if sys.platform == "win32":
-        name = f"purecnn-{secrets.token_hex(16)}"
+        name = f"purecnn-{os.urandom(16).hex()}"
         return Piece(mmap.mmap(-1, size, tagname=name), name)
     file, is_regular = nameless_file()
     try:
@@ -229,7 +230,7 @@ def new_piece(size: int) -> Piece:
                     writer.write(bytes(min(PIECE, size - start)))
         else:  # macOS sets it aside as it does all other memory
             os.ftruncate(file, size)
-        return Piece(mmap.mmap(file, size), file)
+        return Piece(mmap.mmap(file, size, flags=SHARED), file)
     except BaseException:
         os.close(file)
         raise
@@ -241,7 +242,7 @@ def open_piece(handle: int | str, size: int) -> mmap.mmap:
         return mmap.mmap(-1, size, tagname=str(handle))
     file = int(handle)
     try:
-        return mmap.mmap(file, size)
+        return mmap.mmap(file, size, flags=SHARED)
     finally:
         os.close(file)
 
@@ -254,10 +255,12 @@ def nameless_file() -> tuple[int, bool]:
         # What `multiprocessing.shared_memory` is made of, without its process that looks for leftovers.
         import _posixshmem  # type: ignore[import-not-found]
     except ImportError:
+        import tempfile  # here, since few systems need it
+
         file, path = tempfile.mkstemp(prefix="purecnn-")
         os.unlink(path)
         return file, True
-    name = f"/purecnn-{secrets.token_hex(8)}"  # macOS takes 31 characters
+    name = f"/purecnn-{os.urandom(8).hex()}"  # macOS takes 31 characters
     file = _posixshmem.shm_open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
     _posixshmem.shm_unlink(name)
     os.set_inheritable(file, False)

@@ -178,7 +178,8 @@ class SpawnPool:
 
     def _sleep(self) -> None:
         """Sleep until a worker writes a byte, or for a second, then see whether all are alive."""
-        for key, _ in self._lines.select(processes.ALIVE):
+        woken = self._lines.select(processes.ALIVE)
+        for key, _ in woken:
             try:
                 is_alive = bool(key.data.socket.recv(1 << 12))
             except BlockingIOError:
@@ -187,7 +188,7 @@ class SpawnPool:
                 is_alive = False
             if not is_alive:
                 self._ended(key.data)
-        for child in self._children:
+        for child in () if woken else self._children:
             if not child.runs():
                 self._ended(child)
 

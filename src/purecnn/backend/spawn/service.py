@@ -19,7 +19,7 @@ import numpy as np
 
 from purecnn.backend.processes import ALIVE, SPIN
 from purecnn.backend.spawn.arena import Handed, Span
-from purecnn.backend.spawn.process import LENGTH
+from purecnn.backend.spawn.process import LENGTH, hurry
 from purecnn.backend.threads import BUFFER, Job
 from purecnn.backend.types import Array
 
@@ -84,6 +84,7 @@ class Service:
     def serve(self, job: Job) -> None:
         """Do jobs until the caller is gone."""
         self.line.sendall(b"r")
+        self.line.settimeout(ALIVE)
         own, turn = self._turns[self.worker], 0
         while (following := self._next(turn)) is not None:
             turn = following
@@ -114,7 +115,6 @@ class Service:
 
     def _sleep(self) -> bool:
         """Sleep until the caller writes a byte, or for a second; return whether it is there."""
-        self.line.settimeout(ALIVE)
         try:
             return bool(self.line.recv(1 << 12))
         except TimeoutError:
@@ -165,7 +165,7 @@ def own_line() -> socket.socket:
     if sys.platform == "win32":
         length = int.from_bytes(sys.stdin.buffer.read(LENGTH), "little")
         line: socket.socket = socket.fromshare(sys.stdin.buffer.read(length))
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        hurry(line)
         return line
     return socket.socket(fileno=os.dup(0))
 

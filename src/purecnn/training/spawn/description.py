@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.backend import blas
 from purecnn.backend.spawn.arena import Arena, Handed
 from purecnn.backend.types import Array
 from purecnn.datasets.augmentation import Augmentation
@@ -109,6 +110,8 @@ def describe(
         "weights": None if y.weights is None else memory.put(y.weights),
         "loss": describe_loss(settings.loss),
         "optimizer": describe_optimizer(settings.optimizer),
+        "numbers": settings.optimizer.numbers(),
+        "arithmetic": arithmetic(),
         "augmentation": augmentation and augmentation.configuration(),
         "batch_size": settings.batch_size,
         "shards": settings.shard_count,
@@ -116,6 +119,15 @@ def describe(
         "l1": settings.l1,
         "l2": settings.l2,
     }
+
+
+def arithmetic() -> list[Any]:
+    """Return what decides the bits of products and sums: NumPy, BLAS and the kernels that both chose.
+
+    The environment may have changed since this process began, and with it what a new one chooses.
+    """
+    config: Any = np.show_config(mode="dicts") or {}
+    return [np.__version__, blas.configuration(), config.get("SIMD Extensions", {}).get("found", [])]
 
 
 def describe_loss(loss: Loss) -> tuple[str, float]:
@@ -239,12 +251,24 @@ def build_network(work: dict[str, Any], memory: Handed) -> RunnableNetwork:
 
 
 def build_settings(work: dict[str, Any]) -> FitSettings:
-    """Return the settings that a description describes."""
+    """Return the settings that a description describes.
+
+    Raises
+    ------
+    ValueError
+        If this process would compute otherwise than the one that was described.
+    """
     name, arguments = work["optimizer"]
+    optimizer = OPTIMIZERS[name](**arguments)
+    here = [optimizer.numbers(), arithmetic()]
+    if here != [work["numbers"], work["arithmetic"]]:
+        raise ValueError(
+            f"a worker must compute as its caller, {work['numbers']}, {work['arithmetic']}, got {here}"
+        )
     augmentation = work["augmentation"]
     return FitSettings(
         loss=build_loss(*work["loss"]),
-        optimizer=OPTIMIZERS[name](**arguments),
+        optimizer=optimizer,
         batch_size=work["batch_size"],
         augmentation=augmentation and Augmentation(**augmentation),
         threads=work["workers"],

@@ -7,21 +7,19 @@ the place of the threads between two steps, which no bit of the result tells.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from purecnn.backend.spawn.arena import Arena
 from purecnn.backend.spawn.pool import SpawnPool
 from purecnn.backend.threads import Job
+from purecnn.training.trainer import TELLING
 
 #: What a worker process runs.
 MODULE = "purecnn.training.spawn.worker"
 #: Seconds of steps that must be left for processes to be worth their start, and more for each byte of samples
 #: that must be copied for them.
 WORTH, WORTH_PER_BYTE = 2.0, 2e-9
-#: The step by which the time of all others is told: the first one lays memory out.
-TELLING = 2
 #: What says that a fit can't be described, or that there are no processes or no memory to be had.
 REFUSALS = (OSError, TypeError, ValueError)
 
@@ -70,13 +68,13 @@ class Recruitment:
         work = self.describe()
         return SpawnPool(self.size, self.job, self.memory, MODULE, work, caller_works=caller_works)
 
-    def look(self, begin: float, left: int) -> SpawnPool | None:
+    def look(self, seconds: float, left: int) -> SpawnPool | None:
         """Return the processes once they are ready: asked behind each step.
 
         Parameters
         ----------
-        begin : float
-            When the step began, by `time.perf_counter`.
+        seconds : float
+            How long the step took.
         left : int
             How many steps may follow it.
         """
@@ -85,7 +83,6 @@ class Recruitment:
             return None
         try:
             if self.pool is None:
-                seconds = time.perf_counter() - begin
                 if self.steps >= TELLING and seconds * left >= self.worth:
                     self.pool = self.start()
                 self.is_over = self.steps >= TELLING and self.pool is None
