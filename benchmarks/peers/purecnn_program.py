@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from purecnn import (
     predict,
     train,
 )
+from purecnn.backend.processes import VARIABLE, WorkerKind, can_fork
 from purecnn.losses import LOSSES, as_loss
 from purecnn.training.host import HostTrainer
 from purecnn.training.settings import FitSettings
@@ -97,6 +99,8 @@ class PureCNN:
     @cached_property
     def trainer(self) -> HostTrainer:
         """What `fit` trains with; made when training is first asked for, since it sets BLAS's threads."""
+        if can_fork():  # at once, as a long fit has them
+            os.environ.setdefault(VARIABLE, WorkerKind.FORK)
         rows = self.network.as_rows(self.x)
         settings = FitSettings(
             loss=as_loss(self.bench.loss),
