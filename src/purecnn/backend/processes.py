@@ -88,9 +88,9 @@ def worker_kind() -> WorkerKind:
     """Return the kind of workers that a fit has: that asked for, or the fastest that is safe.
 
     Threads where Python has no global lock, since they do as well there. Forks on Linux, which come to their
-    first job a hundred times as soon as what is started afresh, except where they are not safe: in a process
-    that uses a GPU's driver, and from Python 3.12 on, which warns of it, beside any other thread. In older
-    Pythons the moment of the fork decides (`blas.forking`). Everywhere else processes are started afresh.
+    first job forty times as soon as what is started afresh, except where they are not safe: in a process that
+    uses a GPU's driver, and from Python 3.12 on, which warns of it, beside any other thread. In older Pythons
+    the moment of the fork decides (`blas.forking`). Everywhere else processes are started afresh.
     """
     asked = asked_kind()
     if asked is not None:

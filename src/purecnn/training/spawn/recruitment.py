@@ -1,6 +1,6 @@
 """Recruitment: when worker processes are started afresh, and what is done until they are ready.
 
-Such a process takes a third of a second to come to its first job, ten times a fork. So a fit begins with
+Such a process takes a third of a second to come to its first job, forty times a fork. So a fit begins with
 threads, and processes are started beside them once a step has shown that enough is left to do; then they take
 the place of the threads between two steps, which no bit of the result tells.
 """
