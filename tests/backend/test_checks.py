@@ -59,6 +59,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "class_weight": {"class_weight": {1: 5.0}},
     "l1": {"l1": 0.1},
     "l2": {"l2": 0.1},
+    "shards": {"shards": 3},
 }
 #: Arguments that change no bits, with the tests that they do what they say.
 OTHERS = {

@@ -227,6 +227,7 @@ def test_a_record_of_many_epochs_is_read_again(tmp_path):
         "version": record_module.VERSION,
         "arguments": {},
         "machines": [],
+        "workers": [],
         "data": {},
         "commit": None,
         "result": {"loss": numbers, "seconds": numbers},
