@@ -13,18 +13,20 @@ from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
 from purecnn.kernels.pooled import PooledConvolution
-from purecnn.kernels.rows import RowConvolution
+from purecnn.kernels.rows import Call, RowConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd, suits
 
 __all__ = [
     "conv2d_backward",
+    "conv2d_calls",
     "conv2d_forward",
     "conv2d_max_pool_backward",
     "conv2d_max_pool_forward",
     "dense_backward",
     "dense_forward",
     "leaky_relu_forward",
+    "max_pool",
     "max_pool_backward",
     "max_pool_forward",
     "relu_backward",
@@ -97,6 +99,32 @@ def conv2d_max_pool_forward(
     return work.forward(kernels, biases, training)
 
 
+def conv2d_calls(
+    x: Array,
+    kernels: Array,
+    biases: Array,
+    window: Window,
+    workspace: Workspace,
+    pool: Pair | None = None,
+    addend: Array | None = None,
+    rectifies: bool = False,
+) -> tuple[list[Call], Array]:
+    """Return the calls that compute a convolution's output for these very arrays, and that output.
+
+    For inference: ``y + addend``, pooled before and rectified after, with nothing kept for a backward pass.
+    Arguments are those of `conv2d_forward`, or with `pool` those of `conv2d_max_pool_forward`; `addend` is of
+    y's shape.
+    """
+    maps = len(kernels)
+
+    def build() -> RowConvolution | GroupedConvolution | PooledConvolution:
+        if pool is not None:
+            return lay_out_pooled(x, maps, window, pool, workspace)
+        return lay_out(x, maps, window, workspace)
+
+    return workspace.layout("convolution", x, build).inference(kernels, biases, addend, rectifies)
+
+
 def conv2d_max_pool_backward(
     g: Array,
     x: Array,
@@ -163,6 +191,16 @@ def max_pool_forward(x: Array, size: Pair, stride: Pair, workspace: Workspace) -
         np.greater(rival, y, out=winners[cell - 1])
         np.maximum(y, rival, out=y)
     return y, winners
+
+
+def max_pool(x: Array, size: Pair, stride: Pair, workspace: Workspace) -> Array:
+    """x (C, H, W, N) -> y (C, OH, OW, N), as `max_pool_forward`, for inference: nobody asks who won."""
+    rows, columns = output_size(x.shape[1], size[0], stride[0]), output_size(x.shape[2], size[1], stride[1])
+    y = workspace.array("output", (x.shape[0], rows, columns, x.shape[3]), x.dtype)
+    np.copyto(y, x[:, *tap(0, 0, stride, rows, columns)])
+    for cell in range(1, size[0] * size[1]):
+        np.maximum(y, x[:, *tap(*divmod(cell, size[1]), stride, rows, columns)], out=y)
+    return y
 
 
 def max_pool_backward(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -19,6 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window, along_batch
+from purecnn.kernels.rows import Call, finish
 
 
 class GroupedConvolution:
@@ -49,6 +51,13 @@ class GroupedConvolution:
         y = self.products.run(kernels)
         y += along_batch(biases, 4)
         return y
+
+    def inference(
+        self, kernels: Array, biases: Array, addend: Array | None, rectifies: bool
+    ) -> tuple[list[Call], Array]:
+        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, OH, OW, N)."""
+        images = self.products.images
+        return [*self.products.calls(kernels), *finish(images, biases, addend, rectifies)], images
 
     def backward(
         self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool
@@ -181,6 +190,14 @@ class GroupedProducts:
         for windows, rows in self.rows:
             np.matmul(flat, windows, out=self.output[rows].transpose(1, 0, 2, 3))
         return self.images
+
+    def calls(self, kernels: Array) -> list[Call]:
+        """Return the calls of `run`."""
+        flat = self.flat(kernels)
+        found: list[Call] = [partial(np.copyto, target, source) for target, source in self.copies]
+        for windows, rows in self.rows:
+            found.append(partial(np.matmul, flat, windows, out=self.output[rows].transpose(1, 0, 2, 3)))
+        return found
 
     def kernels_gradient(self, g: Array, out: Array) -> None:
         """Write the kernels' gradient, windows @ g.T of each group, summed over the rows."""

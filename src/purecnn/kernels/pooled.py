@@ -9,13 +9,14 @@ kept, and sends the gradient the same way back.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair
-from purecnn.kernels.rows import RowConvolution
+from purecnn.kernels.rows import Call, RowConvolution, finish
 
 
 class Game(NamedTuple):
@@ -97,6 +98,21 @@ class PooledConvolution:
             best = self.pool(number, training)
             np.add(best, biases[:, None], out=best)
         return self.pooled
+
+    def inference(
+        self, kernels: Array, biases: Array, addend: Array | None, rectifies: bool
+    ) -> tuple[list[Call], Array]:
+        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, PH, PW, N)."""
+        flat, calls = self.convolution.flat(kernels), list[Call]()
+        for number, (best, games) in enumerate(zip(self.best, self.games, strict=True)):
+            calls += self.convolution.calls(flat, number, None)
+            for game in games:
+                out = best if game is games[-1] else game.first
+                calls.append(partial(np.maximum, game.first, game.second, out=out))
+            if not games:
+                calls.append(partial(np.copyto, best, self.cells[number][0]))
+            calls += finish(self.pooled, biases, addend, rectifies, self.places[number])
+        return calls, self.pooled
 
     def backward(
         self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool

@@ -15,6 +15,7 @@ import itertools
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -23,6 +24,8 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window, along_batch
 
+#: One call of NumPy's, its arguments bound: inference writes down once which ones it makes.
+Call = Callable[[], object]
 #: OpenBLAS runs a product of up to this many multiply-adds without packing its operands first, at full speed.
 SMALL = 1_000_000
 #: Narrower than this, a cut product costs more in calls than it saves in packing.
@@ -57,6 +60,25 @@ def in_parts(matrices: Array, width: int) -> Array:
     *across, down, along = matrices.strides
     shape, strides = (*stack, line // width, depth, width), (*across, width * along, down, along)
     return as_strided(matrices, shape, strides)
+
+
+def finish(
+    y: Array, biases: Array | None, addend: Array | None, rectifies: bool, rows: slice = slice(None)
+) -> list[Call]:
+    """Return the calls that add biases (M,) or (M, OH, OW) and `addend` to rows of y, and rectify them.
+
+    They run while the rows are still in the cache.
+    """
+    out, calls = y[:, rows].transpose(1, 0, 2, 3), list[Call]()
+    if biases is not None:
+        column = along_batch(biases, 4) if biases.ndim == 1 else along_batch(biases, 4)[:, rows]
+        calls.append(partial(np.add, out, column.transpose(1, 0, 2, 3), out=out))
+    if addend is not None:
+        calls.append(partial(np.add, out, addend[:, rows].transpose(1, 0, 2, 3), out=out))
+    if rectifies:
+        # Of -0 and 0 the second one, as `ReLU` has it.
+        calls.append(partial(np.maximum, np.zeros((), y.dtype), out, out=out))
+    return calls
 
 
 class RowConvolution(ABC):
@@ -132,6 +154,10 @@ class RowConvolution(ABC):
     @abstractmethod
     def multiply(self, flat: Array, number: int) -> None:
         """Write the output of a block without its biases."""
+
+    @abstractmethod
+    def calls(self, flat: Array, number: int, biases: Array | None) -> list[Call]:
+        """Return the calls that do what `multiply` does, and add biases (M,) where there are any."""
 
     @abstractmethod
     def flat_backward(self, kernels: Array) -> Array:
@@ -217,6 +243,17 @@ class RowConvolution(ABC):
         if not shared:
             self.images += along_batch(biases, 4)
         return self.images
+
+    def inference(
+        self, kernels: Array, biases: Array, addend: Array | None, rectifies: bool
+    ) -> tuple[list[Call], Array]:
+        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, OH, OW, N)."""
+        flat, shared, calls = self.flat(kernels), biases.ndim == 1, []
+        for number, (first, last) in enumerate(self.row_blocks):
+            calls += self.calls(flat, number, biases if shared else None)
+            block = slice(first, last)
+            calls += finish(self.images, None if shared else biases, addend, rectifies, block)
+        return calls, self.images
 
     def backward(
         self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool

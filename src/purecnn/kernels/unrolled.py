@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window
-from purecnn.kernels.rows import RowConvolution, cut_width, in_parts
+from purecnn.kernels.rows import Call, RowConvolution, cut_width, in_parts
 
 #: Values between lines a multiple of 4 KiB apart, which would share lines of the cache: a product of
 #: 32 maps of 32 x 32 x 64 ran at 86 to 95 GFLOP/s with them and at 71 to 86 without.
@@ -155,6 +156,15 @@ class Unrolled(RowConvolution):
         self.prepare(number)
         windows, output = self.blocks[number].parts
         np.matmul(flat, windows, out=output)
+
+    def calls(self, flat: Array, number: int, biases: Array | None) -> list[Call]:
+        """Return the calls of `multiply`, and that which adds the biases."""
+        block, output = self.blocks[number], self.outputs[number]
+        found: list[Call] = [partial(np.copyto, target, source) for target, source in block.copies]
+        found.append(partial(np.matmul, flat, block.parts[0], out=block.parts[1]))
+        if biases is not None:
+            found.append(partial(np.add, output, biases[:, None], out=output))
+        return found
 
     def kernels_product(self, number: int) -> Array:
         """Return a block's part of g @ windows.T, as (KH KW C, M)."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from numpy.lib.stride_tricks import as_strided
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window
-from purecnn.kernels.rows import RowConvolution, cut_width, in_parts
+from purecnn.kernels.rows import Call, RowConvolution, cut_width, in_parts
 
 #: Where the polynomials are evaluated, beside infinity.
 POINTS = (0, 1, -1, 2, -2)
@@ -264,6 +265,20 @@ class Winograd(RowConvolution):
         np.matmul(self.a.T, block.products, out=block.tiles)
         for target, source in block.outputs:
             np.copyto(target, source)
+
+    def calls(self, flat: Array, number: int, biases: Array | None) -> list[Call]:
+        """Return the calls of `multiply`; the biases are added in the place of the last copy."""
+        block = self.blocks[number]
+        found: list[Call] = [partial(np.copyto, target, source) for target, source in block.copies]
+        found.append(partial(np.matmul, self.b.T, block.pixels, out=block.transformed))
+        found.append(partial(np.matmul, flat, block.parts[0], out=block.parts[1]))
+        found.append(partial(np.matmul, self.a.T, block.products, out=block.tiles))
+        for target, source in block.outputs:
+            if biases is None:
+                found.append(partial(np.copyto, target, source))
+            else:
+                found.append(partial(np.add, source, biases[:, None, None], out=target))
+        return found
 
     def kernels_product(self, number: int) -> Array:
         """Return a block's part of (A g) @ windows.T, as (6, KH C, M); leaves A g for `input_gradient`."""

@@ -35,6 +35,7 @@ from purecnn.messages.signatures import explained as explained_call
 from purecnn.metrics.registry import Metric, as_metrics, measure, of_task
 from purecnn.optimizers.base import Optimizer
 from purecnn.training.fusion import fuse, unfused
+from purecnn.training.inference import CHUNK, CHUNK_BYTES, DEVICE_CHUNK, Plan
 from purecnn.training.replica import Replica
 from purecnn.training.rows import Rows
 from purecnn.training.samples import as_batch, infer_shape
@@ -43,15 +44,6 @@ from purecnn.training.weights import sample_weights
 
 if TYPE_CHECKING:
     from purecnn.layers.serialization import Contents
-
-#: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads, and
-#: wide, so that these wait less for the interpreter's lock (LeNet on 2 cores: 118,000 images a second at 128,
-#: 130,000 at 256).
-CHUNK = 256
-#: On a device, which works on many at once.
-DEVICE_CHUNK = 1024
-#: Bytes that a chunk on its way may take; of large samples fewer are run at a time.
-CHUNK_BYTES = 2**30
 
 
 class RunnableNetwork(LayerStack):
@@ -70,6 +62,7 @@ class RunnableNetwork(LayerStack):
         task: Task | None = None,
     ) -> None:
         self._steps: list[Layer] | None = None
+        self._plan: Plan | None = None
         self._idle: deque[Replica] = deque(maxlen=16)
         self._sample_bytes: int | None = None
         layers, task, device = as_layers(layers), as_task(task), as_device(device)
@@ -88,10 +81,10 @@ class RunnableNetwork(LayerStack):
         self.to(device)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k not in ("_idle", "_steps")}
+        return {k: v for k, v in super().__getstate__().items() if k not in ("_idle", "_steps", "_plan")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**state, "_idle": deque(maxlen=16), "_steps": None})
+        super().__setstate__({**state, "_idle": deque(maxlen=16), "_steps": None, "_plan": None})
         claim(self.layers, self)
         if self.optimizer is not None:
             self.optimizer.serve(self)
@@ -114,7 +107,7 @@ class RunnableNetwork(LayerStack):
     def attach(self, home: Array) -> None:
         """Keep the parameters in the flat array `home`; what was made for the old one is let go."""
         super().attach(home)
-        self._steps = self._sample_bytes = None
+        self._steps = self._plan = self._sample_bytes = None
         self._idle.clear()
 
     def release(self) -> None:
@@ -126,6 +119,15 @@ class RunnableNetwork(LayerStack):
         if self._steps is None:
             self._steps = fuse(self.layers) if self.device.is_host else unfused(self.layers)
         return self._steps
+
+    def inference_steps(self) -> list[Layer]:
+        """Return the layers to run where nothing is trained, as their parameters are now."""
+        if not self.device.is_host:
+            return self.steps()
+        if self._plan is None:
+            self._plan = Plan(self.layers, self.parameters)
+        self._plan.refresh()
+        return self._plan.steps
 
     def replica(self, layers: Sequence[Layer], training: bool) -> Replica:
         """Return one worker's replicas of `layers`."""
@@ -294,6 +296,7 @@ class RunnableNetwork(LayerStack):
         size = self.chunk() if self.device.is_host else DEVICE_CHUNK
         starts = range(0, len(rows), size)
         found = np.empty((len(rows), *(self.output_shape or ())), self.dtype)
+        steps = self.inference_steps()
 
         def chunk(_worker: int, number: int) -> None:
             own = slice(starts[number], starts[number] + size)
@@ -302,7 +305,7 @@ class RunnableNetwork(LayerStack):
             try:
                 replica = self._idle.pop()
             except IndexError:
-                replica = self.replica(self.steps(), training=False)
+                replica = self.replica(steps, training=False)
             with np.errstate(all="ignore"):  # what overflows is infinite, as it is in a graph
                 outputs = replica.forward(replica.take(rows, slice(first, first + size)))
             found[own] = np.moveaxis(to_host(outputs)[..., own.start - first :], -1, 0)

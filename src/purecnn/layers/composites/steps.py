@@ -42,10 +42,14 @@ class Fork(Layer):
         return g
 
 
-class Cross(Layer):
-    """From the end of a branch to the beginning of the next."""
+class OfFork(Layer):
+    """A step that belongs to a fork, which `pair_up` tells it."""
 
     fork: Fork
+
+
+class Cross(OfFork):
+    """From the end of a branch to the beginning of the next."""
 
     def forward(self, input: Array) -> Array:
         """Return what the fork was given."""
@@ -58,10 +62,12 @@ class Cross(Layer):
         return self.fork.shares.pop()
 
 
-class Join(Layer):
-    """Where the branches meet again."""
+class Ending(OfFork):
+    """A step behind which a fork's branches are one."""
 
-    fork: Fork
+
+class Join(Ending):
+    """Where the branches meet again."""
 
     @abstractmethod
     def combine(self, ends: list[Array]) -> Array:
@@ -90,5 +96,5 @@ def pair_up(steps: Sequence[Layer]) -> None:
             forks.append(step)
         elif isinstance(step, Cross):
             step.fork = forks[-1]
-        elif isinstance(step, Join):
+        elif isinstance(step, Ending):
             step.fork = forks.pop()

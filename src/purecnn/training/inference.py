@@ -1,0 +1,275 @@
+"""Inference: which steps run where nothing is trained, and how many samples at a time.
+
+A convolution takes the normalization, the sum and the rectifier behind it in, and writes its calls of NumPy's
+down once. Like all fusing it is invisible: layers, files and training know nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from purecnn.backend.types import Array
+from purecnn.kernels import cpu
+from purecnn.kernels.geometry import along_batch
+from purecnn.kernels.rows import Call
+from purecnn.layers.activations.rectified import ReLU
+from purecnn.layers.base import Layer
+from purecnn.layers.composites.residual import Sum
+from purecnn.layers.composites.steps import Cross, Ending
+from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import Dropout, SpatialDropout
+from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.pooling import MaxPooling
+from purecnn.training.fusion import fits, unfused
+
+#: Samples that inference runs at a time: fixed, so that a set's answers do not depend on the threads, and
+#: wide, so that these wait less for the interpreter's lock (LeNet on 2 cores: 118,000 images a second at 128,
+#: 130,000 at 256).
+CHUNK = 256
+#: On a device, which works on many at once.
+DEVICE_CHUNK = 1024
+#: Bytes that a chunk on its way may take; of large samples fewer are run at a time.
+CHUNK_BYTES = 2**30
+#: What a layer calls its matrix.
+MATRIX = {Convolutional: "kernels", DepthwiseConvolutional: "kernels", Dense: "weights"}
+
+
+class Folded:
+    """The matrix and the biases of a layer, with the normalization behind it folded in.
+
+    ``gamma (W x + b - mean) / s + beta`` with ``s = sqrt(variance + epsilon)`` is ``W' x + b'``, where
+    ``W' = gamma / s W`` and ``b' = gamma / s (b - mean) + beta``: computed in float64, rounded once.
+
+    Attributes
+    ----------
+    arrays : (ndarray, ndarray)
+        W' and b'. Another pair once they change, so that whoever computes with the old one may go on.
+    """
+
+    arrays: tuple[Array, Array]
+
+    def __init__(self, layer: Layer, normalization: BatchNormalization | None = None) -> None:
+        self.layer, self.normalization = layer, normalization
+
+    def parameters(self) -> list[Array]:
+        """Return the network's arrays that decide, as they are now."""
+        found = list(self.layer.parameters.values())
+        return found + list(self.normalization.parameters.values()) if self.normalization else found
+
+    def fold(self) -> None:
+        """Compute `arrays` anew."""
+        matrix, biases = self.layer.parameters[MATRIX[type(self.layer)]], self.layer.parameters["biases"]
+        if self.normalization is not None:
+            mean, variance = self.normalization.running()
+            learnt = self.normalization.parameters
+            scale = learnt.get("gamma", 1.0) / np.sqrt(variance + self.normalization.epsilon)
+            beta, axes, kind = learnt.get("beta", 0.0) + np.zeros_like(scale), biases.ndim, matrix.dtype
+            matrix = (matrix * along_batch(scale, matrix.ndim)).astype(kind)
+            scale, mean, beta = (along_batch(values, axes) for values in (scale, mean, beta))
+            biases = (scale * (biases - mean) + beta).astype(kind)
+        self.arrays = matrix, biases
+
+
+class InferenceStep(Layer):
+    """A step that has no way back."""
+
+    output_is_free = True
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Refuse: nothing was kept for it."""
+        raise NotImplementedError(f"{type(self).__name__} is for inference, which has no backward pass")
+
+
+class FusedConvolution(InferenceStep):
+    """A convolution with what stands behind it: normalization, max pooling, rectifier.
+
+    Parameters
+    ----------
+    folded : Folded
+        Of the convolution.
+    pool : MaxPooling or None
+        One that `fusion.fits` lets in.
+    rectifies : bool
+        Whether a ReLU comes last.
+    """
+
+    output_is_free = True
+
+    def __init__(self, folded: Folded, pool: MaxPooling | None, rectifies: bool) -> None:
+        super().__init__()
+        self.folded, self.rectifies = folded, rectifies
+        self.pool_size = None if pool is None else pool.pool_size
+        self.window = folded.layer.window  # type: ignore[attr-defined]
+        self.seen: tuple[Any, ...] = (None, None, None)
+        self.calls: list[Call] = []
+
+    def addend(self) -> Array | None:
+        """Return what is added before the rectifier."""
+        return None
+
+    def forward(self, input: Array) -> Array:
+        """Make the calls that were written down when these very arrays were last seen."""
+        arrays, addend = self.folded.arrays, self.addend()
+        seen = self.seen
+        if input is not seen[0] or arrays is not seen[1] or addend is not seen[2]:
+            self.seen = input, arrays, addend
+            self.calls, self.output = cpu.conv2d_calls(
+                input, *arrays, self.window, self.workspace, self.pool_size, addend, self.rectifies
+            )
+        for call in self.calls:
+            call()
+        return self.output
+
+
+class JoiningConvolution(FusedConvolution, Ending):
+    """One that ends a branch, and adds what the other branch of a `Residual` ended in.
+
+    Parameters
+    ----------
+    folded, rectifies
+        As `FusedConvolution`'s.
+    skips : bool
+        Whether the other branch has no layers, and its end is what both were given.
+    """
+
+    output_is_free = True
+
+    def __init__(self, folded: Folded, rectifies: bool, skips: bool) -> None:
+        super().__init__(folded, None, rectifies)
+        self.skips = skips
+
+    def addend(self) -> Array:
+        """Return the end of the other branch."""
+        return self.fork.input if self.skips else self.fork.ends[-1]
+
+
+class FusedDense(InferenceStep):
+    """A dense layer with the normalization and the rectifier behind it."""
+
+    output_is_free = True
+
+    def __init__(self, folded: Folded, rectifies: bool) -> None:
+        super().__init__()
+        self.folded, self.rectifies = folded, rectifies
+
+    def forward(self, input: Array) -> Array:
+        """Return ``W' x + b'``, rectified if asked for."""
+        y = cpu.dense_forward(input, *self.folded.arrays, self.workspace)
+        return np.maximum(0, y, out=y) if self.rectifies else y
+
+
+class WinnerlessPooling(InferenceStep):
+    """A max pooling that keeps nothing."""
+
+    output_is_free = True
+
+    def __init__(self, pool: MaxPooling) -> None:
+        super().__init__()
+        self.geometry = pool.pool_size, pool.stride
+
+    def forward(self, input: Array) -> Array:
+        """Return the largest value of each window."""
+        return cpu.max_pool(input, *self.geometry, self.workspace)
+
+
+class Plan:
+    """The steps of a network's inference, and the arrays that were folded for them.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The network's, bound, on the host.
+    parameters : ndarray
+        Its flat vector.
+
+    Attributes
+    ----------
+    steps : list of Layer
+        What runs.
+    """
+
+    def __init__(self, layers: Sequence[Layer], parameters: Array) -> None:
+        self.steps = inference_steps(layers)
+        self.folded = [f for step in self.steps if (f := getattr(step, "folded", None)) is not None]
+        found = [f for f in self.folded if type(f.layer) is not Dense or f.normalization is not None]
+        self.normalizations = [f.normalization for f in found if f.normalization is not None]
+        # Written by hand, by a step or by a file, they are the same arrays as before: only their bits tell.
+        self.watched = spans((array for f in found for array in f.parameters()), parameters)
+        self.kept: list[Array] = [np.zeros(0, span.dtype) for span in self.watched]
+        self.told: tuple[Any, ...] | None = None
+
+    def refresh(self) -> None:
+        """Fold anew what changed since the last call; once for all workers, before they begin."""
+        told = self.statistics()
+        if told == self.told and all(map(np.array_equal, self.kept, self.watched)):
+            return
+        kept = [span.copy() for span in self.watched]
+        with np.errstate(all="ignore"):
+            for folded in self.folded:
+                folded.fold()
+        self.told, self.kept = told, kept  # last: another thread that asks meanwhile folds for itself
+
+    def statistics(self) -> tuple[Any, ...]:
+        """Return what the normalizations have beside their parameters, to be compared."""
+        arrays = [array for layer in self.normalizations for array in layer.buffers.values()]
+        try:
+            bits = b"".join(arrays)
+        except (TypeError, BufferError):  # put in by hand
+            bits = b"".join(np.asarray(array, np.float64).tobytes() for array in arrays)
+        return bits, [layer.epsilon for layer in self.normalizations]
+
+
+def spans(arrays: Iterable[Array], home: Array) -> list[Array]:
+    """Return the stretches of the flat vector `home` that its views `arrays` cover, as integers.
+
+    Examples
+    --------
+    >>> home = np.arange(9, dtype=np.float32)
+    >>> [len(span) for span in spans([home[:2], home[2:4], home[6:]], home)]
+    [4, 3]
+    """
+    start, size = home.ctypes.data, home.itemsize
+    edges: list[list[int]] = []
+    places = sorted(((a.ctypes.data - start) // size, a.size) for a in arrays)
+    for first, length in places:
+        if edges and edges[-1][1] == first:
+            edges[-1][1] += length
+        else:
+            edges.append([first, first + length])
+    bits = home.view(f"u{size}")
+    return [bits[first:last] for first, last in edges]
+
+
+def inference_steps(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers to run for `layers` where nothing is trained, in order, some standing for several."""
+    steps: list[Layer] = []
+    rest = [step for step in unfused(layers) if type(step) not in (Dropout, SpatialDropout)]
+    while rest:
+        layer = rest.pop(0)
+        if type(layer) not in MATRIX:
+            steps.append(WinnerlessPooling(layer) if type(layer) is MaxPooling else layer)
+            continue
+        folded = Folded(layer, taken(rest, BatchNormalization))
+        if type(layer) is Dense:
+            steps.append(FusedDense(folded, taken(rest, ReLU) is not None))
+            continue
+        between = rest[:1] if len(rest) > 1 and rest[0].non_decreasing else []
+        if rest[len(between) :] and fits(layer, rest[len(between)]):
+            pool: Any = rest.pop(len(between))
+            steps.append(FusedConvolution(folded, pool, taken(rest, ReLU) is not None))
+        elif [type(step) for step in rest[:2]] == [Cross, Sum] or (rest and type(rest[0]) is Sum):
+            skips = taken(rest, Cross) is not None
+            taken(rest, Sum)
+            steps.append(JoiningConvolution(folded, taken(rest, ReLU) is not None, skips))
+        else:
+            steps.append(FusedConvolution(folded, None, taken(rest, ReLU) is not None))
+    return steps
+
+
+def taken(rest: list[Layer], kind: type[Any]) -> Any:
+    """Return the first layer of `rest`, taken off, where it is of exactly this kind; else None."""
+    return rest.pop(0) if rest and type(rest[0]) is kind else None
