@@ -25,6 +25,8 @@ from purecnn import (
     load,
     save,
 )
+from purecnn.errors import ShapeError
+from purecnn.training.inference import piece
 
 
 def convolution(depth=4, size=3, **options):
@@ -269,3 +271,53 @@ def test_threads_of_the_users_may_ask_at_once():
     for thread in threads:
         thread.join()
     assert all(np.array_equal(found[number], wanted) for number in range(4))
+
+
+def large():
+    """A network whose samples are worth a piece of their own, or nearly."""
+    layers = [convolution(24, 5, padding=2), *residual_of(24), ReLU(), GlobalAveragePooling(), Dense(3)]
+    return Network(layers, input_shape=(3, 16, 16))
+
+
+def residual_of(depth):
+    return [Residual([*normalized(convolution(depth, padding=1)), ReLU(), convolution(depth, padding=1)])]
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 255, 256, 257, 1000])
+def test_answers_have_the_same_bits_at_any_number_of_threads(count):
+    network, x = large(), samples(count, (3, 16, 16))
+    wanted = network.predict(x, threads=1)
+    for threads in (2, 3):
+        assert np.array_equal(network.predict(x, threads=threads), wanted)
+    few = min(count, 5)
+    np.testing.assert_allclose(wanted[:few], layer_by_layer(network, x[:few]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(wanted[-few:], layer_by_layer(network, x[-few:]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_of_work_is_cut_for_several_cores_and_one_of_none_is_not():
+    network, cheap = large(), Network([Dense(3)], input_shape=4)
+    pieces = []
+    for asked in (network, cheap):
+        asked.inference_steps()
+        pieces.append([piece(n, asked._plan.work) for n in (1, 31, 32, 64, 257, 60_000)])
+    assert pieces == [[1, 31, 16, 16, 33, 256], [1, 31, 32, 64, 136, 256]]
+
+
+@pytest.mark.parametrize("most", [1, 5, 20, 256])
+@pytest.mark.parametrize("work", [0, 10, 500_000, 10**10])
+def test_pieces_are_as_many_as_needed_and_none_is_too_wide(most, work):
+    for samples in (1, 15, 16, 17, 31, 32, 33, 100, 255, 256, 257, 1000, 4097):
+        size = piece(samples, work, most)
+        assert 1 <= size <= most
+        assert size * (-(-samples // size) - 1) < samples
+
+
+def test_pieces_heed_max_bytes():
+    network, x = large(), samples(100, (3, 16, 16))
+    wanted = network.predict(x)
+    network.max_bytes = 3 * network._sample_bytes
+    assert network.chunk() == 2
+    np.testing.assert_allclose(network.predict(x), wanted, rtol=1e-4, atol=1e-5)
+    network.max_bytes = network._sample_bytes - 1
+    with pytest.raises(ShapeError, match="max_bytes allows"):
+        network.predict(x)

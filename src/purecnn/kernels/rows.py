@@ -32,7 +32,7 @@ SMALL = 1_000_000
 NARROW = 128
 #: Values of output and of the matrices' rows that a block of rows may have: 2 MiB of float32, about a core's
 #: second-level cache, so that what one pass wrote is still there for the next. Half of it trains as fast, but
-#: makes more calls, and two threads of one interpreter wait for its lock between them (see `network.CHUNK`).
+#: makes more calls, and two threads of one interpreter wait for its lock between them.
 BLOCK = 1 << 19
 
 
