@@ -124,8 +124,8 @@ class Graph(Runtime):
 
         Notes
         -----
-        A graph that `network` can turn into layers runs on them, as `Network.predict` does, up to 256 samples at
-        a time; else as `run` has it. The two differ by rounding.
+        A graph that `network` can turn into layers runs on them, as `Network.predict` does; else as `run` has
+        it. The two differ by rounding.
         """
         if len(self.inputs) != 1:
             names = ", ".join(value.name for value in self.inputs)
