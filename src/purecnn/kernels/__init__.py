@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import max_pool_backward as max_pool_backward
     from purecnn.kernels.reference import max_pool_forward as max_pool_forward
     from purecnn.kernels.reference import relu_backward as relu_backward
+    from purecnn.kernels.reference import relu_forward as relu_forward
     from purecnn.kernels.reference import upsample_backward as upsample_backward
     from purecnn.kernels.reference import upsample_forward as upsample_forward
 else:
@@ -41,7 +42,8 @@ else:
                 "average_pool_backward average_pool_forward batch_norm_backward "
                 "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
                 "global_average_pool_backward global_average_pool_forward leaky_relu_forward "
-                "max_pool_backward max_pool_forward relu_backward upsample_backward upsample_forward"
+                "max_pool_backward max_pool_forward relu_backward relu_forward "
+                "upsample_backward upsample_forward"
             ),
         },
     )

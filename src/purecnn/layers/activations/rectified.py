@@ -259,7 +259,7 @@ class ReLU(ElementWise):
     def forward(self, input: Array) -> Array:
         """Return max(x, 0)."""
         x = self.receive(input)
-        self.output = self.xp.maximum(0, x, out=self.buffer("output", x))  # of -0 and 0 the second one
+        self.output = self.kernel_set.relu_forward(x, self.buffer("output", x), self.workspace)
         return self.output
 
     def backward(self, output_gradient: Array) -> Array | None:
