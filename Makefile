@@ -5,6 +5,7 @@ PYTHON ?= python3
 
 VENV := .venv
 BENCH := .venv-bench
+PEERS := .venv-peers
 WHEEL := .venv-wheel
 FUZZ := .venv-fuzz
 SYCL := .venv-sycl
@@ -15,6 +16,7 @@ SOURCES := $(wildcard src tests examples notebooks benchmarks campaigns docs)
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(BENCH)/.installed
+PEERS_STAMP := $(PEERS)/.installed
 FUZZ_STAMP := $(FUZZ)/.installed
 SYCL_STAMP := $(SYCL)/.installed
 CUDA_STAMP := $(CUDA)/.installed
@@ -122,7 +124,7 @@ clean: ## remove the environments, the caches and what was built
 
 ## Measure
 
-bench: $(BENCH_STAMP) ## measure beside the peers, in an environment of their own
+bench: $(BENCH_STAMP) $(PEERS_STAMP) ## measure beside the peers: PyTorch in one environment, Keras and JAX in another
 	$(BENCH)/bin/python -m benchmarks.run
 
 bench-quick: $(RUN_STAMP) ## measure the part that needs no peer
@@ -197,6 +199,12 @@ $(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
 $(BENCH_STAMP): pyproject.toml benchmarks/requirements.txt | python-new-enough
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python $(PIP_INSTALL) --requirement benchmarks/requirements.txt --editable '.[all,test]'
+	@touch $@
+
+# TensorFlow and JAX, which nothing but their own programs may see; NumPy comes with them
+$(PEERS_STAMP): benchmarks/requirements-peers.txt | python-new-enough
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python $(PIP_INSTALL) --requirement benchmarks/requirements-peers.txt
 	@touch $@
 
 $(FUZZ_STAMP): pyproject.toml | python-new-enough

@@ -16,7 +16,6 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -24,32 +23,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import machine
-from benchmarks.harness.networks import (
-    BENCHES,
-    FLATTEN,
-    MNIST_SHAPE,
-    NORM,
-    POOL,
-    RELU,
-    Bench,
-    conv,
-    dense,
-)
+from benchmarks.harness.networks import BENCHES, Bench
 from benchmarks.harness.rows import put_between
 from benchmarks.harness.worker import ROOT
 from benchmarks.peers.purecnn_program import build
-from purecnn import (
-    Adam,
-    BatchNormalization,
-    Convolutional,
-    Dense,
-    GlobalAveragePooling,
-    Layer,
-    Network,
-    ReLU,
-    Residual,
-    Softmax,
-)
+from purecnn import Adam, Network
 from purecnn.backend import blas
 from purecnn.backend.processes import VARIABLE, ProcessPool, WorkerKind, shared_zeros
 from purecnn.backend.sharding import shard_bounds, shard_count
@@ -73,77 +51,25 @@ class Work:
     ----------
     name : str
         Of its row.
-    layers : callable
-        Makes its layers.
-    shape : tuple of int
-        Of one sample.
-    batch : int
-        Samples a step.
+    bench : Bench
+        Its layers, the shape of one sample and the samples of a step.
     bar : float
         What a step on 8 cores may take of one on 2.
     """
 
     name: str
-    layers: Callable[[], list[Layer]]
-    shape: tuple[int, ...]
-    batch: int = 128
+    bench: Bench
     bar: float = 0.3
 
 
-def of(bench: Bench) -> Callable[[], list[Layer]]:
-    """Return what makes the layers of a benched network."""
-    return lambda: build(bench)
-
-
-def residual_20() -> list[Layer]:
-    """Return the layers of a residual network of 20 layers, for images of 32 x 32 pixels."""
-    layers: list[Layer] = [
-        Convolutional(kernel_size=3, depth=16, padding="same"),
-        BatchNormalization(),
-        ReLU(),
-    ]
-    before = 16
-    for depth in (16, 32, 64):
-        for _ in range(3):
-            stride = 2 if depth != before else 1
-            inner: list[Layer] = [
-                Convolutional(kernel_size=3, depth=depth, stride=stride, padding=1),
-                *(BatchNormalization(), ReLU()),
-                *(Convolutional(kernel_size=3, depth=depth, padding=1), BatchNormalization()),
-            ]
-            shortcut = [Convolutional(kernel_size=1, depth=depth, stride=2)] if stride == 2 else None
-            layers += [Residual(inner, shortcut), ReLU()]
-            before = depth
-    return [*layers, GlobalAveragePooling(), Dense(output_size=10), Softmax()]
-
-
-LENET_5 = (
-    conv(5, 6),
-    RELU,
-    POOL,
-    conv(5, 16),
-    RELU,
-    POOL,
-    FLATTEN,
-    dense(120),
-    RELU,
-    dense(84),
-    RELU,
-    dense(10),
-)
-VGG = (
-    *(layer for depth in (32, 64, 128) for layer in (conv(3, depth, same=True), NORM, RELU, POOL)),
-    *(FLATTEN, dense(10)),
-)
-
 WORKS = {
-    "lenet": Work("LeNet 8-16", of(BENCHES["lenet"]), MNIST_SHAPE, bar=0.35),
-    "lenet-5": Work("LeNet-5", of(Bench(LENET_5, MNIST_SHAPE, 128)), MNIST_SHAPE),
-    "keras": Work("Keras's MNIST convnet", of(BENCHES["keras"]), MNIST_SHAPE),
-    "torch-example": Work("PyTorch's MNIST example, batch 64", of(BENCHES["torch-example"]), MNIST_SHAPE, 64),
-    "cifar": Work("CIFAR-10-sized", of(BENCHES["cifar"]), (3, 32, 32)),
-    "vgg": Work("VGG with batch normalization", of(Bench(VGG, (3, 32, 32), 128)), (3, 32, 32)),
-    "resnet-20": Work("ResNet-20", residual_20, (3, 32, 32)),
+    "lenet": Work("LeNet 8-16", BENCHES["lenet"], 0.35),
+    "lenet-5": Work("LeNet-5", BENCHES["lenet-5"]),
+    "keras": Work("Keras's MNIST convnet", BENCHES["keras"]),
+    "torch-example": Work("PyTorch's MNIST example, batch 64", BENCHES["torch-example"]),
+    "cifar": Work("CIFAR-10-sized", BENCHES["cifar"]),
+    "vgg": Work("VGG with batch normalization", BENCHES["vgg"]),
+    "resnet-20": Work("ResNet-20", BENCHES["resnet-20"]),
 }
 
 
@@ -187,7 +113,7 @@ def settings(work: Work, threads: int, shards: int) -> FitSettings:
     return FitSettings(
         loss=as_loss("categorical_cross_entropy"),
         optimizer=Adam(),
-        batch_size=work.batch,
+        batch_size=work.bench.batch,
         threads=threads,
         shards=shards,
     )
@@ -196,8 +122,8 @@ def settings(work: Work, threads: int, shards: int) -> FitSettings:
 def ready(work: Work) -> tuple[Network, Array, Any]:
     """Return a network, its rows and its targets."""
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (SAMPLES, *work.shape), np.uint8)
-    network = Network(work.layers(), seed=0)
+    x = rng.integers(0, 256, (SAMPLES, *work.bench.input_shape), np.uint8)
+    network = Network(build(work.bench), seed=0)
     rows = network.as_rows(x)
     return network, rows, network.targets(rng.integers(0, 10, SAMPLES), SAMPLES)
 
@@ -267,8 +193,8 @@ def traffic(work: Work, network: Network, shards: int) -> float:
     The samples and the first layer's input; each shard's gradient, written and read; the parameters, read by
     each shard; and the optimizer's update, which reads and writes parameters and two states.
     """
-    values, parameters = int(np.prod(work.shape)), network.parameters.size
-    return work.batch * values * 5 + 4 * parameters * (3 * shards + 6)
+    values, parameters = int(np.prod(work.bench.input_shape)), network.parameters.size
+    return work.bench.batch * values * 5 + 4 * parameters * (3 * shards + 6)
 
 
 def measure(work: Work, rounds: int, seconds: float) -> dict[int, dict[str, float]]:
@@ -278,22 +204,22 @@ def measure(work: Work, rounds: int, seconds: float) -> dict[int, dict[str, floa
     bandwidth, handing = copy_speed(here), {cores: hand_over(cores) for cores in CORES}
     for _ in range(rounds):
         for cores in CORES:
-            shards = shard_count(work.batch, cores)
+            shards = shard_count(work.bench.batch, cores)
             network, rows, targets = ready(work)
             with CriticalPath(min(cores, shards), network, rows, targets, settings(work, 1, shards)) as path:
-                timed(path, work.batch, 0.0)
+                timed(path, work.bench.batch, 0.0)
                 path.is_whole = path.imagined == 1
                 path.jobs = 0
-                path.step(np.arange(work.batch))
+                path.step(np.arange(work.bench.batch))
                 handed = path.jobs * handing[min(cores, shards)]
-                alone = timed(path, work.batch, seconds)
+                alone = timed(path, work.bench.batch, seconds)
             bound = traffic(work, network, shards) / bandwidth
             found[cores]["predicted"].append(max(alone + handed, bound))
             if cores <= here:
                 network, rows, targets = ready(work)
                 with HostTrainer(network, rows, targets, settings(work, cores, shards)) as trainer:
-                    timed(trainer, work.batch, 0.0)
-                    found[cores]["measured"].append(timed(trainer, work.batch, seconds))
+                    timed(trainer, work.bench.batch, 0.0)
+                    found[cores]["measured"].append(timed(trainer, work.bench.batch, seconds))
     return {
         cores: {name: statistics.median(values) for name, values in each.items() if values}
         for cores, each in found.items()

@@ -70,12 +70,12 @@ def torchs(bench: Bench, batch: int, device: str, seconds: float) -> tuple[float
     """First loss and images a second of PyTorch: eager, its optimizer fused, the data on the device."""
     import torch
 
-    from benchmarks import peer_torch
+    from benchmarks.peers import torch_program
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
     x, y = data(bench, STEPS * batch)
-    modules = [module for module in peer_torch.build(bench) if not isinstance(module, torch.nn.Dropout)]
+    modules = [module for module in torch_program.build(bench) if not isinstance(module, torch.nn.Dropout)]
     model = torch.nn.Sequential(*modules)
     with torch.no_grad():
         for parameter, array in zip(model.parameters(), initial_parameters(bench), strict=True):

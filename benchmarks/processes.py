@@ -12,6 +12,7 @@ from pathlib import Path
 import purecnn
 from benchmarks.harness.comparisons import NHWC_PLAIN, OURS, TORCH_LAST, Variant, ours
 from benchmarks.harness.disturbance import Disturbance, family_megabytes
+from benchmarks.harness.environments import has
 from benchmarks.harness.measure import PAUSE
 from benchmarks.harness.networks import BENCHES, training_flops
 from benchmarks.harness.rows import Row, duration, number
@@ -59,7 +60,7 @@ def import_row(rounds: int) -> Row:
 
 
 def epoch_memory(variant: Variant, place: Path, *more: str) -> float:
-    """The peak memory, in MB, of a program that trains one epoch, its worker processes included."""
+    """The peak memory, in MB, of a program that trains on all of MNIST, its worker processes included."""
     bench = BENCHES["lenet"]
     worker = Worker(variant.label, variant.module, [str(place), *variant.arguments, *more], {})
     with ThreadPoolExecutor(1) as waiting:
@@ -79,7 +80,8 @@ def memory_row(place: Path, peers: bool) -> Row:
     """Peak memory of one epoch of LeNet; PyTorch's data as scaled floats, and as bytes."""
     measured = {OURS: [epoch_memory(ours(), place, "--packaged")]}
     text = ""
-    if peers:
+    missing = [] if not peers or has(NHWC_PLAIN.python, NHWC_PLAIN.needs) else ["PyTorch"]
+    if peers and not missing:
         floats = epoch_memory(NHWC_PLAIN, place)
         octets = epoch_memory(NHWC_PLAIN, place, "--bytes")
         measured |= {TORCH_LAST: [floats], f"{TORCH_LAST}, data kept as bytes": [octets]}
@@ -95,6 +97,7 @@ def memory_row(place: Path, peers: bool) -> Row:
         reach=120,
         less_is_better=True,
         measured=measured,
+        missing=missing,
     )
 
 

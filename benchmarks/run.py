@@ -23,6 +23,7 @@ from typing import Any
 
 from benchmarks.harness import machine, setup
 from benchmarks.harness.comparisons import ORIGINAL, WORKS, Work, avx2_only
+from benchmarks.harness.environments import peers_versions
 from benchmarks.harness.measure import side_by_side
 from benchmarks.harness.rows import Row, heading, put_between, table
 from benchmarks.harness.worker import ROOT
@@ -33,9 +34,12 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 QUICK_WORKS = {
     "lenet-128",
     "lenet-32",
+    "lenet-5",
     "keras",
     "torch-example",
     "cifar",
+    "vgg",
+    "resnet-20",
     "original",
     "xor",
     "inference",
@@ -132,6 +136,9 @@ def main() -> None:
     given = parser.parse_args()
     given.rounds = given.rounds or (3 if given.quick else 7)
     about = machine.describe()
+    if not given.quick:
+        others = {name: version for name, version in peers_versions().items() if name != "numpy"}
+        about["versions"] |= others
     about["command"] = " ".join(sys.argv[1:])
     if given.avx2:
         os.environ.update(avx2_only())  # for the programs to be started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from benchmarks.harness.environments import HERE, PEERS
 from benchmarks.harness.machine import cores
 
 OURS = "purecnn"
@@ -13,6 +14,7 @@ TORCH, TORCH_LAST, TORCH_POOL = (
     "PyTorch, pooling moved before ReLU",
 )
 TORCH_ONE, TORCH_PLAIN = "PyTorch, NCHW, 1 thread", "PyTorch, channels_last, malloc's defaults"
+KERAS, KERAS_XLA, JAX = "Keras on TensorFlow", "Keras on TensorFlow, compiled by XLA", "JAX"
 ONNX, ORIGINAL, ONE_THREAD = "onnxruntime", "original algorithm", "purecnn, 1 thread"
 
 # glibc by default gives freed blocks of some megabytes back to the system, and PyTorch's step then spends up
@@ -23,17 +25,22 @@ KEEP_MEMORY = (("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLOC_TRIM_THRESHOLD_"
 
 @dataclass(frozen=True)
 class Variant:
-    """A program to start: a module of this package, its arguments, and environment variables."""
+    """A program to start: a module of this package, its arguments, and environment variables.
+
+    `needs` are packages that it imports, `python` is that of the environment which may have them.
+    """
 
     label: str
     module: str
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ()
+    python: str = HERE
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The best of some peers against ours; without a bar it is shown and not judged."""
+    """The fastest of some peers in each round against ours; without a bar it is shown and not judged."""
 
     name: str
     title: str
@@ -64,34 +71,57 @@ def ours(label: str = OURS, threads: int | None = None) -> Variant:
 def torch(label: str, layout: str, *more: str, threads: int | None = None) -> Variant:
     """PyTorch on all cores, or on so many threads."""
     arguments = ("--threads", str(threads or cores()), "--layout", layout, *more)
-    return Variant(label, "benchmarks.peers.torch_program", arguments, KEEP_MEMORY)
+    return Variant(label, "benchmarks.peers.torch_program", arguments, KEEP_MEMORY, ("torch",))
+
+
+def keras(label: str, *more: str) -> Variant:
+    """Keras on TensorFlow on all cores."""
+    arguments = ("--threads", str(cores()), *more)
+    settings = (("KERAS_BACKEND", "tensorflow"), ("TF_CPP_MIN_LOG_LEVEL", "2"), *KEEP_MEMORY)
+    return Variant(
+        label, "benchmarks.peers.keras_program", arguments, settings, ("keras", "tensorflow"), PEERS
+    )
 
 
 NCHW, NHWC = torch(TORCH, "contiguous"), torch(TORCH_LAST, "channels_last")
 NHWC_POOL = torch(TORCH_POOL, "channels_last", "--pool-first")
 NCHW_ONE = torch(TORCH_ONE, "contiguous", threads=1)
 NHWC_PLAIN = replace(NHWC, label=TORCH_PLAIN, environment=())
+KERAS_PLAIN, KERAS_JIT = keras(KERAS), keras(KERAS_XLA, "--jit")
+JAX_JIT = Variant(
+    JAX, "benchmarks.peers.jax_program", ("--threads", str(cores())), KEEP_MEMORY, ("jax",), PEERS
+)
+ONNX_ALL = Variant(
+    ONNX,
+    "benchmarks.peers.onnx_program",
+    ("--threads", str(cores())),
+    needs=("onnx", "onnxruntime"),
+)
 LAYOUTS = (TORCH, TORCH_LAST)
+ALL_TORCH, ALL_KERAS = (*LAYOUTS, TORCH_PLAIN), (KERAS, KERAS_XLA)
 
 
 def training(name: str, network: str, title: str, steps: int, bar: float, reach: float) -> Work:
-    """A training step against PyTorch's best layout, under either setting of malloc."""
+    """A training step against the best peer, then against each of them."""
     compared = (
-        Comparison(name, title, (*LAYOUTS, TORCH_PLAIN), bar, reach),
+        Comparison(name, title, (*ALL_TORCH, *ALL_KERAS, JAX), bar, reach),
+        Comparison(f"{name}-torch", "the same, against PyTorch", ALL_TORCH),
         Comparison(f"{name}-pool-first", "the same, PyTorch's pooling moved by hand", (TORCH_POOL,)),
         Comparison(f"{name}-malloc", "the same, PyTorch with malloc's defaults", (TORCH_PLAIN,)),
+        Comparison(f"{name}-keras", "the same, against Keras on TensorFlow", ALL_KERAS),
+        Comparison(f"{name}-jax", "the same, against JAX", (JAX,)),
     )
-    return Work(name, network, "train", steps, (ours(), NCHW, NHWC, NHWC_POOL, NHWC_PLAIN), compared)
+    torchs = (NCHW, NHWC, NHWC_POOL, NHWC_PLAIN)
+    return Work(name, network, "train", steps, (ours(), *torchs, KERAS_PLAIN, KERAS_JIT, JAX_JIT), compared)
 
 
 def layers(name: str, title: str) -> Work:
-    """A training step of a network that has no bar, to show what its layers cost."""
-    whole = training(name, name, title, 40, 1.0, 1.0)
-    shown = replace(whole.comparisons[0], bar=None, reach=None)
-    return replace(whole, variants=(*whole.variants[:3], whole.variants[4]), comparisons=(shown,))
+    """A training step of a network that has no bar, beside PyTorch, to show what its layers cost."""
+    compared = (Comparison(name, title, ALL_TORCH),)
+    return Work(name, name, "train", 40, (ours(), NCHW, NHWC, NHWC_PLAIN), compared)
 
 
-LENET_128 = training("lenet-128", "lenet", "LeNet 8-16, batch 128, training step", 150, 1.7, 2.5)
+LENET_128 = training("lenet-128", "lenet", "LeNet 8-16, batch 128, training step", 150, 3.0, 3.5)
 WORKS: tuple[Work, ...] = (
     LENET_128,
     training("lenet-512", "lenet-512", "LeNet 8-16, batch 512, training step", 50, 1.5, 2.5),
@@ -105,11 +135,14 @@ WORKS: tuple[Work, ...] = (
         ),
         avx2=True,
     ),
-    training("keras", "keras", "Keras's MNIST convnet, batch 128, training step", 40, 1.7, 2.5),
+    training("lenet-5", "lenet-5", "LeNet-5, batch 128, training step", 150, 3.2, 4.0),
+    training("keras", "keras", "Keras's MNIST convnet, batch 128, training step", 40, 2.0, 2.5),
     training(
-        "torch-example", "torch-example", "PyTorch's MNIST example, batch 64, training step", 25, 1.1, 1.6
+        "torch-example", "torch-example", "PyTorch's MNIST example, batch 64, training step", 25, 1.6, 2.0
     ),
-    training("cifar", "cifar", "CIFAR-10-sized, batch 128, training step", 10, 1.0, 1.5),
+    training("cifar", "cifar", "CIFAR-10-sized, batch 128, training step", 10, 1.7, 2.0),
+    training("vgg", "vgg", "VGG with batch normalization, batch 128, training step", 10, 1.5, 2.0),
+    training("resnet-20", "resnet-20", "ResNet-20, batch 128, training step", 6, 1.5, 2.0),
     layers(
         "normalized", "Convolutions of 16, 32, 32 maps with batch normalization, batch 128, training step"
     ),
@@ -147,7 +180,7 @@ WORKS: tuple[Work, ...] = (
             NCHW,
             NHWC,
             NHWC_POOL,
-            Variant(ONNX, "benchmarks.peers.onnx_program", ("--threads", str(cores()))),
+            ONNX_ALL,
         ),
         (
             Comparison("inference", "LeNet inference, batch 1,000", (*LAYOUTS, TORCH_POOL), 1.0, 1.5),
@@ -165,7 +198,7 @@ WORKS: tuple[Work, ...] = (
             NCHW,
             NHWC,
             NCHW_ONE,
-            Variant(ONNX, "benchmarks.peers.onnx_program", ("--threads", str(cores()))),
+            ONNX_ALL,
         ),
         (
             Comparison("latency", "LeNet inference, one image, latency", (*LAYOUTS, TORCH_ONE), 1.0, 3.0),
@@ -187,7 +220,7 @@ WORKS: tuple[Work, ...] = (
 def avx2_only() -> dict[str, str]:
     """Environment variables under which the programs use no AVX-512.
 
-    onnxruntime has no such switch.
+    onnxruntime has no such switch, nor have TensorFlow's own loops.
     """
     from numpy._core._multiarray_umath import __cpu_dispatch__ as dispatched
 
@@ -198,4 +231,5 @@ def avx2_only() -> dict[str, str]:
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
     }

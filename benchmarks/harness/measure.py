@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from benchmarks.harness.comparisons import OURS, Comparison, Variant, Work, avx2_only
 from benchmarks.harness.disturbance import Disturbance
+from benchmarks.harness.environments import has
 from benchmarks.harness.networks import BENCHES
 from benchmarks.harness.rows import DISTURBED, Row, duration, rate
 from benchmarks.harness.worker import Worker
@@ -22,13 +24,21 @@ PAUSE = (
 SAME_STEPS, SAME_IMAGES, SAME_WITHIN = 20, 1000, 1e-4
 
 
+#: Programs that can train without dropout, and in float64.
+TRAINERS = ("purecnn_program", "torch_program", "keras_program", "jax_program")
+
+
 def start(work: Work, variants: tuple[Variant, ...], place: Path, *more: str) -> list[Worker]:
     """The programs, each in its own process; `more` arguments go to those that know them."""
     extra = avx2_only() if work.avx2 else {}
-    known = {v.label: more if "purecnn" in v.module or "torch" in v.module else () for v in variants}
+    known = {v.label: more if v.module.endswith(TRAINERS) else () for v in variants}
     return [
         Worker(
-            v.label, v.module, [str(place), *v.arguments, *known[v.label]], {**dict(v.environment), **extra}
+            v.label,
+            v.module,
+            [str(place), *v.arguments, *known[v.label]],
+            {**dict(v.environment), **extra},
+            v.python,
         )
         for v in variants
     ]
@@ -140,7 +150,9 @@ def turns(work: Work, variants: tuple[Variant, ...], place: Path, rounds: int) -
 
 
 def side_by_side(work: Work, place: Path, rounds: int, peers: bool = True) -> list[Row]:
-    """The rows of one work; without peers, ours alone."""
+    """The rows of one work; without peers, ours alone. Peers that are not installed are left out."""
+    missing = [v.label for v in work.variants if not has(v.python, v.needs)]
+    work = replace(work, variants=tuple(v for v in work.variants if v.label not in missing))
     largest, same = difference(work, place) if peers and len(work.variants) > 1 else (0.0, "")
     variants = work.variants if peers else work.variants[:1]
     done = turns(work, variants, place, rounds)
@@ -156,25 +168,34 @@ def side_by_side(work: Work, place: Path, rounds: int, peers: bool = True) -> li
                 programs=done.about,
             )
         ]
-    rows = [compare(work, comparison, done.seconds) for comparison in work.comparisons]
+    rows = [compare(work, comparison, done.seconds, missing) for comparison in work.comparisons]
     for row in rows:
         row.same, row.differs, row.programs, row.others = same, largest > SAME_WITHIN, done.about, done.shares
     return rows
 
 
-def compare(work: Work, comparison: Comparison, seconds: dict[str, list[float]]) -> Row:
+def compare(
+    work: Work, comparison: Comparison, seconds: dict[str, list[float]], missing: Sequence[str] = ()
+) -> Row:
     """Ours against the fastest of the comparison's peers, ratio by ratio within each round."""
-    best = min(comparison.peers, key=lambda label: statistics.median(seconds[label]))
-    return Row(
+    row = Row(
         comparison.name,
         comparison.title,
         text(work, seconds[OURS]),
-        f"{best}: {text(work, seconds[best])}",
-        [theirs / ours for theirs, ours in zip(seconds[best], seconds[OURS], strict=True)],
         bar=comparison.bar,
         reach=comparison.reach,
-        measured={label: seconds[label] for label in (OURS, *comparison.peers)},
+        missing=[label for label in comparison.peers if label in missing],
     )
+    peers = [label for label in comparison.peers if label not in missing]
+    row.measured = {label: seconds[label] for label in (OURS, *peers)}
+    if peers:
+        rounds = range(len(seconds[OURS]))
+        fastest = [min(peers, key=lambda label: seconds[label][i]) for i in rounds]
+        theirs = [seconds[label][i] for i, label in enumerate(fastest)]
+        names = " or ".join(label for label, _ in Counter(fastest).most_common())
+        row.peer = f"{names}: {text(work, theirs)}"
+        row.figures = [a / b for a, b in zip(theirs, seconds[OURS], strict=True)]
+    return row
 
 
 def text(work: Work, seconds: list[float]) -> str:

@@ -6,7 +6,7 @@ belongs to the loss. Shapes are per sample: (channels, height, width).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,25 @@ SIGMOID: Layer = {"layer": "sigmoid"}
 POOL: Layer = {"layer": "pool", "size": 2}
 FLATTEN: Layer = {"layer": "flatten"}
 NORM: Layer = {"layer": "norm"}
+GLOBAL_POOL: Layer = {"layer": "global_pool"}
+
+# Of every batch normalization; the momentum is how far the running statistics move, as PyTorch means it.
+NORM_EPSILON, NORM_MOMENTUM = 1e-5, 0.1
 
 
 def conv(kernel: int, depth: int, **options: Any) -> Layer:
-    """A square convolution; options: same=True (zero padding), per_position_bias=True, groups=number."""
+    """A square convolution.
+
+    Options: same=True (zero padding that keeps the shape) or padding=number, stride=number, groups=number,
+    per_position_bias=True.
+    """
     return {"layer": "conv", "kernel": kernel, "depth": depth, **options}
+
+
+def padding(layer: Layer) -> int:
+    """The zeros that a convolution puts on each side; its kernel is odd where it keeps the shape."""
+    kept: int = layer["kernel"] // 2 if layer.get("same") else layer.get("padding", 0)
+    return kept
 
 
 def dense(outputs: int) -> Layer:
@@ -36,6 +50,11 @@ def dense(outputs: int) -> Layer:
 def dropout(rate: float) -> Layer:
     """Dropout with this probability of a zero."""
     return {"layer": "dropout", "rate": rate}
+
+
+def residual(layers: tuple[Layer, ...], shortcut: tuple[Layer, ...] = ()) -> Layer:
+    """Layers whose output is added to their input, or to what the shortcut makes of it."""
+    return {"layer": "residual", "layers": layers, "shortcut": shortcut}
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,33 @@ NORMALIZED = (
     *(conv(3, 16), NORM, RELU, POOL, conv(3, 32), NORM, RELU, POOL, conv(3, 32), NORM, RELU),
     *(FLATTEN, dense(10)),
 )
+LENET_5 = (
+    *(conv(5, 6), RELU, POOL, conv(5, 16), RELU, POOL),
+    *(FLATTEN, dense(120), RELU, dense(84), RELU, dense(10)),
+)
+VGG = (
+    *(layer for depth in (32, 64, 128) for layer in (conv(3, depth, same=True), NORM, RELU, POOL)),
+    *(FLATTEN, dense(10)),
+)
+
+
+def block(before: int, depth: int) -> tuple[Layer, ...]:
+    """Two convolutions and a shortcut; where the depth grows, the first has a stride of 2."""
+    stride = 1 if depth == before else 2
+    layers = (
+        *(conv(3, depth, padding=1, stride=stride), NORM, RELU),
+        *(conv(3, depth, padding=1), NORM),
+    )
+    return residual(layers, (conv(1, depth, stride=stride),) if stride > 1 else ()), RELU
+
+
+RESNET_20 = (
+    *(conv(3, 16, padding=1), NORM, RELU),
+    *(layer for _ in range(3) for layer in block(16, 16)),
+    *(block(16, 32) + block(32, 32) + block(32, 32)),
+    *(block(32, 64) + block(64, 64) + block(64, 64)),
+    *(GLOBAL_POOL, dense(10)),
+)
 SEPARABLE = (
     *(conv(3, 16), RELU, POOL, conv(3, 16, groups=16), conv(1, 32), RELU, POOL),
     *(conv(3, 32, groups=32), conv(1, 64), RELU, FLATTEN, dense(10)),
@@ -83,9 +129,12 @@ BENCHES: dict[str, Bench] = {
     "lenet": Bench(LENET, MNIST_SHAPE, 128),
     "lenet-512": Bench(LENET, MNIST_SHAPE, 512),
     "lenet-32": Bench(LENET, MNIST_SHAPE, 32),
+    "lenet-5": Bench(LENET_5, MNIST_SHAPE, 128),
     "keras": Bench(KERAS, MNIST_SHAPE, 128),
     "torch-example": Bench(TORCH_EXAMPLE, MNIST_SHAPE, 64),
     "cifar": Bench(CIFAR, (3, 32, 32), 128, data="patterns", rounding_grows=True),
+    "vgg": Bench(VGG, (3, 32, 32), 128, data="patterns", rounding_grows=True),
+    "resnet-20": Bench(RESNET_20, (3, 32, 32), 128, data="patterns", rounding_grows=True),
     "normalized": Bench(NORMALIZED, MNIST_SHAPE, 128, rounding_grows=True),
     "separable": Bench(SEPARABLE, MNIST_SHAPE, 128),
     "original": Bench(
@@ -95,21 +144,34 @@ BENCHES: dict[str, Bench] = {
 }
 
 
-def shapes(bench: Bench) -> Iterator[tuple[Layer, Shape, Shape]]:
-    """Every layer with its input shape and output shape, per sample."""
-    shape = bench.input_shape
-    for layer in bench.layers:
+def shapes(layers: Sequence[Layer], shape: Shape) -> Iterator[tuple[Layer, Shape, Shape]]:
+    """Every layer with its input shape and output shape, per sample; a residual one counts as one layer."""
+    for layer in layers:
         before, kind = shape, layer["layer"]
         if kind == "conv":
-            lost = 0 if layer.get("same") else layer["kernel"] - 1
-            shape = (layer["depth"], before[1] - lost, before[2] - lost)
+            lost, stride = layer["kernel"] - 2 * padding(layer), layer.get("stride", 1)
+            shape = (layer["depth"], *((size - lost) // stride + 1 for size in before[1:]))
         elif kind == "pool":
             shape = (before[0], before[1] // layer["size"], before[2] // layer["size"])
+        elif kind == "global_pool":
+            shape = before[:1]
         elif kind == "flatten":
             shape = (int(np.prod(before)),)
         elif kind == "dense":
             shape = (layer["outputs"],)
+        elif kind == "residual":
+            *_, (_, _, shape) = shapes(layer["layers"], before)
         yield layer, before, shape
+
+
+def parts(layers: Sequence[Layer], shape: Shape) -> Iterator[tuple[Layer, Shape, Shape]]:
+    """The same with what is inside of residual layers in their place, the shortcut last."""
+    for layer, before, after in shapes(layers, shape):
+        if layer["layer"] == "residual":
+            yield from parts(layer["layers"], before)
+            yield from parts(layer["shortcut"], before)
+        else:
+            yield layer, before, after
 
 
 def initial_parameters(bench: Bench, seed: int = 0) -> list[np.ndarray]:
@@ -120,7 +182,7 @@ def initial_parameters(bench: Bench, seed: int = 0) -> list[np.ndarray]:
     """
     rng = np.random.default_rng(seed)
     arrays = []
-    for layer, before, after in shapes(bench):
+    for layer, before, after in parts(bench.layers, bench.input_shape):
         if layer["layer"] == "conv":
             size: Shape = (after[0], before[0] // layer.get("groups", 1), layer["kernel"], layer["kernel"])
             bias: Shape = after if layer.get("per_position_bias") else after[:1]
@@ -143,7 +205,7 @@ def training_flops(bench: Bench) -> int:
     first layer two. Element-wise work is not counted.
     """
     total, products = 0, 2
-    for layer, before, after in shapes(bench):
+    for layer, before, after in parts(bench.layers, bench.input_shape):
         if layer["layer"] == "conv":
             channels = before[0] // layer.get("groups", 1)
             multiply_adds = int(np.prod(after)) * channels * layer["kernel"] ** 2

@@ -29,6 +29,7 @@ class Row:
     others: list[float] = field(default_factory=list)  # share of the cores that other programs took, by round
     measured: dict[str, list[float]] = field(default_factory=dict)  # seconds or MB, by program, one a round
     programs: dict[str, dict[str, Any]] = field(default_factory=dict)  # versions and settings, by program
+    missing: list[str] = field(default_factory=list)  # peers that are not installed
 
     @property
     def figure(self) -> float | None:
@@ -58,10 +59,16 @@ class Row:
             verdict = "no: the programs differ"
         elif verdict == "yes" and self.reaches(self.reach):
             verdict = "yes, and reached"
+        if verdict and self.missing:
+            verdict += " (not all peers)"
         if self.disturbed > DISTURBED:
             verdict = f"{verdict} (others took up to {100 * self.disturbed:.0f} % of the cores)".strip()
+        peer = self.peer
+        if self.missing:
+            absent = f"not installed: {'; '.join(self.missing)}"
+            peer = f"{peer} ({absent})" if peer else absent
         return [
-            *(self.work, self.ours, self.peer, number(self.figures, self.unit)),
+            *(self.work, self.ours, peer, number(self.figures, self.unit)),
             *(
                 bound(self.bar, self.unit, self.less_is_better),
                 bound(self.reach, self.unit, self.less_is_better),

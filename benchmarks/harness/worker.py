@@ -27,20 +27,37 @@ ROOT = Path(__file__).resolve().parents[2]
 class Program(Protocol):
     """What a worker may be asked; a program leaves out what it cannot do."""
 
-    def train_step(self) -> Any:
-        """One optimizer step on the next batch; returns the loss as the program has it."""
+    def losses(self, steps: int) -> list[float]:
+        """The loss of each of so many optimizer steps."""
 
-    def loss_value(self, loss: Any) -> float:
-        """That loss as a number."""
-
-    def train(self, steps: int) -> None:
-        """So many optimizer steps."""
+    def train(self, steps: int) -> float | None:
+        """So many optimizer steps; returns the seconds of one, or None where the caller's clock says them."""
 
     def predict(self, start: int, count: int) -> np.ndarray:
         """Probabilities (count, classes) of the samples from start on."""
 
     def describe(self) -> dict[str, Any]:
         """Versions and settings worth recording."""
+
+
+class StepByStep:
+    """What trains a step at a time, each on the next batch."""
+
+    def train_step(self) -> Any:
+        """One optimizer step; returns the loss as the program has it."""
+        raise NotImplementedError
+
+    def loss_value(self, loss: Any) -> float:
+        """That loss as a number."""
+        return float(loss)
+
+    def losses(self, steps: int) -> list[float]:
+        return [self.loss_value(self.train_step()) for _ in range(steps)]
+
+    def train(self, steps: int) -> float | None:
+        for _ in range(steps):
+            self.train_step()
+        return None
 
 
 class Batches:
@@ -61,11 +78,11 @@ def answer(program: Any, request: dict[str, Any]) -> dict[str, Any]:
     """Do what is asked, and time it where time is what is asked for."""
     what = request["do"]
     if what == "losses":
-        return {"losses": [program.loss_value(program.train_step()) for _ in range(request["steps"])]}
+        return {"losses": program.losses(request["steps"])}
     if what == "train":
         start = time.perf_counter()
-        program.train(request["steps"])
-        return {"seconds": (time.perf_counter() - start) / request["steps"]}
+        own = program.train(request["steps"])
+        return {"seconds": own or (time.perf_counter() - start) / request["steps"]}
     if what == "outputs":
         return {"outputs": np.asarray(program.predict(0, request["count"])).tolist()}
     if what == "predict":
@@ -98,11 +115,18 @@ def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
 class Worker:
     """The runner's end of one benched program."""
 
-    def __init__(self, label: str, module: str, arguments: Sequence[str], extra: dict[str, str]) -> None:
+    def __init__(
+        self,
+        label: str,
+        module: str,
+        arguments: Sequence[str],
+        extra: dict[str, str],
+        python: str = sys.executable,
+    ) -> None:
         self.label = label
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [python, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -21,7 +21,7 @@ NODES = {"relu": "Relu", "sigmoid": "Sigmoid", "flatten": "Flatten"}
 def graph(bench: Bench, arrays: list[np.ndarray]) -> onnx.ModelProto:
     """The network with a softmax at its end; input "x" (n, C, H, W), output the last node's."""
     nodes, initializers, parameters, last = [], [], iter(arrays), "x"
-    for i, (layer, _, _) in enumerate(shapes(bench)):
+    for i, (layer, _, _) in enumerate(shapes(bench.layers, bench.input_shape)):
         kind, name, inputs = layer["layer"], f"layer{i}", [last]
         options: dict[str, Any] = {}
         if kind == "dropout":

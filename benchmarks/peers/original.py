@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.harness.networks import Bench
 from benchmarks.harness.setup import read
-from benchmarks.harness.worker import Batches, serve
+from benchmarks.harness.worker import Batches, StepByStep, serve
 
 
 class Layer:
@@ -160,7 +160,7 @@ def build(bench: Bench, arrays: list[np.ndarray]) -> list[Layer]:
     return layers
 
 
-class Original:
+class Original(StepByStep):
     """One of the original's experiments as a benched program."""
 
     def __init__(self, place: Path) -> None:
@@ -182,13 +182,6 @@ class Original:
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient, self.rate)
         return loss
-
-    def loss_value(self, loss: float) -> float:
-        return loss
-
-    def train(self, steps: int) -> None:
-        for _ in range(steps):
-            self.train_step()
 
     def describe(self) -> dict[str, Any]:
         return {"numpy": np.__version__}

@@ -1,10 +1,14 @@
-"""purecnn's side of the benchmark, through its public layers and its trainer."""
+"""purecnn's side of the benchmark, as a user runs it: `Network.fit`, `predict`, and `train` on one image.
+
+A turn of training is one call of `fit` on so many batches, in an order that it draws. Its first epoch, in
+which workers start and memory is taken, does not count; a step is the second epoch's time, as the history has
+it, by its steps. Single losses are those that a callback is told, with the samples in the order given.
+"""
 
 from __future__ import annotations
 
 import argparse
-import os
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +16,56 @@ import numpy as np
 
 import purecnn
 from benchmarks.harness.machine import blas_core
-from benchmarks.harness.networks import Bench
+from benchmarks.harness.networks import NORM_EPSILON, NORM_MOMENTUM, Bench, Layer
 from benchmarks.harness.setup import mnist, read
-from benchmarks.harness.worker import Batches, serve
+from benchmarks.harness.worker import StepByStep, serve
 from purecnn import (
-    Adam,
     BatchNormalization,
+    Callback,
     Convolutional,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePooling,
     MaxPooling,
     Network,
     ReLU,
+    Residual,
     Sigmoid,
     Softmax,
     Tanh,
     predict,
     train,
 )
-from purecnn.backend.processes import VARIABLE, WorkerKind, can_fork
-from purecnn.losses import LOSSES, as_loss
-from purecnn.training.host import HostTrainer
-from purecnn.training.settings import FitSettings
+from purecnn.losses import LOSSES
 
 
 def build(bench: Bench) -> list[Any]:
     """The network's layers, with the softmax that the loss categorical_cross_entropy expects."""
+    layers = layers_of(bench.layers)
+    if bench.loss == "categorical_cross_entropy":
+        layers.append(Softmax())
+    return layers
+
+
+def layers_of(described: Sequence[Layer]) -> list[Any]:
+    """A layer of purecnn for each that is described."""
     layers: list[Any] = []
-    for layer in bench.layers:
+    for layer in described:
         kind = layer["layer"]
         if kind == "conv":
             options: dict[str, Any] = {"kernel_size": layer["kernel"], "depth": layer["depth"]}
             if layer.get("same"):
                 options["padding"] = "same"
-            if layer.get("groups"):
-                options["groups"] = layer["groups"]
-            if layer.get("per_position_bias"):
-                options["per_position_bias"] = True
+            for option in ("padding", "stride", "groups", "per_position_bias"):
+                if layer.get(option):
+                    options[option] = layer[option]
             layers.append(Convolutional(**options))
+        elif kind == "residual":
+            shortcut = layers_of(layer["shortcut"]) or None
+            layers.append(Residual(layers_of(layer["layers"]), shortcut))
+        elif kind == "norm":
+            layers.append(BatchNormalization(epsilon=NORM_EPSILON, momentum=NORM_MOMENTUM))
         elif kind == "dense":
             layers.append(Dense(output_size=layer["outputs"]))
         elif kind == "pool":
@@ -64,11 +79,9 @@ def build(bench: Bench) -> list[Any]:
                     "sigmoid": Sigmoid,
                     "tanh": Tanh,
                     "flatten": Flatten,
-                    "norm": BatchNormalization,
+                    "global_pool": GlobalAveragePooling,
                 }[kind]()
             )
-    if bench.loss == "categorical_cross_entropy":
-        layers.append(Softmax())
     return layers
 
 
@@ -80,8 +93,18 @@ def set_parameters(layers: list[Any], arrays: list[np.ndarray]) -> None:
             parameter[...] = next(given).reshape(parameter.shape)
 
 
+class Losses(Callback):
+    """Keeps the loss of each step."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        self.found.append(loss)
+
+
 class PureCNN:
-    """The benched program in purecnn: a `HostTrainer` for mini-batches, `predict` for inference."""
+    """The benched program in purecnn: `fit` for mini-batches, `predict` for inference."""
 
     def __init__(self, place: Path, threads: int, use_dropout: bool, packaged: bool, dtype: str) -> None:
         self.bench, arrays = read(place, use_dropout)
@@ -94,31 +117,30 @@ class PureCNN:
         self.network.bind(self.bench.input_shape)
         self.network.preprocessing.learn(self.x)
         set_parameters(list(self.network), arrays)
-        self.batches = Batches(np.load(place / "order.npy"), self.bench.batch)
+        self.order = np.load(place / "order.npy", mmap_mode="r")
 
-    @cached_property
-    def trainer(self) -> HostTrainer:
-        """What `fit` trains with; made when training is first asked for, since it sets BLAS's threads."""
-        if can_fork():  # at once, as a long fit has them
-            os.environ.setdefault(VARIABLE, WorkerKind.FORK)
-        rows = self.network.as_rows(self.x)
-        settings = FitSettings(
-            loss=as_loss(self.bench.loss),
-            optimizer=Adam(learning_rate=self.bench.rate),
+    def fit(self, x: np.ndarray, y: np.ndarray, **options: Any) -> list[float]:
+        """Train as a user does; returns the seconds of each epoch."""
+        history = self.network.fit(
+            x,
+            y,
             batch_size=self.bench.batch,
+            learning_rate=self.bench.rate,
             threads=self.threads,
+            **options,
         )
-        return HostTrainer(self.network, rows, self.network.targets(self.y, len(rows)), settings)
+        return history.seconds
 
-    def train_step(self) -> float:
-        return float(self.trainer.step(self.batches.next()))
+    def losses(self, steps: int) -> list[float]:
+        rows, seen = self.order[0][: steps * self.bench.batch], Losses()
+        self.fit(self.x[rows], self.y[rows], shuffle=False, callbacks=seen)
+        return seen.found
 
-    def loss_value(self, loss: float) -> float:
-        return loss
-
-    def train(self, steps: int) -> None:
-        for _ in range(steps):
-            self.trainer.step(self.batches.next())
+    def train(self, steps: int) -> float:
+        """An epoch that warms up, and one of so many steps, or of all samples if these are fewer."""
+        size = self.bench.batch
+        samples = min(steps * size, len(self.x))
+        return self.fit(self.x[:samples], self.y[:samples], epochs=2)[1] / -(-samples // size)
 
     def predict(self, start: int, count: int) -> np.ndarray:
         output: np.ndarray = self.network.predict(self.x[start : start + count], threads=self.threads)
@@ -128,7 +150,7 @@ class PureCNN:
         return describe()
 
 
-class SingleImage:
+class SingleImage(StepByStep):
     """The original's training: `train` on a list of layers, one image at a time, plain SGD."""
 
     def __init__(self, place: Path) -> None:
@@ -147,9 +169,6 @@ class SingleImage:
         self.at = (self.at + 1) % len(self.x)
         loss = float(LOSSES[self.bench.loss].function(y, predict(self.layers, x)))
         self.fit(x[None], y[None], 1)
-        return loss
-
-    def loss_value(self, loss: float) -> float:
         return loss
 
     def train(self, steps: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.harness.networks import Bench, shapes
+from benchmarks.harness.networks import (
+    NORM_EPSILON,
+    NORM_MOMENTUM,
+    Bench,
+    Layer,
+    Shape,
+    padding,
+    shapes,
+)
 from benchmarks.harness.setup import read
-from benchmarks.harness.worker import Batches, serve
+from benchmarks.harness.worker import Batches, StepByStep, serve
 
 
 class PositionBias(nn.Module):
@@ -34,6 +43,25 @@ class PositionBias(nn.Module):
         return x + self.bias
 
 
+class Residual(nn.Module):
+    """Adds what some modules compute to their input, or to what the shortcut makes of it."""
+
+    def __init__(self, modules: list[nn.Module], shortcut: list[nn.Module]) -> None:
+        super().__init__()
+        self.inner, self.shortcut = nn.Sequential(*modules), nn.Sequential(*shortcut)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.inner(x)
+        return y.add_(self.shortcut(x))
+
+
+class GlobalPool(nn.Module):
+    """The mean of each map."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((2, 3))
+
+
 def pool_first(modules: list[nn.Module]) -> list[nn.Module]:
     """The same modules with each ReLU and max pooling pair swapped."""
     for i, (one, two) in enumerate(list(itertools.pairwise(modules))):
@@ -44,15 +72,29 @@ def pool_first(modules: list[nn.Module]) -> list[nn.Module]:
 
 def build(bench: Bench) -> list[nn.Module]:
     """The network without its last softmax or sigmoid: PyTorch's losses take the values before it."""
+    modules = modules_of(bench.layers, bench.input_shape)
+    if bench.loss == "binary_cross_entropy":
+        modules.pop()
+    return modules
+
+
+def modules_of(layers: Sequence[Layer], shape: Shape) -> list[nn.Module]:
+    """A module for each layer, from the shape of a sample on."""
     modules: list[nn.Module] = []
-    for layer, before, after in shapes(bench):
+    for layer, before, after in shapes(layers, shape):
         kind = layer["layer"]
         if kind == "conv":
-            padding = "same" if layer.get("same") else 0
             shared = not layer.get("per_position_bias")
-            groups = layer.get("groups", 1)
             modules.append(
-                nn.Conv2d(before[0], after[0], layer["kernel"], padding=padding, groups=groups, bias=shared)
+                nn.Conv2d(
+                    before[0],
+                    after[0],
+                    layer["kernel"],
+                    stride=layer.get("stride", 1),
+                    padding=padding(layer),
+                    groups=layer.get("groups", 1),
+                    bias=shared,
+                )
             )
             if not shared:
                 modules.append(PositionBias(after))
@@ -61,18 +103,21 @@ def build(bench: Bench) -> list[nn.Module]:
         elif kind == "pool":
             modules.append(nn.MaxPool2d(layer["size"]))
         elif kind == "norm":
-            modules.append(nn.BatchNorm2d(after[0]))
+            modules.append(nn.BatchNorm2d(after[0], eps=NORM_EPSILON, momentum=NORM_MOMENTUM))
+        elif kind == "global_pool":
+            modules.append(GlobalPool())
+        elif kind == "residual":
+            inner, shortcut = (modules_of(layer[branch], before) for branch in ("layers", "shortcut"))
+            modules.append(Residual(inner, shortcut))
         elif kind == "dropout":
             modules.append(nn.Dropout(layer["rate"]))
         else:
             made = {"relu": nn.ReLU(inplace=True), "sigmoid": nn.Sigmoid(), "flatten": nn.Flatten()}
             modules.append(made[kind])
-    if bench.loss == "binary_cross_entropy":
-        modules.pop()
     return modules
 
 
-class Torch:
+class Torch(StepByStep):
     """The benched program in PyTorch."""
 
     def __init__(
@@ -150,8 +195,7 @@ class Torch:
 
     def train(self, steps: int) -> None:
         self.model.train()
-        for _ in range(steps):
-            self.train_step()
+        super().train(steps)
 
     def predict(self, start: int, count: int) -> np.ndarray:
         self.model.eval()
