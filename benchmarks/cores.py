@@ -258,13 +258,13 @@ def main() -> None:
         for name in given.only or WORKS:
             results[name] = measure(WORKS[name], given.rounds, given.seconds)
             print(table({name: results[name]}).splitlines()[-1], flush=True)
-    about = machine.describe()
+    about, commit = machine.describe(), machine.commit()
     print(table(results))
     if not given.only:
-        words = f"`python -m benchmarks.cores --rounds {given.rounds}`, commit {machine.commit()}"
+        words = f"`python -m benchmarks.cores --rounds {given.rounds}`, commit {commit}"
         text = f"{about['processor']}, {machine.cores()} cores; {words}\n\n{table(results)}"
         put_between("<!-- cores: begin -->", "<!-- cores: end -->", text, PAGE)
-        place = ROOT / "benchmarks" / "results" / f"{about['date']}-{machine.commit()}-cores.json"
+        place = ROOT / "benchmarks" / "results" / f"{about['date']}-{commit}-cores.json"
         place.write_text(
             json.dumps({"machine": about, "results": results}, indent=1) + "\n", encoding="utf-8"
         )
