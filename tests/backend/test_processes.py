@@ -132,7 +132,7 @@ def test_processes_work_during_a_fit_and_none_is_left_after(monkeypatch, kind):
 
 @pytest.mark.parametrize("worth", [0.0, 1e9])
 def test_processes_are_forked_once_a_step_shows_that_enough_is_left(monkeypatch, worth):
-    monkeypatch.setattr(host, "FORK_WORTH", worth)
+    monkeypatch.setattr(host, "FORK_SECONDS", worth)
     x, y = data()
     one, several, seen = network(), network(), []
 

@@ -42,13 +42,13 @@ from purecnn import (
 from purecnn.backend import blas, processes
 from purecnn.backend.processes import VARIABLE, WorkerKind, asked_kind, has_lock, worker_kind
 from purecnn.backend.spawn import arena, pool, process, service
-from purecnn.backend.spawn.arena import PIECE, Arena, Handed, Span
+from purecnn.backend.spawn.arena import PIECE, Arena, MappedArena, Span
 from purecnn.backend.spawn.pool import SpawnPool
 from purecnn.errors import WorkerError
 from purecnn.losses import label_smoothing
 from purecnn.training import fit as fit_module
 from purecnn.training import host
-from purecnn.training.spawn import recruitment
+from purecnn.training.spawn import startup
 from purecnn.training.spawn.description import describe_loss, mapped_file
 
 only_processes = pytest.mark.skipif(not has_lock(), reason="threads do as well without a global lock")
@@ -66,7 +66,7 @@ def crews(monkeypatch):
             super().__init__(*given, **named)
             made.append((self, list(self._children)))
 
-    monkeypatch.setattr(recruitment, "SpawnPool", Noted)
+    monkeypatch.setattr(startup, "SpawnPool", Noted)
     return made
 
 
@@ -201,7 +201,7 @@ def test_processes_take_the_place_of_threads_once_they_are_ready(monkeypatch, cr
     class Wait(Callback):
         def step(self, epoch, step, loss):
             kinds.append(type(trainers[-1].pool).__name__)
-            coming = trainers[-1].recruitment.pool
+            coming = trainers[-1].startup and trainers[-1].startup.pool
             while coming is not None and not all(child.hear() for child in coming._children):
                 time.sleep(1e-3)
 
@@ -214,8 +214,8 @@ def test_processes_take_the_place_of_threads_once_they_are_ready(monkeypatch, cr
     assert trained(epochs=3, callbacks=[Wait()]) == wanted
     assert set(kinds) == {"ThreadPool"}  # so short a fit is not worth a start
     assert crews == []
-    monkeypatch.setattr(recruitment, "WORTH", 0.0)
-    monkeypatch.setattr(recruitment, "WORTH_PER_BYTE", 0.0)
+    monkeypatch.setattr(startup, "START_SECONDS", 0.0)
+    monkeypatch.setattr(startup, "START_SECONDS_PER_BYTE", 0.0)
     kinds = []
     assert trained(epochs=3, callbacks=[Wait()]) == wanted
     assert kinds == ["ThreadPool"] * 2 + ["Noted"] * 7
@@ -225,7 +225,7 @@ def test_processes_take_the_place_of_threads_once_they_are_ready(monkeypatch, cr
 @only_processes
 def test_a_fit_that_ends_before_its_processes_are_ready_lets_them_go(monkeypatch, crews):
     monkeypatch.setattr(host, "worker_kind", lambda: WorkerKind.SPAWN)
-    monkeypatch.setattr(recruitment, "WORTH", -1.0)
+    monkeypatch.setattr(startup, "START_SECONDS", -1.0)
     monkeypatch.delenv(VARIABLE, raising=False)
     trained(epochs=1)
     assert len(crews) == 1
@@ -235,10 +235,10 @@ def test_a_fit_that_ends_before_its_processes_are_ready_lets_them_go(monkeypatch
 @only_processes
 def test_a_start_that_fails_in_the_middle_of_a_fit_leaves_it_to_threads(monkeypatch, crews):
     monkeypatch.setattr(host, "worker_kind", lambda: WorkerKind.SPAWN)
-    monkeypatch.setattr(recruitment, "WORTH", -1.0)
+    monkeypatch.setattr(startup, "START_SECONDS", -1.0)
     monkeypatch.delenv(VARIABLE, raising=False)
     wanted = trained(epochs=1, threads=1)
-    monkeypatch.setattr(recruitment, "MODULE", "purecnn.no_such_module")
+    monkeypatch.setattr(startup, "MODULE", "purecnn.no_such_module")
 
     class Wait(Callback):
         def step(self, epoch, step, loss):
@@ -279,7 +279,7 @@ def test_where_blas_can_not_be_told_all_work_goes_to_processes_that_begin_with_o
     assert trained(x, y, made[1], optimizer=make(), **given) == wanted
     ((_, children),) = crews
     assert len(children) == min(given.get("threads", 2), 1 if given["batch_size"] == 1 else 2)
-    monkeypatch.setattr(recruitment, "MODULE", "purecnn.no_such_module")
+    monkeypatch.setattr(startup, "MODULE", "purecnn.no_such_module")
     with pytest.warns(UserWarning, match="can't be told its thread count"):
         trained(x, y, optimizer=make(), **given)
 
@@ -363,11 +363,11 @@ def test_arrays_of_an_arena_lie_apart_and_begin_where_a_line_of_the_cache_does()
 
 
 def test_an_arena_that_is_handed_over_wants_the_same_arrays_asked_for():
-    handed = Handed([], [], [Span(0, 0, (3,), "<f4")])
+    handed = MappedArena([], [], [Span(0, 0, (3,), "<f4")])
     with pytest.raises(ValueError, match=r"arrays that its caller made: number 0 is .*, got \(\(4,\), '<f4'"):
         handed.zeros(4, np.float32)
     with pytest.raises(ValueError, match="number 0 is None"):
-        Handed([], [], []).zeros(4, np.float32)
+        MappedArena([], [], []).zeros(4, np.float32)
 
 
 def full(*_):
@@ -600,9 +600,9 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
         """
         import os, sys, time, numpy as np
         from purecnn import Callback, Dense, Network, Softmax
-        from purecnn.training.spawn import recruitment
+        from purecnn.training.spawn import startup
 
-        class Noted(recruitment.SpawnPool):
+        class Noted(startup.SpawnPool):
             def wait_until_ready(self):
                 super().wait_until_ready()
                 print(*(child.number for child in self._children), flush=True)
@@ -611,7 +611,7 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
             def step(self, epoch, step, loss):
                 time.sleep(10_000)
 
-        recruitment.SpawnPool = Noted
+        startup.SpawnPool = Noted
         net = Network([Dense(2, 3), Softmax()])
         net.fit(np.ones((640, 2)), np.zeros(640, int), batch_size=64, threads=3, shards=3, callbacks=[Stop()])
         """
@@ -656,7 +656,7 @@ def test_a_program_without_a_guard_around_its_main_part_runs_once(tmp_path):
             print("begin", __name__, flush=True)
             net = Network([Dense(2, 3), Softmax()])
             net.fit(np.ones((640, 2)), np.zeros(640, int), batch_size=64, threads=2)
-            print("end", "purecnn.training.spawn.recruitment" in sys.modules, flush=True)
+            print("end", "purecnn.training.spawn.startup" in sys.modules, flush=True)
             """
         ),
         encoding="utf-8",
@@ -696,7 +696,7 @@ def test_an_interrupt_while_workers_start_ends_them(monkeypatch):
             signal.raise_signal(signal.SIGINT)
             super().wait_until_ready()
 
-    monkeypatch.setattr(recruitment, "SpawnPool", Interrupted)
+    monkeypatch.setattr(startup, "SpawnPool", Interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -724,7 +724,7 @@ def test_windows_has_memory_by_name(monkeypatch):
     (name,) = memory.handles()
     assert name.startswith("purecnn-")
     assert len(name) == len("purecnn-") + 32
-    handed = Handed(memory.handles(), memory.sizes(), memory.spans)
+    handed = MappedArena(memory.handles(), memory.sizes(), memory.spans)
     assert handed.zeros(5, np.int32).tolist() == [0, 1, 2, 3, 4]
     memory.close()
 

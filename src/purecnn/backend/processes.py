@@ -201,15 +201,8 @@ class ProcessPool:
             os._exit(0)
 
     def _work(self, worker: int) -> None:
-        for number in range(worker, int(self._count[0]), self.threads):
-            try:
-                self._job(worker, number)
-            except BaseException as failure:
-                words = f"{type(failure).__name__}: {failure}".encode()[: self._words.shape[1]]
-                self._words[worker] = 0
-                self._words[worker, : len(words)] = np.frombuffer(words, np.uint8)
-                self._failed[worker] = number + 1
-                return
+        numbers = range(worker, int(self._count[0]), self.threads)
+        self._failed[worker] = do_jobs(self._job, worker, numbers, self._words[worker])
 
     def run(self, count: int) -> None:
         """Have the job done for each number below `count`; return when all have ended.
@@ -233,11 +226,7 @@ class ProcessPool:
         finally:
             for _ in called:
                 wait(self._done, self._all_alive)
-        if self._failed.any():
-            worker = int(np.argmax(self._failed > 0))
-            self._job(0, int(self._failed[worker]) - 1)
-            words = self._words[worker].tobytes().rstrip(b"\0").decode(errors="replace")
-            raise WorkerError(f"a worker process failed where its caller does not: {words}")
+        raise_failure(self._job, self._failed, self._words)
 
     def _all_alive(self) -> bool:
         for child in self._children:
@@ -279,6 +268,39 @@ class ProcessPool:
                 time.sleep(1e-3)
         finally:
             self.kill()
+
+
+def do_jobs(job: Job, worker: int, numbers: range, words: Array) -> int:
+    """Do a worker's jobs up to the first that fails; return its number plus one, 0 where none does.
+
+    What the failure is goes into `words`, an array of bytes.
+    """
+    for number in numbers:
+        try:
+            job(worker, number)
+        except BaseException as failure:
+            said = f"{type(failure).__name__}: {failure}".encode()[: len(words)]
+            words[:] = 0
+            words[: len(said)] = np.frombuffer(said, np.uint8)
+            return number + 1
+    return 0
+
+
+def raise_failure(job: Job, failed: Array, words: Array) -> None:
+    """Raise what failed in a worker, by what `do_jobs` found in each: its job is done again here.
+
+    Raises
+    ------
+    BaseException
+        Whatever the job raises here.
+    WorkerError
+        If it raises nothing here.
+    """
+    if failed.any():
+        worker = int(np.argmax(failed > 0))
+        job(0, int(failed[worker]) - 1)
+        said = words[worker].tobytes().rstrip(b"\0").decode(errors="replace")
+        raise WorkerError(f"a worker process failed where its caller does not: {said}")
 
 
 def runs(child: int) -> bool:

@@ -39,6 +39,19 @@ def check_threads(threads: int | None, device: Device) -> None:
 
 
 @contextmanager
+def blocked_interrupts() -> Iterator[None]:
+    """Keep SIGINT from this thread in the block, and for good from a process started in it."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def held_interrupts() -> Iterator[None]:
     """Let Ctrl-C in the block take effect behind it, where Python would lose it otherwise.
 
@@ -47,14 +60,8 @@ def held_interrupts() -> Iterator[None]:
     stays taken. A new process must not be interrupted either, until it ignores the signal.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
-        if sys.platform == "win32":
+        with blocked_interrupts():
             yield
-            return
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     handler, came = signal.getsignal(signal.SIGINT), []
     if not callable(handler):

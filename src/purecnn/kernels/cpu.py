@@ -10,10 +10,11 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
+from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
 from purecnn.kernels.pooled import PooledConvolution
-from purecnn.kernels.rows import Call, RowConvolution
+from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd, suits
 

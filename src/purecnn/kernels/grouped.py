@@ -19,8 +19,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
+from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, along_batch
-from purecnn.kernels.rows import Call, finish
+from purecnn.kernels.rows import finish
 
 
 class GroupedConvolution:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from purecnn.backend.types import Array
+from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair
-from purecnn.kernels.rows import Call, RowConvolution, finish
+from purecnn.kernels.rows import RowConvolution, finish
 
 
 class Game(NamedTuple):

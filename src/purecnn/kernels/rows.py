@@ -22,10 +22,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
+from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, along_batch
 
-#: One call of NumPy's, its arguments bound: inference writes down once which ones it makes.
-Call = Callable[[], object]
 #: Values of a line from where on one line's operand serves all maps.
 RUN = 4096
 #: OpenBLAS runs a product of up to this many multiply-adds without packing its operands first, at full speed.

@@ -19,8 +19,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
+from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window
-from purecnn.kernels.rows import Call, RowConvolution, cut_width, in_parts, in_runs
+from purecnn.kernels.rows import RowConvolution, cut_width, in_parts, in_runs
 
 #: Values between lines a multiple of 4 KiB apart, which would share lines of the cache: a product of
 #: 32 maps of 32 x 32 x 64 ran at 86 to 95 GFLOP/s with them and at 71 to 86 without.

@@ -27,8 +27,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
+from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window
-from purecnn.kernels.rows import Call, RowConvolution, cut_width, in_parts
+from purecnn.kernels.rows import RowConvolution, cut_width, in_parts
 
 #: Where the polynomials are evaluated, beside infinity.
 POINTS = (0, 1, -1, 2, -2)

@@ -258,7 +258,7 @@ class Fit:
             self.losses.append(loss * self.targets.weight(taken))
             ended, self.step = time.perf_counter(), self.step + 1
             self.spent = ended - begin
-            trainer.look(ended - started, (self.epochs - self.epoch) * self.steps - self.step)
+            trainer.after_step(ended - started, (self.epochs - self.epoch) * self.steps - self.step)
             for callback in self.callbacks:
                 callback.step(self.epoch + 1, self.step, loss)
             if looks_on or not trainer.is_own:

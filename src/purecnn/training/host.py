@@ -25,18 +25,18 @@ from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shard, Shards
 from purecnn.training.targets import Targets
-from purecnn.training.trainer import TELLING, Trainer
+from purecnn.training.trainer import TIMED_STEP, Trainer
 from purecnn.training.update import ParameterUpdate
 
 if TYPE_CHECKING:
     from purecnn.backend.spawn.pool import SpawnPool
-    from purecnn.training.spawn.recruitment import Recruitment
+    from purecnn.training.spawn.startup import WorkerStartup
 
 #: Vectors longer than this are added and updated by all threads, each its own stretch.
 LONG = 1 << 17
-#: Seconds of steps that must be left for forks to be worth their start. A fit of 50 rows takes 7 ms of a core
-#: with threads, and took 60 with a process forked at once.
-FORK_WORTH = 0.15
+#: Seconds of steps that must be left for forks to be worth their start. A fit of 50 rows takes 9 to 12 ms of
+#: processor time so, and 45 with a process forked at once.
+FORK_SECONDS = 0.15
 
 
 class HostTrainer(Trainer):
@@ -56,7 +56,7 @@ class HostTrainer(Trainer):
     shards_type = Shards
 
     #: Whether its jobs can be done by processes that were started afresh.
-    can_recruit = True
+    can_spawn = True
 
     def __init__(self, network: RunnableNetwork, x: Array | Rows, y: Targets, settings: FitSettings) -> None:
         super().__init__(network, x, y, settings)
@@ -64,9 +64,10 @@ class HostTrainer(Trainer):
         self._blas = blas.single_threaded(warns=False)
         self.is_told = self._blas.__enter__()
         self.memory: Arena | None = None
-        self.recruitment: Recruitment | None = None
+        self.startup: WorkerStartup | None = None
+        self.begins_with_threads, self.steps = False, 0
         self.pool: ProcessPool | SpawnPool | ThreadPool | None = None
-        self.forks, self.seen = False, 0
+        self.kind, self.forks = WorkerKind.THREADS, False
         try:
             self.workers = as_threads(settings.threads, self.count)
             zeros = self.find_memory()
@@ -91,11 +92,11 @@ class HostTrainer(Trainer):
 
     def find_memory(self) -> Zeros:
         """Return what makes the arrays of a step: where workers may be processes, all lie in an arena."""
+        if not self.is_own or (self.is_told and self.workers == 1):
+            return np.zeros
         self.kind = worker_kind()
-        self.forks_later = self.kind == WorkerKind.FORK and self.can_recruit and asked_kind() is None
-        forks, recruits = self.kind == WorkerKind.FORK, self.kind == WorkerKind.SPAWN and self.can_recruit
-        wants = self.workers > 1 and (forks or recruits) if self.is_told else recruits
-        if not (wants and self.is_own):
+        spawns = self.kind == WorkerKind.SPAWN and self.can_spawn
+        if not (spawns or (self.kind == WorkerKind.FORK and self.is_told)):
             return np.zeros
         self.memory = Arena()
         self.network.move(self.memory.zeros(self.network.parameters.size, self.network.dtype))
@@ -104,34 +105,41 @@ class HostTrainer(Trainer):
     def gather_workers(self) -> ProcessPool | SpawnPool | ThreadPool | None:
         """Gather the workers, where there are several: forked, started afresh, or threads, all to one result.
 
-        Where BLAS can't be told its thread count, all work goes to processes that are started with one.
+        Processes are there at once where they are asked for, or can't come later; else threads begin. Where
+        BLAS can't be told its thread count, all work goes to processes that are started with one.
         """
-        memory = self.memory if self.memory is not None and self.memory.is_whole else None
-        if memory is not None and self.kind == WorkerKind.FORK and self.is_told and not self.forks_later:
-            with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
-                if alone:
-                    self.forks = True
-                    pool = ProcessPool(self.workers, self.work)
-                    memory.close()
-                    return pool
-            self.forks = False
-        recruits = self.can_recruit and asked_kind() != WorkerKind.FORK and not self.forks_later
-        if memory is not None and recruits:
-            # Here, since what starts processes would be a tenth of the package's import time.
-            from purecnn.training.spawn.recruitment import Recruitment
-
-            copied = 0 if self.prefetcher else self.samples_at.nbytes
-            recruitment = Recruitment(self.workers, self.work, memory, self.describe, copied)
-            if not self.is_told or asked_kind() == WorkerKind.SPAWN:
-                found = recruitment.at_once(caller_works=self.is_told)
+        if self.memory is not None and self.memory.is_whole:
+            self.begins_with_threads = self.is_told and self.can_spawn and asked_kind() is None
+            if not self.begins_with_threads:
+                forks = self.kind == WorkerKind.FORK
+                found = self.fork() if forks else self.startup_here().at_once(caller_works=self.is_told)
                 if found is not None:
                     return found
-            else:
-                self.recruitment = recruitment
         if not self.is_told:
             blas.warn_untold()
             self.workers = 1
         return ThreadPool(self.workers, self.work) if self.workers > 1 else None
+
+    def fork(self) -> ProcessPool | None:
+        """Return forked workers; None where no process is to be had, or another thread may be in BLAS."""
+        assert self.memory is not None
+        with blas.forking() as alone, suppress(OSError):  # no process or no semaphore to be had
+            if alone:
+                self.forks = True
+                pool = ProcessPool(self.workers, self.work)
+                self.memory.close()
+                return pool
+        self.forks = False
+        return None
+
+    def startup_here(self) -> WorkerStartup:
+        """Return what starts processes afresh for this trainer."""
+        # Here, since what starts processes would be a tenth of the package's import time.
+        from purecnn.training.spawn.startup import WorkerStartup
+
+        assert self.memory is not None
+        copied = 0 if self.prefetcher else self.samples_at.nbytes
+        return WorkerStartup(self.workers, self.work, self.memory, self.describe, copied)
 
     def describe(self) -> dict[str, Any]:
         """Return what processes that are started afresh are told of this fit."""
@@ -142,28 +150,35 @@ class HostTrainer(Trainer):
         place = self.memory.number(x) if self.prefetcher else None
         return describe(network, x, self.y, self.settings, self.workers, self.memory, place)
 
-    def look(self, seconds: float, left: int) -> None:
-        """Look whether processes are worth their start, or ready to take the place of the threads."""
-        if self.forks_later:
-            self.fork_if_worth(seconds * left)
+    def after_step(self, seconds: float, left: int) -> None:
+        """Let processes take the threads' place, once a step has shown that they are worth their start."""
+        if not self.begins_with_threads:
             return
-        pool = None if self.recruitment is None else self.recruitment.look(seconds, left)
-        if pool is not None and self.pool is not None:
-            threads, self.pool = self.pool, pool
-            threads.close()
-            self.shards.forget()
+        self.steps += 1
+        if self.steps == TIMED_STEP:
+            self.change_workers(seconds * left)
+        elif self.startup is not None and (pool := self.startup.ready()) is not None:
+            self.replace_threads(pool)
 
-    def fork_if_worth(self, seconds: float) -> None:
-        """Fork the workers, once a step has shown that enough is left to do: a short fit is over before."""
-        self.seen += 1
-        if self.seen < TELLING:
-            return
-        self.forks_later = False
-        if seconds >= FORK_WORTH and self.pool is not None:
-            threads, self.pool = self.pool, None  # no other thread may be at work when a process is forked
+    def change_workers(self, seconds: float) -> None:
+        """Fork, or start processes afresh, if so many seconds of steps, which are left, are worth it."""
+        if self.kind == WorkerKind.FORK:
+            if seconds < FORK_SECONDS:
+                return
+            self.replace_threads(None)  # no other thread may be at work when a process is forked
+            self.pool = self.fork()
+            if self.pool is not None:
+                return
+            self.pool = ThreadPool(self.workers, self.work)
+        self.startup = self.startup_here()
+        self.startup.begin(seconds)
+
+    def replace_threads(self, pool: SpawnPool | None) -> None:
+        """Let the threads go, and what they computed with."""
+        threads, self.pool = self.pool, pool
+        if threads is not None:
             threads.close()
-            self.shards.forget()
-            self.pool = self.gather_workers()
+        self.shards.forget()
 
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all workers; return how many shards it has."""
@@ -244,8 +259,8 @@ class HostTrainer(Trainer):
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""
         try:
-            if self.recruitment is not None:
-                self.recruitment.close()
+            if self.startup is not None:
+                self.startup.close()
             if self.pool is not None:
                 self.pool.close()
             if self.prefetcher is not None:

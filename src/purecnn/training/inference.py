@@ -13,8 +13,8 @@ import numpy as np
 
 from purecnn.backend.types import Array, Shape
 from purecnn.kernels import cpu
+from purecnn.kernels.calls import Call, run
 from purecnn.kernels.geometry import along_batch
-from purecnn.kernels.rows import Call
 from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.residual import Sum
@@ -144,8 +144,7 @@ class FusedConvolution(InferenceStep):
             self.calls, self.output = cpu.conv2d_calls(
                 input, *arrays, self.window, self.workspace, self.pool_size, addend, self.rectifies
             )
-        for call in self.calls:
-            call()
+        run(self.calls)
         return self.output
 
 

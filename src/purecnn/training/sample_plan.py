@@ -8,7 +8,7 @@ they compute, and its bits, are those of the layers' own passes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.kernels import cpu
+from purecnn.kernels.calls import Call, run
 from purecnn.layers.activations.basic import Sigmoid, Tanh
 from purecnn.layers.activations.elementwise import ElementWise, sigmoid
 from purecnn.layers.base import Layer
@@ -23,8 +24,6 @@ from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.registry import is_own
 from purecnn.layers.reshape import Flatten, Reshape
-
-Call = Callable[[], object]
 
 #: Values of a dense layer's step that are computed at a time: so many stay in the cache beside the weights
 #: that they are taken from.
@@ -228,12 +227,6 @@ def plan_for(layer: Layer, x: Array, is_free: bool) -> LayerPlan:
     if isinstance(layer, Convolutional) and not layer.window.is_dense:
         kind = OtherPlan
     return kind(layer, x, is_free)
-
-
-def run(calls: Sequence[Call]) -> None:
-    """Make these calls."""
-    for call in calls:
-        call()
 
 
 class SamplePlan:

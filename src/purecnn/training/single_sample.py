@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from purecnn.backend.types import Array
+from purecnn.kernels.calls import run
 from purecnn.training.host import HostTrainer
-from purecnn.training.sample_plan import SamplePlan, run
+from purecnn.training.sample_plan import SamplePlan
 from purecnn.training.shards import Shard, Shards
 
 
@@ -73,7 +74,7 @@ class SingleSampleTrainer(HostTrainer):
     computes a step of a small network in 10 us, so it goes along a plan.
     """
 
-    can_recruit = False
+    can_spawn = False
     #: What takes a sample through the network, made at the first such step.
     sample: LoneSample | None = None
 

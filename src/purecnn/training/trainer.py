@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from purecnn.training.prefetcher import Prefetcher
 
 #: The step by which the time of all others is told: the first one lays memory out.
-TELLING = 2
+TIMED_STEP = 2
 
 
 class Trainer(ABC):
@@ -116,7 +116,7 @@ class Trainer(ABC):
         self.update(count)
         return loss
 
-    def look(self, seconds: float, left: int) -> None:  # noqa: B027 (most trainers have nothing to do)
+    def after_step(self, seconds: float, left: int) -> None:  # noqa: B027 (most trainers have nothing to do)
         """Do what is to be done between two steps: the last took so many seconds, so many may follow."""
 
     def read(self, rows: Array, following: Sequence[int] | Array) -> Array:

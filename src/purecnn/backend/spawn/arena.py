@@ -164,7 +164,7 @@ class Arena:
         self._pieces = []
 
 
-class Handed:
+class MappedArena:
     """An arena as another process has it: it gives the same arrays, asked for in the same order.
 
     Parameters

@@ -145,12 +145,7 @@ class SpawnPool:
                         self._job(0, number)
         finally:
             self._await(turn, called)
-        failed = self._turns[:-1, FAILED]
-        if failed.any():
-            worker = int(np.argmax(failed > 0))
-            self._job(0, int(failed[worker]) - 1)
-            words = self._words[worker].tobytes().rstrip(b"\0").decode(errors="replace")
-            raise WorkerError(f"a worker process failed where its caller does not: {words}")
+        processes.raise_failure(self._job, self._turns[:-1, FAILED], self._words)
 
     def _wake(self, worker: int) -> None:
         self._turns[worker, SLEEPS] = 0

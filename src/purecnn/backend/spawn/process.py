@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from purecnn.backend.threads import held_interrupts
+from purecnn.backend.threads import blocked_interrupts, held_interrupts
 
 #: What keeps a BLAS to one thread from its start: OpenBLAS, MKL, Apple's Accelerate, and OpenMP's below them.
 ALONE = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
@@ -180,16 +178,3 @@ def command(module: str) -> list[str]:
 def environment() -> dict[str, str]:
     """Return this process's environment, with one thread for every BLAS."""
     return {**os.environ, **dict.fromkeys(ALONE, "1")}
-
-
-@contextmanager
-def blocked_interrupts() -> Iterator[None]:
-    """Have a process that is started in the block never see SIGINT: it takes the mask of this thread."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -17,11 +17,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from purecnn.backend.processes import ALIVE, SPIN
-from purecnn.backend.spawn.arena import Handed, Span
+from purecnn.backend.processes import ALIVE, SPIN, do_jobs
+from purecnn.backend.spawn.arena import MappedArena, Span
 from purecnn.backend.spawn.process import LENGTH, hurry
 from purecnn.backend.threads import BUFFER, Job
-from purecnn.backend.types import Array
 
 #: What the table of turns has of each worker, and in its last row of the caller: the last turn that it has
 #: done, or told of; whether it sleeps; the number of a job that failed, plus one. A row is a line of the
@@ -60,7 +59,7 @@ class Service:
     ----------
     work : dict
         What the worker is about, as JSON values.
-    memory : Handed
+    memory : MappedArena
         The arrays of the caller.
     """
 
@@ -71,7 +70,7 @@ class Service:
         self.parent: int = greeting["parent"]
         place = Span(*greeting["task"])
         handles = greeting["names"] or files
-        text = Handed(handles, greeting["sizes"], [place])
+        text = MappedArena(handles, greeting["sizes"], [place])
         task: dict[str, Any] = json.loads(text.array(0).tobytes())
         text.spans = [Span(piece, start, tuple(shape), dtype) for piece, start, shape, dtype in task["spans"]]
         self.memory, self.work = text, task["work"]
@@ -124,24 +123,12 @@ class Service:
 
     def _do(self, job: Job, count: int) -> None:
         """Do this worker's jobs of so many; note the first that fails."""
-        for number in range(self.worker, count, self.size):
-            try:
-                job(self.worker, number)
-            except BaseException as failure:
-                note(self._words[self.worker], failure)
-                self._turns[self.worker, FAILED] = number + 1
-                return
+        numbers = range(self.worker, count, self.size)
+        self._turns[self.worker, FAILED] = do_jobs(job, self.worker, numbers, self._words[self.worker])
 
     def refuse(self, failure: BaseException) -> None:
         """Tell the caller why this worker can't begin."""
         self.line.sendall(b"e" + f"{type(failure).__name__}: {failure}".encode()[:1000])
-
-
-def note(place: Array, failure: BaseException) -> None:
-    """Write an exception's words into an array of bytes."""
-    words = f"{type(failure).__name__}: {failure}".encode()[: len(place)]
-    place[:] = 0
-    place[: len(words)] = np.frombuffer(words, np.uint8)
 
 
 def receive(line: socket.socket) -> tuple[dict[str, Any], list[int]]:

@@ -83,7 +83,7 @@ class RankTrainer(HostTrainer):
     """
 
     #: A rank's workers know of no other ranks but by a fork.
-    can_recruit = False
+    can_spawn = False
 
     def __init__(self, ranks: Ranks, *given: Any, **named: Any) -> None:
         self.ranks = ranks

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend import blas
-from purecnn.backend.spawn.arena import Arena, Handed
+from purecnn.backend.spawn.arena import Arena, MappedArena
 from purecnn.backend.types import Array
 from purecnn.datasets.augmentation import Augmentation
 from purecnn.layers.serialization import build, own_layers
@@ -229,7 +229,7 @@ def map_samples(found: dict[str, Any]) -> Array:
     return samples
 
 
-def build_network(work: dict[str, Any], memory: Handed) -> RunnableNetwork:
+def build_network(work: dict[str, Any], memory: MappedArena) -> RunnableNetwork:
     """Return the network that a description describes, its parameters the next array of the arena."""
     span = memory.spans[memory.asked]
     home, texts, start = memory.zeros(span.shape, span.dtype), work["texts"], 0
@@ -278,7 +278,7 @@ def build_settings(work: dict[str, Any]) -> FitSettings:
     )
 
 
-def build_data(work: dict[str, Any], memory: Handed) -> tuple[Array, Targets]:
+def build_data(work: dict[str, Any], memory: MappedArena) -> tuple[Array, Targets]:
     """Return the samples and targets that a description describes."""
     samples, weights = work["samples"], work["weights"]
     x = map_samples(samples) if "path" in samples else memory.array(samples["number"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purecnn.backend.spawn.arena import Handed
+from purecnn.backend.spawn.arena import MappedArena
 from purecnn.backend.spawn.service import Service, ignore_interrupts, leave, own_line
 from purecnn.backend.types import Array
 from purecnn.layers.batchwise import Zeros
@@ -19,7 +19,7 @@ class RemoteTrainer(HostTrainer):
     ----------
     work : dict
         The caller's description of the fit.
-    memory : Handed
+    memory : MappedArena
         The caller's arrays.
 
     Raises
@@ -28,7 +28,7 @@ class RemoteTrainer(HostTrainer):
         If it comes to other arrays than its caller has.
     """
 
-    def __init__(self, work: dict[str, Any], memory: Handed) -> None:
+    def __init__(self, work: dict[str, Any], memory: MappedArena) -> None:
         self.handed, self.place = memory, work["place"]
         network, settings = build_network(work, memory), build_settings(work)
         self.samples_at, y = build_data(work, memory)

@@ -1,4 +1,4 @@
-"""Recruitment: when worker processes are started afresh, and what is done until they are ready.
+"""Startup of worker processes without fork: when it is worth its time, and until they are ready.
 
 Such a process takes a third of a second to come to its first job, forty times a fork. So a fit begins with
 threads, and processes are started beside them once a step has shown that enough is left to do; then they take
@@ -8,24 +8,24 @@ the place of the threads between two steps, which no bit of the result tells.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from purecnn.backend.spawn.arena import Arena
 from purecnn.backend.spawn.pool import SpawnPool
 from purecnn.backend.threads import Job
-from purecnn.training.trainer import TELLING
 
 #: What a worker process runs.
 MODULE = "purecnn.training.spawn.worker"
 #: Seconds of steps that must be left for processes to be worth their start, and more for each byte of samples
 #: that must be copied for them.
-WORTH, WORTH_PER_BYTE = 2.0, 2e-9
+START_SECONDS, START_SECONDS_PER_BYTE = 2.0, 2e-9
 #: What says that a fit can't be described, or that there are no processes or no memory to be had.
 REFUSALS = (OSError, TypeError, ValueError)
 
 
-class Recruitment:
-    """Gathers worker processes for a trainer.
+class WorkerStartup:
+    """Starts worker processes for a trainer.
 
     Parameters
     ----------
@@ -45,10 +45,8 @@ class Recruitment:
         self, size: int, job: Job, memory: Arena, describe: Callable[[], dict[str, Any]], copied: int
     ) -> None:
         self.size, self.job, self.memory, self.describe = size, job, memory, describe
-        self.worth = WORTH + WORTH_PER_BYTE * copied
-        self.steps = 0
+        self.worth = START_SECONDS + START_SECONDS_PER_BYTE * copied
         self.pool: SpawnPool | None = None
-        self.is_over = False
 
     def at_once(self, caller_works: bool = True) -> SpawnPool | None:
         """Start processes and wait for them; None if there are none to be had."""
@@ -60,42 +58,34 @@ class Recruitment:
         except BaseException:
             self.close()
             raise
-        self.is_over, pool, self.pool = True, self.pool, None
-        return pool
+        return self.take()
 
     def start(self, caller_works: bool = True) -> SpawnPool:
         """Start processes; raises one of `REFUSALS` where there are none to be had."""
         work = self.describe()
         return SpawnPool(self.size, self.job, self.memory, MODULE, work, caller_works=caller_works)
 
-    def look(self, seconds: float, left: int) -> SpawnPool | None:
-        """Return the processes once they are ready: asked behind each step.
+    def begin(self, seconds: float) -> None:
+        """Start processes if so many seconds of steps, which are left, are worth it; do not wait for them."""
+        if seconds >= self.worth:
+            with suppress(*REFUSALS):
+                self.pool = self.start()
 
-        Parameters
-        ----------
-        seconds : float
-            How long the step took.
-        left : int
-            How many steps may follow it.
-        """
-        self.steps += 1
-        if self.is_over:
-            return None
+    def ready(self) -> SpawnPool | None:
+        """Return the processes once all are ready; None before, and where one of them can't be."""
         try:
-            if self.pool is None:
-                if self.steps >= TELLING and seconds * left >= self.worth:
-                    self.pool = self.start()
-                self.is_over = self.steps >= TELLING and self.pool is None
-            elif self.pool.is_ready():
-                self.is_over, pool, self.pool = True, self.pool, None
-                return pool
+            return self.take() if self.pool is not None and self.pool.is_ready() else None
         except REFUSALS:
             self.close()
-        return None
+            return None
+
+    def take(self) -> SpawnPool | None:
+        """Return the processes, which are their taker's from then on."""
+        pool, self.pool = self.pool, None
+        return pool
 
     def close(self) -> None:
-        """Let those go that are not ready yet, and start no others."""
-        self.is_over = True
+        """Let those go that are not ready yet."""
         if self.pool is not None:
             self.pool.kill()
             self.pool = None
