@@ -321,6 +321,13 @@ def test_the_kind_of_workers_follows_from_the_system(
     assert worker_kind() == wanted
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_kind_that_is_none_is_refused_at_any_number_of_threads(monkeypatch, threads):
+    use(monkeypatch, "green")
+    with pytest.raises(ValueError, match="PURECNN_WORKERS must be one of fork, spawn, threads, got 'green'"):
+        trained(threads=threads)
+
+
 def test_the_kind_of_workers_that_is_asked_for(monkeypatch):
     for kind in ("spawn", "threads"):
         use(monkeypatch, kind)

@@ -67,6 +67,7 @@ class HostTrainer(Trainer):
         self.startup: WorkerStartup | None = None
         self.begins_with_threads, self.steps = False, 0
         self.pool: ProcessPool | SpawnPool | ThreadPool | None = None
+        self.asked: WorkerKind | None = None
         self.kind, self.forks = WorkerKind.THREADS, False
         try:
             self.workers = as_threads(settings.threads, self.count)
@@ -92,6 +93,7 @@ class HostTrainer(Trainer):
 
     def find_memory(self) -> Zeros:
         """Return what makes the arrays of a step: where workers may be processes, all lie in an arena."""
+        self.asked = asked_kind()
         if not self.is_own or (self.is_told and self.workers == 1):
             return np.zeros
         self.kind = worker_kind()
@@ -109,7 +111,7 @@ class HostTrainer(Trainer):
         BLAS can't be told its thread count, all work goes to processes that are started with one.
         """
         if self.memory is not None and self.memory.is_whole:
-            self.begins_with_threads = self.is_told and self.can_spawn and asked_kind() is None
+            self.begins_with_threads = self.is_told and self.can_spawn and self.asked is None
             if not self.begins_with_threads:
                 forks = self.kind == WorkerKind.FORK
                 found = self.fork() if forks else self.startup_here().at_once(caller_works=self.is_told)
