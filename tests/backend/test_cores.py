@@ -13,7 +13,7 @@ import pytest
 
 from helpers.waiting import PATIENCE
 from purecnn.backend import cores
-from purecnn.backend.cores import Workers, as_threads, quota, room, workers
+from purecnn.backend.cores import Workers, as_threads, capacity, quota, workers
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def test_where_no_cores_are_told_of_processors_count(linux, told):
 
 
 def test_this_machine_has_a_core_and_the_reason_says_of_which_kind():
-    found = room()
+    found = capacity()
     assert 1 <= found.number <= len(cores.processors())
     assert "processor" in found.reason
     assert str(found) == f"{found.number} ({found.reason})"
@@ -92,9 +92,9 @@ def test_this_machine_has_a_core_and_the_reason_says_of_which_kind():
 
 def test_the_affinity_may_change_while_a_process_runs(linux, monkeypatch):
     roots = linux(SMT)
-    assert room(*roots).number == 2
+    assert capacity(*roots).number == 2
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1}, raising=False)
-    assert room(*roots).number == 1
+    assert capacity(*roots).number == 1
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_mac_has_its_performance_cores(told, found, monkeypatch):
     monkeypatch.setattr(cores, "ctypes", SimpleNamespace(**{**vars(ctypes), "CDLL": lambda _: system}))
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert room() == found
+    assert capacity() == found
 
 
 def windows(masks, groups, mask, broken=()):
@@ -180,7 +180,7 @@ def test_windows_tells_of_cores_by_masks(kernel, found, monkeypatch):
     monkeypatch.setattr(ctypes, "WinDLL", {"kernel32": kernel}.__getitem__, raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert str(room("nowhere", "nowhere")).startswith(found.removesuffix("..."))
+    assert str(capacity("nowhere", "nowhere")).startswith(found.removesuffix("..."))
 
 
 # The container's quota --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from helpers import ranks_program
 from helpers.mpi_jobs import MPIEXEC, job, start
 from purecnn import Dense, Network, Ranks
-from purecnn.backend.cores import Cores, Workers, room
+from purecnn.backend.cores import Cores, Workers, capacity
 from purecnn.training.distributed.agreement import spoken
 from purecnn.training.distributed.trainer import share_out
 
@@ -349,7 +349,7 @@ def test_ranks_of_a_machine_share_its_cores(others, quota, number, reason, monke
     rank = SimpleNamespace(
         node=SimpleNamespace(size=len(others)), gather=lambda own, _: [own, *map(list, others[1:])]
     )
-    assert Ranks.room(rank) == Workers(number, reason)
+    assert Ranks.capacity(rank) == Workers(number, reason)
 
 
 @pytest.fixture(scope="module")
@@ -362,7 +362,7 @@ def test_a_process_alone_is_a_job_of_one(lone):
     assert repr(lone) == "Ranks(rank=0, size=1)"
     assert lone.is_first
     assert Ranks.of_job() is None
-    assert (lone.share({"a": 1}), lone.gather([2]), lone.room()) == ({"a": 1}, [[2]], room())
+    assert (lone.share({"a": 1}), lone.gather([2]), lone.capacity()) == ({"a": 1}, [[2]], capacity())
     assert lone.first(lambda: 3) == 3
     with pytest.raises(KeyError, match="odd"):
         lone.first(lambda: {}["odd"])

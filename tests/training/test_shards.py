@@ -45,7 +45,7 @@ def machine(monkeypatch):
 
     def have(count):
         for module in ("purecnn.training.fit", "purecnn.runs.run"):
-            monkeypatch.setattr(f"{module}.room", lambda: Workers(count, "made up"))
+            monkeypatch.setattr(f"{module}.capacity", lambda: Workers(count, "made up"))
 
     return have
 

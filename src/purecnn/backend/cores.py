@@ -109,7 +109,7 @@ def workers(threads: int | None = None, sys_root: str = SYS, proc_root: str = PR
     """
     if threads is not None:
         return Workers(positive("threads", threads), f"threads={threads}")
-    return as_told(room(sys_root, proc_root))
+    return as_told(capacity(sys_root, proc_root))
 
 
 def as_threads(threads: int | None, most: int | None = None) -> int:
@@ -120,7 +120,7 @@ def as_threads(threads: int | None, most: int | None = None) -> int:
     return number if most is None else min(number, most)
 
 
-def room(sys_root: str = SYS, proc_root: str = PROC) -> Workers:
+def capacity(sys_root: str = SYS, proc_root: str = PROC) -> Workers:
     """Return how many workers find room: one on each core, and none beyond the container's quota."""
     found = cores(sys_root)
     allowed = quota(sys_root, proc_root)

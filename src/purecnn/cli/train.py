@@ -307,7 +307,7 @@ def train_run(
     check_options_of_pictures(run.data, run.image_size, run.skip_damaged)
     if suit:
         run = replace(run, recipe=run.recipe.suited(len(run.split(sets.train[1])[0])))
-    run = run.cut(len(run.split(sets.train[1])[0]), ranks)
+    run = run.with_shards(len(run.split(sets.train[1])[0]), ranks)
     network = run.build(sets).to(device)
     told = workers_of(run.shards or 1, threads, network.device, ranks)
 

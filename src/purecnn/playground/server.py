@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from purecnn.backend.checks import within
-from purecnn.backend.cores import room
+from purecnn.backend.cores import capacity
 from purecnn.backend.threads import is_limit
 from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError, PureCNNError
@@ -113,7 +113,7 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
     reader = Reader(network, Familiarity(images) if digits else None)
     lessons = Lessons()
     # As many at a time as find room: more would only wait for each other.
-    pool = ThreadPoolExecutor(room().number, thread_name_prefix="purecnn-playground")
+    pool = ThreadPoolExecutor(capacity().number, thread_name_prefix="purecnn-playground")
 
     def describe(_asked: Mapping[str, Any]) -> Any:
         return {

@@ -15,7 +15,7 @@ import numpy as np
 from purecnn.backend import environment
 from purecnn.backend.arrays import Device
 from purecnn.backend.checks import flag, is_integer, positive
-from purecnn.backend.cores import Workers, room
+from purecnn.backend.cores import Workers, capacity
 from purecnn.backend.digests import digest
 from purecnn.backend.files import remove_leftovers
 from purecnn.backend.random import as_seed
@@ -75,7 +75,7 @@ class Run:
     task : {"classification", "multilabel", "regression"} or None
         What to learn; what the answers say (`data_path.task_of_answers`) where None.
     shards : int or None
-        Into how many parts a batch is cut; enough for the cores where None, until `cut` says how many.
+        Into how many parts a batch is cut; None until `with_shards` says how many are enough for the cores.
     extended : tuple of int
         The epochs after which it was complete, and was then asked to go on to more; ascending.
     """
@@ -130,11 +130,11 @@ class Run:
         recipe = replace(self.recipe, epochs=epochs)
         return replace(self, recipe=recipe, extended=(*self.extended, self.recipe.epochs))
 
-    def cut(self, samples: int, ranks: Ranks | None = None) -> Run:
+    def with_shards(self, samples: int, ranks: Ranks | None = None) -> Run:
         """Return the run with a number of shards: enough for the cores, to train on so many samples."""
         if self.shards is not None:
             return self
-        together = room().number if ranks is None else ranks.total_room()
+        together = capacity().number if ranks is None else ranks.total_capacity()
         return replace(self, shards=shard_count(min(self.recipe.batch_size, samples), together))
 
     def read(self) -> Sets:
@@ -264,7 +264,7 @@ class Run:
         """
         recipe, test, kept = self.recipe, sets.test, folder / CHECKPOINT
         (x, y), aside = self.divide(sets)
-        run = self.cut(len(x), ranks)
+        run = self.with_shards(len(x), ranks)
         told = workers_of(run.shards or 1, threads, network.device, ranks)
         if ranks is None:
             record = run.begin(folder, sets, network.device, told, resume)

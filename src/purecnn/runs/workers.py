@@ -41,7 +41,7 @@ def workers_of(shards: int, threads: int | None, device: Device, ranks: Ranks | 
     if ranks is None or threads is not None:
         found = workers(threads)
     else:
-        found = as_told(ranks.room())
+        found = as_told(ranks.capacity())
     if ranks is not None and ranks.size > 1:
         shards = -(-shards // ranks.size)
         words += f" for {ranks.size} ranks"

@@ -13,7 +13,7 @@ import numpy as np
 
 from purecnn.backend.blas import can_be_told
 from purecnn.backend.checks import full_name, is_integer
-from purecnn.backend.cores import room
+from purecnn.backend.cores import capacity
 from purecnn.backend.overflow import unwarned
 from purecnn.backend.random import ORDER, stream
 from purecnn.backend.sharding import shard_count
@@ -116,9 +116,9 @@ class Fit:
         self.shards = self.count_shards()
         self.prepare()
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Return how many workers find room here, whatever number is asked for."""
-        return room().number
+        return capacity().number
 
     def count_shards(self) -> int:
         """Return the number of shards asked for, that of the run that goes on, or enough for the cores."""
@@ -126,7 +126,7 @@ class Fit:
         if asked is None and self.saved is not None:
             kept: Any = self.saved.arguments.get("shards")
             asked = kept if is_integer(kept) and kept > 0 else None
-        return min(asked or shard_count(self.largest_batch, self.room()), self.largest_batch)
+        return min(asked or shard_count(self.largest_batch, self.capacity()), self.largest_batch)
 
     @cached_property
     def arguments(self) -> dict[str, Any]:

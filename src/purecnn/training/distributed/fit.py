@@ -40,13 +40,13 @@ class RankedFit(Fit):
         self.ranks = ranks
         super().__init__(*given, **named)
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Return how many workers find room on the cores of all ranks."""
-        return self.total_room
+        return self.total_capacity
 
     def count_shards(self) -> int:
         """Return rank 0's number of shards, which knows the checkpoint."""
-        self.total_room = self.ranks.total_room()  # which all ranks ask for, whoever needs it
+        self.total_capacity = self.ranks.total_capacity()  # which all ranks ask for, whoever needs it
         found: int = self.ranks.share(super().count_shards())
         return found
 
@@ -80,11 +80,11 @@ class RankedFit(Fit):
         self.network.seed = ranks.share(self.network.seed)
         for buffer in buffers(self.network):
             ranks.communicator.Bcast(buffer)
-        room = ranks.room()
+        own = ranks.capacity()
         asked = self.settings.threads
-        threads = cores.as_told(room).number if asked is None else asked
+        threads = cores.as_told(own).number if asked is None else asked
         self.settings = replace(self.settings, threads=threads)
-        ranks.is_crowded = any(ranks.gather(threads > room.number))
+        ranks.is_crowded = any(ranks.gather(threads > own.number))
         ranks.header = StepHeader(self.largest_batch, told_size(self.optimizer))
         ranks.is_busy = False
 

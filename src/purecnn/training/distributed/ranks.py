@@ -214,10 +214,10 @@ class Ranks:
             raise exception_from_json(words)
         return found
 
-    def room(self) -> cores.Workers:
+    def capacity(self) -> cores.Workers:
         """Return how many threads each rank of this machine may have, so that all find room, and why."""
         if self.node.size == 1:
-            return cores.room()
+            return cores.capacity()
         own, allowed = list(cores.cores().names), cores.quota()
         names = self.gather(own, self.node)
         together = len({name for names_of_one in names for name in names_of_one})
@@ -232,9 +232,9 @@ class Ranks:
         least = max(1, math.ceil(allowed) // len(names))
         return found.limited(least, f"{ranks} share the container's quota of {cores.in_processors(allowed)}")
 
-    def total_room(self) -> int:
+    def total_capacity(self) -> int:
         """Return how many workers find room on the cores of all ranks, each having one at least."""
-        return sum(self.gather(self.room().number))
+        return sum(self.gather(self.capacity().number))
 
     # A run ------------------------------------------------------------------------------------------------
 
