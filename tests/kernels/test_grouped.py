@@ -200,7 +200,7 @@ def test_only_a_dense_convolution_takes_its_pooling_in():
         return [type(step) for step in fuse(layers)]
 
     assert steps()[0] is PooledConvolutional
-    assert steps(groups=2) == steps(dilation=2) == [Convolutional, ReLU, MaxPooling]
+    assert steps(groups=2) == steps(dilation=2) == [Convolutional, MaxPooling, ReLU]
 
 
 def test_the_same_bits_at_any_number_of_threads():

@@ -25,7 +25,7 @@ from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.footprint import footprint
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.pooling import MaxPooling
-from purecnn.training.fusion import fits, unfused
+from purecnn.training.fusion import fits, pool_first, unfused
 
 #: Samples that inference runs at a time at most.
 CHUNK = 256
@@ -276,7 +276,7 @@ def spans(arrays: Iterable[Array], home: Array) -> list[Array]:
 def inference_steps(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers to run for `layers` where nothing is trained, in order, some standing for several."""
     steps: list[Layer] = []
-    rest = [step for step in unfused(layers) if type(step) not in (Dropout, SpatialDropout)]
+    rest = pool_first([step for step in unfused(layers) if type(step) not in (Dropout, SpatialDropout)])
     while rest:
         layer = rest.pop(0)
         if type(layer) not in MATRIX:
@@ -286,9 +286,8 @@ def inference_steps(layers: Sequence[Layer]) -> list[Layer]:
         if type(layer) is Dense:
             steps.append(FusedDense(folded, taken(rest, ReLU) is not None))
             continue
-        between = rest[:1] if len(rest) > 1 and rest[0].non_decreasing else []
-        if rest[len(between) :] and fits(layer, rest[len(between)]):
-            pool: Any = rest.pop(len(between))
+        if rest and fits(layer, rest[0]):
+            pool: Any = rest.pop(0)
             steps.append(FusedConvolution(folded, pool, taken(rest, ReLU) is not None))
         elif [type(step) for step in rest[:2]] == [Cross, Sum] or (rest and type(rest[0]) is Sum):
             skips = taken(rest, Cross) is not None
