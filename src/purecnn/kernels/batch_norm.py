@@ -26,9 +26,31 @@ def column(values: Array, like: Array) -> Array:
 
 def channel_sums(*arrays: Array) -> Array:
     """(C, ..., N), one or two -> (C,) float64: the sum of each channel, or of the two's products."""
+    if len(arrays) == 2 and module_of(arrays[0]) is np:
+        products: Array = np.vecdot(*runs(*arrays))
+        total: Array = products.reshape(len(products), -1).sum(axis=1, dtype=np.float64)
+        return total
     axes = AXES[: arrays[0].ndim]
     found: Array = module_of(arrays[0]).einsum(f"{','.join([axes] * len(arrays))}->c", *arrays)
     return found.astype(np.float64)
+
+
+def runs(*arrays: Array) -> list[Array]:
+    """(C, ..., N) -> (C, ..., L): views whose last axis is as long as memory lies in order in all of them.
+
+    BLAS multiplies and adds up such runs: 52 us for the squares of 16 maps of 32 x 32 of 64 samples, `einsum`
+    208.
+
+    Examples
+    --------
+    >>> x = np.zeros((8, 16, 4, 2)).transpose(1, 0, 2, 3)
+    >>> [view.shape for view in runs(x, x)]
+    [(16, 8, 8), (16, 8, 8)]
+    """
+    shape, axis = arrays[0].shape, arrays[0].ndim - 1
+    while axis > 1 and all(x.strides[axis - 1] == shape[axis] * x.strides[axis] for x in arrays):
+        axis -= 1
+    return [x.reshape(*shape[:axis], -1) for x in arrays]
 
 
 def moment_sums(x: Array, centred: Array) -> tuple[Array, Array]:
@@ -47,7 +69,8 @@ def moment_sums(x: Array, centred: Array) -> tuple[Array, Array]:
 def add_moments(counts: Array, means: Array, squares: Array) -> tuple[Array, Array]:
     """counts (S,), means (S, C), squares (S, C) -> mean (C,) and sum of squared deviations (C,) of them all.
 
-    Shard by shard, in their order: Chan, Golub and LeVeque 1983, https://doi.org/10.1080/00031305.1983.10483115.
+    Shard by shard, in their order: Chan, Golub and LeVeque 1983,
+    https://doi.org/10.1080/00031305.1983.10483115.
 
     Examples
     --------
