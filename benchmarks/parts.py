@@ -1,36 +1,53 @@
-"""Where LeNet's time goes: each part of a shard's step against its floor, on one core.
+"""Where a step's time goes: each part of it against its floor, on one core.
 
-    python -m benchmarks.parts
+    python -m benchmarks.parts [NETWORK ...]
 
-The floor of a product is its flops at the core's own sgemm peak; that of everything else is the bytes it must
-read and write at the speed of a copy between arrays that fit the cache. Times are medians within real steps.
+The networks are those of `benchmarks.harness.networks`, LeNet if none is named. The floor of a product is the
+flops of the direct convolution at the core's own sgemm peak, which tiles can go below; that of everything
+else is the bytes it must read and write at the speed of a copy between arrays that fit the cache. Times are
+medians within real steps.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.harness import machine
-from purecnn import Adam, Dense, Flatten, Optimizer, ReLU
+from benchmarks.harness.networks import BENCHES, Bench
+from benchmarks.harness.setup import mnist, patterns
+from benchmarks.peers.purecnn_program import build
+from purecnn import Adam, Network, Optimizer
 from purecnn.backend import blas
-from purecnn.datasets import mnist
+from purecnn.kernels.grouped import GroupedConvolution
 from purecnn.kernels.pooled import PooledConvolution
+from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
+from purecnn.layers.base import Layer
+from purecnn.layers.batchwise import BatchwiseLayer
+from purecnn.layers.convolution import Convolutional
+from purecnn.layers.dense import Dense
 from purecnn.losses import as_loss
-from purecnn.networks import lenet
+from purecnn.training.fusion import PooledConvolutional
 from purecnn.training.host import HostTrainer
 from purecnn.training.replica import Replica
 from purecnn.training.settings import FitSettings
 from purecnn.training.shards import Shards
 
-SAMPLES = 64
+
+class Part(NamedTuple):
+    """What a part of a step must do at least."""
+
+    flops: float = 0.0
+    moved: float = 0.0
 
 
 def fastest(work: Callable[[], object], repeats: int = 30) -> float:
@@ -52,120 +69,177 @@ def speeds() -> tuple[float, float]:
 
 
 class Watch:
-    """Times methods of classes while they are at work."""
+    """Times methods of classes while they are at work, and adds up what they must do at least.
+
+    Attributes
+    ----------
+    times : dict
+        The seconds of each label in the step at hand, without what other watched methods took meanwhile.
+    least : dict
+        Its `Part` in that step.
+    """
 
     def __init__(self) -> None:
-        self.times: dict[str, list[float]] = defaultdict(list)
+        self.times: dict[str, float] = defaultdict(float)
+        self.least: dict[str, Part] = defaultdict(Part)
+        self.inner = [0.0]
 
-    def on(self, kind: type, name: str, label: Callable[[Any], str]) -> None:
-        """Time the method `name` of `kind` under a label that the object decides."""
+    def on(self, kind: type, name: str, label: Callable[..., str], part: Callable[..., Part]) -> None:
+        """Time the method `name` of `kind`; label and part are told of the object and the arguments."""
         plain = getattr(kind, name)
 
         def timed(this: Any, *arguments: Any, **options: Any) -> Any:
+            self.inner.append(0.0)
             begin = time.thread_time()
             found = plain(this, *arguments, **options)
-            self.times[label(this)].append(time.thread_time() - begin)
+            seconds = time.thread_time() - begin
+            inside = self.inner.pop()
+            self.inner[-1] += seconds
+            key, added = label(this), part(this, *arguments, **options)
+            self.times[key] += seconds - inside
+            held = self.least[key]
+            self.least[key] = Part(held.flops + added.flops, held.moved + added.moved)
             return found
 
         setattr(kind, name, timed)
 
-
-def floors() -> dict[str, tuple[float, float]]:
-    """Return flops and bytes of each part, for one shard."""
-    n, item = SAMPLES, 4
-    first, second = 8 * 25 * 576 * n * 2, 16 * 200 * 64 * n * 2
-    maps = {1: (8, 24, 12), 2: (16, 8, 4)}
-    found = {"take: gather, turn, scale": (0.0, 784 * n * (1 + 2 * item))}
-    for layer, flops in ((1, first), (2, second)):
-        depth, high, low = maps[layer]
-        wide, pooled = depth * high * high * n * item, depth * low * low * n * item
-        channels, rows, columns = ((1, 28, 24), (8, 12, 8))[layer - 1]
-        unrolled = rows * 5 * channels * columns * n * item
-        found |= {
-            f"convolution {layer}: lay out": (0, 2 * unrolled),
-            f"convolution {layer}: product": (flops, 0),
-            f"convolution {layer}: pool": (0, wide + 2 * pooled),
-            f"convolution {layer}: unpool": (0, wide + pooled),
-            f"convolution {layer}: kernels' gradient": (flops, 0),
-        }
-    found["convolution 2: input gradient"] = (second, 0)
-    return found | {
-        "ReLU": (0, 4 * item * n * (8 * 144 + 16 * 16)),
-        "dense layer and flatten": (3 * 2 * 2560 * n, 0),
-        "loss": (0, 6 * 10 * n * item),
-        "update (half of it)": (0, 6 * 5_994 * item / 2),
-    }
+    def clear(self) -> None:
+        """Begin a step."""
+        self.times.clear()
+        self.least.clear()
 
 
-def measure(steps: int = 200) -> tuple[dict[str, float], float]:
-    """Return the median time of each part within real steps, and that of a shard's whole step."""
+def plan_of(this: Any) -> str:
+    """Return a convolution's geometry in short."""
+    rows, columns = getattr(this, "rows", 0), getattr(this, "columns", 0) * getattr(this, "phases", 1)
+    how = {"Winograd": "tiles", "Unrolled": "unrolled"}[type(this).__name__]
+    sizes = f"{this.channels} to {this.maps} maps, {this.size[0]}x{this.size[1]}, {rows} x {columns}"
+    return f"convolution {sizes} ({how})"
+
+
+def direct(this: Any, number: int) -> float:
+    """Return the flops of the direct convolution for a block of output rows."""
+    first, last = this.row_blocks[number]
+    places = (last - first) * this.columns * this.phases * this.batch
+    return 2.0 * places * this.maps * this.channels * math.prod(this.size)
+
+
+def watched() -> Watch:
+    """Return a watch on all that a step consists of."""
     watch = Watch()
 
-    def layer(this: Any) -> int:
-        this = getattr(this, "convolution", this)
-        return 1 if this.maps == 8 else 2
+    def convolution(name: str) -> Callable[..., str]:
+        return lambda this, *_: f"{plan_of(this)}: {name}"
 
-    def convolution(part: str) -> Callable[[Any], str]:
-        return lambda this: f"convolution {layer(this)}: {part}"
+    def products(this: Any, *given: Any) -> Part:
+        return Part(flops=direct(this, next(one for one in given if isinstance(one, int))))
 
-    watch.on(Replica, "take", lambda _: "take: gather, turn, scale")
+    def laid_out(this: Any, number: int) -> Part:
+        begin, end = this.fresh_rows(number)
+        return Part(moved=2.0 * this.x[:, begin:end].nbytes)
+
     for kind in (Unrolled, Winograd):
-        watch.on(kind, "prepare", convolution("lay out"))
-        watch.on(kind, "multiply", convolution("product"))
-        watch.on(kind, "kernels_product", convolution("kernels' gradient"))
-        watch.on(kind, "input_gradient", convolution("input gradient"))
-    watch.on(PooledConvolution, "pool", convolution("pool"))
-    watch.on(PooledConvolution, "unpool", convolution("unpool"))
-    for kind, label in (
-        (ReLU, "ReLU"),
-        (Dense, "dense layer and flatten"),
-        (Flatten, "dense layer and flatten"),
-    ):
+        watch.on(kind, "prepare", convolution("lay out"), laid_out)
+        watch.on(kind, "multiply", convolution("product"), products)
+        watch.on(kind, "kernels_product", convolution("kernels' gradient"), products)
+        watch.on(kind, "input_gradient", convolution("input gradient"), products)
+
+    def pooled(this: Any, *_: Any) -> Part:
+        wide = this.convolution.outputs[0].nbytes * len(this.convolution.row_blocks)
+        return Part(moved=(wide + 2 * this.rows.nbytes) / len(this.convolution.row_blocks))
+
+    for name in ("pool", "unpool"):
+        watch.on(PooledConvolution, name, lambda this, *_, n=name: f"max pooling: {n}", pooled)
+    for kind in (RowConvolution, PooledConvolution, GroupedConvolution):
         for name in ("forward", "backward"):
-            watch.on(kind, name, lambda _, label=label: label)  # type: ignore[misc]
-    watch.on(Shards, "loss_and_gradient", lambda _: "loss")
-    watch.on(Optimizer, "update", lambda _: "update (half of it)")
-    watch.on(HostTrainer, "step", lambda _: "step")
-    (x, y), _ = mnist.load_data()
-    network = lenet()
-    rows = network.as_rows(x)
-    rng = np.random.default_rng(0)
-    settings = FitSettings(
-        loss=as_loss("categorical_cross_entropy"), optimizer=Adam(), batch_size=128, threads=1
+            watch.on(
+                kind, name, lambda this, *_: "biases of convolutions, and their calls", lambda *_: Part()
+            )
+    for kind in layer_kinds():
+        if kind in (Convolutional, PooledConvolutional):
+            continue
+        for name in ("forward", "backward", "measure", "measure_back"):
+            if name in vars(kind):
+                watch.on(kind, name, lambda this, *_, n=name: f"{type(this).__name__}: {n}", moved_by)
+    watch.on(Replica, "take", lambda *_: "take: gather, turn, scale", taken)
+    watch.on(Shards, "loss_and_gradient", lambda *_: "loss", lambda *_: Part())
+    watch.on(
+        Optimizer,
+        "update",
+        lambda *_: "update",
+        lambda _, p, g, start, stop: Part(moved=6.0 * 4 * (stop - start)),
     )
+    watch.on(HostTrainer, "step", lambda *_: "calls, views, bookkeeping", lambda *_: Part())
+    return watch
+
+
+def layer_kinds() -> list[type[Layer]]:
+    """Return every kind of layer that is imported."""
+    found, rest = [], [Layer]
+    while rest:
+        kind = rest.pop()
+        rest += kind.__subclasses__()
+        found.append(kind)
+    return found
+
+
+def moved_by(this: Layer, given: np.ndarray, *_: Any) -> Part:
+    """Return what a layer must do with what it is given: a product, or one sweep over memory."""
+    if isinstance(this, Dense):
+        products = 1 if given.shape[0] == this.parameters["weights"].shape[1] else 2
+        return Part(flops=2.0 * products * this.parameters["weights"].size * given.shape[-1])
+    sweeps = 1 if isinstance(this, BatchwiseLayer) and given is not None else 2
+    return Part(moved=float(sweeps * given.nbytes))
+
+
+def taken(this: Replica, x: Any, rows: np.ndarray, *_: Any) -> Part:
+    """Return what gathering samples must move: bytes read, floats written and scaled."""
+    return Part(moved=float(this.values * len(rows) * 9))
+
+
+def measure(bench: Bench, steps: int) -> tuple[dict[str, float], dict[str, Part]]:
+    """Return the median time of each part within real steps on one core, and what it must do at least."""
+    watch = watched()
+    x, y = mnist()[0] if bench.data == "mnist" else patterns(bench.input_shape)
+    network = Network(build(bench), seed=0)
+    network.bind(bench.input_shape)
+    network.preprocessing.learn(x)
+    rows, rng = network.as_rows(x), np.random.default_rng(0)
+    settings = FitSettings(loss=as_loss(bench.loss), optimizer=Adam(), batch_size=bench.batch, threads=1)
+    totals: dict[str, list[float]] = defaultdict(list)
     with HostTrainer(network, rows, network.targets(y, len(x)), settings) as trainer:
-        totals = defaultdict(list)
-        for number in range(-20, steps):
-            watch.times.clear()
-            trainer.step(rng.permutation(len(x))[:128])
-            for label, times in watch.times.items():
+        for number in range(-3, steps):
+            watch.clear()
+            trainer.step(rng.permutation(len(x))[: bench.batch])
+            for label, seconds in watch.times.items():
                 if number >= 0:
-                    totals[label].append(sum(times) / 2)  # two shards a step
-    found = {label: statistics.median(times) for label, times in totals.items()}
-    for number in (1, 2):
-        found[f"convolution {number}: product"] -= found[f"convolution {number}: lay out"]
-    return found, found.pop("step")
+                    totals[label].append(seconds)
+    return {label: statistics.median(times) for label, times in totals.items()}, dict(watch.least)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print a table for each network."""
     with blas.single_threaded():
         peak, copy = speeds()
-    found, whole = measure()
     about = machine.describe()
-    print(f"{about['date']}, commit {about['commit']}; {about['processor']}; `python -m benchmarks.parts`\n")
-    print(f"One core: sgemm {peak / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s; {SAMPLES} images.\n")
-    print("| part | us | floor, us | share of the step |")
-    print("| --- | --- | --- | --- |")
-    for label, (flops, moved) in floors().items():
-        floor = max(flops / peak, moved / copy)
-        print(
-            f"| {label} | {found[label] * 1e6:.0f} | {floor * 1e6:.0f} | {100 * found[label] / whole:.0f} % |"
-        )
-    known = sum(found[label] for label in floors())
-    rest = whole - known
-    print(f"| the rest: calls, views, bookkeeping | {rest * 1e6:.0f} | | {100 * rest / whole:.0f} % |")
-    print(f"| whole step, per shard | {whole * 1e6:.0f} | | |")
+    names = sys.argv[1:] or ["lenet"]
+    command = " ".join(["python -m benchmarks.parts", *sys.argv[1:]])
+    print(f"{about['date']}, commit {about['commit']}; {about['processor']}; `{command}`")
+    print(f"\nOne core: sgemm {peak / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s.")
+    for name in names:
+        bench = BENCHES[name]
+        found, least = measure(bench, 20 if len(names) > 1 or name != "lenet" else 200)
+        whole = sum(found.values())
+        print(f"\n{name}: {whole * 1e3:.2f} ms for a step of {bench.batch}\n")
+        print("| part | us | floor, us | share of the step |\n| --- | --- | --- | --- |")
+        for label, seconds in sorted(found.items(), key=lambda item: -item[1]):
+            flops, moved = least[label]
+            floor = max(flops / peak, moved / copy) * 1e6
+            print(
+                f"| {label} | {seconds * 1e6:.0f} | {floor or '':.0f} | {100 * seconds / whole:.1f} % |"
+                if floor
+                else f"| {label} | {seconds * 1e6:.0f} | | {100 * seconds / whole:.1f} % |"
+            )
 
 
 if __name__ == "__main__":
