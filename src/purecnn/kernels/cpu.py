@@ -10,13 +10,15 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
+from purecnn.kernels import winograd, winograd_square
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
 from purecnn.kernels.pooled import PooledConvolution
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.unrolled import Unrolled
-from purecnn.kernels.winograd import Winograd, suits
+from purecnn.kernels.winograd import Winograd
+from purecnn.kernels.winograd_square import WinogradSquare
 
 __all__ = [
     "conv2d_backward",
@@ -42,7 +44,12 @@ def lay_out(x: Array, maps: int, window: Window, workspace: Workspace) -> RowCon
 
 def in_rows(x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)) -> RowConvolution:
     """Return those of a dense one, with the pooling `pool` behind it, which must be shared by all rows."""
-    return (Winograd if suits(x, maps, window, pool) else Unrolled)(x, maps, window, workspace, pool)
+    kind: type[RowConvolution] = Unrolled
+    if winograd_square.suits(x, maps, window, pool):
+        kind = WinogradSquare
+    elif winograd.suits(x, maps, window, pool):
+        kind = Winograd
+    return kind(x, maps, window, workspace, pool)
 
 
 def relu_forward(x: Array, out: Array, workspace: Workspace) -> Array:

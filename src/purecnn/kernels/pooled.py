@@ -95,7 +95,7 @@ class PooledConvolution:
         """
         flat = self.convolution.flat(kernels)
         for number in range(len(self.best)):
-            self.convolution.multiply(flat, number)
+            self.convolution.multiply(flat, number, None)
             best = self.pool(number, training)
             np.add(best, biases[:, None], out=best)
         return self.pooled
@@ -125,7 +125,7 @@ class PooledConvolution:
         def place(number: int) -> None:
             self.unpool(number, rows[self.places[number]])
 
-        return self.convolution.blocks_backward(kernels, kernels_gradient, propagate, place)
+        return self.convolution.blocks_backward(kernels, kernels_gradient, None, propagate, place)
 
     def pool(self, number: int, training: bool) -> Array:
         """Write and return the largest cell of a block's windows; in training keep who won."""

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
@@ -27,40 +26,10 @@ from purecnn.kernels.geometry import Pair, Window, along_batch
 
 #: Values of a line from where on one line's operand serves all maps.
 RUN = 4096
-#: OpenBLAS runs a product of up to this many multiply-adds without packing its operands first, at full speed.
-SMALL = 1_000_000
-#: Narrower than this, a cut product costs more in calls than it saves in packing.
-NARROW = 128
 #: Values of output and of the matrices' rows that a block of rows may have: 2 MiB of float32, about a core's
 #: second-level cache, so that what one pass wrote is still there for the next. Half of it trains as fast, but
 #: makes more calls, and two threads of one interpreter wait for its lock between them.
 BLOCK = 1 << 19
-
-
-def cut_width(maps: int, depth: int, line: int) -> int:
-    """Return how wide to cut the product (maps, depth) @ (depth, line).
-
-    The widest equal parts that keep a part below `SMALL`; the whole line where they would be too narrow.
-
-    Examples
-    --------
-    >>> cut_width(16, 200, 512), cut_width(64, 288, 704)
-    (256, 704)
-    """
-    parts = max(1, -(-maps * depth * line // SMALL))
-    while parts <= line // NARROW:
-        if line % parts == 0:
-            return line // parts
-        parts += 1
-    return line
-
-
-def in_parts(matrices: Array, width: int) -> Array:
-    """(..., K, L) -> (..., L / width, K, width): the same matrices, cut into parts of `width` columns."""
-    *stack, depth, line = matrices.shape
-    *across, down, along = matrices.strides
-    shape, strides = (*stack, line // width, depth, width), (*across, width * along, down, along)
-    return as_strided(matrices, shape, strides)
 
 
 def in_runs(values: Array, like: Array, lone: bool = True) -> Array:
@@ -172,8 +141,8 @@ class RowConvolution(ABC):
         """Lay out the input rows that block `number` needs first."""
 
     @abstractmethod
-    def multiply(self, flat: Array, number: int) -> None:
-        """Write the output of a block without its biases."""
+    def multiply(self, flat: Array, number: int, biases: Array | None) -> None:
+        """Write the output of a block, with biases (M,) where there are any."""
 
     @abstractmethod
     def calls(self, flat: Array, number: int, biases: Array | None) -> list[Call]:
@@ -186,6 +155,12 @@ class RowConvolution(ABC):
     @abstractmethod
     def kernels_product(self, number: int) -> Array:
         """Return a block's part of the kernels' gradient, where its g lies in the output's place."""
+
+    def biases_sum(self, number: int) -> Array:
+        """Return the sum of a block's gradient for each map, (M,), after `kernels_product` has read it."""
+        # A product with ones takes a third of the time of a sum along the last axis.
+        total: Array = np.add.reduce(self.outputs[number][0] @ self.ones, axis=0)
+        return total
 
     @abstractmethod
     def kernels_sum(self, total: Array) -> Array:
@@ -256,10 +231,8 @@ class RowConvolution(ABC):
     def forward(self, kernels: Array, biases: Array) -> Array:
         """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW)."""
         flat, shared = self.flat(kernels), biases.ndim == 1
-        for number, output in enumerate(self.outputs):
-            self.multiply(flat, number)
-            if shared:
-                np.add(output, biases[:, None], out=output)
+        for number in range(len(self.outputs)):
+            self.multiply(flat, number, biases if shared else None)
         if not shared:
             self.images += along_batch(biases, 4)
         return self.images
@@ -282,28 +255,40 @@ class RowConvolution(ABC):
         if g is not self.images:  # where an activation worked in place, g is there already
             np.copyto(self.images, g)
         if biases_gradient.ndim == 1:
-            # A product with ones takes a third of the time of a sum along the last axis.
-            np.sum(self.whole @ self.ones, axis=0, out=biases_gradient)
-        elif self.batch == 1:
+            return self.blocks_backward(kernels, kernels_gradient, biases_gradient, propagate)
+        if self.batch == 1:
             np.copyto(biases_gradient, self.images[..., 0])  # a sum of one takes four times as long
         else:
             np.sum(self.images, axis=3, out=biases_gradient)
-        return self.blocks_backward(kernels, kernels_gradient, propagate, lambda _: None)
+        return self.blocks_backward(kernels, kernels_gradient, None, propagate)
 
     def blocks_backward(
-        self, kernels: Array, kernels_gradient: Array, propagate: bool, place: Callable[[int], None]
+        self,
+        kernels: Array,
+        kernels_gradient: Array,
+        biases_gradient: Array | None,
+        propagate: bool,
+        place: Callable[[int], None] | None = None,
     ) -> Array | None:
-        """Write the kernels' gradient and return dx; `place` puts a block's gradient where it belongs."""
+        """Write the kernels' gradient, and the biases' where it is given, and return dx.
+
+        `place` puts a block's gradient where it belongs, if it is not there.
+        """
         numbers = range(len(self.row_blocks))
         if not self.is_ready:  # no forward pass ran on this array
             for number in numbers:
                 self.prepare(number)
         flat = self.flat_backward(kernels) if propagate else kernels
         total: Array | None = None
+        if biases_gradient is not None:
+            biases_gradient.fill(0)
         for number in numbers:
-            place(number)
+            if place is not None:
+                place(number)
             part = self.kernels_product(number)
             total = part if total is None else np.add(total, part, out=total)
+            if biases_gradient is not None:
+                biases_gradient += self.biases_sum(number)
             if propagate:
                 self.input_gradient(flat, number)
         if total is not None:

@@ -55,7 +55,9 @@ class MaxPooling(Pooling):
     """Keep the largest value of each window; its gradient goes to the cell that it came from.
 
     ``y[c, p, q, n] = max over i, j of x[c, p sh + i, q sw + j, n]``. A tie goes to the first cell in row
-    order, as in PyTorch: on MNIST 41 % of a first layer's windows tie, on blank paper.
+    order, as in PyTorch: on MNIST 41 % of a first layer's windows tie, on blank paper. Behind a convolution
+    that is computed by tiles (`docs/engine.md`), values that tie in exact arithmetic may differ in their last
+    bits, and so send the gradient to another cell than PyTorch's.
 
     Parameters
     ----------
