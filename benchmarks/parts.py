@@ -27,16 +27,16 @@ from benchmarks.peers.purecnn_program import build
 from purecnn import Adam, Network, Optimizer
 from purecnn.backend import blas
 from purecnn.kernels.grouped import GroupedConvolution
-from purecnn.kernels.pooled import PooledConvolution
+from purecnn.kernels.pooled import PooledConvolution, Tournament
 from purecnn.kernels.rows import RowConvolution
+from purecnn.kernels.tiles import TiledConvolution
 from purecnn.kernels.unrolled import Unrolled
-from purecnn.kernels.winograd import Winograd
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import BatchwiseLayer
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.losses import as_loss
-from purecnn.training.fusion import PooledConvolutional
+from purecnn.training.fusion import PhasedConvolutional, PooledConvolutional
 from purecnn.training.host import HostTrainer
 from purecnn.training.replica import Replica
 from purecnn.training.settings import FitSettings
@@ -112,7 +112,9 @@ class Watch:
 def plan_of(this: Any) -> str:
     """Return a convolution's geometry in short."""
     rows, columns = getattr(this, "rows", 0), getattr(this, "columns", 0) * getattr(this, "phases", 1)
-    how = {"Winograd": "tiles", "Unrolled": "unrolled"}[type(this).__name__]
+    how = {"Winograd": "tiles along the rows", "WinogradSquare": "tiles", "Unrolled": "unrolled"}[
+        type(this).__name__
+    ]
     sizes = f"{this.channels} to {this.maps} maps, {this.size[0]}x{this.size[1]}, {rows} x {columns}"
     return f"convolution {sizes} ({how})"
 
@@ -138,25 +140,24 @@ def watched() -> Watch:
         begin, end = this.fresh_rows(number)
         return Part(moved=2.0 * this.x[:, begin:end].nbytes)
 
-    for kind in (Unrolled, Winograd):
+    for kind in (Unrolled, TiledConvolution):
         watch.on(kind, "prepare", convolution("lay out"), laid_out)
         watch.on(kind, "multiply", convolution("product"), products)
         watch.on(kind, "kernels_product", convolution("kernels' gradient"), products)
         watch.on(kind, "input_gradient", convolution("input gradient"), products)
 
     def pooled(this: Any, *_: Any) -> Part:
-        wide = this.convolution.outputs[0].nbytes * len(this.convolution.row_blocks)
-        return Part(moved=(wide + 2 * this.rows.nbytes) / len(this.convolution.row_blocks))
+        return Part(moved=float((len(this.games) + 3) * this.best.nbytes))
 
     for name in ("pool", "unpool"):
-        watch.on(PooledConvolution, name, lambda this, *_, n=name: f"max pooling: {n}", pooled)
+        watch.on(Tournament, name, lambda this, *_, n=name: f"max pooling: {n}", pooled)
     for kind in (RowConvolution, PooledConvolution, GroupedConvolution):
         for name in ("forward", "backward"):
             watch.on(
                 kind, name, lambda this, *_: "biases of convolutions, and their calls", lambda *_: Part()
             )
     for kind in layer_kinds():
-        if kind in (Convolutional, PooledConvolutional):
+        if kind in (Convolutional, PooledConvolutional, PhasedConvolutional):
             continue
         for name in ("forward", "backward", "measure", "measure_back"):
             if name in vars(kind):

@@ -18,7 +18,7 @@ from purecnn.backend.random import DROPOUT, stream
 from purecnn.layers.base import Layer
 from purecnn.networks.functional import as_network
 from purecnn.networks.network import Network
-from purecnn.training.fusion import PooledConvolutional
+from purecnn.training.fusion import PhasedConvolutional, PhasedMaxPooling, PooledConvolutional
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,10 @@ def time_layers(
 
 def step_name(layer: Layer) -> str:
     """Return the names of the layers that a step stands for."""
+    if isinstance(layer, PhasedConvolutional):
+        return type(layer.convolution).__name__
+    if isinstance(layer, PhasedMaxPooling):
+        return type(layer.pool).__name__
     if isinstance(layer, PooledConvolutional):
         return f"{type(layer.convolution).__name__} + {type(layer.pool).__name__}"
     return type(layer).__name__

@@ -14,7 +14,7 @@ from purecnn.kernels import winograd, winograd_square
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
-from purecnn.kernels.pooled import PooledConvolution
+from purecnn.kernels.pooled import PhasedPooling, PooledConvolution
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
@@ -26,12 +26,16 @@ __all__ = [
     "conv2d_forward",
     "conv2d_max_pool_backward",
     "conv2d_max_pool_forward",
+    "conv2d_phases_backward",
+    "conv2d_phases_forward",
     "dense_backward",
     "dense_forward",
     "leaky_relu_forward",
     "max_pool",
     "max_pool_backward",
     "max_pool_forward",
+    "max_pool_phases_backward",
+    "max_pool_phases_forward",
     "relu_backward",
     "relu_forward",
 ]
@@ -42,14 +46,16 @@ def lay_out(x: Array, maps: int, window: Window, workspace: Workspace) -> RowCon
     return (in_rows if window.is_dense else GroupedConvolution)(x, maps, window, workspace)
 
 
-def in_rows(x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)) -> RowConvolution:
-    """Return those of a dense one, with the pooling `pool` behind it, which must be shared by all rows."""
+def in_rows(
+    x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1), whole: bool = False
+) -> RowConvolution:
+    """Return those of a dense one for the pooling `pool` behind it, its output kept whole or not."""
     kind: type[RowConvolution] = Unrolled
     if winograd_square.suits(x, maps, window, pool):
         kind = WinogradSquare
     elif winograd.suits(x, maps, window, pool):
         kind = Winograd
-    return kind(x, maps, window, workspace, pool)
+    return kind(x, maps, window, workspace, pool, whole)
 
 
 def relu_forward(x: Array, out: Array, workspace: Workspace) -> Array:
@@ -164,6 +170,55 @@ def conv2d_max_pool_backward(
         "convolution", x, lambda: lay_out_pooled(x, len(kernels), window, pool, workspace)
     )
     return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
+
+
+def conv2d_phases_forward(
+    x: Array, kernels: Array, biases: Array, window: Window, pool: Pair, workspace: Workspace
+) -> Array:
+    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) -> y (M, P, OH, OW / P, N); `window` is dense.
+
+    For a pooling window of P columns that does not come at once: column a P + p lies at (p, a), so that each
+    column of all windows is one run of memory. The window's size must divide OH and OW.
+    """
+    maps = len(kernels)
+    work = workspace.layout("convolution", x, lambda: in_rows(x, maps, window, workspace, pool, whole=True))
+    return work.forward(kernels, biases)
+
+
+def conv2d_phases_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array,
+    window: Window,
+    pool: Pair,
+    workspace: Workspace,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, P, OH, OW / P, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
+    maps = len(kernels)
+    work = workspace.layout("convolution", x, lambda: in_rows(x, maps, window, workspace, pool, whole=True))
+    return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
+
+
+def max_pool_phases_forward(
+    x: Array, height: int, workspace: Workspace, overwrites: bool, training: bool
+) -> Array:
+    """x (M, P, OH, A, N) -> y (M, OH / height, A, N), the largest cell of each window of P columns.
+
+    `x` is overwritten if that is allowed, else copied first; in training the winners stay in the workspace.
+    """
+    return workspace.layout("pooling", x, lambda: PhasedPooling(x, height, workspace, overwrites)).forward(
+        training
+    )
+
+
+def max_pool_phases_backward(
+    g: Array, x: Array, height: int, workspace: Workspace, overwrites: bool
+) -> Array:
+    """g (M, OH / height, A, N) -> dx (M, P, OH, A, N), in the place of `x` or of its copy."""
+    return workspace.layout("pooling", x, lambda: PhasedPooling(x, height, workspace, overwrites)).backward(g)
 
 
 def dense_forward(x: Array, weights: Array, biases: Array, workspace: Workspace) -> Array:

@@ -14,10 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair
 from purecnn.kernels.rows import RowConvolution, finish
+
+#: Values that some rows of a pooling may have: half a megabyte of float32.
+BLOCK = 1 << 17
 
 
 class Game(NamedTuple):
@@ -53,6 +57,54 @@ def tournament(cells: list[Array], won: Array) -> list[Game]:
     return games
 
 
+class Tournament:
+    """The games of a block of windows.
+
+    Parameters
+    ----------
+    cells : list of ndarray
+        (R, M, L) each: one cell of all windows, in row order. They are overwritten.
+    best : ndarray
+        (R, M, L): where the largest goes.
+    won : ndarray
+        (cells - 1, R, M, L): memory for who won.
+    """
+
+    def __init__(self, cells: list[Array], best: Array, won: Array) -> None:
+        self.only, self.best, self.games = cells[0], best, tournament(cells, won)
+
+    def calls(self) -> list[Call]:
+        """Return the calls that write the largest cells and keep nothing."""
+        if not self.games:
+            return [partial(np.copyto, self.best, self.only)]
+        outs = [game.first for game in self.games[:-1]] + [self.best]
+        return [
+            partial(np.maximum, game.first, game.second, out=out)
+            for game, out in zip(self.games, outs, strict=True)
+        ]
+
+    def pool(self, training: bool) -> Array:
+        """Write and return the largest cells; in training keep who won."""
+        best, games = self.best, self.games
+        for game in games:
+            if training:
+                np.greater(game.second, game.first, out=game.won)
+            np.maximum(game.first, game.second, out=best if game is games[-1] else game.first)
+        if not games:
+            np.copyto(best, self.only)
+        return best
+
+    def unpool(self, g: Array) -> None:
+        """Put each gradient (R, M, L) into the cell that won its window, else zero."""
+        games = self.games
+        if not games:
+            np.copyto(self.only, g)
+        for game in reversed(games):
+            np.copyto(game.second, game.won)  # cast, then multiply: 14 us where floats times booleans take 23
+            np.multiply(game.second, g if game is games[-1] else game.first, out=game.second)
+            np.subtract(g if game is games[-1] else game.first, game.second, out=game.first)
+
+
 class PooledConvolution:
     """The pooling windows over a convolution's output, a block of rows at a time.
 
@@ -67,8 +119,8 @@ class PooledConvolution:
     ----------
     pooled : ndarray
         (M, PH, PW, N): the result, a view.
-    best : list of ndarray
-        (R, M, L) each: the rows of it that each of the convolution's blocks gives.
+    tournaments : list of Tournament
+        One for the rows that each of the convolution's blocks gives.
     """
 
     def __init__(self, convolution: RowConvolution, pool: Pair) -> None:
@@ -79,13 +131,9 @@ class PooledConvolution:
         split = (high, convolution.maps, convolution.columns, convolution.batch)
         self.pooled = self.rows.reshape(split).transpose(1, 0, 2, 3)
         self.places = [slice(a // pool[0], b // pool[0]) for a, b in convolution.row_blocks]
-        self.best = [self.rows[place] for place in self.places]
-        self.cells = [
-            [output[p, i :: pool[0]] for i in range(pool[0]) for p in range(pool[1])]
-            for output in convolution.outputs
-        ]
-        self.games = [
-            tournament(cells, won[:, place]) for cells, place in zip(self.cells, self.places, strict=True)
+        self.tournaments = [
+            Tournament(cells_of(output, pool[0]), self.rows[place], won[:, place])
+            for output, place in zip(convolution.outputs, self.places, strict=True)
         ]
 
     def forward(self, kernels: Array, biases: Array, training: bool) -> Array:
@@ -94,9 +142,9 @@ class PooledConvolution:
         The largest of a window's sums is the same before and after a bias that all of them share.
         """
         flat = self.convolution.flat(kernels)
-        for number in range(len(self.best)):
+        for number, windows in enumerate(self.tournaments):
             self.convolution.multiply(flat, number, None)
-            best = self.pool(number, training)
+            best = windows.pool(training)
             np.add(best, biases[:, None], out=best)
         return self.pooled
 
@@ -105,13 +153,9 @@ class PooledConvolution:
     ) -> tuple[list[Call], Array]:
         """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, PH, PW, N)."""
         flat, calls = self.convolution.flat(kernels), list[Call]()
-        for number, (best, games) in enumerate(zip(self.best, self.games, strict=True)):
+        for number, windows in enumerate(self.tournaments):
             calls += self.convolution.calls(flat, number, None)
-            for game in games:
-                out = best if game is games[-1] else game.first
-                calls.append(partial(np.maximum, game.first, game.second, out=out))
-            if not games:
-                calls.append(partial(np.copyto, best, self.cells[number][0]))
+            calls += windows.calls()
             calls += finish(self.pooled, biases, addend, rectifies, self.places[number])
         return calls, self.pooled
 
@@ -123,31 +167,73 @@ class PooledConvolution:
         np.sum(rows @ self.convolution.ones, axis=0, out=biases_gradient)
 
         def place(number: int) -> None:
-            self.unpool(number, rows[self.places[number]])
+            self.tournaments[number].unpool(rows[self.places[number]])
 
         return self.convolution.blocks_backward(kernels, kernels_gradient, None, propagate, place)
-
-    def pool(self, number: int, training: bool) -> Array:
-        """Write and return the largest cell of a block's windows; in training keep who won."""
-        best, games = self.best[number], self.games[number]
-        for game in games:
-            if training:
-                np.greater(game.second, game.first, out=game.won)
-            np.maximum(game.first, game.second, out=best if game is games[-1] else game.first)
-        if not games:
-            np.copyto(best, self.cells[number][0])
-        return best
 
     def as_rows(self, g: Array) -> Array:
         """(M, PH, PW, N) -> (PH, M, L): a view where `g` lies row by row in memory, else a copy."""
         return g.transpose(1, 0, 2, 3).reshape(self.rows.shape)
 
-    def unpool(self, number: int, g: Array) -> None:
-        """Put each gradient (R, M, L) into the output's place at the cell that won its window, else zero."""
-        games = self.games[number]
-        if not games:
-            np.copyto(self.cells[number][0], g)
-        for game in reversed(games):
-            np.copyto(game.second, game.won)  # cast, then multiply: 14 us where floats times booleans take 23
-            np.multiply(game.second, g if game is games[-1] else game.first, out=game.second)
-            np.subtract(g if game is games[-1] else game.first, game.second, out=game.first)
+
+class PhasedPooling:
+    """Max pooling of what lies as a convolution in phases gives it, some rows at a time.
+
+    Parameters
+    ----------
+    x : ndarray
+        (M, P, OH, A, N), the very array that every forward pass will read.
+    height : int
+        Rows of a window.
+    workspace : Workspace
+        Where memory comes from.
+    overwrites : bool
+        Whether `x` may be overwritten, which is done if it lies as (P, OH, M, A, N); else it is copied first.
+    """
+
+    def __init__(self, x: Array, height: int, workspace: Workspace, overwrites: bool) -> None:
+        self.x, (maps, phases, rows, columns, batch) = x, x.shape
+        ordered = x.transpose(1, 2, 0, 3, 4)
+        if not (overwrites and ordered.flags.c_contiguous):
+            ordered = workspace.array("cells", ordered.shape, x.dtype)
+        self.held = ordered.transpose(2, 0, 1, 3, 4)
+        self.copies = not np.shares_memory(self.held, x)
+        lines = ordered.reshape(phases, rows, maps, columns * batch)
+        self.pooled = workspace.array("output", (maps, rows // height, columns, batch), x.dtype)
+        pooled = by_rows(self.pooled)
+        won = workspace.array("won", (max(1, height * phases - 1), *pooled.shape), np.bool_)
+        some = max(1, BLOCK // (phases * maps * columns * batch * height))
+        self.places = [slice(first, first + some) for first in range(0, rows // height, some)]
+        self.tournaments = [
+            Tournament(
+                cells_of(lines[:, place.start * height : place.stop * height], height),
+                pooled[place],
+                won[:, place],
+            )
+            for place in self.places
+        ]
+
+    def forward(self, training: bool) -> Array:
+        """Return y (M, PH, A, N); in training keep who won."""
+        if self.copies:
+            np.copyto(self.held, self.x)
+        for windows in self.tournaments:
+            windows.pool(training)
+        return self.pooled
+
+    def backward(self, g: Array) -> Array:
+        """g (M, PH, A, N) -> dx like `x`."""
+        rows = by_rows(g)
+        for windows, place in zip(self.tournaments, self.places, strict=True):
+            windows.unpool(rows[place])
+        return self.held
+
+
+def by_rows(x: Array) -> Array:
+    """(M, PH, A, N) -> (PH, M, A N): a view where the last two axes lie in order, else a copy."""
+    return x.reshape(*x.shape[:2], -1).transpose(1, 0, 2)
+
+
+def cells_of(output: Array, height: int) -> list[Array]:
+    """(P, R, M, L) -> the cells of windows of so many rows, in row order: (R / height, M, L) each, views."""
+    return [output[p, i::height] for i in range(height) for p in range(len(output))]

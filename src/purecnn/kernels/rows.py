@@ -87,6 +87,8 @@ class RowConvolution(ABC):
         With a pooling behind the convolution, its window. Its height divides the rows of a block; its width P
         splits the columns: output column a P + p is kept at (p, a), so that each column of all windows is one
         run of memory.
+    whole : bool
+        With a pooling, whether the output shall be kept whole, for what comes between the two.
 
     Attributes
     ----------
@@ -94,13 +96,19 @@ class RowConvolution(ABC):
         Where each block of output rows begins and ends.
     outputs : list of ndarray
         (P, R, M, L) each, L = OW / P N: the output of a block, and later its gradient. Behind a pooling all
-        blocks share one memory, which stays in the cache.
+        blocks share one memory, which stays in the cache, if it is not kept whole.
     images : ndarray
-        The whole output as (M, OH, OW, N), a view; without a pooling.
+        The whole output as (M, OH, OW, N), a view; with a pooling, where it is kept, (M, P, OH, OW / P, N).
     """
 
     def __init__(
-        self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
+        self,
+        x: Array,
+        maps: int,
+        window: Window,
+        workspace: Workspace,
+        pool: Pair = (1, 1),
+        whole: bool = False,
     ) -> None:
         self.x, self.maps, self.channels = x, maps, len(x)
         # The workspace holds what is laid out: held back, it would live until the collector comes by.
@@ -122,6 +130,11 @@ class RowConvolution(ABC):
             self.outputs = [self.whole[None, first:last] for first, last in self.row_blocks]
             split = (*self.whole.shape[:2], self.columns, self.batch)
             self.images: Array = self.whole.reshape(split).transpose(1, 0, 2, 3)
+        elif whole:
+            kept = workspace.array("output_rows", (pool[1], self.rows, self.maps, self.line), x.dtype)
+            self.outputs = [kept[:, first:last] for first, last in self.row_blocks]
+            lines = kept.reshape(*kept.shape[:3], self.columns, self.batch)
+            self.images = lines.transpose(2, 0, 1, 3, 4)
         else:
             shared = workspace.array("output_rows", (pool[1], self.most, self.maps, self.line), x.dtype)
             self.outputs = [shared[:, : last - first] for first, last in self.row_blocks]
@@ -159,7 +172,7 @@ class RowConvolution(ABC):
     def biases_sum(self, number: int) -> Array:
         """Return the sum of a block's gradient for each map, (M,), after `kernels_product` has read it."""
         # A product with ones takes a third of the time of a sum along the last axis.
-        total: Array = np.add.reduce(self.outputs[number][0] @ self.ones, axis=0)
+        total: Array = np.add.reduce(self.outputs[number] @ self.ones, axis=(0, 1))
         return total
 
     @abstractmethod

@@ -105,10 +105,16 @@ class TiledConvolution(RowConvolution):
     down = 1
 
     def __init__(
-        self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
+        self,
+        x: Array,
+        maps: int,
+        window: Window,
+        workspace: Workspace,
+        pool: Pair = (1, 1),
+        whole: bool = False,
     ) -> None:
         self.tile = VALUES + 1 - window.size[1]
-        super().__init__(x, maps, window, workspace, pool)
+        super().__init__(x, maps, window, workspace, pool, whole)
         self.a, self.b, self.g = matrices(self.size[1], x.dtype)
         (top, _), rows_in = self.padding[0], x.shape[1]
         # The transformed input: (6, padded H, C, L), its borders zero and never written.

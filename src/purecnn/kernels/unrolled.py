@@ -75,9 +75,15 @@ class Unrolled(RowConvolution):
     """A convolution by rows unrolled by the window's width: any window, stride and padding."""
 
     def __init__(
-        self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
+        self,
+        x: Array,
+        maps: int,
+        window: Window,
+        workspace: Workspace,
+        pool: Pair = (1, 1),
+        whole: bool = False,
     ) -> None:
-        super().__init__(x, maps, window, workspace, pool)
+        super().__init__(x, maps, window, workspace, pool, whole)
         width = self.size[1]
         self.depth = width * self.channels
         # The input, unrolled: (padded H, KW, C, P, OW / P, N), its borders zero and never written.

@@ -95,13 +95,19 @@ class WinogradSquare(TiledConvolution):
     """A convolution by tiles along both axes, for what `suits`."""
 
     def __init__(
-        self, x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair = (1, 1)
+        self,
+        x: Array,
+        maps: int,
+        window: Window,
+        workspace: Workspace,
+        pool: Pair = (1, 1),
+        whole: bool = False,
     ) -> None:
         self.down = VALUES + 1 - window.size[0]
         self.a_down, self.b_down, self.g_down = matrices(window.size[0], x.dtype)
         #: Rows of a tile beyond those that it gives.
         self.beyond = window.size[0] - 1
-        super().__init__(x, maps, window, workspace, pool)
+        super().__init__(x, maps, window, workspace, pool, whole)
 
     def cut_rows(self, multiple: int) -> list[Pair]:
         """Return where each block of output rows begins and ends: whole tiles and pooling windows."""
@@ -124,7 +130,7 @@ class WinogradSquare(TiledConvolution):
 
     def flat_backward(self, kernels: Array) -> Array:
         """(M, C, KH, KW) -> the same turned, (6, 1, 6, 1, C, M)."""
-        return np.ascontiguousarray(self.flat(kernels).swapaxes(-1, -2))
+        return self.flat(kernels).swapaxes(-1, -2)
 
     def kernels_sum(self, total: Array) -> Array:
         """(6, 6, C, M) -> G.T of it along both axes, as (M, C, KH, KW)."""

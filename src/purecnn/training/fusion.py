@@ -8,6 +8,7 @@ knows run as they are.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from purecnn.backend.types import Array
 from purecnn.kernels import cpu
 from purecnn.layers.base import Layer
 from purecnn.layers.convolution import Convolutional
+from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.pooling import MaxPooling
 
 
@@ -80,12 +82,74 @@ class PooledConvolutional(Layer):
         )
 
 
+class PhasedConvolutional(PooledConvolutional):
+    """A convolution whose output a batch normalization sees before it is pooled, laid out for that pooling.
+
+    Column a P + p of the images, P the pooling window's width, lies at (p, a): ``(M, P, H, W / P, N)``.
+    """
+
+    output_is_free = True
+
+    def __init__(self, convolution: Convolutional, pool: MaxPooling) -> None:
+        super().__init__(convolution, pool)
+        self.output_shape = convolution.output_shape
+
+    def forward(self, input: Array) -> Array:
+        """Return the maps, shape ``(depth, P, H, W / P, N)``."""
+        self.input = input
+        parameters = self.parameters
+        return cpu.conv2d_phases_forward(
+            input, parameters["kernels"], parameters["biases"], *self.geometry, self.workspace
+        )
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Write the gradients of `kernels` and `biases`; return that of the images."""
+        return cpu.conv2d_phases_backward(
+            output_gradient,
+            self.input,
+            self.parameters["kernels"],
+            self.gradients["kernels"],
+            self.gradients["biases"],
+            *self.geometry,
+            self.workspace,
+            self.propagate,
+        )
+
+
+class PhasedMaxPooling(Layer):
+    """The max pooling behind a `PhasedConvolutional` and its batch normalization."""
+
+    output_is_free = True
+    overwrites = True
+
+    def __init__(self, pool: MaxPooling) -> None:
+        super().__init__()
+        self.pool = pool
+        self.input_shape, self.output_shape = pool.input_shape, pool.output_shape
+
+    def forward(self, input: Array) -> Array:
+        """Return the pooled maps, shape ``(depth, PH, PW, N)``."""
+        self.input = input
+        return cpu.max_pool_phases_forward(
+            input, self.pool.pool_size[0], self.workspace, self.in_place, self.training
+        )
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return the gradient, at the winners' places."""
+        return cpu.max_pool_phases_backward(
+            output_gradient, self.input, self.pool.pool_size[0], self.workspace, self.in_place
+        )
+
+
 def fuse(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers to run for `layers`, in order, some of them standing for several."""
     steps: list[Layer] = []
     for layer in pool_first(unfused(layers)):
         if steps and fits(steps[-1], layer):
             steps[-1] = PooledConvolutional(steps[-1], layer)  # type: ignore[arg-type]
+        elif len(steps) > 1 and type(steps[-1]) is BatchNormalization and divides(steps[-2], layer):
+            steps[-2] = PhasedConvolutional(steps[-2], layer)  # type: ignore[arg-type]
+            steps.append(PhasedMaxPooling(layer))  # type: ignore[arg-type]
         else:
             steps.append(layer)
     return steps
@@ -94,7 +158,8 @@ def fuse(layers: Sequence[Layer]) -> list[Layer]:
 def pool_first(layers: Sequence[Layer]) -> list[Layer]:
     """Return `layers` with each max pooling moved before the non-decreasing activations that lead to it.
 
-    These then see a quarter of the values: 1.2 ms in place of 4.6 in a step of a VGG with batch normalization.
+    These then see a quarter of the values: 1.2 ms in place of 4.6 in a step of a VGG with batch
+    normalization.
 
     Examples
     --------
@@ -125,3 +190,11 @@ def fits(layer: Layer, follower: Layer) -> bool:
         and type(follower) is MaxPooling
         and follower.stride == follower.pool_size
     )
+
+
+def divides(layer: Layer, follower: Layer) -> bool:
+    """Return whether `layer` is a convolution that `follower` may be taken into, and leaves no pixel out."""
+    if not fits(layer, follower) or not isinstance(follower, MaxPooling):
+        return False
+    _, *size = layer.output_shape or ()
+    return follower.pool_size != (1, 1) and not any(map(operator.mod, size, follower.pool_size))
