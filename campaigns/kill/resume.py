@@ -31,6 +31,7 @@ from typing import Any
 
 from campaigns.kill.victim import CHECKPOINT, set_fault
 from purecnn.backend import environment
+from purecnn.backend.processes import can_fork
 from purecnn.callbacks.resume import SavedRun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,7 +183,10 @@ class Campaign:
         every, slow = self.choose.choice((1, 2, 3, 7, None)), self.choose.choice((0.0, 0.02, 0.06))
         if quick:
             every, slow = 1, 0.04
-        plan = {**options, "folder": str(folder), "every": every, "slow": slow}
+        # so short a run would have threads alone, were its workers not asked for
+        kinds = ("fork",) if can_fork() else ("spawn",)
+        kind = self.choose.choice(kinds if quick else ("", "spawn", *kinds))
+        plan = {**options, "folder": str(folder), "every": every, "slow": slow, "workers": kind}
         workers: list[tuple[int, str]] = []
         for _ in range(1 if quick else self.choose.randint(1, 3)):
             threads = self.choose.choice((2, 4) if quick else (1, 2, 4))

@@ -42,6 +42,7 @@ from purecnn import (
 )
 from purecnn.backend import files
 from purecnn.backend.digests import digest
+from purecnn.backend.processes import VARIABLE
 from purecnn.errors import CheckpointError, CheckpointWarning
 from purecnn.formats import safetensors
 from purecnn.optimizers.schedules import OneCycle
@@ -137,9 +138,12 @@ def train(
     fault: str = "",
     fails: tuple[int, int] = (0, 0),
     silence: int = sentinel.SILENCE,
+    workers: str = "",
 ) -> None:
     """Do the run, or what is left of it; a fault begins after one epoch and ends after another."""
     sentinel.SILENCE = silence
+    if workers:
+        os.environ[VARIABLE] = workers
     place = Path(folder)
     kept = place / CHECKPOINT
     random = np.random.default_rng(5)
