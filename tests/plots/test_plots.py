@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from helpers.browser import Visit, chromium
+from helpers.browser import Window, chromium
 from purecnn import (
     Convolutional,
     Dense,
@@ -148,25 +148,24 @@ def test_mistakes_are_the_most_wrong_first():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
+def window():
+    with chromium() as browser:
+        yield Window(browser)
 
 
 @pytest.mark.parametrize("names", [("0", "1", "2"), ("T-shirt/top", "Ankle boot", "c" * 60)])
-def test_captions_of_mistakes_stand_apart_in_a_narrow_window(browser, tmp_path, names):
+def test_captions_of_mistakes_stand_apart_in_a_narrow_window(window, tmp_path, names):
     network, x = small(), pictures(12)
     wrong = (network.predict(x).argmax(axis=1) + 1) % 3
     plots.mistakes(network, x, wrong, names=names, title="worst").write_html(tmp_path / "m.html")
-    visit = Visit(browser, tmp_path / "m.html", width=390)
+    page = window.open(f"file://{tmp_path / 'm.html'}", width=390)
     parts = "document.querySelectorAll('.annotation-text, .imagelayer image')"
-    visit.page.wait_for_function(f"{parts}.length === 24")
-    boxes = visit.page.evaluate(
+    page.wait_for_function(f"{parts}.length === 24")
+    boxes = page.evaluate(
         f"""[...{parts}].map(found => {{
         const box = found.getBoundingClientRect();
         return [box.left, box.right, box.top, box.bottom] }})"""
     )
-    visit.page.close()
     for place, (left, right, top, bottom) in enumerate(boxes):
         assert -1 <= left < right <= 391, "beyond the window"
         for other in boxes[:place]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from helpers.browser import Visit, chromium
+from helpers.browser import Window, chromium
 from helpers.command_line import write_data
 from purecnn import (
     Convolutional,
@@ -71,10 +71,10 @@ def figures(page):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """One browser for all tests that look at pages."""
-    with chromium() as found:
-        yield found
+def window():
+    """One window for all tests that look at pages."""
+    with chromium() as browser:
+        yield Window(browser)
 
 
 @pytest.fixture(scope="module")
@@ -420,7 +420,7 @@ def test_an_all_right_network_has_no_worst_mistakes(tmp_path):
     assert "There is none: all 9 answers are right." in text
 
 
-def test_the_words_of_others_are_harmless(browser, tmp_path):
+def test_the_words_of_others_are_harmless(window, tmp_path):
     network, x = convolutions(3), RANDOM.integers(0, 256, (30, 1, 12, 12), dtype=np.uint8)
     network.preprocessing.classes = (HOSTILE, "</script><script>alert(2)</script>", "c" * 60)
     history = History(loss=[1.0], metrics={HOSTILE: [0.5]}, seconds=[1.0])
@@ -430,12 +430,12 @@ def test_the_words_of_others_are_harmless(browser, tmp_path):
     assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert page.count("</script>") == page.count("<script")
-    visit = Visit(browser, tmp_path / "r.html", width=390)
-    visit.page.wait_for_selector("#chart-time .main-svg")
-    assert visit.said == []
-    assert visit.asked == []
-    assert visit.width() == 390
-    assert HOSTILE in visit.page.inner_text("h1")
+    page = window.open(f"file://{tmp_path / 'r.html'}", width=390)
+    page.wait_for_selector("#chart-time .main-svg")
+    assert window.said == []
+    assert window.asked == []
+    assert window.width() == 390
+    assert HOSTILE in page.inner_text("h1")
 
 
 def test_data_in_a_page_cannot_end_their_element():
@@ -462,14 +462,13 @@ def test_no_report_without_plotly(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
-def test_a_report_in_a_browser(browser, runs, width, scheme):
+def test_a_report_in_a_browser(window, runs, width, scheme):
     place, _ = runs
-    visit = Visit(browser, place / "one" / "report.html", width, scheme)
-    page = visit.page
+    page = window.open(f"file://{place / 'one' / 'report.html'}", width, scheme=scheme)
     page.wait_for_selector("#chart-time .main-svg")
-    assert visit.said == []
-    assert visit.asked == []
-    assert visit.width() == width
+    assert window.said == []
+    assert window.asked == []
+    assert window.width() == width
     drawn = page.eval_on_selector_all(
         ".plot", "all => all.map(p => p.querySelectorAll('.main-svg').length > 0)"
     )
@@ -508,12 +507,11 @@ def test_a_report_in_a_browser(browser, runs, width, scheme):
     closed.locator("summary").focus()
     page.keyboard.press("Enter")
     assert page.locator("#maps details[open]").count() == 2
-    assert visit.said == []
+    assert window.said == []
 
 
-def test_a_report_on_paper_is_black_on_white(browser, runs):
-    visit = Visit(browser, runs[0] / "one" / "report.html", scheme="dark")
-    page = visit.page
+def test_a_report_on_paper_is_black_on_white(window, runs):
+    page = window.open(f"file://{runs[0] / 'one' / 'report.html'}", scheme="dark")
     page.wait_for_selector("#chart-time .main-svg")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
@@ -538,10 +536,10 @@ def test_a_report_on_paper_is_black_on_white(browser, runs):
     assert (
         page.evaluate("document.querySelector('#chart-time').layout.template.layout.font.color") != "#000000"
     )
-    assert visit.said == []
+    assert window.said == []
 
 
-def test_comparisons_and_boundaries_in_a_browser(browser, runs, tmp_path):
+def test_comparisons_and_boundaries_in_a_browser(window, runs, tmp_path):
     from purecnn.plots import Stages, decision_boundary, write_page
 
     place, _ = runs
@@ -553,11 +551,10 @@ def test_comparisons_and_boundaries_in_a_browser(browser, runs, tmp_path):
     assert (tmp_path / pages.SHARED).stat().st_size > 1_000_000
     assert (tmp_path / "b.html").stat().st_size < 100_000
     for name, last in (("c.html", "#chart-classes .main-svg"), ("b.html", "#figure canvas")):
-        visit = Visit(browser, tmp_path / name, width=390)
-        visit.page.wait_for_selector(last)
-        assert visit.asked in ([], [f"file://{tmp_path / pages.SHARED}"])
-        assert visit.width() == 390
-        assert [line for line in visit.said if "GPU stall" not in line and "Canvas2D" not in line] == []
+        window.open(f"file://{tmp_path / name}", width=390).wait_for_selector(last)
+        assert window.asked in ([], [f"file://{tmp_path / pages.SHARED}"])
+        assert window.width() == 390
+        assert [line for line in window.said if "GPU stall" not in line and "Canvas2D" not in line] == []
 
 
 def test_numbers_at_the_top_are_those_of_metrics(tmp_path):
