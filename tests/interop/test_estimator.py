@@ -61,6 +61,12 @@ from purecnn.training import host
 pd = pytest.importorskip("pandas")
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Let fits take one thread unless told otherwise: beside other tests, two take far longer."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="module")
 def digits():
     """600 digits of 8 x 8 pixels, from 0 to 1, in flat float32 rows."""
@@ -691,7 +697,8 @@ def test_workers_of_others_share_the_cores_with_estimators_and_networks(monkeypa
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
 @pytest.mark.parametrize("threads", [None, 2])
-def test_folds_side_by_side_score_as_one_after_the_other(backend, threads, digits):
+def test_folds_side_by_side_score_as_one_after_the_other(backend, threads, digits, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
     model = small(epochs=3, threads=threads)
     alone = cross_val_score(model, *digits, cv=3)
     with joblib.parallel_config(backend, n_jobs=3):
