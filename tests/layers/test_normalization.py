@@ -1,7 +1,6 @@
 """Batch normalization: PyTorch's numbers, statistics of the whole batch, and the same bits on any workers."""
 
 import copy
-import itertools
 import os
 import tracemalloc
 
@@ -11,7 +10,7 @@ import pytest
 from helpers import plain_loops as loops
 from helpers.samples import digits
 from helpers.torch_numbers import cases, close, part
-from helpers.workers import KINDS, use
+from helpers.workers import COMPANIES, KINDS, use
 from purecnn import (
     SGD,
     BatchNormalization,
@@ -182,7 +181,7 @@ def buffers(network):
 def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, batch_size, samples, optimizer):
     x, y = digits(samples, size=10)  # the last batch is short
     found = []
-    for kind, threads in itertools.product(KINDS, (1, 2, 4)):
+    for kind, threads in COMPANIES:
         use(monkeypatch, kind)
         network = small(dropout=0.2)
         fresh = optimizer if isinstance(optimizer, str) else SGD(0.05)

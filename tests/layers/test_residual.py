@@ -1,7 +1,6 @@
 """Residual connections: PyTorch's numbers through whole training steps, one flat vector, any depth."""
 
 import copy
-import itertools
 import json
 import types
 
@@ -10,7 +9,7 @@ import pytest
 
 from helpers.torch_numbers import close, listed, part
 from helpers.torch_numbers import load as fixture
-from helpers.workers import KINDS, use
+from helpers.workers import COMPANIES, use
 from purecnn import (
     SGD,
     BatchNormalization,
@@ -226,7 +225,7 @@ def test_the_engine_is_the_layers_own_passes(name):
 def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, name):
     x, y = data(150)
     found = set()
-    for kind, threads in itertools.product(KINDS, (1, 2, 4)):
+    for kind, threads in COMPANIES:
         use(monkeypatch, kind)
         network = build(name, np.float32)
         network.fit(x, y, epochs=2, batch_size=128, threads=threads)

@@ -1,12 +1,11 @@
 """Penalties, decay and clipping inside a network: exact, and of the same bits at any number of workers."""
 
 import copy
-import itertools
 
 import numpy as np
 import pytest
 
-from helpers.workers import KINDS, use
+from helpers.workers import COMPANIES, use
 from purecnn import (
     SGD,
     Activation,
@@ -222,7 +221,7 @@ def test_same_bits_in_threads_in_processes_and_alone(make, width, monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (300, 14, 14)).astype(np.uint8), rng.integers(0, 4, 300)
     found = []
-    for kind, threads in itertools.product(KINDS, (1, 2, 3)):
+    for kind, threads in COMPANIES:
         use(monkeypatch, kind)
         net, optimizer = (
             Network([Flatten(), Dense(output_size=width), ReLU(), Dense(output_size=4), Softmax()]),
