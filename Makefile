@@ -34,12 +34,13 @@ LOWEST_TESTS := tests/cli tests/playground tests/plots tests/interop tests/forma
 PART ?=
 TESTS := $(if $(PART),tests/$(PART) $(wildcard src/purecnn/$(PART)),)
 
-# As many tests at once as there are cores, each core with a stretch of the files; one that has done its own takes half
-# of what another has left, so that none is idle at the end. By hand, `pytest` alone runs them one after the other.
+# As many tests at once as there are cores, each core with a stretch of the files; one that has done its own
+# takes half of what another has left, so that none is idle at the end. By hand, `pytest` alone runs them one
+# after the other.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-# Programs keep what Python has compiled, which some surroundings forbid: the tests start hundreds of processes, of
-# which each takes an eighth of a second more where it compiles the package anew.
+# Programs keep what Python has compiled, which some surroundings forbid: the tests start hundreds of
+# processes, of which each takes an eighth of a second more where it compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
