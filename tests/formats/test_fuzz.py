@@ -1,5 +1,6 @@
 """A sample of the campaign of hostile files (`make campaign-fuzz`): each is read or refused, no more."""
 
+import functools
 import os
 import re
 import subprocess
@@ -48,10 +49,11 @@ class Noting(Random):
         return value
 
 
-def cases_made_in_new_ways(name, monkeypatch):
+@functools.cache
+def cases_made_in_new_ways(name):
     """Return the numbers of a format's first cases, without those made as cases before them were."""
     made, seen, found = [], set(), []
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(table, "Random", lambda seed: made.append(Noting(seed)) or made[-1])
         for number in range(CASES):
             fuzz.case(name, number)
@@ -75,7 +77,7 @@ def test_hostile_files_are_read_or_refused(name, tmp_path, monkeypatch):
         found.add(outcome.found)
     # a record's seed is of other data than the reader has, so that nothing is trained
     assert "accepted" in found or name == "record"
-    numbers, refused = cases_made_in_new_ways(name, monkeypatch), 0
+    numbers, refused = cases_made_in_new_ways(name), 0
     for number in numbers:
         outcome = trial.run(name, number, tmp_path)
         assert not outcome.problems, f"{trial.again(name, number)}: {outcome}"
@@ -90,7 +92,7 @@ def test_every_way_to_change_bytes_is_among_the_cases_read(monkeypatch):
         def noting(change, used=used):
             return lambda *given: used.add(change) or change(*given)
 
-        numbers = cases_made_in_new_ways(name, monkeypatch)
+        numbers = cases_made_in_new_ways(name)
         with monkeypatch.context() as patched:
             patched.setattr(mutations, "CHANGES", tuple(map(noting, mutations.CHANGES)))
             for number in numbers:
