@@ -8,7 +8,7 @@ import pytest
 
 from purecnn import Adam
 from purecnn.backend import threads
-from purecnn.kernels import cpu, pooled, unrolled, winograd
+from purecnn.kernels import cpu, pooled, tiles, unrolled, winograd
 from purecnn.kernels import rows as rows_module
 from purecnn.layers.activations import rectified
 from purecnn.losses import as_loss, classification
@@ -29,6 +29,7 @@ MODULES = (
     pooled,
     rows_module,
     unrolled,
+    tiles,
     winograd,
 )
 
