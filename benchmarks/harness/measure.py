@@ -59,7 +59,7 @@ def difference(work: Work, place: Path) -> tuple[float, str]:
     """The largest difference between ours and any peer, and what was compared.
 
     Training: the losses of the first 20 steps without dropout, relative to the larger of 1 and the loss.
-    Where rounding grows too fast for that in float32, they are taken in float64, and the first 3 in float32.
+    Where rounding grows too fast for that in float32, they are taken in float64, and the first 2 in float32.
     Inference: the probabilities of the first 1,000 images.
     """
     if work.what == "predict":
@@ -68,7 +68,7 @@ def difference(work: Work, place: Path) -> tuple[float, str]:
         )
     runs: list[tuple[str, int, list[str]]] = [("", SAME_STEPS, [])]
     if BENCHES[work.network].rounding_grows:
-        runs = [(" in float64", SAME_STEPS, ["--double"]), (" in float32", 3, [])]
+        runs = [(" in float64", SAME_STEPS, ["--double"]), (" in float32", 2, [])]
     found = [
         worst(
             f"losses of the first {steps} steps{how}",
