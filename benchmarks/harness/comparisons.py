@@ -121,6 +121,14 @@ def layers(name: str, title: str) -> Work:
     return Work(name, name, "train", 40, (ours(), NCHW, NHWC, NHWC_PLAIN), compared)
 
 
+def inference(
+    name: str, network: str, title: str, images: int, repeats: int, bar: float, reach: float
+) -> Work:
+    """Predictions of so many images against onnxruntime."""
+    compared = (Comparison(name, f"{title}, against onnxruntime", (ONNX,), bar, reach),)
+    return Work(name, network, "predict", images, (ours(), ONNX_ALL), compared, repeats=repeats)
+
+
 LENET_128 = training("lenet-128", "lenet", "LeNet 8-16, batch 128, training step", 150, 3.0, 3.5)
 WORKS: tuple[Work, ...] = (
     LENET_128,
@@ -175,37 +183,29 @@ WORKS: tuple[Work, ...] = (
         "lenet",
         "predict",
         1000,
-        (
-            ours(),
-            NCHW,
-            NHWC,
-            NHWC_POOL,
-            ONNX_ALL,
-        ),
+        (ours(), NCHW, NHWC, NHWC_POOL, ONNX_ALL),
         (
             Comparison("inference", "LeNet inference, batch 1,000", (*LAYOUTS, TORCH_POOL), 1.0, 1.5),
-            Comparison("inference-onnx", "the same, against onnxruntime", (ONNX,), 0.6, 1.0),
+            Comparison("inference-onnx", "the same, against onnxruntime", (ONNX,), 1.2, 1.5),
         ),
         repeats=40,
     ),
+    inference("inference-32", "lenet", "LeNet inference, batch 32", 32, 500, 0.9, 1.2),
     Work(
         "latency",
         "lenet",
         "predict",
         1,
-        (
-            ours(),
-            NCHW,
-            NHWC,
-            NCHW_ONE,
-            ONNX_ALL,
-        ),
+        (ours(), NCHW, NHWC, NCHW_ONE, ONNX_ALL),
         (
             Comparison("latency", "LeNet inference, one image, latency", (*LAYOUTS, TORCH_ONE), 1.0, 3.0),
-            Comparison("latency-onnx", "the same, against onnxruntime", (ONNX,)),
+            Comparison("latency-onnx", "the same, against onnxruntime", (ONNX,), 0.6, 1.0),
         ),
         repeats=1000,
     ),
+    inference("resnet-inference", "resnet-20", "ResNet-20 inference, batch 512", 512, 8, 1.0, 1.2),
+    inference("resnet-inference-32", "resnet-20", "ResNet-20 inference, batch 32", 32, 64, 0.8, 1.0),
+    inference("resnet-latency", "resnet-20", "ResNet-20 inference, one image", 1, 400, 0.4, 0.7),
     Work(
         "threads",
         "lenet",
