@@ -11,6 +11,7 @@ from purecnn import (
     Activation,
     AveragePooling,
     BatchNormalization,
+    Branches,
     Convolutional,
     Dense,
     DepthwiseConvolutional,
@@ -135,6 +136,33 @@ EVERY = {
             shortcut=[Convolutional(kernel_size=1, depth=3, stride=2), SpatialDropout(0.4)],
         ),
         (2, 5, 4),
+    ),
+    "branches, concatenated": (
+        Branches(
+            [Convolutional(kernel_size=3, depth=3, padding=1), Tanh()],
+            [],
+            [Convolutional(kernel_size=1, depth=2)],
+        ),
+        (2, 4, 5),
+    ),
+    "branches, added": (
+        Branches([Dense(5, 5), Tanh()], [Dense(5, 5)], [], merge="add"),
+        (5,),
+    ),
+    "branches, multiplied": (
+        Branches([], [GlobalAveragePooling(), Dense(3, 3), Sigmoid()], merge="multiply"),
+        (3, 4, 2),
+    ),
+    "branches, maximum": (
+        Branches([Convolutional(kernel_size=1, depth=2)], [BatchNormalization()], merge="maximum"),
+        (2, 3, 3),
+    ),
+    "branches, mean": (Branches([Tanh()], [Dropout(0.3), Dense(4, 4)], merge="mean"), (4,)),
+    "branches in branches": (
+        Branches(
+            [MaxPooling(2), Branches([Tanh()], [Convolutional(kernel_size=1, depth=2)]), UpSampling(2)], []
+        ),
+        (2, 4, 2),
     ),
     "residual in residual": (Residual([Dense(4, 4), Residual([Tanh(), Dense(4, 4)]), Dropout(0.3)]), (4,)),
 }

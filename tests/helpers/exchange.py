@@ -17,6 +17,18 @@ def exchange_network():
         p.ReLU(),
         p.Convolutional(kernel_size=(3, 2), depth=6, groups=2, dilation=(1, 2), padding=1),
         p.PReLU(per_channel=True),
+        p.Branches(
+            [p.Convolutional(kernel_size=1, depth=4), p.BatchNormalization()],
+            [],
+            [p.Convolutional(kernel_size=3, depth=2, padding=1), p.Tanh()],
+        ),
+        p.Branches([], [p.GlobalAveragePooling(), p.Dense(output_size=12), p.Sigmoid()], merge="multiply"),
+        p.Branches(
+            [p.Convolutional(kernel_size=1, depth=6)],
+            [p.Convolutional(kernel_size=1, depth=6), p.Tanh()],
+            merge="maximum",
+        ),
+        p.Branches([p.Branches([], [p.SiLU()], merge="mean")], [p.Tanh()], merge="add"),
         p.Residual([*inner, p.Residual([p.SiLU()])], [p.Convolutional(kernel_size=1, depth=8)]),
         p.ZeroPadding(((1, 0), (0, 2))),
         p.Convolutional(kernel_size=3, depth=4, per_position_bias=True),

@@ -293,7 +293,7 @@ def test_a_copy_has_parameters_of_its_own_and_nothing_of_the_last_call(name, cop
 @pytest.mark.parametrize("name", EVERY)
 def test_a_layer_is_made_from_what_it_says_it_is(name):
     layer, shape = made(name)
-    again = type(layer)(**layer.configuration())
+    again = type(layer).from_configuration(layer.configuration())
     assert again.configuration() == layer.configuration()
     assert again.bind(shape) == layer.bind(shape)
     assert str(again) == str(layer)

@@ -36,7 +36,7 @@ from purecnn import (
 from purecnn.errors import FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.layers.composites.base import Arrays
-from purecnn.layers.composites.residual import Sum
+from purecnn.layers.composites.merges import Sum
 from purecnn.layers.composites.steps import Fork
 from purecnn.layers.serialization import MAX_DEPTH
 from purecnn.losses import as_loss

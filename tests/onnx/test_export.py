@@ -22,6 +22,7 @@ from purecnn import (
     Activation,
     AveragePooling,
     BatchNormalization,
+    Branches,
     Convolutional,
     Dense,
     DepthwiseConvolutional,
@@ -127,6 +128,12 @@ CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
     "slopes of two axes": ((3, 5), [PReLU(per_channel=True)]),
     "softmax of two axes": ((3, 5), [BatchNormalization(), Softmax()]),
     "slopes of vectors": ((7,), [PReLU(per_channel=True)]),
+    "Branches": (IMAGE, [Branches([Convolutional(kernel_size=1, depth=2), Tanh()], [])]),
+    "branches, added": (IMAGE, [Branches([Tanh()], [], [BatchNormalization()], merge="add")]),
+    "branches, multiplied": (IMAGE, [Branches([], [GlobalAveragePooling()], merge="multiply")]),
+    "branches, maximum": (IMAGE, [Branches([Tanh()], [], merge="maximum")]),
+    "branches, mean": (IMAGE, [Branches([Tanh()], [], [Tanh()], merge="mean")]),
+    "branches of vectors": ((7,), [Branches([Tanh()], [Branches([], [Tanh()], merge="multiply")])]),
 }
 CASES |= {
     name: (IMAGE, [kind()])
@@ -488,7 +495,9 @@ def coverage_table(folder: Path) -> str:
         single, double = [", ".join(f"`{operator}`" for operator in one) or "nothing" for one in found]
         if name == "Residual":
             single = double = "those of its layers, `Add`"
-        runs = "of its layers" if name == "Residual" else "no" if FLOAT32_ALONE & set(found[1]) else "yes"
+        if name == "Branches":
+            single = double = "those of its layers, and `Concat`, `Add`, `Mul` or `Max`"
+        runs = "of its layers" if name in ("Branches", "Residual") else "no" if FLOAT32_ALONE & set(found[1]) else "yes"
         lines.append(f"| `{name}` | {single} | {'the same' if single == double else double} | {runs} |")
     return "\n".join(lines)
 

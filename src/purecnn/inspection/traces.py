@@ -21,6 +21,7 @@ from purecnn.inspection.cells import Cell, explain, made
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.batchwise import trains
+from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.losses.base import Loss, LossFunction, LossPrime, columns
 from purecnn.messages.signatures import explained
@@ -95,8 +96,34 @@ class LayerTrace:
             summands = [self.input if end is None else end.output for end in ends]
             window = np.array([summand[sample][at] for summand in summands])
             return made(self.layer, self.output, at, sample, window=window, origin=at, weights=np.ones(2))
+        if isinstance(self.layer, Branches):
+            return self.cell_of_branches(self.layer, at, sample)
         rule: Any = rule_for(explain.registry, self.layer)
         return rule(self.layer, self.input, self.output, at, sample)  # type: ignore[no-any-return]
+
+    def cell_of_branches(self, layer: Branches, at: tuple[int, ...], sample: int) -> Cell:
+        """Return what a cell was made of: one cell at the end of each path, or of the one it comes from."""
+        lengths = [len(path) for path in layer.paths]
+        lasts = np.cumsum(lengths) - 1
+        ends = [
+            (self.inside[last].output if length else self.input)[sample]
+            for last, length in zip(lasts, lengths, strict=True)
+        ]
+        if layer.merge == "concatenate":
+            firsts = np.cumsum([0, *(len(end) for end in ends)])
+            path = int(np.searchsorted(firsts, at[0], side="right")) - 1
+            held = ends[path][at[0] - firsts[path], *at[1:]]
+            window, weights = np.array([held]), np.ones(1)
+        else:
+            values = np.array([end[at if end.ndim == len(at) else at[:1]] for end in ends])
+            window, weights = values, np.ones(len(values))
+            if layer.merge == "mean":
+                weights /= len(values)
+            elif layer.merge == "maximum":
+                weights = (np.arange(len(values)) == values.argmax()).astype(float)
+            elif layer.merge == "multiply":
+                window, weights = values[:1], np.array([values[1:].prod()])
+        return made(layer, self.output, at, sample, window=window, origin=at, weights=weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from purecnn.layers.activations.rectified import ReLU6 as ReLU6
     from purecnn.layers.activations.rectified import Softplus as Softplus
     from purecnn.layers.base import Layer as Layer
+    from purecnn.layers.composites.branches import Branches as Branches
     from purecnn.layers.composites.residual import Residual as Residual
     from purecnn.layers.convolution import Convolutional as Convolutional
     from purecnn.layers.convolution import DepthwiseConvolutional as DepthwiseConvolutional
@@ -58,6 +59,7 @@ else:
             "activations.gated": "GELU HardSwish Mish SiLU",
             "activations.rectified": "ELU LeakyReLU PReLU ReLU ReLU6 SELU Softplus",
             "base": "Layer",
+            "composites.branches": "Branches",
             "composites.residual": "Residual",
             "convolution": "Convolutional DepthwiseConvolutional",
             "dense": "Dense",

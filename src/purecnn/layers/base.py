@@ -163,6 +163,11 @@ class Layer(ABC):
         """Return the constructor's arguments, as plain numbers, strings and lists, to save and to print."""
         return {}
 
+    @classmethod
+    def from_configuration(cls, configuration: Mapping[str, Any]) -> Self:
+        """Return a layer made of what `configuration` gave."""
+        return cls(**configuration)
+
     def multiply_adds(self) -> int:
         """Return how many multiplications with an addition one sample's forward pass takes."""
         return 0

@@ -17,6 +17,7 @@ from purecnn.backend.types import Shape
 from purecnn.kernels.cost import BLAS, NODE, PRODUCT, STEP
 from purecnn.layers.activations.gated import GELU
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.base import Composite
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.pooling import MaxPooling, Pooling, UpSampling
 
@@ -81,7 +82,9 @@ def taken(layer: Layer) -> Footprint:
     found = Footprint(size, TEMPORARY * size, NODE + layer.multiply_adds() // BLAS)
     inside = layer.inside()
     if inside:
-        found = Footprint(3 * size, TEMPORARY * size, NODE)
+        # What the ends make, what is given back to each, and the sum of what comes back.
+        branches = len(layer.branches) if isinstance(layer, Composite) else 1
+        found = Footprint((1 + branches) * size, TEMPORARY * size, NODE)
         for part in inside.values():
             found += taken(part)
     return found

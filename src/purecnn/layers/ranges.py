@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Sof
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer, rule_for
+from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
@@ -195,10 +196,39 @@ def dropped(layer: Layer, given: Range | None) -> Range | None:
 def summed(layer: Layer, given: Range | None) -> Range | None:
     """Return the range of the sum of both branches of a Residual."""
     assert isinstance(layer, Residual)
-    branches = output_range(layer.layers, given), output_range(layer.shortcut, given)
-    if branches[0] is None or branches[1] is None:
-        return None
-    return Range(branches[0].low + branches[1].low, branches[0].high + branches[1].high, source=layer)
+    return together("add", (layer.layers, layer.shortcut), given, layer)
+
+
+def merged(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of what Branches makes of the ends of its paths."""
+    assert isinstance(layer, Branches)
+    return together(layer.merge, layer.paths, given, layer)
+
+
+def together(
+    merge: str, paths: Iterable[Sequence[Layer]], given: Range | None, source: Layer
+) -> Range | None:
+    """Return the range of what a merge makes of the ends of paths."""
+    lows, highs = [], []
+    for path in paths:
+        found = output_range(path, given)
+        if found is None:
+            return None
+        lows.append(found.low)
+        highs.append(found.high)
+    if merge == "add":
+        return Range(sum(lows), sum(highs), source=source)
+    if merge == "mean":
+        return Range(sum(lows) / len(lows), sum(highs) / len(highs), source=source)
+    if merge == "maximum":
+        return Range(max(lows), max(highs), source=source)
+    if merge == "concatenate":
+        return Range(min(lows), max(highs), source=source)
+    low, high = lows[0], highs[0]
+    for other in zip(lows[1:], highs[1:], strict=True):
+        ends = [a * b if a and b else 0.0 for a in (low, high) for b in other]  # none of 0 times infinity
+        low, high = min(ends), max(ends)
+    return Range(low, high, source=source)
 
 
 #: Of each class with a `forward` of its own. A new layer is added here.
@@ -209,6 +239,7 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
     **dict.fromkeys((Flatten, Reshape), moved),
     **dict.fromkeys((AveragePooling, GlobalAveragePooling, UpSampling), averaged),
+    Branches: merged,
     Dropout: dropped,
     MaxPooling: largest,
     PReLU: learnt_slope,

@@ -179,7 +179,8 @@ def arguments_of(kind: type[Layer]) -> dict[str, inspect.Parameter]:
     return {
         name: parameter
         for name, parameter in parameters
-        if name not in NOT_SAVED and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if name not in NOT_SAVED
+        and (parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or name in kind.holds)
     }
 
 
@@ -327,10 +328,15 @@ def build_layer(
             raise FileFormatError(f"layer {place}, {entry['type']}, lacks its argument {name}")
     for name in kind.holds:
         if isinstance(given.get(name), list):
-            given[name] = [build_layer(place, inner, numbers, kinds, level + 1) for inner in given[name]]
+            given[name] = [
+                [build_layer(place, one, numbers, kinds, level + 1) for one in inner]
+                if isinstance(inner, list)
+                else build_layer(place, inner, numbers, kinds, level + 1)
+                for inner in given[name]
+            ]
     raised = (ArithmeticError, TypeError, ValueError) if kind in LAYERS.values() else (Exception,)
     try:
-        layer = kind(**given)
+        layer = kind.from_configuration(given)
     except raised as error:
         raise FileFormatError(f"layer {place}: {error!s:.500}") from None
     if not trainable:  # a layer made of layers would set it in all of them, also in those that are frozen

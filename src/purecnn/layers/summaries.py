@@ -13,6 +13,7 @@ from purecnn.backend.html import html_table
 from purecnn.backend.types import Shape
 from purecnn.escapes import visible
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.base import Composite
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.stack import LayerStack, as_layers, network_of
 from purecnn.messages.signatures import explained
@@ -185,5 +186,6 @@ def rows_of(layer: Layer, name: str, indent: str = "") -> list[Row]:
     rows = [Row(indent + name, layer.output_shape or (), size, work, layer.trainable)]
     for front, part in inside.items():
         way = front.rpartition(".")[0]
+        way = layer.name_of(way) if isinstance(layer, Composite) else way
         rows += rows_of(part, f"{way} {type(part).__name__}".lstrip(), f"{indent}  ")
     return rows

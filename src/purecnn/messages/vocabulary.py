@@ -67,6 +67,12 @@ LAYERS = (
     ),
     Row("Flatten", "Flatten", "Flatten"),
     Row("Reshape", "Reshape", "Unflatten", "Reshape(input_shape, output_shape)"),
+    Row(
+        "Branches",
+        "Concatenate Multiply Maximum Average",
+        "",
+        'Branches([layers], [layers], merge="multiply")',
+    ),
     Row("Residual", "Add", "", "Residual([layers]) adds its input to what its layers make of it"),
     Row("ReLU", "ReLU", "ReLU"),
     Row("LeakyReLU", "LeakyReLU", "LeakyReLU"),

@@ -17,7 +17,7 @@ from purecnn.kernels.calls import Call, run
 from purecnn.kernels.geometry import along_batch
 from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
-from purecnn.layers.composites.residual import Sum
+from purecnn.layers.composites.merges import Sum
 from purecnn.layers.composites.steps import Cross, Ending
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
@@ -289,13 +289,18 @@ def inference_steps(layers: Sequence[Layer]) -> list[Layer]:
         if rest and fits(layer, rest[0]):
             pool: Any = rest.pop(0)
             steps.append(FusedConvolution(folded, pool, taken(rest, ReLU) is not None))
-        elif [type(step) for step in rest[:2]] == [Cross, Sum] or (rest and type(rest[0]) is Sum):
+        elif (rest and adds_two(rest[0])) or (rest[1:] and type(rest[0]) is Cross and adds_two(rest[1])):
             skips = taken(rest, Cross) is not None
             taken(rest, Sum)
             steps.append(JoiningConvolution(folded, taken(rest, ReLU) is not None, skips))
         else:
             steps.append(FusedConvolution(folded, None, taken(rest, ReLU) is not None))
     return steps
+
+
+def adds_two(step: Layer) -> bool:
+    """Return whether a step adds the ends of two branches."""
+    return type(step) is Sum and step.count == 2
 
 
 def taken(rest: list[Layer], kind: type[Any]) -> Any:

@@ -16,6 +16,7 @@ from purecnn.backend.types import Array, Shape
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.layers.activations.rectified import PReLU
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
@@ -225,10 +226,11 @@ def parts(layers: Sequence[Layer], front: str = "layer ") -> list[Part]:
                     f"another order: a Dense layer before it is wanted"
                 )
             order, since = None, []
-        elif isinstance(layer, Residual):
+        elif isinstance(layer, Residual | Branches):
             if order is not None:
-                raise ShapeError(f"{label} adds flattened images, which Keras has in another order")
-            found += parts(layer.layers, f"{label} ") + parts(layer.shortcut, f"{label} shortcut ")
+                raise ShapeError(f"{label} is given flattened images, which Keras has in another order")
+            for front, branch in layer.branches.items():
+                found += parts(branch, f"{label} {layer.name_of(front)} ".replace("  ", " "))
             since = []
         elif wanted(layer):
             part = Part(layer, label)

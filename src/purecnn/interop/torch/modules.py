@@ -15,6 +15,7 @@ from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer, rule_for
+from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
@@ -52,6 +53,16 @@ class Tensor:
     shape: Shape
 
 
+#: The class of PyTorch's program that stands for each merge of `Branches`.
+MERGED = {
+    "add": "Added",
+    "concatenate": "Concatenated",
+    "multiply": "Multiplied",
+    "maximum": "Largest",
+    "mean": "Averaged",
+}
+
+
 @dataclass(frozen=True)
 class Module:
     """One module of PyTorch, as it is written in a program.
@@ -59,7 +70,7 @@ class Module:
     Attributes
     ----------
     call : str
-        What makes it, such as ``"nn.ReLU()"``; for a `Residual` the class's name.
+        What makes it, such as ``"nn.ReLU()"``; of what is made of layers the class's name.
     layer : Layer or None
         The layer that it is, or is part of; None for the preprocessing.
     tensors : dict of str to Tensor
@@ -67,7 +78,7 @@ class Module:
     optional : frozenset of str
         Tensors that another module of the kind may lack: they are zeros then.
     inside : dict of str to list of Module
-        The modules of a `Residual`, one after the other, by the attribute that holds them.
+        Those that it is made of, one after the other, by the attribute that holds them.
     is_own : bool
         Whether its class is the user's, of whom PyTorch's counterpart is wanted.
     """
@@ -102,7 +113,7 @@ def own_module(layer: Layer) -> Module:
     if layer.inside():
         raise TypeError(
             f"{type(layer).__name__} can't be written as a module of PyTorch, since it is made of layers: of "
-            f"this package's classes Residual alone is"
+            f"this package's classes Branches and Residual alone are"
         )
     arrays = {"parameters": layer.parameters, "buffers": layer.buffers}
     tensors = {
@@ -194,6 +205,15 @@ def _(layer: Residual) -> list[Module]:
     ways = {"layers": layer.layers, "shortcut": layer.shortcut}
     inside = {name: [module for part in way for module in counterpart(part)] for name, way in ways.items()}
     return [Module("Residual", layer, inside=inside)]
+
+
+@translate.register
+def _(layer: Branches) -> list[Module]:
+    inside = {
+        f"paths.{front}": [module for part in path for module in counterpart(part)]
+        for front, path in layer.branches.items()
+    }
+    return [Module(MERGED[layer.merge], layer, inside=inside)]
 
 
 @translate.register

@@ -8,11 +8,40 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from purecnn.interop.torch.modules import Module, modules, named
+from purecnn.interop.torch.modules import MERGED, Module, modules, named
 from purecnn.layers.base import Layer
 from purecnn.messages.signatures import explained
 from purecnn.networks.functional import as_network
 from purecnn.networks.network import Network
+
+
+def class_of_paths(kind: str, says: str, result: str) -> str:
+    """Return the source of a module that gives its input to several paths and merges their `ends`."""
+    return f'''
+class {kind}(nn.Module):
+    """{says}"""
+
+    def __init__(self, *paths):
+        super().__init__()
+        self.paths = nn.ModuleList(paths)
+
+    def forward(self, x):
+        ends = [path(x) for path in self.paths]
+        return {result}
+'''
+
+
+#: What each merge of `Branches` says of itself, and computes.
+MERGES = {
+    "add": ("Add what all paths give.", "sum(ends)"),
+    "concatenate": ("Put the channels of all paths one behind the other.", "torch.cat(ends, 1)"),
+    "multiply": (
+        "Multiply what all paths give; a vector has a factor for each channel of images.",
+        "math.prod(end.reshape(*end.shape, *[1] * (max(e.dim() for e in ends) - end.dim())) for end in ends)",
+    ),
+    "maximum": ("Take the largest of what all paths give.", "torch.stack(ends).max(0).values"),
+    "mean": ("Take the mean of what all paths give.", "sum(ends) / len(ends)"),
+}
 
 #: The modules that PyTorch lacks, each written into a program that uses it.
 CLASSES = {
@@ -49,6 +78,7 @@ class Residual(nn.Module):
     def forward(self, x):
         return self.layers(x) + self.shortcut(x)
 ''',
+    **{MERGED[merge]: class_of_paths(MERGED[merge], *told) for merge, told in MERGES.items()},
 }
 
 
@@ -106,6 +136,8 @@ def torch_code(
     found = modules(network)
     lines = ["import torch"]
     lines += ["from safetensors.torch import load_file"] if weights is not None else []
+    multiplies = any(module.call == MERGED["multiply"] for module in everything(found))
+    lines[:0] = ["import math", ""] if multiplies else []
     lines += ["from torch import nn", ""]
     body = list(written(found, "    "))
     for kind, source in CLASSES.items():
@@ -129,6 +161,14 @@ def torch_code(
     if weights is not None:
         lines += [f"{name}.load_state_dict(load_file({os.fspath(weights)!r}))", f"{name}.eval()"]
     return "\n".join(lines) + "\n"
+
+
+def everything(found: Sequence[Module]) -> Iterator[Module]:
+    """Yield modules and those inside of them."""
+    for module in found:
+        yield module
+        for way in module.inside.values():
+            yield from everything(way)
 
 
 def own_classes(found: Sequence[Module]) -> dict[str, str]:

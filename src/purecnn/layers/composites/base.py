@@ -192,9 +192,18 @@ class Composite(Layer):
             try:
                 shape = layer.bind(shape)
             except ShapeError as error:
-                name = f"{front} layer {place}".lstrip()
-                raise ShapeError(f"{name} of a {type(self).__name__}: {error}") from None
+                name = f"{self.name_of(front)} layer {place}".lstrip()
+                raise ShapeError(f"{name} of {self.called}: {error}") from None
         return shape
+
+    @property
+    def called(self) -> str:
+        """What this layer is called in messages."""
+        return f"a {type(self).__name__}"
+
+    def name_of(self, front: str) -> str:
+        """Return what a branch is called in messages, "" for the only one that needs no name."""
+        return front
 
     def replica(self, xp: Any = np) -> Self:
         """Return a worker's twin, made of the layers' twins."""
@@ -243,10 +252,16 @@ class Composite(Layer):
         return {k: v for k, v in super().__getstate__().items() if k != "ran"}
 
 
-def as_branch(kind: str, name: str, layers: Any) -> tuple[Layer, ...]:
+def as_layers(called: str, name: str, layers: Any) -> tuple[Layer, ...]:
     """Return `layers`, the argument `name` of a composite, as a tuple, if it is a list of layers."""
     if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
-        raise TypeError(f"{name} of a {kind} must be a list of layers, got {layers!r}")
+        raise TypeError(f"{name} of {called} must be a list of layers, got {layers!r}")
+    return tuple(layers)
+
+
+def as_branch(called: str, name: str, layers: Any) -> tuple[Layer, ...]:
+    """Return the same, if it is not empty."""
+    as_layers(called, name, layers)
     if not layers:
-        raise ValueError(f"{name} of a {kind} must have at least one layer, got none")
+        raise ValueError(f"{name} of {called} must have at least one layer, got none")
     return tuple(layers)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from purecnn.backend.types import Array, Shape
+from purecnn.backend.types import Shape
 from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite, as_branch
-from purecnn.layers.composites.steps import Join
+from purecnn.layers.composites.merges import Sum
 
 
 class Residual(Composite):
@@ -50,8 +50,8 @@ class Residual(Composite):
     holds = ("layers", "shortcut")
 
     def __init__(self, layers: Sequence[Layer], shortcut: Sequence[Layer] | None = None) -> None:
-        found = as_branch("Residual", "layers", layers)
-        beside = () if shortcut is None else as_branch("Residual", "shortcut", shortcut)
+        found = as_branch("a Residual", "layers", layers)
+        beside = () if shortcut is None else as_branch("a Residual", "shortcut", shortcut)
         super().__init__({"": found, "shortcut": beside})
 
     @property
@@ -81,22 +81,6 @@ class Residual(Composite):
     def configuration(self) -> dict[str, Any]:
         """Return both lists of layers: a file keeps what each says of itself."""
         return {"layers": list(self.layers), "shortcut": list(self.shortcut) or None}
-
-
-class Sum(Join):
-    """Where two branches meet again: ``y = f(x) + s(x)``."""
-
-    output_is_free = True
-
-    def combine(self, ends: list[Array]) -> Array:
-        """Return the sum of both ends."""
-        found, skipped = ends
-        y: Array = self.xp.add(found, skipped, out=self.workspace.like("output", found))
-        return y
-
-    def share(self, g: Array) -> list[Array]:
-        """Return g for both."""
-        return [g, g]
 
 
 def remedy(given: Shape, wanted: Shape) -> str:

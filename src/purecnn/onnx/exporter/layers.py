@@ -18,6 +18,7 @@ import numpy.typing as npt
 from purecnn.formats.protobuf import Message
 from purecnn.kernels.reference import phases
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
@@ -221,6 +222,30 @@ def _residual(layer: Residual, nodes: Nodes, input: str) -> str:
     way = nodes.run({str(place): part for place, part in enumerate(layer.layers)}, input)
     other = nodes.run({f"shortcut.{place}": part for place, part in enumerate(layer.shortcut)}, input)
     return nodes.add("Add", way, other)
+
+
+@become.register
+def _branches(layer: Branches, nodes: Nodes, input: str) -> str:
+    ends = [
+        nodes.run({f"{front}.{place}": part for place, part in enumerate(path)}, input)
+        for front, path in layer.branches.items()
+    ]
+    if layer.merge == "concatenate":
+        return nodes.add("Concat", *ends, axis=1)
+    if layer.merge == "maximum":
+        return nodes.add("Max", *ends)
+    shapes = [path[-1].output_shape if path else layer.input_shape for path in layer.paths]
+    axes = len(layer.output_shape or ())
+    for place, shape in enumerate(shapes):
+        if len(shape or ()) < axes:  # a factor for each channel
+            wide = nodes.tensor(f"shape {place}", [0, -1, *[1] * (axes - 1)])
+            ends[place] = nodes.add("Reshape", ends[place], wide)
+    output, *rest = ends
+    for end in rest:
+        output = nodes.add("Mul" if layer.merge == "multiply" else "Add", output, end)
+    if layer.merge == "mean":
+        output = nodes.add("Mul", output, nodes.number(1 / len(ends)))
+    return output
 
 
 # Shapes, pooling and what does nothing outside training ---------------------------------------------------
