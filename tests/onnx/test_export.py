@@ -497,7 +497,13 @@ def coverage_table(folder: Path) -> str:
             single = double = "those of its layers, `Add`"
         if name == "Branches":
             single = double = "those of its layers, and `Concat`, `Add`, `Mul` or `Max`"
-        runs = "of its layers" if name in ("Branches", "Residual") else "no" if FLOAT32_ALONE & set(found[1]) else "yes"
+        runs = (
+            "of its layers"
+            if name in ("Branches", "Residual")
+            else "no"
+            if FLOAT32_ALONE & set(found[1])
+            else "yes"
+        )
         lines.append(f"| `{name}` | {single} | {'the same' if single == double else double} | {runs} |")
     return "\n".join(lines)
 

@@ -104,8 +104,10 @@ def _of_convolution(layer: Convolutional) -> Footprint:
     # The input, unrolled; and the output, its rows as far apart as the window steps (`unrolled`, `grouped`).
     lines = height + sum(layer.border[0]) + apart
     unrolled = lines * window[1] * channels * columns
-    # With samples enough for it `winograd` takes twice the input and the output in its place.
-    turned = 2 * channels * lines * (width + sum(layer.border[1])) + 2 * maps * rows * columns
+    # With samples enough for them, tiles take pixels, their values, and these once more, in the place of
+    # that: of the input four times as many, of the output three. Kernels are not counted, nor what tiles make
+    # of them.
+    turned = 4 * channels * lines * (width + sum(layer.border[1])) + 3 * maps * rows * columns
     outputs = maps * columns * (rows * step + 2 * layer.reach[0])
     work = layer.multiply_adds() // BLAS + rows * layer.groups * PRODUCT + math.prod(window) * STEP
     return Footprint(max(unrolled, turned) + outputs, maps * rows * columns, NODE + work)
