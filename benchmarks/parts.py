@@ -141,8 +141,10 @@ def watched() -> Watch:
         return Part(moved=2.0 * this.x[:, begin:end].nbytes)
 
     for kind in (Unrolled, TiledConvolution):
-        watch.on(kind, "prepare", convolution("lay out"), laid_out)
-        watch.on(kind, "multiply", convolution("product"), products)
+        within = kind is TiledConvolution  # there what lays out is among the product's calls
+        if not within:
+            watch.on(kind, "prepare", convolution("lay out"), laid_out)
+        watch.on(kind, "multiply", convolution("lay out and product" if within else "product"), products)
         watch.on(kind, "kernels_product", convolution("kernels' gradient"), products)
         watch.on(kind, "input_gradient", convolution("input gradient"), products)
 
@@ -198,9 +200,8 @@ def taken(this: Replica, x: Any, rows: np.ndarray, *_: Any) -> Part:
     return Part(moved=float(this.values * len(rows) * 9))
 
 
-def measure(bench: Bench, steps: int) -> tuple[dict[str, float], dict[str, Part]]:
+def measure(watch: Watch, bench: Bench, steps: int) -> tuple[dict[str, float], dict[str, Part]]:
     """Return the median time of each part within real steps on one core, and what it must do at least."""
-    watch = watched()
     x, y = mnist()[0] if bench.data == "mnist" else patterns(bench.input_shape)
     network = Network(build(bench), seed=0)
     network.bind(bench.input_shape)
@@ -222,14 +223,14 @@ def main() -> None:
     """Print a table for each network."""
     with blas.single_threaded():
         peak, copy = speeds()
-    about = machine.describe()
+    about, watch = machine.describe(), watched()
     names = sys.argv[1:] or ["lenet"]
     command = " ".join(["python -m benchmarks.parts", *sys.argv[1:]])
     print(f"{about['date']}, commit {about['commit']}; {about['processor']}; `{command}`")
     print(f"\nOne core: sgemm {peak / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s.")
     for name in names:
         bench = BENCHES[name]
-        found, least = measure(bench, 20 if len(names) > 1 or name != "lenet" else 200)
+        found, least = measure(watch, bench, 20 if len(names) > 1 or name != "lenet" else 200)
         whole = sum(found.values())
         print(f"\n{name}: {whole * 1e3:.2f} ms for a step of {bench.batch}\n")
         print("| part | us | floor, us | share of the step |\n| --- | --- | --- | --- |")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--images", type=int, default=20_000)
     given = parser.parse_args()
+    os.environ["PURECNN_WORKERS"] = "threads"  # other processes would not see which kind is asked for
     exact = sums("direct", np.float64)
     about = machine.describe()
     command = f"python -m benchmarks.tiles --seeds {given.seeds} --images {given.images}"

@@ -377,7 +377,9 @@ KINDS = {
 
 def sums(kind, x, weights, dtype):
     """Return a convolution of both without biases, padded to the same size, by one kind of kernels."""
-    window, workspace = Window((3, 3), padding=((1, 1), (1, 1))), Workspace()
+    size = weights.shape[2:]
+    border = tuple(((cells - 1) // 2, cells // 2) for cells in size)
+    window, workspace = Window(size, padding=border), Workspace()
     work = KINDS[kind](x.astype(dtype), len(weights), window, workspace)
     return work.forward(weights.astype(dtype), np.zeros(len(weights), dtype)).astype(np.float64)
 
@@ -396,20 +398,29 @@ def test_tiles_round_little_more_than_the_direct_sum():
     assert max(error.max() for error in errors.values()) < 2e-5
 
 
+#: The promise value by value: roundings of a tile's largest pixel times the sum of the kernel's sizes.
+PROMISED = {"direct": 2, "along the rows": 12, "along both axes": 48}
+
+
+@pytest.mark.parametrize("active", [1, 16])
+@pytest.mark.parametrize("width", [2, 3, 4, 5])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_is_small_beside_the_largest_pixel_of_its_tile(kind):
-    """The promise value by value: the largest pixel rounded twice, times the sum of the kernel's sizes."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((16, 24, 24, 8))
-    x[rng.random(x.shape) < 1e-3] *= 1e6  # single values of a million times the others
-    x = x.transpose(1, 0, 2, 3).copy().transpose(1, 0, 2, 3)
-    weights = rng.standard_normal((16, 16, 3, 3)) / 12
-    error = abs(sums(kind, x, weights, np.float32) - sums("direct", x, weights, np.float64))
-    # the largest pixel of any tile that an output may lie in, over all channels
-    wide = np.pad(abs(x).max(axis=0), ((6, 6), (6, 6), (0, 0)))
-    near = np.lib.stride_tricks.sliding_window_view(wide, (13, 13), (0, 1)).max(axis=(-1, -2))
-    unit = near * abs(weights).sum(axis=(1, 2, 3))[:, None, None, None] * np.finfo(np.float32).eps
-    assert (error <= 2 * unit).all(), (error / unit).max()  # 0.41, 0.78 and 1.07 when this was written
+def test_an_error_is_small_beside_the_largest_pixel_of_its_tile(kind, width, active):
+    """Worst where one channel alone holds anything, for there no errors of others cancel it."""
+    rng, worst = np.random.default_rng(0), 0.0
+    for _ in range(3):
+        x, weights = rng.standard_normal((16, 16, 16, 8)), rng.standard_normal((16, 16, width, width))
+        x[rng.random(x.shape) < 1e-3] *= 1e6  # single values of a million times the others
+        weights[:, active:] = 0
+        x = x.transpose(1, 0, 2, 3).copy().transpose(1, 0, 2, 3)
+        error = abs(sums(kind, x, weights, np.float32) - sums("direct", x, weights, np.float64))
+        # the largest pixel of any tile that an output may lie in, over all channels
+        wide = np.pad(abs(x).max(axis=0), ((6, 6), (6, 6), (0, 0)))
+        near = np.lib.stride_tricks.sliding_window_view(wide, (13, 13), (0, 1)).max(axis=(-1, -2))
+        near = near[: error.shape[1], : error.shape[2]]
+        unit = near * abs(weights).sum(axis=(1, 2, 3))[:, None, None, None] * np.finfo(np.float32).eps
+        worst = max(worst, (error / unit).max())
+    assert worst <= PROMISED[kind], worst
 
 
 def test_tiles_are_taken_where_they_save_work():

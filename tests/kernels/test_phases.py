@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.workers import COMPANIES, use
 from purecnn import BatchNormalization, Convolutional, Dense, Flatten, MaxPooling, Network, ReLU, Softmax
 from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, winograd, winograd_square
@@ -127,3 +128,24 @@ def test_training_in_phases_is_training(monkeypatch, frozen, shards):
     for one, other in zip(fused, plain, strict=True):
         for name in one.buffers:
             np.testing.assert_allclose(one.buffers[name], other.buffers[name], atol=1e-9)
+
+
+def test_wide_layers_give_the_same_bits_in_any_number_of_threads_and_processes(monkeypatch):
+    x, y = np.random.default_rng(0).integers(0, 256, (150, 8, 8)).astype(np.uint8), np.arange(150) % 3
+    found = set()
+    for kind, threads in COMPANIES:
+        use(monkeypatch, kind)
+        wide = [
+            Convolutional(kernel_size=3, depth=64, padding=1),
+            BatchNormalization(),
+            MaxPooling(2),
+            ReLU(),
+        ]
+        deep = [Convolutional(kernel_size=3, depth=64, padding=1), ReLU(), *wide]
+        made = Network([*deep, Flatten(), Dense(output_size=3), Softmax()], input_shape=(1, 8, 8), seed=0)
+        made.fit(x, y, batch_size=128, shards=4, threads=threads)
+        found.add((made.parameters.tobytes(), made.predict(x, threads=threads).tobytes()))
+    assert len(found) == 1
+    assert winograd_square.suits(
+        np.zeros((64, 8, 8, 32), np.float32), 64, Window((3, 3), padding=((1, 1), (1, 1)))
+    )

@@ -21,6 +21,7 @@ def small(request, monkeypatch):
         (48, 16, 512, (48, 16)),  # few enough sums
         (27, 32, 2048, (9, 32)),  # too many multiply-adds
         (97, 32, 256, (97, 32)),  # a prime can't be cut
+        (96, 67, 256, (96, 67)),  # nor can so many maps
         (5, 2, 3, (5, 2)),
     ],
 )
@@ -56,6 +57,7 @@ def test_what_this_blas_says_of_itself_decides(monkeypatch):
     for said, expected in (
         ("OpenBLAS 0.3.31 DYNAMIC_ARCH NO_AFFINITY SkylakeX MAX_THREADS=64", True),
         ("OpenBLAS 0.3.31 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64", True),
+        ("OpenBLAS 0.3.21 NO_AFFINITY USE_OPENMP SKYLAKEX MAX_THREADS=64", True),
         ("OpenBLAS 0.3.31 DYNAMIC_ARCH NO_AFFINITY Haswell MAX_THREADS=64", False),
         ("OpenBLAS 0.3.31 DYNAMIC_ARCH NO_AFFINITY neoversen1 MAX_THREADS=64", False),
         ("", False),

@@ -8,7 +8,7 @@ import pytest
 
 from purecnn import Adam
 from purecnn.backend import threads
-from purecnn.kernels import cpu, pooled, tiles, unrolled, winograd
+from purecnn.kernels import cpu, pooled, tiles, unrolled, winograd, winograd_square
 from purecnn.kernels import rows as rows_module
 from purecnn.layers.activations import rectified
 from purecnn.losses import as_loss, classification
@@ -31,6 +31,7 @@ MODULES = (
     unrolled,
     tiles,
     winograd,
+    winograd_square,
 )
 
 

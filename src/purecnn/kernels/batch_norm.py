@@ -12,11 +12,14 @@ from __future__ import annotations
 import numpy as np
 
 from purecnn.backend.arrays import module_of
+from purecnn.backend.overflow import unwarned
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import along_batch
 
 #: Axes of (C, H, W, N) and (C, N) by their letters: `einsum` adds up along all but the first.
 AXES = "chwnabdefgijklmopqrstuvxyz"
+#: Runs shorter than this are quicker in `einsum`: 13 us in place of 33 for runs of 16.
+SHORT = 32
 
 
 def column(values: Array, like: Array) -> Array:
@@ -27,9 +30,12 @@ def column(values: Array, like: Array) -> Array:
 def channel_sums(*arrays: Array) -> Array:
     """(C, ..., N), one or two -> (C,) float64: the sum of each channel, or of the two's products."""
     if len(arrays) == 2 and module_of(arrays[0]) is np:
-        products: Array = np.vecdot(*runs(*arrays))
-        total: Array = products.reshape(len(products), -1).sum(axis=1, dtype=np.float64)
-        return total
+        left, right = runs(*arrays)
+        if left.shape[-1] >= SHORT:
+            with unwarned():  # an overflow is infinite, as it is in einsum
+                products: Array = np.vecdot(left, right)
+            total: Array = products.reshape(len(products), -1).sum(axis=1, dtype=np.float64)
+            return total
     axes = AXES[: arrays[0].ndim]
     found: Array = module_of(arrays[0]).einsum(f"{','.join([axes] * len(arrays))}->c", *arrays)
     return found.astype(np.float64)

@@ -1,7 +1,7 @@
 """CPU kernels: the functions of `reference` at NumPy's full speed, on memory that is laid out once.
 
-A convolution is laid out by `unrolled`, `winograd` or `grouped`, one whose output is pooled at once by
-`pooled`: this module chooses by the geometry.
+A convolution is laid out by `unrolled`, `winograd`, `winograd_square` or `grouped`, one whose output is
+pooled at once by `pooled`: this module chooses by the geometry.
 """
 
 from __future__ import annotations

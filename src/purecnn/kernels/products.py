@@ -15,8 +15,8 @@ from numpy.lib.stride_tricks import as_strided
 from purecnn.backend import blas
 from purecnn.backend.types import Array
 
-#: OpenBLAS's names for the processors that have kernels for small products.
-SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
+#: OpenBLAS's names, in small letters, for the processors that have kernels for small products.
+SMALL_KERNELS = ("skylakex", "cooperlake", "sapphirerapids")
 #: Those kernels take a product of up to this many multiply-adds.
 SMALL = 1_000_000
 #: Narrower than this, a cut product costs more in calls than it saves: 64 maps of 8 x 8 from 64 samples ran
@@ -30,7 +30,8 @@ SUMS, SIDE = 1200, 64
 @functools.cache
 def small_kernels() -> bool:
     """Return whether this BLAS has kernels for small products."""
-    return any(name in blas.configuration() for name in SMALL_KERNELS)
+    said = blas.configuration().lower()  # in capitals where it was built for one processor
+    return any(name in said for name in SMALL_KERNELS)
 
 
 def cut_width(maps: int, depth: int, line: int) -> int:
@@ -85,7 +86,7 @@ def sums_in_parts(left: Array, right: Array, products: Array) -> tuple[Array, Ar
     (depth, line), maps = left.shape[-2:], right.shape[-1]
     side = largest_divisor(maps, SIDE)
     rows = largest_divisor(depth, max(1, min(SUMS // side, SMALL // (side * line))))
-    if not small_kernels() or rows < min(8, depth) or (rows, side) == (depth, maps):
+    if not small_kernels() or rows < min(8, depth) or side < min(16, maps) or (rows, side) == (depth, maps):
         return left, right, products
     *across, down, along = left.strides
     shape, strides = (*left.shape[:-2], depth // rows, 1, rows, line), (*across, down * rows, 0, down, along)

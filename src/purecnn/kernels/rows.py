@@ -4,7 +4,7 @@ What the fast convolutions share: images lie row by row, (H, C, W, N), some rows
 
 The KH input rows that one output row needs are neighbours in memory, so the matrix of an output row is a view
 over them, and `numpy.matmul` runs over the stack of these views. How an input row becomes rows of such a
-matrix is what `unrolled` and `winograd` differ in. The output too lies row by row, so that its gradient,
+matrix is what `unrolled` and `tiles` differ in. The output too lies row by row, so that its gradient,
 written over it, is read back in the same way. `docs/engine.md` has the measurements.
 """
 

@@ -78,8 +78,8 @@ class WayBack(NamedTuple):
         (R, M, L): of it the value at `ONE`.
     values, pixels : ndarray
         (6, X) in parts: the six values of these input rows' gradient, and what B makes of them.
-    dx : ndarray
-        (R, C, W, N): these input rows, of which `beyond` the first pixels of the last tile.
+    beyond : ndarray
+        The columns of dx that only overlaps write, behind the last tile's first pixels; zero at first.
     copies, overlaps : list of (ndarray, ndarray)
         Pixels of dx, and what is copied and then added there.
     """

@@ -74,10 +74,8 @@ class Middle(NamedTuple):
         (T, 6, C, L) and (T, 6, M, L) in parts: as products take them.
     input_lines, output_lines : ndarray
         The same as (T, 6, C L) and (T, 6, M L) in parts: as transforms take them.
-    sums : (ndarray, ndarray, ndarray)
-        Input, output turned, and `totals`, cut as `sums_in_parts` says.
-    totals : ndarray
-        (T, 6, C, M): their products.
+    whole : (ndarray, ndarray)
+        Both uncut.
     back : (ndarray, ndarray)
         Output and input in parts, as the products of the way back take them.
     """
@@ -86,8 +84,7 @@ class Middle(NamedTuple):
     output: Array
     input_lines: Array
     output_lines: Array
-    sums: tuple[Array, Array, Array]
-    totals: Array
+    whole: tuple[Array, Array]
     back: tuple[Array, Array]
 
 
@@ -172,8 +169,6 @@ class WinogradSquare(TiledConvolution):
 
         input, input_lines = memory("square_input", self.channels)
         output, output_lines = memory("square_output", self.maps)
-        shape = (most, VALUES, self.channels, self.maps)
-        totals = self.workspace.array("square_totals", shape, self.x.dtype)[:tiles]
         forward = cut_width(self.maps, self.channels, line)
         backward = cut_width(self.channels, self.maps, line)
         return Middle(
@@ -181,8 +176,7 @@ class WinogradSquare(TiledConvolution):
             in_parts(output, forward),
             input_lines,
             output_lines,
-            sums_in_parts(input, output.swapaxes(-1, -2), totals),
-            totals,
+            (input, output),
             (in_parts(output, backward), in_parts(input, backward)),
         )
 
@@ -205,8 +199,8 @@ class WinogradSquare(TiledConvolution):
 
     def multiply_back(self, number: int) -> Array:
         """Return a block's part of (B.T D B) @ (A g A.T).T, as (6, 6, C, M)."""
-        middle = self.middles[number]
-        left, right, products = middle.sums
+        middle, (sums, totals) = self.middles[number], self.sums[number]
+        left, right, products = sums
         total: Array = self.kernels_totals[min(number, 1)]
         for value, rows, gradient in zip(
             range(VALUES), self.squares[number].rows, self.gradients[number], strict=True
@@ -214,8 +208,19 @@ class WinogradSquare(TiledConvolution):
             np.matmul(self.b_down.T, rows, out=middle.input_lines)
             np.matmul(self.a_down, gradient, out=middle.output_lines)
             np.matmul(left, right, out=products)
-            np.add.reduce(middle.totals, axis=0, out=total[value])
+            np.add.reduce(totals, axis=0, out=total[value])
         return total
+
+    @functools.cached_property
+    def sums(self) -> list[tuple[tuple[Array, Array, Array], Array]]:
+        """For each block input, output turned, and their products, in parts; and those (T, 6, C, M) uncut."""
+        most, found = self.whole_rows(self.most) // self.down, []
+        held = self.workspace.array("square_totals", (most, VALUES, self.channels, self.maps), self.x.dtype)
+        for middle in self.middles:
+            input, output = middle.whole
+            totals = held[: len(input)]
+            found.append((sums_in_parts(input, output.swapaxes(-1, -2), totals), totals))
+        return found
 
     @functools.cached_property
     def kernels_totals(self) -> Array:
