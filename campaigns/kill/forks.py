@@ -33,6 +33,7 @@ import numpy as np
 
 from campaigns.kill.resume import ROOT, write_outcome
 from purecnn import Dense, Network, ReLU, Softmax
+from purecnn.backend.processes import VARIABLE
 from purecnn.backend.types import Array
 
 #: Seconds in which a fit, and a product beside it, must end; more where others use the machine.
@@ -176,7 +177,9 @@ def train_beside(company: str, fits: int, watch: float) -> dict[str, Any]:
 
 def start(company: str, fits: int, watch: float) -> subprocess.Popen[str]:
     """Start the process that fits beside some threads."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    # so short a fit would have threads alone, were its workers not asked for
+    asked = {VARIABLE: "fork", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    environment = {**os.environ, **asked}
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "campaigns.kill.forks"),
