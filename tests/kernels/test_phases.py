@@ -53,7 +53,7 @@ def test_a_convolution_in_phases(kind, monkeypatch, name, block):
     weights, biases = rng.standard_normal((maps, shape[0], *size)), rng.standard_normal(maps)
     for _ in range(2):
         x[...] = rng.standard_normal(x.shape)
-        y = cpu.conv2d_phases_forward(x, weights, biases, window, pool, workspace)
+        y = cpu.conv2d_forward(x, weights, biases, window, workspace, pool)
         expected = loops.conv2d_forward(x, weights, biases, stride, padding)
         np.testing.assert_allclose(in_order(y), expected, atol=1e-10)
         g = rng.standard_normal(expected.shape)
@@ -61,7 +61,7 @@ def test_a_convolution_in_phases(kind, monkeypatch, name, block):
         for given in (in_phases(g, pool[1]).copy(), y):  # another array, and the output's own
             given[...] = in_phases(g, pool[1])
             into = np.full(weights.shape, np.nan), np.full(maps, np.nan)
-            found = cpu.conv2d_phases_backward(given, x, weights, *into, window, pool, workspace)
+            found = cpu.conv2d_backward(given, x, weights, *into, window, workspace, True, pool)
             for one, other in zip((found, *into), (dx, dweights, dbiases), strict=True):
                 np.testing.assert_allclose(one, other, atol=1e-10)
 

@@ -26,8 +26,6 @@ __all__ = [
     "conv2d_forward",
     "conv2d_max_pool_backward",
     "conv2d_max_pool_forward",
-    "conv2d_phases_backward",
-    "conv2d_phases_forward",
     "dense_backward",
     "dense_forward",
     "leaky_relu_forward",
@@ -41,8 +39,15 @@ __all__ = [
 ]
 
 
-def lay_out(x: Array, maps: int, window: Window, workspace: Workspace) -> RowConvolution | GroupedConvolution:
-    """Return the arrays and views of a convolution, by the algorithm that its geometry asks for."""
+def lay_out(
+    x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair | None = None
+) -> RowConvolution | GroupedConvolution:
+    """Return the arrays and views of a convolution, by the algorithm that its geometry asks for.
+
+    With `pool` it is a dense one whose output is pooled later, and lies in the order of that pooling.
+    """
+    if pool is not None:
+        return in_rows(x, maps, window, workspace, pool, whole=True)
     return (in_rows if window.is_dense else GroupedConvolution)(x, maps, window, workspace)
 
 
@@ -81,9 +86,21 @@ def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
     return np.maximum(x, out, out=out)
 
 
-def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, workspace: Workspace) -> Array:
-    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N)."""
-    work = workspace.layout("convolution", x, lambda: lay_out(x, len(kernels), window, workspace))
+def conv2d_forward(
+    x: Array,
+    kernels: Array,
+    biases: Array,
+    window: Window,
+    workspace: Workspace,
+    pool: Pair | None = None,
+) -> Array:
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+
+    For a max pooling that does not come at once `pool` is its window, of P columns, which must divide OH and
+    OW, and `window` dense: then y is (M, P, OH, OW / P, N), with column a P + p at (p, a), so that each
+    column of all pooling windows is one run of memory.
+    """
+    work = workspace.layout("convolution", x, lambda: lay_out(x, len(kernels), window, workspace, pool))
     return work.forward(kernels, biases)
 
 
@@ -96,9 +113,10 @@ def conv2d_backward(
     window: Window,
     workspace: Workspace,
     propagate: bool = True,
+    pool: Pair | None = None,
 ) -> Array | None:
-    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    work = workspace.layout("convolution", x, lambda: lay_out(x, len(kernels), window, workspace))
+    """g like y, x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
+    work = workspace.layout("convolution", x, lambda: lay_out(x, len(kernels), window, workspace, pool))
     return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
 
 
@@ -169,36 +187,6 @@ def conv2d_max_pool_backward(
     work = workspace.layout(
         "convolution", x, lambda: lay_out_pooled(x, len(kernels), window, pool, workspace)
     )
-    return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
-
-
-def conv2d_phases_forward(
-    x: Array, kernels: Array, biases: Array, window: Window, pool: Pair, workspace: Workspace
-) -> Array:
-    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) -> y (M, P, OH, OW / P, N); `window` is dense.
-
-    For a pooling window of P columns that does not come at once: column a P + p lies at (p, a), so that each
-    column of all windows is one run of memory. The window's size must divide OH and OW.
-    """
-    maps = len(kernels)
-    work = workspace.layout("convolution", x, lambda: in_rows(x, maps, window, workspace, pool, whole=True))
-    return work.forward(kernels, biases)
-
-
-def conv2d_phases_backward(
-    g: Array,
-    x: Array,
-    kernels: Array,
-    kernels_gradient: Array,
-    biases_gradient: Array,
-    window: Window,
-    pool: Pair,
-    workspace: Workspace,
-    propagate: bool = True,
-) -> Array | None:
-    """g (M, P, OH, OW / P, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
-    maps = len(kernels)
-    work = workspace.layout("convolution", x, lambda: in_rows(x, maps, window, workspace, pool, whole=True))
     return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
 
 

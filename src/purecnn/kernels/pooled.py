@@ -194,10 +194,10 @@ class PhasedPooling:
     def __init__(self, x: Array, height: int, workspace: Workspace, overwrites: bool) -> None:
         self.x, (maps, phases, rows, columns, batch) = x, x.shape
         ordered = x.transpose(1, 2, 0, 3, 4)
-        if not (overwrites and ordered.flags.c_contiguous):
+        self.copies = not (overwrites and ordered.flags.c_contiguous)
+        if self.copies:
             ordered = workspace.array("cells", ordered.shape, x.dtype)
         self.held = ordered.transpose(2, 0, 1, 3, 4)
-        self.copies = not np.shares_memory(self.held, x)
         lines = ordered.reshape(phases, rows, maps, columns * batch)
         self.pooled = workspace.array("output", (maps, rows // height, columns, batch), x.dtype)
         pooled = by_rows(self.pooled)

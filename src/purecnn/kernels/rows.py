@@ -21,7 +21,7 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.calls import Call
+from purecnn.kernels.calls import Call, run
 from purecnn.kernels.geometry import Pair, Window, along_batch
 
 #: Values of a line from where on one line's operand serves all maps.
@@ -111,6 +111,7 @@ class RowConvolution(ABC):
         whole: bool = False,
     ) -> None:
         self.x, self.maps, self.channels = x, maps, len(x)
+        self.begin(window)
         # The workspace holds what is laid out: held back, it would live until the collector comes by.
         self.workspace: Workspace = weakref.proxy(workspace)
         self.size, self.stride, self.padding = window.size, window.stride, window.padding
@@ -139,7 +140,17 @@ class RowConvolution(ABC):
             shared = workspace.array("output_rows", (pool[1], self.most, self.maps, self.line), x.dtype)
             self.outputs = [shared[:, : last - first] for first, last in self.row_blocks]
 
+        self.lay_out()
+
     # What the kinds differ in -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def begin(self, window: Window) -> None:
+        """Decide what cutting the rows into blocks must know."""
+
+    @abstractmethod
+    def lay_out(self) -> None:
+        """Take memory and make the views of each block."""
 
     @abstractmethod
     def row_values(self) -> int:
@@ -150,8 +161,8 @@ class RowConvolution(ABC):
         """(M, C, KH, KW) -> the matrices that `multiply` wants."""
 
     @abstractmethod
-    def prepare(self, number: int) -> None:
-        """Lay out the input rows that block `number` needs first."""
+    def prepare_calls(self, number: int) -> list[Call]:
+        """Return the calls that lay out the input rows which block `number` needs first."""
 
     @abstractmethod
     def multiply(self, flat: Array, number: int, biases: Array | None) -> None:
@@ -184,6 +195,11 @@ class RowConvolution(ABC):
         """Write the rows of dx that need no rows of g after those of block `number`."""
 
     # What they share --------------------------------------------------------------------------------------
+
+    def prepare(self, number: int) -> None:
+        """Lay out the input rows that block `number` needs first."""
+        run(self.prepare_calls(number))
+        self.is_ready = True
 
     def cut_rows(self, multiple: int) -> list[Pair]:
         """Return where each block of output rows begins and ends: by their size alone, whole windows each."""

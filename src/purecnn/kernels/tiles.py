@@ -21,10 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call, run
-from purecnn.kernels.geometry import Pair, Window
+from purecnn.kernels.geometry import Window
 from purecnn.kernels.products import cut_width, in_parts
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.transforms import ONE, VALUES, matrices
@@ -104,19 +103,14 @@ class TiledConvolution(RowConvolution):
 
     down = 1
 
-    def __init__(
-        self,
-        x: Array,
-        maps: int,
-        window: Window,
-        workspace: Workspace,
-        pool: Pair = (1, 1),
-        whole: bool = False,
-    ) -> None:
+    def begin(self, window: Window) -> None:
+        """Find the size of a tile and its transforms."""
         self.tile = VALUES + 1 - window.size[1]
-        super().__init__(x, maps, window, workspace, pool, whole)
-        self.a, self.b, self.g = matrices(self.size[1], x.dtype)
-        (top, _), rows_in = self.padding[0], x.shape[1]
+        self.a, self.b, self.g = matrices(window.size[1], self.x.dtype)
+
+    def lay_out(self) -> None:
+        """Take memory for pixels, values, products and outputs, and make the views of each block."""
+        (top, _), rows_in = self.padding[0], self.x.shape[1]
         # The transformed input: (6, padded H, C, L), its borders zero and never written.
         self.transformed = self.memory("transformed", self.rows_met(), self.channels)
         self.transformed[:, :top].fill(0)
@@ -141,6 +135,10 @@ class TiledConvolution(RowConvolution):
     @abstractmethod
     def multiply_back(self, number: int) -> Array:
         """Return a block's part of the kernels' gradient, before `kernels_sum`, from A g."""
+
+    @abstractmethod
+    def part_shape(self) -> tuple[int, ...]:
+        """Return the shape of such a part for one of the six values."""
 
     @abstractmethod
     def values_back(self, flat: Array, number: int) -> None:
@@ -224,13 +222,11 @@ class TiledConvolution(RowConvolution):
             outputs,
         )
 
-    def prepare(self, number: int) -> None:
-        """Gather the pixels of all tiles, and transform them."""
+    def prepare_calls(self, number: int) -> list[Call]:
+        """Return the calls that gather the pixels of all tiles, and transform them."""
         block = self.blocks[number]
-        for target, source in block.copies:
-            np.copyto(target, source)
-        np.matmul(self.b.T, block.pixels, out=block.transformed)
-        self.is_ready = True
+        found: list[Call] = [partial(np.copyto, target, source) for target, source in block.copies]
+        return [*found, partial(np.matmul, self.b.T, block.pixels, out=block.transformed)]
 
     def multiply(self, flat: Array, number: int, biases: Array | None) -> None:
         """Write the output of a block: the products of its values, the biases, and A.T of them."""
@@ -244,9 +240,7 @@ class TiledConvolution(RowConvolution):
         of the numbers, in long runs. 15 us in place of 45 for 16 maps of 8 x 32 outputs.
         """
         block = self.blocks[number]
-        found: list[Call] = [partial(np.copyto, target, source) for target, source in block.copies]
-        found.append(partial(np.matmul, self.b.T, block.pixels, out=block.transformed))
-        found += self.multiply_calls(flat, number)
+        found = [*self.prepare_calls(number), *self.multiply_calls(flat, number)]
         if biases is not None:
             found.append(partial(np.add, block.at_one, biases[:, None], out=block.at_one))
         found.append(partial(np.matmul, self.a.T, block.products, out=block.tiles))
@@ -279,6 +273,12 @@ class TiledConvolution(RowConvolution):
             np.copyto(target, source)
         for target, source in way.overlaps:
             target += source
+
+    @functools.cached_property
+    def kernels_totals(self) -> Array:
+        """The first block's part of the kernels' gradient, and that of the block at hand."""
+        shape = (min(2, len(self.row_blocks)), VALUES, *self.part_shape())
+        return self.workspace.array("kernels_totals", shape, self.x.dtype)
 
     @functools.cached_property
     def gradient(self) -> Array:

@@ -17,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
-from purecnn.kernels.geometry import Pair, Window
+from purecnn.kernels.geometry import Window
 from purecnn.kernels.products import cut_width, in_parts, sums_in_parts
 from purecnn.kernels.rows import RowConvolution, in_runs
 
@@ -74,23 +73,18 @@ class WayBack(NamedTuple):
 class Unrolled(RowConvolution):
     """A convolution by rows unrolled by the window's width: any window, stride and padding."""
 
-    def __init__(
-        self,
-        x: Array,
-        maps: int,
-        window: Window,
-        workspace: Workspace,
-        pool: Pair = (1, 1),
-        whole: bool = False,
-    ) -> None:
-        super().__init__(x, maps, window, workspace, pool, whole)
-        width = self.size[1]
-        self.depth = width * self.channels
+    def begin(self, window: Window) -> None:
+        """Find how many rows an input row becomes."""
+        self.depth: int = window.size[1] * self.channels
+
+    def lay_out(self) -> None:
+        """Take memory for the unrolled input, and make the views of each block."""
+        x, width = self.x, self.size[1]
         # The input, unrolled: (padded H, KW, C, P, OW / P, N), its borders zero and never written.
         full = self.phases * self.line
         gap = GAP if full % 1024 == 0 else 0
         shape = (x.shape[1] + sum(self.padding[0]), width, self.channels, full + gap)
-        self.unrolled = workspace.array("unrolled", shape, x.dtype)
+        self.unrolled = self.workspace.array("unrolled", shape, x.dtype)
         if self.padding != ((0, 0), (0, 0)):
             self.unrolled.fill(0)
         self.blocks = [self.block(number) for number in range(len(self.row_blocks))]
@@ -111,8 +105,8 @@ class Unrolled(RowConvolution):
 
     def row_values(self) -> int:
         """Return an output row's values and those of its unrolled input."""
-        depth = self.size[1] * self.channels
-        return self.phases * self.line * (self.maps + self.stride[0] * depth)
+        values: int = self.phases * self.line * (self.maps + self.stride[0] * self.depth)
+        return values
 
     def block(self, number: int) -> Block:
         """Return the views of one block of output rows."""
@@ -161,11 +155,9 @@ class Unrolled(RowConvolution):
         """(M, C, KH, KW) -> (M, KH KW C), the order of the unrolled input."""
         return np.ascontiguousarray(kernels.transpose(0, 2, 3, 1)).reshape(self.maps, -1)
 
-    def prepare(self, number: int) -> None:
-        """Copy the input rows, shifted by each column of the window."""
-        for target, source in self.blocks[number].copies:
-            np.copyto(target, source)
-        self.is_ready = True
+    def prepare_calls(self, number: int) -> list[Call]:
+        """Return the copies of the input rows, shifted by each column of the window."""
+        return [partial(np.copyto, target, source) for target, source in self.blocks[number].copies]
 
     def multiply(self, flat: Array, number: int, biases: Array | None) -> None:
         """Write the output of a block: for each row (M, KH KW C) @ (KH KW C, L), and the biases."""
@@ -178,7 +170,7 @@ class Unrolled(RowConvolution):
     def calls(self, flat: Array, number: int, biases: Array | None) -> list[Call]:
         """Return the calls of `multiply`, and that which adds the biases."""
         block, output = self.blocks[number], self.outputs[number]
-        found: list[Call] = [partial(np.copyto, target, source) for target, source in block.copies]
+        found = self.prepare_calls(number)
         found.append(partial(np.matmul, flat, block.parts[0], out=block.parts[1]))
         if biases is not None:
             split = output.reshape(-1, self.maps, self.columns, self.batch)

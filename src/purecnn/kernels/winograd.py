@@ -113,11 +113,9 @@ class Winograd(TiledConvolution):
         together = VALUES if VALUES * math.prod(shape) <= CACHED else 1
         return self.workspace.array("kernels_products", (together, *shape), self.x.dtype)
 
-    @functools.cached_property
-    def kernels_totals(self) -> Array:
-        """The first block's part of the kernels' gradient, and that of the block at hand."""
-        shape = (min(2, len(self.row_blocks)), VALUES, self.size[0] * self.channels, self.maps)
-        return self.workspace.array("kernels_totals", shape, self.x.dtype)
+    def part_shape(self) -> tuple[int, ...]:
+        """Return (KH C, M)."""
+        return self.size[0] * self.channels, self.maps
 
     def kernels_sum(self, total: Array) -> Array:
         """(6, KH C, M) -> G.T of it, as (M, C, KH, KW)."""

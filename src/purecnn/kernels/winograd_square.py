@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import winograd
 from purecnn.kernels.calls import Call
@@ -50,7 +49,7 @@ def suits(x: Array, maps: int, window: Window, pool: Pair = (1, 1)) -> bool:
     return saved >= (WORTH if small_kernels() else WORTH_COPIED) * products * (maps + channels)
 
 
-class Squares(NamedTuple):
+class BlockRows(NamedTuple):
     """The views of a block of tile rows, each for all six column values.
 
     Attributes
@@ -65,8 +64,8 @@ class Squares(NamedTuple):
     products: Array
 
 
-class Middle(NamedTuple):
-    """Memory between the transforms down the rows, for one column value of a block.
+class Scratch(NamedTuple):
+    """Scratch memory between the transforms down the rows, for one column value of a block.
 
     Attributes
     ----------
@@ -91,20 +90,13 @@ class Middle(NamedTuple):
 class WinogradSquare(TiledConvolution):
     """A convolution by tiles along both axes, for what `suits`."""
 
-    def __init__(
-        self,
-        x: Array,
-        maps: int,
-        window: Window,
-        workspace: Workspace,
-        pool: Pair = (1, 1),
-        whole: bool = False,
-    ) -> None:
+    def begin(self, window: Window) -> None:
+        """Find the sizes of a tile and its transforms along both axes."""
+        super().begin(window)
         self.down = VALUES + 1 - window.size[0]
-        self.a_down, self.b_down, self.g_down = matrices(window.size[0], x.dtype)
-        #: Rows of a tile beyond those that it gives.
-        self.beyond = window.size[0] - 1
-        super().__init__(x, maps, window, workspace, pool, whole)
+        self.a_down, self.b_down, self.g_down = matrices(window.size[0], self.x.dtype)
+        #: How many rows of a tile are the next one's too.
+        self.overlap = window.size[0] - 1
 
     def cut_rows(self, multiple: int) -> list[Pair]:
         """Return where each block of output rows begins and ends: whole tiles and pooling windows."""
@@ -112,7 +104,7 @@ class WinogradSquare(TiledConvolution):
 
     def rows_met(self) -> int:
         """Return how many rows the transformed input has: those of a last tile that is cut off too."""
-        return max(super().rows_met(), self.whole_rows(self.rows) + self.beyond)
+        return max(super().rows_met(), self.whole_rows(self.rows) + self.overlap)
 
     def tile_rows(self, number: int) -> int:
         """Return how many tiles a block has, one above the other."""
@@ -136,10 +128,10 @@ class WinogradSquare(TiledConvolution):
         return found.reshape(self.size[1], self.size[0], self.channels, self.maps).transpose(3, 2, 1, 0)
 
     @functools.cached_property
-    def squares(self) -> list[Squares]:
+    def rows_of_tiles(self) -> list[BlockRows]:
         """The views of each block."""
         return [
-            Squares(
+            BlockRows(
                 self.tile_lines(self.transformed[:, first:], number, VALUES),
                 self.tile_lines(self.products, number, self.down),
             )
@@ -154,11 +146,11 @@ class WinogradSquare(TiledConvolution):
         return in_parts(as_strided(rows, shape, (value, self.down * down, down, along)), lines_width(line))
 
     @functools.cached_property
-    def middles(self) -> list[Middle]:
+    def scratch(self) -> list[Scratch]:
         """The memory of each block, of which all use the same."""
-        return [self.middle(self.tile_rows(number)) for number in range(len(self.row_blocks))]
+        return [self.scratch_for(self.tile_rows(number)) for number in range(len(self.row_blocks))]
 
-    def middle(self, tiles: int) -> Middle:
+    def scratch_for(self, tiles: int) -> Scratch:
         """Return the memory of a block of so many tile rows."""
         most, line = self.whole_rows(self.most) // self.down, self.transformed.shape[3]
 
@@ -171,7 +163,7 @@ class WinogradSquare(TiledConvolution):
         output, output_lines = memory("square_output", self.maps)
         forward = cut_width(self.maps, self.channels, line)
         backward = cut_width(self.channels, self.maps, line)
-        return Middle(
+        return Scratch(
             in_parts(input, forward),
             in_parts(output, forward),
             input_lines,
@@ -182,11 +174,11 @@ class WinogradSquare(TiledConvolution):
 
     def multiply_calls(self, flat: Array, number: int) -> list[Call]:
         """Return the calls that take (M, C) @ (C, L) for each value of each tile."""
-        squares, middle, found = self.squares[number], self.middles[number], list[Call]()
-        for rows, products, kernels in zip(squares.rows, squares.products, flat, strict=True):
-            found.append(partial(np.matmul, self.b_down.T, rows, out=middle.input_lines))
-            found.append(partial(np.matmul, kernels, middle.input, out=middle.output))
-            found.append(partial(np.matmul, self.a_down.T, middle.output_lines, out=products))
+        block, scratch, found = self.rows_of_tiles[number], self.scratch[number], list[Call]()
+        for rows, products, kernels in zip(block.rows, block.products, flat, strict=True):
+            found.append(partial(np.matmul, self.b_down.T, rows, out=scratch.input_lines))
+            found.append(partial(np.matmul, kernels, scratch.input, out=scratch.output))
+            found.append(partial(np.matmul, self.a_down.T, scratch.output_lines, out=products))
         return found
 
     @functools.cached_property
@@ -199,14 +191,14 @@ class WinogradSquare(TiledConvolution):
 
     def multiply_back(self, number: int) -> Array:
         """Return a block's part of (B.T D B) @ (A g A.T).T, as (6, 6, C, M)."""
-        middle, (sums, totals) = self.middles[number], self.sums[number]
+        scratch, (sums, totals) = self.scratch[number], self.sums[number]
         left, right, products = sums
         total: Array = self.kernels_totals[min(number, 1)]
         for value, rows, gradient in zip(
-            range(VALUES), self.squares[number].rows, self.gradients[number], strict=True
+            range(VALUES), self.rows_of_tiles[number].rows, self.gradients[number], strict=True
         ):
-            np.matmul(self.b_down.T, rows, out=middle.input_lines)
-            np.matmul(self.a_down, gradient, out=middle.output_lines)
+            np.matmul(self.b_down.T, rows, out=scratch.input_lines)
+            np.matmul(self.a_down, gradient, out=scratch.output_lines)
             np.matmul(left, right, out=products)
             np.add.reduce(totals, axis=0, out=total[value])
         return total
@@ -216,29 +208,27 @@ class WinogradSquare(TiledConvolution):
         """For each block input, output turned, and their products, in parts; and those (T, 6, C, M) uncut."""
         most, found = self.whole_rows(self.most) // self.down, []
         held = self.workspace.array("square_totals", (most, VALUES, self.channels, self.maps), self.x.dtype)
-        for middle in self.middles:
-            input, output = middle.whole
+        for scratch in self.scratch:
+            input, output = scratch.whole
             totals = held[: len(input)]
             found.append((sums_in_parts(input, output.swapaxes(-1, -2), totals), totals))
         return found
 
-    @functools.cached_property
-    def kernels_totals(self) -> Array:
-        """The first block's part of the kernels' gradient, and that of the block at hand."""
-        shape = (min(2, len(self.row_blocks)), VALUES, VALUES, self.channels, self.maps)
-        return self.workspace.array("kernels_totals", shape, self.x.dtype)
+    def part_shape(self) -> tuple[int, ...]:
+        """Return (6, C, M)."""
+        return VALUES, self.channels, self.maps
 
     @functools.cached_property
     def values(self) -> Array:
         """The six column values of the rows that a block's tiles meet, zero beyond, (6, R, C, L)."""
         (first, _), rows_in = self.row_blocks[-1], self.x.shape[1] + self.padding[0][0]
-        rows = max(self.whole_rows(self.most) + self.beyond, rows_in - first)
+        rows = max(self.whole_rows(self.most) + self.overlap, rows_in - first)
         return self.memory("values", rows, self.channels)
 
     @functools.cached_property
     def carried(self) -> Array:
-        """What a block adds to the first rows of the next, (6, beyond, C, L)."""
-        return self.memory("carried", self.beyond, self.channels)
+        """What a block adds to the first rows of the next, (6, overlap, C, L)."""
+        return self.memory("carried", self.overlap, self.channels)
 
     @functools.cached_property
     def tiles_back(self) -> Array:
@@ -254,21 +244,21 @@ class WinogradSquare(TiledConvolution):
 
     def values_back(self, flat: Array, number: int) -> None:
         """Take (C, M) @ (M, L) for each value of each tile, and add up the rows where tiles meet."""
-        middle, tiles = self.middles[number], self.tile_rows(number)
-        output, input = middle.back
+        scratch, tiles = self.scratch[number], self.tile_rows(number)
+        output, input = scratch.back
         back, rows = self.tiles_back[:tiles], tiles * self.down
         lines = in_parts(back, lines_width(back.shape[2]))
         for gradient, kernels, met, carried in zip(
             self.gradients[number], flat, self.values, self.carried, strict=True
         ):
-            np.matmul(self.a_down, gradient, out=middle.output_lines)
+            np.matmul(self.a_down, gradient, out=scratch.output_lines)
             np.matmul(kernels, output, out=input)
-            np.matmul(self.b_down, middle.input_lines, out=lines)
+            np.matmul(self.b_down, scratch.input_lines, out=lines)
             whole = met.reshape(len(met), -1)
             np.copyto(whole[:rows].reshape(tiles, self.down, -1), back[:, : self.down])
             whole[rows:] = 0
             for row in range(self.down, VALUES):
                 whole[row : row + rows : self.down] += back[:, row]
             if number:
-                met[: self.beyond] += carried
-            np.copyto(carried, met[rows : rows + self.beyond])
+                met[: self.overlap] += carried
+            np.copyto(carried, met[rows : rows + self.overlap])

@@ -16,17 +16,15 @@ import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.kernels import cpu
+from purecnn.kernels.geometry import Window
 from purecnn.layers.base import Layer
 from purecnn.layers.convolution import Convolutional
 from purecnn.layers.normalization import BatchNormalization
 from purecnn.layers.pooling import MaxPooling
 
 
-class PooledConvolutional(Layer):
-    """A convolution and the max pooling behind it, in one step.
-
-    An activation between them may run after this step instead, on the pooled values alone: the largest of
-    some values stays the largest under every non-decreasing function.
+class FusedConvolutional(Layer):
+    """A convolution that knows of the max pooling behind it.
 
     Parameters
     ----------
@@ -36,14 +34,11 @@ class PooledConvolutional(Layer):
         Whose window steps by its own size.
     """
 
-    output_is_free = True
-
     def __init__(self, convolution: Convolutional, pool: MaxPooling) -> None:
         super().__init__()
         self.convolution, self.pool = convolution, pool
-        self.input_shape, self.output_shape = convolution.input_shape, pool.output_shape
+        self.input_shape, self.output_shape = convolution.input_shape, convolution.output_shape
         self.parameters, self.gradients = convolution.parameters, convolution.gradients
-        self.geometry = convolution.window, pool.pool_size
 
     def replica(self, xp: Any = np) -> Self:
         """Return a worker's twin."""
@@ -56,33 +51,42 @@ class PooledConvolutional(Layer):
         """Whether training changes the convolution's parameters."""
         return self.convolution.trainable
 
+    def given(self, input: Array) -> tuple[Array, Array, Array, Window]:
+        """Keep the input; return it with what the kernels want on the way forward."""
+        self.input = input
+        return input, self.parameters["kernels"], self.parameters["biases"], self.convolution.window
+
+    def given_back(self, g: Array) -> tuple[Array, Array, Array, Array, Array, Window]:
+        """Return the gradient with what they want on the way back."""
+        gradients = self.gradients["kernels"], self.gradients["biases"]
+        return g, self.input, self.parameters["kernels"], *gradients, self.convolution.window
+
+
+class PooledConvolutional(FusedConvolutional):
+    """A convolution and the max pooling behind it, in one step.
+
+    An activation between them may run after this step instead, on the pooled values alone: the largest of
+    some values stays the largest under every non-decreasing function.
+    """
+
+    output_is_free = True
+
+    def __init__(self, convolution: Convolutional, pool: MaxPooling) -> None:
+        super().__init__(convolution, pool)
+        self.output_shape = pool.output_shape
+
     def forward(self, input: Array) -> Array:
         """Return the pooled maps, shape ``(depth, PH, PW, N)``."""
-        self.input = input
-        return cpu.conv2d_max_pool_forward(
-            input,
-            self.parameters["kernels"],
-            self.parameters["biases"],
-            *self.geometry,
-            self.workspace,
-            self.training,
-        )
+        size = self.pool.pool_size
+        return cpu.conv2d_max_pool_forward(*self.given(input), size, self.workspace, self.training)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""
-        return cpu.conv2d_max_pool_backward(
-            output_gradient,
-            self.input,
-            self.parameters["kernels"],
-            self.gradients["kernels"],
-            self.gradients["biases"],
-            *self.geometry,
-            self.workspace,
-            self.propagate,
-        )
+        given, size = self.given_back(output_gradient), self.pool.pool_size
+        return cpu.conv2d_max_pool_backward(*given, size, self.workspace, self.propagate)
 
 
-class PhasedConvolutional(PooledConvolutional):
+class PhasedConvolutional(FusedConvolutional):
     """A convolution whose output a batch normalization sees before it is pooled, laid out for that pooling.
 
     Column a P + p of the images, P the pooling window's width, lies at (p, a): ``(M, P, H, W / P, N)``.
@@ -90,30 +94,14 @@ class PhasedConvolutional(PooledConvolutional):
 
     output_is_free = True
 
-    def __init__(self, convolution: Convolutional, pool: MaxPooling) -> None:
-        super().__init__(convolution, pool)
-        self.output_shape = convolution.output_shape
-
     def forward(self, input: Array) -> Array:
         """Return the maps, shape ``(depth, P, H, W / P, N)``."""
-        self.input = input
-        parameters = self.parameters
-        return cpu.conv2d_phases_forward(
-            input, parameters["kernels"], parameters["biases"], *self.geometry, self.workspace
-        )
+        return cpu.conv2d_forward(*self.given(input), self.workspace, self.pool.pool_size)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Write the gradients of `kernels` and `biases`; return that of the images."""
-        return cpu.conv2d_phases_backward(
-            output_gradient,
-            self.input,
-            self.parameters["kernels"],
-            self.gradients["kernels"],
-            self.gradients["biases"],
-            *self.geometry,
-            self.workspace,
-            self.propagate,
-        )
+        given = self.given_back(output_gradient)
+        return cpu.conv2d_backward(*given, self.workspace, self.propagate, self.pool.pool_size)
 
 
 class PhasedMaxPooling(Layer):
