@@ -21,8 +21,7 @@ from purecnn.inspection.cells import Cell, explain, made
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.batchwise import trains
-from purecnn.layers.composites.branches import Branches
-from purecnn.layers.composites.residual import Residual
+from purecnn.layers.composites.base import Composite
 from purecnn.losses.base import Loss, LossFunction, LossPrime, columns
 from purecnn.messages.signatures import explained
 from purecnn.networks.functional import as_network
@@ -89,21 +88,14 @@ class LayerTrace:
                 f"of them, from 0, is wanted, got {tuple(place)} in sample {sample}"
             )
         at, sample = tuple(map(int, place)), int(sample)
-        if isinstance(self.layer, Residual):
-            # Two summands: where the layers end, and the shortcut or the input itself.
-            ways = len(self.layer.layers)
-            ends = self.inside[ways - 1], self.inside[-1] if len(self.inside) > ways else None
-            summands = [self.input if end is None else end.output for end in ends]
-            window = np.array([summand[sample][at] for summand in summands])
-            return made(self.layer, self.output, at, sample, window=window, origin=at, weights=np.ones(2))
-        if isinstance(self.layer, Branches):
+        if isinstance(self.layer, Composite):
             return self.cell_of_branches(self.layer, at, sample)
         rule: Any = rule_for(explain.registry, self.layer)
         return rule(self.layer, self.input, self.output, at, sample)  # type: ignore[no-any-return]
 
-    def cell_of_branches(self, layer: Branches, at: tuple[int, ...], sample: int) -> Cell:
-        """Return what a cell was made of: one cell at the end of each path, or of the one it comes from."""
-        lengths = [len(path) for path in layer.paths]
+    def cell_of_branches(self, layer: Composite, at: tuple[int, ...], sample: int) -> Cell:
+        """Return what a cell was made of: one cell at the end of each branch, or of the one it comes from."""
+        lengths = [len(branch) for branch in layer.branches.values()]
         lasts = np.cumsum(lengths) - 1
         ends = [
             (self.inside[last].output if length else self.input)[sample]
@@ -111,8 +103,8 @@ class LayerTrace:
         ]
         if layer.merge == "concatenate":
             firsts = np.cumsum([0, *(len(end) for end in ends)])
-            path = int(np.searchsorted(firsts, at[0], side="right")) - 1
-            held = ends[path][at[0] - firsts[path], *at[1:]]
+            branch = int(np.searchsorted(firsts, at[0], side="right")) - 1
+            held = ends[branch][at[0] - firsts[branch], *at[1:]]
             window, weights = np.array([held]), np.ones(1)
         else:
             values = np.array([end[at if end.ndim == len(at) else at[:1]] for end in ends])

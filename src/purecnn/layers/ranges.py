@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Sof
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer, rule_for
+from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional
@@ -193,42 +194,29 @@ def dropped(layer: Layer, given: Range | None) -> Range | None:
     return Range(min(given.low, 0) / (1 - rate), max(given.high, 0) / (1 - rate), source=layer)
 
 
-def summed(layer: Layer, given: Range | None) -> Range | None:
-    """Return the range of the sum of both branches of a Residual."""
-    assert isinstance(layer, Residual)
-    return together("add", (layer.layers, layer.shortcut), given, layer)
-
-
 def merged(layer: Layer, given: Range | None) -> Range | None:
-    """Return the range of what Branches makes of the ends of its paths."""
-    assert isinstance(layer, Branches)
-    return together(layer.merge, layer.paths, given, layer)
-
-
-def together(
-    merge: str, paths: Iterable[Sequence[Layer]], given: Range | None, source: Layer
-) -> Range | None:
-    """Return the range of what a merge makes of the ends of paths."""
+    """Return the range of what a composite makes of the ends of its branches."""
+    assert isinstance(layer, Composite)
     lows, highs = [], []
-    for path in paths:
-        found = output_range(path, given)
+    for branch in layer.branches.values():
+        found = output_range(branch, given)
         if found is None:
             return None
         lows.append(found.low)
         highs.append(found.high)
-    if merge == "add":
-        return Range(sum(lows), sum(highs), source=source)
-    if merge == "mean":
-        return Range(sum(lows) / len(lows), sum(highs) / len(highs), source=source)
-    if merge == "maximum":
-        return Range(max(lows), max(highs), source=source)
-    if merge == "concatenate":
-        return Range(min(lows), max(highs), source=source)
+    if layer.merge == "add":
+        return Range(sum(lows), sum(highs), source=layer)
+    if layer.merge == "mean":
+        return Range(sum(lows) / len(lows), sum(highs) / len(highs), source=layer)
+    if layer.merge == "maximum":
+        return Range(max(lows), max(highs), source=layer)
+    if layer.merge == "concatenate":
+        return Range(min(lows), max(highs), source=layer)
     low, high = lows[0], highs[0]
     for other in zip(lows[1:], highs[1:], strict=True):
         ends = [a * b if a and b else 0.0 for a in (low, high) for b in other]  # none of 0 times infinity
         low, high = min(ends), max(ends)
-    return Range(low, high, source=source)
+    return Range(low, high, source=layer)
 
 
 #: Of each class with a `forward` of its own. A new layer is added here.
@@ -238,12 +226,11 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
     **dict.fromkeys((Flatten, Reshape), moved),
+    **dict.fromkeys((Branches, Residual), merged),
     **dict.fromkeys((AveragePooling, GlobalAveragePooling, UpSampling), averaged),
-    Branches: merged,
     Dropout: dropped,
     MaxPooling: largest,
     PReLU: learnt_slope,
-    Residual: summed,
     Softmax: distribution,
     ZeroPadding: with_zeros,
 }

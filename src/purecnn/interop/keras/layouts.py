@@ -16,8 +16,7 @@ from purecnn.backend.types import Array, Shape
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.layers.activations.rectified import PReLU
 from purecnn.layers.base import Layer
-from purecnn.layers.composites.branches import Branches
-from purecnn.layers.composites.residual import Residual
+from purecnn.layers.composites.base import Composite
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.file_checks import check_finite
@@ -226,7 +225,7 @@ def parts(layers: Sequence[Layer], front: str = "layer ") -> list[Part]:
                     f"another order: a Dense layer before it is wanted"
                 )
             order, since = None, []
-        elif isinstance(layer, Residual | Branches):
+        elif isinstance(layer, Composite):
             if order is not None:
                 raise ShapeError(f"{label} is given flattened images, which Keras has in another order")
             for front, branch in layer.branches.items():

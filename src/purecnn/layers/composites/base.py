@@ -7,7 +7,6 @@ else. A call of its own runs the same steps.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Self
 
@@ -18,7 +17,8 @@ from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import trains
-from purecnn.layers.composites.steps import Cross, Fork, Join, pair_up
+from purecnn.layers.composites.merges import MERGES, Merge
+from purecnn.layers.composites.steps import Cross, Fork, pair_up
 
 
 class Arrays(MutableMapping[str, Array]):
@@ -90,17 +90,17 @@ class OfParts:
 class Composite(Layer):
     """A layer made of branches, lists of layers: all are given its input, and their ends are put together.
 
-    Whoever writes one says in `combined` what shape that makes, and in `join` what computes it.
-
     Parameters
     ----------
     branches : dict of str to list of Layer
         The branches in order, by what stands in front of the names of their arrays: ``""`` for nothing. A
         branch without layers ends in the input.
+    merge : str
+        How: one of `MERGES`.
 
     Attributes
     ----------
-    branches : dict of str to tuple of Layer
+    branches, merge
         The same.
     """
 
@@ -108,8 +108,9 @@ class Composite(Layer):
     gradients: Any = OfParts()
     buffers: Any = OfParts()
 
-    def __init__(self, branches: Mapping[str, Sequence[Layer]]) -> None:
+    def __init__(self, branches: Mapping[str, Sequence[Layer]], merge: str) -> None:
         self.branches: dict[str, tuple[Layer, ...]] = {}
+        self.merge = merge
         super().__init__()
         self.branches = {front: tuple(branch) for front, branch in branches.items()}
         self.draws = any(part.draws for part in self.parts())
@@ -119,17 +120,19 @@ class Composite(Layer):
         if first.input_shape is not None:
             self.bind(first.input_shape)
 
-    # What a composite's author writes ---------------------------------------------------------------------
-
-    @abstractmethod
     def combined(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
         """Return the output's shape where the branches end in `shapes`; `ShapeError` if they don't fit."""
+        try:
+            return MERGES[self.merge].shape(shapes)
+        except ShapeError as error:
+            ends = (
+                f"{self.name_of(f)} ends in {shape}" for f, shape in zip(self.branches, shapes, strict=True)
+            )
+            raise ShapeError(f"merge={self.merge!r} of {self.called} {error}; {', '.join(ends)}") from None
 
-    @abstractmethod
-    def join(self) -> Join:
+    def join(self) -> Merge:
         """Return the step that puts the ends of the branches together."""
-
-    # What every composite has -----------------------------------------------------------------------------
+        return MERGES[self.merge](len(self.branches))
 
     def inside(self) -> dict[str, Layer]:
         """Return the layers by what stands in front of their arrays' names."""

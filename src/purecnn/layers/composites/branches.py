@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from purecnn.backend.checks import choice
-from purecnn.backend.types import Shape
-from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite, as_layers
-from purecnn.layers.composites.merges import MERGES, Merge
+from purecnn.layers.composites.merges import MERGES
 
 
 class Branches(Composite):
@@ -60,13 +58,13 @@ class Branches(Composite):
     holds = ("paths",)
 
     def __init__(self, *paths: Sequence[Layer], merge: str = "concatenate") -> None:
-        self.merge = choice("merge", merge, tuple(MERGES))
+        merge = choice("merge", merge, tuple(MERGES))
         if len(paths) < 2:
             raise ValueError(f"{self.called} must have at least two paths, got {len(paths)}")
         found = [as_layers(self.called, f"path {place}", path) for place, path in enumerate(paths)]
         if not any(found):
             raise ValueError(f"{self.called} must have at least one layer on its paths, got none")
-        super().__init__({str(place): path for place, path in enumerate(found)})
+        super().__init__({str(place): path for place, path in enumerate(found)}, merge)
 
     @property
     def paths(self) -> tuple[tuple[Layer, ...], ...]:
@@ -81,18 +79,6 @@ class Branches(Composite):
     def name_of(self, front: str) -> str:
         """Return what a path is called in messages."""
         return f"path {front}"
-
-    def combined(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
-        """Return the shape of the paths' ends as one."""
-        try:
-            return MERGES[self.merge].shape(shapes)
-        except ShapeError as error:
-            ends = ", ".join(f"path {place} ends in {shape}" for place, shape in enumerate(shapes))
-            raise ShapeError(f"merge={self.merge!r} of {self.called} {error}; {ends}") from None
-
-    def join(self) -> Merge:
-        """Return what makes one array of the ends."""
-        return MERGES[self.merge](len(self.branches))
 
     def configuration(self) -> dict[str, Any]:
         """Return the paths and how they are merged."""

@@ -9,7 +9,6 @@ from purecnn.backend.types import Shape
 from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite, as_branch
-from purecnn.layers.composites.merges import Sum
 
 
 class Residual(Composite):
@@ -52,7 +51,7 @@ class Residual(Composite):
     def __init__(self, layers: Sequence[Layer], shortcut: Sequence[Layer] | None = None) -> None:
         found = as_branch("a Residual", "layers", layers)
         beside = () if shortcut is None else as_branch("a Residual", "shortcut", shortcut)
-        super().__init__({"": found, "shortcut": beside})
+        super().__init__({"": found, "shortcut": beside}, "add")
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -73,10 +72,6 @@ class Residual(Composite):
                 f"{'shortcut' if self.shortcut else 'input has'} {skipped}; {remedy(input_shape, found)}"
             )
         return found
-
-    def join(self) -> Sum:
-        """Return what adds the ends of both branches."""
-        return Sum()
 
     def configuration(self) -> dict[str, Any]:
         """Return both lists of layers: a file keeps what each says of itself."""

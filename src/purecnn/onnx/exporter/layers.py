@@ -8,6 +8,7 @@ are those of operator set 15, https://github.com/onnx/onnx/blob/main/docs/Operat
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from purecnn.formats.protobuf import Message
 from purecnn.kernels.reference import phases
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
@@ -217,26 +219,19 @@ def _batch_normalization(layer: BatchNormalization, nodes: Nodes, input: str) ->
     return nodes.add("BatchNormalization", input, *names, epsilon=float(epsilon))
 
 
-@become.register
-def _residual(layer: Residual, nodes: Nodes, input: str) -> str:
-    way = nodes.run({str(place): part for place, part in enumerate(layer.layers)}, input)
-    other = nodes.run({f"shortcut.{place}": part for place, part in enumerate(layer.shortcut)}, input)
-    return nodes.add("Add", way, other)
-
-
-@become.register
-def _branches(layer: Branches, nodes: Nodes, input: str) -> str:
-    ends = [
-        nodes.run({f"{front}.{place}": part for place, part in enumerate(path)}, input)
-        for front, path in layer.branches.items()
-    ]
+@become.register(Branches)
+@become.register(Residual)
+def _composite(layer: Composite, nodes: Nodes, input: str) -> str:
+    inside = iter(layer.inside().items())
+    ways = [dict(itertools.islice(inside, len(branch))) for branch in layer.branches.values()]
+    ends = [nodes.run(way, input) for way in ways]
     if layer.merge == "concatenate":
         return nodes.add("Concat", *ends, axis=1)
     if layer.merge == "maximum":
         return nodes.add("Max", *ends)
-    shapes = [path[-1].output_shape if path else layer.input_shape for path in layer.paths]
     axes = len(layer.output_shape or ())
-    for place, shape in enumerate(shapes):
+    for place, branch in enumerate(layer.branches.values()):
+        shape = branch[-1].output_shape if branch else layer.input_shape
         if len(shape or ()) < axes:  # a factor for each channel
             wide = nodes.tensor(f"shape {place}", [0, -1, *[1] * (axes - 1)])
             ends[place] = nodes.add("Reshape", ends[place], wide)
