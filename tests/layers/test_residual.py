@@ -1,15 +1,14 @@
 """Residual connections: PyTorch's numbers through whole training steps, one flat vector, any depth."""
 
-import copy
 import json
 import types
 
 import numpy as np
 import pytest
 
+from helpers.own_passes import data, hold_to_copies_and_files, hold_to_own_passes, hold_to_the_same_bits
 from helpers.torch_numbers import close, listed, part
 from helpers.torch_numbers import load as fixture
-from helpers.workers import COMPANIES, use
 from purecnn import (
     SGD,
     BatchNormalization,
@@ -137,11 +136,6 @@ def test_five_steps_of_training_are_pytorchs(dtype, tolerance, threads):
 # What the engine makes of it ------------------------------------------------------------------------------
 
 
-def data(samples=100):
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (samples, 8, 8)).astype(np.uint8), rng.integers(0, 3, samples)
-
-
 NESTED = {
     "plain": lambda: [Residual([conv(1, padding="same"), Tanh()]), Flatten()],
     "behind an activation": lambda: [conv(2), ReLU(), Residual([conv(2, padding=1), ReLU()]), Flatten()],
@@ -190,47 +184,14 @@ def build(name, dtype=np.float64):
     return Network([*NESTED[name](), Dense(output_size=3), Softmax()], dtype=dtype, seed=3)
 
 
-def whole(network, x, y, rate):
-    """Take a step of gradient descent with the layers' own passes alone, each layer's input kept safe."""
-    values = np.moveaxis(x[:, None] / 255.0, 0, -1)
-    for layer in network:
-        layer.training = True
-        values = layer.forward(values)
-    gradient = -np.eye(3)[:, y] / values / len(x)
-    for layer in reversed(network.layers):
-        gradient = layer.backward(gradient)
-    for layer in network:
-        for name, parameter in layer.parameters.items():
-            parameter -= rate * layer.gradients[name]
-
-
 @pytest.mark.parametrize("name", NESTED)
 def test_the_engine_is_the_layers_own_passes(name):
-    x, y = data()
-    engine, readable = build(name), build(name)
-    engine.bind((1, 8, 8))
-    readable.bind((1, 8, 8))
-    for rows, threads in ((slice(100), 2), (slice(40), 1), (slice(100), 1)):
-        engine.fit(x[rows], y[rows], batch_size=100, shuffle=False, optimizer=SGD(0.2), threads=threads)
-        whole(readable, x[rows], y[rows], 0.2)
-    np.testing.assert_allclose(engine.parameters, readable.parameters, rtol=1e-8, atol=1e-11)
-    # prediction, fused and not
-    answers = engine.predict(x)
-    unfused = engine.replica(engine.layers, training=False)
-    values = unfused.forward(unfused.take(x.reshape(100, -1), slice(None)))
-    np.testing.assert_allclose(answers, values.T, rtol=1e-9)
+    hold_to_own_passes(lambda: build(name))
 
 
 @pytest.mark.parametrize("name", ["shortcut", "in each other", "normalized"])
 def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, name):
-    x, y = data(150)
-    found = set()
-    for kind, threads in COMPANIES:
-        use(monkeypatch, kind)
-        network = build(name, np.float32)
-        network.fit(x, y, epochs=2, batch_size=128, threads=threads)
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+    hold_to_the_same_bits(monkeypatch, lambda: build(name, np.float32))
 
 
 def test_a_pooling_inside_is_taken_into_its_convolution():
@@ -313,16 +274,8 @@ def test_the_activation_behind_decides_how_the_last_layer_is_drawn():
 
 
 def test_copies_and_files_bring_every_floor(tmp_path):
-    x, y = data(80)
     for name in NESTED:
-        network = build(name, np.float32)
-        network.fit(x, y, threads=1)
-        save(network, tmp_path / "model.safetensors")
-        for twin in (load(tmp_path / "model.safetensors"), copy.deepcopy(network)):
-            assert repr(twin) == repr(network)
-            assert twin.predict(x).tobytes() == network.predict(x).tobytes()
-            twin.fit(x, y, threads=1)
-            assert twin.parameters.tobytes() != network.parameters.tobytes()
+        hold_to_copies_and_files(lambda name=name: build(name, np.float32), tmp_path)
 
 
 def test_a_replica_runs_beside_its_layer():
