@@ -10,6 +10,7 @@ medians within real steps.
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
 import sys
@@ -221,10 +222,17 @@ def measure(watch: Watch, bench: Bench, steps: int) -> tuple[dict[str, float], d
 
 def main() -> None:
     """Print a table for each network."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known = [name for name, bench in BENCHES.items() if bench.batch > 1]
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"one of {', '.join(known)}")
+    names = parser.parse_args().networks or ["lenet"]
+    if wrong := [name for name in names if name not in known]:
+        parser.error(f"NETWORK must be one of {', '.join(known)}, got {', '.join(wrong)}")
     with blas.single_threaded():
         peak, copy = speeds()
     about, watch = machine.describe(), watched()
-    names = sys.argv[1:] or ["lenet"]
     command = " ".join(["python -m benchmarks.parts", *sys.argv[1:]])
     print(f"{about['date']}, commit {about['commit']}; {about['processor']}; `{command}`")
     print(f"\nOne core: sgemm {peak / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s.")

@@ -74,6 +74,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--images", type=int, default=20_000)
     given = parser.parse_args()
+    for name, value, most in (("seeds", given.seeds, 100), ("images", given.images, 60_000)):
+        if not 1 <= value <= most:
+            parser.error(f"--{name} must be from 1 to {most:,}, got {value}")
     os.environ["PURECNN_WORKERS"] = "threads"  # other processes would not see which kind is asked for
     exact = sums("direct", np.float64)
     about = machine.describe()

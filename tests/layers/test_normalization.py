@@ -454,6 +454,14 @@ def test_networks_without_a_barrier_keep_one_session_a_worker():
             assert len(trainer.shards.replicas) == replicas
 
 
+def test_an_overflow_of_its_sums_is_infinite_and_no_warning():
+    layer = BatchNormalization()
+    layer.training = True
+    with np.errstate(over="warn"):
+        layer.forward(np.array([[1e25, -1e25, 1, 2] * 16], np.float32))
+    assert layer.buffers["running_variance"][0] == np.inf
+
+
 def test_a_step_allocates_little():
     x, y = digits(128, size=28)
     network = small()
