@@ -34,8 +34,8 @@ from purecnn.kernels.tiles import TiledConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import BatchwiseLayer
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
+from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.losses import as_loss
 from purecnn.training.fusion import PhasedConvolutional, PooledConvolutional
 from purecnn.training.host import HostTrainer

@@ -376,7 +376,7 @@ class Fails(BatchNormalization):
         return super().backward(output_gradient)
 
 
-Fails.__module__ = "purecnn.layers.normalization"  # so that it runs in processes
+Fails.__module__ = "purecnn.layers.normalization.batch"  # so that it runs in processes
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
 from purecnn.inspection.traces import Trace, trace
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
+from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.metrics.inputs import answers
 from purecnn.networks.functional import as_network
 from purecnn.networks.network import Network

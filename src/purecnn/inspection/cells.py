@@ -19,13 +19,19 @@ from purecnn.kernels.reference import phases
 from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling, UpSampling
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.pooling import (
+    AveragePooling,
+    GlobalAveragePooling,
+    MaxPooling,
+    Pooling,
+    UpSampling,
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from purecnn.layers.base import Layer as Layer
     from purecnn.layers.composites.branches import Branches as Branches
     from purecnn.layers.composites.residual import Residual as Residual
-    from purecnn.layers.convolution import Convolutional as Convolutional
-    from purecnn.layers.convolution import DepthwiseConvolutional as DepthwiseConvolutional
     from purecnn.layers.dense import Dense as Dense
     from purecnn.layers.dropout import Dropout as Dropout
     from purecnn.layers.dropout import SpatialDropout as SpatialDropout
-    from purecnn.layers.normalization import BatchNormalization as BatchNormalization
-    from purecnn.layers.padding import ZeroPadding as ZeroPadding
-    from purecnn.layers.pooling import AveragePooling as AveragePooling
-    from purecnn.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
-    from purecnn.layers.pooling import MaxPooling as MaxPooling
-    from purecnn.layers.pooling import UpSampling as UpSampling
+    from purecnn.layers.normalization.batch import BatchNormalization as BatchNormalization
     from purecnn.layers.preprocessing import Preprocessing as Preprocessing
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
+    from purecnn.layers.spatial.convolution import Convolutional as Convolutional
+    from purecnn.layers.spatial.convolution import DepthwiseConvolutional as DepthwiseConvolutional
+    from purecnn.layers.spatial.padding import ZeroPadding as ZeroPadding
+    from purecnn.layers.spatial.pooling import AveragePooling as AveragePooling
+    from purecnn.layers.spatial.pooling import GlobalAveragePooling as GlobalAveragePooling
+    from purecnn.layers.spatial.pooling import MaxPooling as MaxPooling
+    from purecnn.layers.spatial.pooling import UpSampling as UpSampling
     from purecnn.layers.summaries import Summary as Summary
     from purecnn.layers.summaries import summary as summary
 else:
@@ -61,12 +61,12 @@ else:
             "base": "Layer",
             "composites.branches": "Branches",
             "composites.residual": "Residual",
-            "convolution": "Convolutional DepthwiseConvolutional",
+            "spatial.convolution": "Convolutional DepthwiseConvolutional",
             "dense": "Dense",
             "dropout": "Dropout SpatialDropout",
-            "normalization": "BatchNormalization",
-            "padding": "ZeroPadding",
-            "pooling": "AveragePooling GlobalAveragePooling MaxPooling UpSampling",
+            "normalization.batch": "BatchNormalization",
+            "spatial.padding": "ZeroPadding",
+            "spatial.pooling": "AveragePooling GlobalAveragePooling MaxPooling UpSampling",
             "preprocessing": "Preprocessing",
             "reshape": "Flatten Reshape",
             "summaries": "Summary summary",

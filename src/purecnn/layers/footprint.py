@@ -18,8 +18,8 @@ from purecnn.kernels.cost import BLAS, NODE, PRODUCT, STEP
 from purecnn.layers.activations.gated import GELU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
-from purecnn.layers.convolution import Convolutional
-from purecnn.layers.pooling import MaxPooling, Pooling, UpSampling
+from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.pooling import MaxPooling, Pooling, UpSampling
 
 #: Arrays like its output that a layer makes on its way, if nothing else is known of it.
 TEMPORARY = 5

@@ -20,13 +20,13 @@ from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from purecnn.errors import ShapeError
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.pooling import MaxPooling
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import ShapeLike, sample_shape
+from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.pooling import MaxPooling
 from purecnn.losses.tasks import Task
 from purecnn.networks.network import Network
 

@@ -27,12 +27,12 @@ from purecnn.layers.activations.basic import Sigmoid, Softmax, Tanh
 from purecnn.layers.activations.gated import GELU, SiLU
 from purecnn.layers.activations.rectified import LeakyReLU, ReLU
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.pooling import AveragePooling, MaxPooling
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten
+from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.networks.network import Network
 from purecnn.optimizers import adaptive, sgd
 from purecnn.optimizers.base import Optimizer

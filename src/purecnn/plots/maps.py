@@ -14,9 +14,9 @@ from purecnn.backend.checks import is_integer
 from purecnn.backend.types import Array
 from purecnn.inspection.traces import LayerTrace, Trace, trace
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.summaries import written
 from purecnn.messages.extras import require_extra
 from purecnn.networks.functional import host_copy

@@ -18,9 +18,9 @@ from purecnn.backend.types import Array
 from purecnn.kernels import cpu
 from purecnn.kernels.geometry import Window
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.pooling import MaxPooling
+from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.pooling import MaxPooling
 
 
 class FusedConvolutional(Layer):

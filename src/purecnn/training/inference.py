@@ -19,12 +19,12 @@ from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.merges import Sum
 from purecnn.layers.composites.steps import Cross, Ending
-from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.footprint import footprint
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.pooling import MaxPooling
+from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.pooling import MaxPooling
 from purecnn.training.fusion import fits, pool_first, unfused
 
 #: Samples that inference runs at a time at most.

@@ -16,11 +16,11 @@ import numpy as np
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import PreprocessingWarning
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
-from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.ranges import keeps_scale
+from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.training.rows import Rows
 
 #: Samples that are looked at, evenly spread: few outside of memory, since they are read for this.

@@ -20,10 +20,10 @@ from purecnn.kernels.calls import Call, run
 from purecnn.layers.activations.basic import Sigmoid, Tanh
 from purecnn.layers.activations.elementwise import ElementWise, sigmoid
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.registry import is_own
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.convolution import Convolutional
 
 #: Values of a dense layer's step that are computed at a time: so many stay in the cache beside the weights
 #: that they are taken from.

@@ -29,14 +29,20 @@ from purecnn.interop.keras.config import (
 from purecnn.layers.activations.basic import Identity, Softmax
 from purecnn.layers.activations.rectified import ELU, LeakyReLU, PReLU, ReLU, ReLU6
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling, UpSampling
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape
+from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.pooling import (
+    AveragePooling,
+    GlobalAveragePooling,
+    MaxPooling,
+    Pooling,
+    UpSampling,
+)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from purecnn.errors import FileFormatError, ShapeError
 from purecnn.layers.activations.rectified import PReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
-from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.file_checks import check_finite
-from purecnn.layers.normalization import BatchNormalization
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 
 #: What an array that Keras leaves out (``use_bias=False``, ``scale=False``) would hold.
 MISSING = {"bias": 0.0, "gamma": 1.0, "beta": 0.0}

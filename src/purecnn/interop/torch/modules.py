@@ -17,14 +17,14 @@ from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, Re
 from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
 from purecnn.networks.network import Network
 
 #: Layers whose counterpart takes no arguments.

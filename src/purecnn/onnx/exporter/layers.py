@@ -22,13 +22,19 @@ from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
-from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling, UpSampling
+from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.pooling import (
+    AveragePooling,
+    GlobalAveragePooling,
+    MaxPooling,
+    Pooling,
+    UpSampling,
+)
 from purecnn.onnx.schema import ATTRIBUTES, DTYPES
 
 ELEMENT_TYPES = {dtype: number for number, dtype in DTYPES.items()}

@@ -18,10 +18,10 @@ from purecnn.errors import FileFormatError, PureCNNError, ShapeError
 from purecnn.layers.activations.basic import Identity
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.residual import Residual
-from purecnn.layers.convolution import Convolutional
 from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
+from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall

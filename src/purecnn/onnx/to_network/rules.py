@@ -14,12 +14,12 @@ from purecnn.backend.types import Array, Shape
 from purecnn.layers.activations.basic import HardSigmoid, Sigmoid, Softmax
 from purecnn.layers.activations.rectified import PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer
-from purecnn.layers.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
-from purecnn.layers.normalization import BatchNormalization
-from purecnn.layers.padding import ZeroPadding
-from purecnn.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
 from purecnn.onnx.to_network.finder import LayerFinder, refuse

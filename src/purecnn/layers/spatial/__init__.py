@@ -1,0 +1,6 @@
+"""Layers of images: convolution, pooling, padding.
+
+Their arrays are `(channels, height, width, batch)`; a window slides over height and width, or these change.
+
+Imports `base`, `shapes`, `initializers` and the `kernels`. Begin with `convolution`.
+"""
