@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from purecnn.messages import near_names, vocabulary
+from purecnn.messages import calls, near_names, vocabulary
 
 PAGE = Path(__file__).parents[1] / "guides" / "other-libraries.md"
 TABLES = {
@@ -11,7 +11,7 @@ TABLES = {
     "losses": vocabulary.LOSSES,
     "metrics": vocabulary.METRICS,
     "parts": vocabulary.PARTS,
-    "attributes": (*vocabulary.METHODS, *vocabulary.HISTORIES),
+    "attributes": (*calls.METHODS, *calls.HISTORIES),
     "without": vocabulary.WITHOUT,
 }
 

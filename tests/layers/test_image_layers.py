@@ -18,7 +18,7 @@ from purecnn import (
     ZeroPadding,
 )
 from purecnn.backend.memory import Workspace
-from purecnn.kernels import reference
+from purecnn.kernels import reference, resampling
 
 
 @pytest.mark.parametrize("case", cases("shaping"))
@@ -64,10 +64,10 @@ def test_upsampling_is_the_loops(shape, size, interpolation, batch, dtype):
     x = rng.standard_normal((*shape, batch)).astype(dtype)
     g = rng.standard_normal((shape[0], shape[1] * size[0], shape[2] * size[1], batch)).astype(dtype)
     for _ in range(2):  # the second time on memory that is not zero
-        found = reference.upsample_forward(x, size, interpolation, workspace)
+        found = resampling.upsample_forward(x, size, interpolation, workspace)
         assert found.dtype == dtype
         close(found, loops.upsample_forward(x, size, interpolation), tolerance, tolerance)
-        back = reference.upsample_backward(g, size, interpolation, workspace)
+        back = resampling.upsample_backward(g, size, interpolation, workspace)
         assert back.dtype == dtype
         close(back, loops.upsample_backward(g, x, size, interpolation), tolerance, tolerance)
 

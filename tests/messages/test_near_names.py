@@ -34,7 +34,7 @@ from purecnn import (
     fit,
     predict,
 )
-from purecnn.messages import near_names, vocabulary
+from purecnn.messages import calls, near_names, vocabulary
 from purecnn.messages.lazy import public_names
 from purecnn.messages.signatures import explained
 from purecnn.metrics.registry import METRICS
@@ -267,9 +267,9 @@ def test_what_the_table_calls_a_name_here_is_one():
                 taken |= set(inspect.signature(each).parameters)
     taken |= {"weight_decay", "clip_norm"}
     assert {row.here for row in vocabulary.ARGUMENTS if row.here} - taken == set()
-    for row in (*vocabulary.METHODS, *vocabulary.HISTORIES):
+    for row in (*calls.METHODS, *calls.HISTORIES):
         assert not row.here or hasattr(Network, row.here) or hasattr(purecnn.History(), row.here), row
-    for row in (*vocabulary.IMPORTS, *vocabulary.ARGUMENTS, *vocabulary.METHODS):
+    for row in (*vocabulary.IMPORTS, *vocabulary.ARGUMENTS, *calls.METHODS):
         assert row.here or row.note, row
 
 

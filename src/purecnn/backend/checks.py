@@ -144,8 +144,9 @@ def suggestion(value: object, known: Collection[str]) -> str:
     >>> suggestion("mean_squared_error", ["mse", "huber"])
     ': it is called mse here'
     """
+    from purecnn.messages.calls import HISTORIES
     from purecnn.messages.near_names import hint
-    from purecnn.messages.vocabulary import HISTORIES, LOSSES, METRICS
+    from purecnn.messages.vocabulary import LOSSES, METRICS
 
     found = hint(value, known, (*LOSSES, *METRICS, *HISTORIES)) if isinstance(value, str) else ""
     return f": {found}" if found else ""

@@ -40,8 +40,8 @@ class History:
     if not TYPE_CHECKING:  # a type checker would take any name for an attribute
 
         def __getattr__(self, name: str) -> Any:
+            from purecnn.messages.calls import HISTORIES
             from purecnn.messages.near_names import missing_attribute
-            from purecnn.messages.vocabulary import HISTORIES
 
             raise AttributeError(missing_attribute(type(self).__name__, name, HISTORIES))
 

@@ -45,7 +45,7 @@ from purecnn.errors import PureCNNError
 from purecnn.escapes import visible
 from purecnn.inspection.answers import Answers, find
 from purecnn.layers.preprocessing import PREPARATIONS
-from purecnn.messages import near_names, vocabulary
+from purecnn.messages import calls, near_names
 from purecnn.metrics.inputs import tally
 from purecnn.metrics.registry import METRICS, USUAL, formatted, in_words, written
 from purecnn.networks.files import load
@@ -74,7 +74,7 @@ class Commands(click.Group):
         """Find the command that was typed, or say what it is called here."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            meant = near_names.hint(name, self.list_commands(ctx), vocabulary.COMMANDS)
+            meant = near_names.hint(name, self.list_commands(ctx), calls.COMMANDS)
             ctx.fail(f"No such command {name!r}" + (f": {meant}" if meant else "."))
         return super().resolve_command(ctx, args)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from purecnn.backend.types import Array, Shape
 from purecnn.kernels import geometry
-from purecnn.kernels.reference import phases
+from purecnn.kernels.resampling import phases
 from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
@@ -30,8 +30,8 @@ from purecnn.layers.spatial.pooling import (
     GlobalAveragePooling,
     MaxPooling,
     Pooling,
-    UpSampling,
 )
+from purecnn.layers.spatial.resampling import UpSampling
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 `reference` has each forward and backward pass in a few readable lines; the others compute the same
 faster: `cpu` chooses between `unrolled`, `winograd`, `grouped` and `pooled`, of which all but `grouped`
 share `rows`; `device` is what GPUs want. A convolution's geometry is a `Window`. On a CPU the convolutions of
-`reference` serve as documents and oracles.
+`reference` serve as documents and oracles; `resampling` is the same everywhere.
 
 Imports `backend`. Begin with `reference`, then `unrolled`.
 """
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import max_pool_forward as max_pool_forward
     from purecnn.kernels.reference import relu_backward as relu_backward
     from purecnn.kernels.reference import relu_forward as relu_forward
-    from purecnn.kernels.reference import upsample_backward as upsample_backward
-    from purecnn.kernels.reference import upsample_forward as upsample_forward
+    from purecnn.kernels.resampling import upsample_backward as upsample_backward
+    from purecnn.kernels.resampling import upsample_forward as upsample_forward
 else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
@@ -42,8 +42,8 @@ else:
                 "average_pool_backward average_pool_forward batch_norm_backward "
                 "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
                 "global_average_pool_backward global_average_pool_forward leaky_relu_forward "
-                "max_pool_backward max_pool_forward relu_backward relu_forward "
-                "upsample_backward upsample_forward"
+                "max_pool_backward max_pool_forward relu_backward relu_forward"
             ),
+            "resampling": "upsample_backward upsample_forward",
         },
     )

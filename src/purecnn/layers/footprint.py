@@ -19,7 +19,8 @@ from purecnn.layers.activations.gated import GELU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.spatial.convolution import Convolutional
-from purecnn.layers.spatial.pooling import MaxPooling, Pooling, UpSampling
+from purecnn.layers.spatial.pooling import MaxPooling, Pooling
+from purecnn.layers.spatial.resampling import UpSampling
 
 #: Arrays like its output that a layer makes on its way, if nothing else is known of it.
 TEMPORARY = 5

@@ -9,7 +9,8 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from types import FrameType
 
-from purecnn.messages.vocabulary import ARGUMENTS, IMPORTS, OPTIONS, Row
+from purecnn.messages.calls import OPTIONS
+from purecnn.messages.vocabulary import ARGUMENTS, IMPORTS, Row
 
 
 def row_of(rows: Iterable[Row], name: str, known: Collection[str] | None = None) -> Row | None:

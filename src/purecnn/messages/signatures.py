@@ -62,8 +62,8 @@ def misfit(function: Callable[..., Any], given: tuple[Any, ...], named: dict[str
     """Return the sentence on why a function can't be called so; None if it can."""
     import inspect  # here, as the rest: for a call that failed alone
 
+    from purecnn.messages.calls import ADVICE
     from purecnn.messages.near_names import hint
-    from purecnn.messages.vocabulary import ADVICE
 
     signature = inspect.signature(function)
     try:

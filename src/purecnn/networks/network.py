@@ -87,8 +87,8 @@ class Network(RunnableNetwork):
     if not TYPE_CHECKING:  # a type checker would take any name for an attribute
 
         def __getattr__(self, name: str) -> Any:
+            from purecnn.messages.calls import METHODS
             from purecnn.messages.near_names import missing_attribute
-            from purecnn.messages.vocabulary import METHODS
 
             raise AttributeError(missing_attribute(type(self).__name__, name, METHODS))
 

@@ -41,8 +41,8 @@ from purecnn.layers.spatial.pooling import (
     GlobalAveragePooling,
     MaxPooling,
     Pooling,
-    UpSampling,
 )
+from purecnn.layers.spatial.resampling import UpSampling
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional
-from purecnn.layers.spatial.padding import ZeroPadding
-from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, UpSampling
 from purecnn.networks.network import Network
 
 #: Layers whose counterpart takes no arguments.
@@ -222,34 +220,6 @@ def _(layer: Reshape) -> list[Module]:
     calls = [] if len(before) == 1 else ["nn.Flatten()"]
     calls += [f"nn.Unflatten(1, {after})"] if len(after) > 1 else []
     return [Module(call, layer) for call in calls or ["nn.Identity()"]]
-
-
-@translate.register
-def _(layer: ZeroPadding) -> list[Module]:
-    (top, bottom), (left, right) = layer.padding
-    return [Module(f"nn.ZeroPad2d({(left, right, top, bottom)})", layer)]
-
-
-@translate.register
-def _(layer: MaxPooling) -> list[Module]:
-    return [Module(f"nn.MaxPool2d({layer.pool_size}, stride={layer.stride})", layer)]
-
-
-@translate.register
-def _(layer: AveragePooling) -> list[Module]:
-    return [Module(f"nn.AvgPool2d({layer.pool_size}, stride={layer.stride})", layer)]
-
-
-@translate.register
-def _(layer: GlobalAveragePooling) -> list[Module]:
-    return [Module("nn.AdaptiveAvgPool2d(1)", layer), Module("nn.Flatten()", layer)]
-
-
-@translate.register
-def _(layer: UpSampling) -> list[Module]:
-    # PyTorch's "nearest" takes a neighbour at some factors, 41 the least of them.
-    mode = "nearest-exact" if layer.interpolation == "nearest" else layer.interpolation
-    return [Module(f"nn.Upsample(scale_factor={layer.size}, mode={mode!r})", layer)]
 
 
 @translate.register

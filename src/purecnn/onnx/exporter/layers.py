@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn.formats.protobuf import Message
-from purecnn.kernels.reference import phases
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
@@ -27,14 +26,6 @@ from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
-from purecnn.layers.spatial.padding import ZeroPadding
-from purecnn.layers.spatial.pooling import (
-    AveragePooling,
-    GlobalAveragePooling,
-    MaxPooling,
-    Pooling,
-    UpSampling,
-)
 from purecnn.onnx.schema import ATTRIBUTES, DTYPES
 
 ELEMENT_TYPES = {dtype: number for number, dtype in DTYPES.items()}
@@ -249,7 +240,7 @@ def _composite(layer: Composite, nodes: Nodes, input: str) -> str:
     return output
 
 
-# Shapes, pooling and what does nothing outside training ---------------------------------------------------
+# Shapes, and what does nothing outside training -----------------------------------------------------------
 
 
 @become.register
@@ -261,63 +252,6 @@ def _reshape(layer: Reshape, nodes: Nodes, input: str) -> str:
 @become.register
 def _flatten(layer: Flatten, nodes: Nodes, input: str) -> str:
     return nodes.add("Flatten", input, axis=1)
-
-
-@become.register
-def _zero_padding(layer: ZeroPadding, nodes: Nodes, input: str) -> str:
-    (top, bottom), (left, right) = layer.padding
-    return nodes.add("Pad", input, nodes.tensor("padding", [0, 0, top, left, 0, 0, bottom, right]))
-
-
-def _pooling(layer: Pooling, nodes: Nodes, input: str, operator: str) -> str:
-    return nodes.add(operator, input, kernel_shape=layer.pool_size, strides=layer.stride)
-
-
-@become.register
-def _max_pooling(layer: MaxPooling, nodes: Nodes, input: str) -> str:
-    return _pooling(layer, nodes, input, "MaxPool")
-
-
-@become.register
-def _average_pooling(layer: AveragePooling, nodes: Nodes, input: str) -> str:
-    return _pooling(layer, nodes, input, "AveragePool")
-
-
-@become.register
-def _global_average_pooling(layer: GlobalAveragePooling, nodes: Nodes, input: str) -> str:
-    if nodes.is_double:
-        return nodes.add("ReduceMean", input, axes=(2, 3), keepdims=0)
-    return nodes.add("Flatten", nodes.add("GlobalAveragePool", input), axis=1)
-
-
-@become.register
-def _upsampling(layer: UpSampling, nodes: Nodes, input: str) -> str:
-    if nodes.is_double:
-        return _upsampling_by_places(layer, nodes, input)
-    scales = nodes.tensor("scales", [1.0, 1.0, *map(float, layer.size)])
-    if layer.interpolation == "nearest":
-        how = {"coordinate_transformation_mode": "asymmetric", "mode": "nearest", "nearest_mode": "floor"}
-    else:
-        how = {"coordinate_transformation_mode": "half_pixel", "mode": "linear"}
-    output = nodes.add("Resize", input, "", scales, **how)
-    # Of an axis without a size nothing is inferred, also where its scale is 1: the batch.
-    nodes.values.append(described(nodes.dtype, output, ("N", *(layer.output_shape or ()))))
-    return output
-
-
-def _upsampling_by_places(layer: UpSampling, nodes: Nodes, input: str) -> str:
-    for axis, (factor, length) in enumerate(zip(layer.size, (layer.input_shape or ())[1:], strict=True), 2):
-        places = np.repeat(np.arange(length), factor)
-        near = nodes.add("Gather", input, nodes.tensor(f"places.{axis}", places), axis=axis)
-        if layer.interpolation == "bilinear":
-            sides, far = np.array(phases(factor)).T
-            others = np.clip(places + np.tile(sides, length).astype(np.int64), 0, length - 1)
-            other = nodes.add("Gather", input, nodes.tensor(f"others.{axis}", others), axis=axis)
-            share = np.tile(far, length).reshape(-1, *[1] * (3 - axis))
-            near = nodes.add("Mul", near, nodes.tensor(f"near.{axis}", 1 - share))
-            near = nodes.add("Add", near, nodes.add("Mul", other, nodes.tensor(f"far.{axis}", share)))
-        input = near
-    return input
 
 
 @become.register(Dropout)

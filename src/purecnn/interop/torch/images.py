@@ -1,0 +1,36 @@
+"""PyTorch modules for layers of images without parameters: padding, pooling and resampling."""
+
+from __future__ import annotations
+
+from purecnn.interop.torch.modules import Module, translate
+from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.spatial.resampling import UpSampling
+
+
+@translate.register
+def _(layer: ZeroPadding) -> list[Module]:
+    (top, bottom), (left, right) = layer.padding
+    return [Module(f"nn.ZeroPad2d({(left, right, top, bottom)})", layer)]
+
+
+@translate.register
+def _(layer: MaxPooling) -> list[Module]:
+    return [Module(f"nn.MaxPool2d({layer.pool_size}, stride={layer.stride})", layer)]
+
+
+@translate.register
+def _(layer: AveragePooling) -> list[Module]:
+    return [Module(f"nn.AvgPool2d({layer.pool_size}, stride={layer.stride})", layer)]
+
+
+@translate.register
+def _(layer: GlobalAveragePooling) -> list[Module]:
+    return [Module("nn.AdaptiveAvgPool2d(1)", layer), Module("nn.Flatten()", layer)]
+
+
+@translate.register
+def _(layer: UpSampling) -> list[Module]:
+    # PyTorch's "nearest" takes a neighbour at some factors, 41 the least of them.
+    mode = "nearest-exact" if layer.interpolation == "nearest" else layer.interpolation
+    return [Module(f"nn.Upsample(scale_factor={layer.size}, mode={mode!r})", layer)]
