@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from purecnn import optimizers as optimizers
     from purecnn import plots as plots
     from purecnn.callbacks.base import Callback as Callback
+    from purecnn.callbacks.best_model import BestModel as BestModel
     from purecnn.callbacks.checkpoint import Checkpoint as Checkpoint
     from purecnn.callbacks.early_stopping import EarlyStopping as EarlyStopping
     from purecnn.callbacks.history import History as History
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from purecnn.callbacks.loggers import CSVLog as CSVLog
     from purecnn.callbacks.loggers import JSONLog as JSONLog
     from purecnn.callbacks.loggers import TensorBoard as TensorBoard
+    from purecnn.callbacks.plateau import ReduceOnPlateau as ReduceOnPlateau
     from purecnn.datasets.augmentation import Augmentation as Augmentation
     from purecnn.datasets.dataset import Dataset as Dataset
     from purecnn.datasets.folders import ImageFolder as ImageFolder
@@ -70,11 +72,13 @@ else:
                 "losses metrics networks onnx optimizers plots kernels"
             ),
             "callbacks.base": "Callback",
+            "callbacks.best_model": "BestModel",
             "callbacks.checkpoint": "Checkpoint",
             "callbacks.early_stopping": "EarlyStopping",
             "callbacks.history": "History",
             "callbacks.learning_rate": "LearningRate",
             "callbacks.loggers": "CSVLog JSONLog TensorBoard",
+            "callbacks.plateau": "ReduceOnPlateau",
             "datasets.augmentation": "Augmentation",
             "datasets.dataset": "Dataset",
             "datasets.folders": "ImageFolder",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.interruptions import Kill, Killed
 from purecnn import (
     SGD,
     Activation,
@@ -49,25 +50,6 @@ RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (150, 6, 6), dtype=np.uint8)
 LABELS = RANDOM.integers(0, 3, 150)
 ROWS = RANDOM.standard_normal((50, 4))
-
-
-class Killed(BaseException):
-    """What a kill is within a process: nothing that follows is done."""
-
-
-class Kill(Callback):
-    """End a run at its so many-th step, or at the end of an epoch."""
-
-    def __init__(self, step: int | None = None, epoch: int | None = None) -> None:
-        self.steps, self.epochs, self.last = step, epoch, True
-
-    def step(self, epoch: int, step: int, loss: float) -> None:
-        if self.fit.epoch * self.fit.steps + step == self.steps:
-            raise Killed
-
-    def epoch(self, epoch: int, history: History) -> None:
-        if epoch == self.epochs:
-            raise Killed
 
 
 def convolutional(seed: int = 3, dtype: type = np.float32) -> Network:

@@ -7,7 +7,16 @@ import pytest
 
 from helpers.torch_numbers import cases, load
 from purecnn import SGD, Dense, LearningRate, Network
-from purecnn.optimizers.schedules import Constant, Cosine, Exponential, OneCycle, Schedule, Step, WarmUp
+from purecnn.optimizers.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    OneCycle,
+    Schedule,
+    Step,
+    WarmUp,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +25,12 @@ from purecnn.optimizers.schedules import Constant, Cosine, Exponential, OneCycle
         (Constant(0.3), {0: 0.3, 0.5: 0.3, 1: 0.3}),
         (Cosine(0.2), {0: 0.2, 0.25: 0.1 * (1 + math.sqrt(0.5)), 0.5: 0.1, 1: 0}),
         (Cosine(0.2, end=0.1), {0: 0.2, 0.5: 0.15, 1: 0.1}),
+        (CosineRestarts(0.2), {0: 0.2, 0.5 / 7: 0.1, 1 / 7: 0.2, 2 / 7: 0.1, 3 / 7: 0.2, 5 / 7: 0.1, 1: 0}),
+        (
+            CosineRestarts(1.0, end=0.2, cycles=2, growth=1, factor=0.5),
+            {0: 1.0, 0.25: 0.6, 0.5: 0.6, 0.75: 0.4, 1: 0.2},
+        ),
+        (CosineRestarts(0.2, cycles=1), {0: 0.2, 0.25: 0.1 * (1 + math.sqrt(0.5)), 0.5: 0.1, 1: 0}),
         (OneCycle(1.0), {0: 0.04, 0.15: 0.52, 0.3: 1.0, 0.65: 0.5, 1: 0}),
         (OneCycle(1.0, rise=0.5, start=0.5, end=0.2), {0: 0.5, 0.25: 0.75, 0.5: 1.0, 0.75: 0.6, 1: 0.2}),
     ],
@@ -27,6 +42,7 @@ def test_curves(schedule: Schedule, points: dict[float, float]) -> None:
 MAKERS = {
     "constant": Constant,
     "cosine": Cosine,
+    "cosine_restarts": CosineRestarts,
     "step": Step,
     "exponential": Exponential,
     "one_cycle": OneCycle,
@@ -56,6 +72,12 @@ def test_a_moment_is_met_at_its_step_however_it_was_rounded(steps: int) -> None:
             assert found.index(0.1) == round(steps * at)
 
 
+@pytest.mark.parametrize("steps", [10, 30, 1000, 4690])
+def test_a_cycle_begins_at_its_step_however_it_was_rounded(steps: int) -> None:
+    found = [CosineRestarts(1.0, cycles=10, growth=1)(k / steps) for k in range(steps)]
+    assert [k for k, rate in enumerate(found) if rate == 1] == [steps // 10 * number for number in range(10)]
+
+
 def test_one_cycle_rises_once_and_falls_once() -> None:
     rates = np.array([OneCycle(0.01)(p) for p in np.linspace(0, 1, 1001)])
     turns = np.flatnonzero(np.diff(np.sign(np.diff(rates))))
@@ -69,6 +91,11 @@ def test_one_cycle_rises_once_and_falls_once() -> None:
         (lambda: Constant(0), "rate must be "),
         (lambda: Cosine(-1), "peak must be "),
         (lambda: Cosine(1, end=-1), "end must be "),
+        (lambda: CosineRestarts(0), "peak must be "),
+        (lambda: CosineRestarts(1, end=-1), "end must be "),
+        (lambda: CosineRestarts(1, cycles=0), "cycles must be an integer of at least 1, got 0"),
+        (lambda: CosineRestarts(1, growth=0), "growth must be a number above 0, got 0"),
+        (lambda: CosineRestarts(1, factor=0), "factor must be "),
         (lambda: OneCycle(0), "peak must be "),
         (lambda: OneCycle(1, rise=1), "rise must be "),
         (lambda: OneCycle(1, start=0), "start must be "),

@@ -1,7 +1,8 @@
 """Callbacks: who looks on while a network trains: history, early stopping, logs, checkpoints.
 
 `base` is what every callback is and what it sees of a run. `checkpoint` writes what a run needs to go
-on, `resume` gives it back. Of your own: derive from `Callback`, or hand `fit` a function.
+on, `resume` gives it back; `monitor` is what
+those share that watch one measured value. Of your own: derive from `Callback`, or hand `fit` a function.
 
 Imports `backend` to `datasets`. Begin with `base`.
 """
@@ -12,6 +13,7 @@ from purecnn.messages.lazy import lazily
 
 if TYPE_CHECKING:
     from purecnn.callbacks.base import Callback as Callback
+    from purecnn.callbacks.best_model import BestModel as BestModel
     from purecnn.callbacks.checkpoint import Checkpoint as Checkpoint
     from purecnn.callbacks.early_stopping import EarlyStopping as EarlyStopping
     from purecnn.callbacks.history import History as History
@@ -19,15 +21,18 @@ if TYPE_CHECKING:
     from purecnn.callbacks.loggers import CSVLog as CSVLog
     from purecnn.callbacks.loggers import JSONLog as JSONLog
     from purecnn.callbacks.loggers import TensorBoard as TensorBoard
+    from purecnn.callbacks.plateau import ReduceOnPlateau as ReduceOnPlateau
 else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
         {
             "base": "Callback",
+            "best_model": "BestModel",
             "checkpoint": "Checkpoint",
             "early_stopping": "EarlyStopping",
             "history": "History",
             "learning_rate": "LearningRate",
             "loggers": "CSVLog JSONLog TensorBoard",
+            "plateau": "ReduceOnPlateau",
         },
     )

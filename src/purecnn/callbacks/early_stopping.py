@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from purecnn.backend.arrays import module_of, to_device
-from purecnn.backend.checks import choice, is_integer, is_number, positive, suggestion, within
+from purecnn.backend.checks import positive
 from purecnn.backend.types import Array
-from purecnn.callbacks.base import Callback
 from purecnn.callbacks.history import History
+from purecnn.callbacks.monitor import Monitor
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Monitor):
     """End a fit once a measured value has not improved for some epochs.
 
     Of the package's metrics it knows which value is better; Keras guesses it from the name, and Lightning
@@ -69,47 +68,20 @@ class EarlyStopping(Callback):
         mode: str | None = None,
         restore_best: bool = True,
     ) -> None:
-        if not isinstance(monitor, str):
-            raise TypeError(f"monitor must be the name of a measured value, got {monitor!r}")
-        mode = None if mode is None else choice("mode", mode, ("min", "max"))
-        self.monitor, self.patience = monitor, positive("patience", patience)
-        self.min_delta = within("min_delta", min_delta, 0)
-        self.mode = mode
+        super().__init__(monitor, min_delta, mode)
+        self.patience = positive("patience", patience)
         self.restore_best = restore_best
 
     def begin(self, epochs: int, steps: int) -> None:
         """Forget an earlier fit, and see that this one measures what is watched."""
-        modes = self.fit.modes()
-        if self.monitor not in modes:
-            has_validation = self.fit.validation_data is not None
-            lacking = self.monitor.startswith("validation_") and not has_validation
-            known = [*modes, *(f"validation_{name}" for name in modes if not has_validation)]
-            raise ValueError(
-                f"to watch {self.monitor}, fit wants "
-                + (
-                    "validation_data, got none"
-                    if lacking
-                    else f"it among its metrics, which are {', '.join(modes)}"
-                    + suggestion(self.monitor, known)
-                )
-            )
-        better = self.mode or modes[self.monitor]
-        if better is None:
-            raise ValueError(
-                f"to watch {self.monitor}, EarlyStopping wants mode='min' or mode='max', for it can't "
-                f"know which values of it are better; got None"
-            )
-        self.sign = 1 if better == "max" else -1
-        self.best, self.best_epoch, self.waited = math.nan, 0, 0
+        super().begin(epochs, steps)
+        self.waited = 0
         self.kept: dict[str, Array] = {}
 
     def epoch(self, epoch: int, history: History) -> None:
         """Keep the parameters if this is the best epoch so far; ask for the end if it was too long ago."""
-        value = history.values(self.monitor)[-1]
-        if not is_number(value) and not isinstance(value, float):
-            raise ValueError(f"to watch {self.monitor}, it must be one number an epoch, got {value!r:.100}")
-        change = self.sign * (value - self.best)
-        if change > self.min_delta or (math.isnan(self.best) and not math.isnan(value)):
+        value = self.value(history)
+        if self.is_better(value):
             self.best, self.best_epoch, self.waited = value, epoch, 0
             if self.restore_best:
                 self.kept = {name: array.copy() for name, array in self.arrays().items()}
@@ -139,21 +111,12 @@ class EarlyStopping(Callback):
 
     def state(self) -> dict[str, Any]:
         """Return the best value and the arrays that belong to it."""
-        return {
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-            "waited": self.waited,
-            "kept": self.kept,
-        }
+        return super().state() | {"waited": self.waited, "kept": self.kept}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take them back, and ask for the end where it had been asked for."""
-        for name in ("best_epoch", "waited"):
-            if not is_integer(state[name]) or not 0 <= state[name] <= self.fit.epoch:
-                raise ValueError(f"{name} is {state[name]!r:.100}, wanted a number of epochs up to this one")
-        if not isinstance(state["best"], int | float):
-            raise TypeError(f"best is {state['best']!r:.100}, wanted a number")
-        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+        super().restore(state)
+        self.waited = self.count(state, "waited", self.fit.epoch)
         wanted = {name: (array.shape, array.dtype) for name, array in self.arrays().items()}
         if self.best_epoch and self.restore_best:
             if {name: (array.shape, array.dtype) for name, array in state["kept"].items()} != wanted:

@@ -133,16 +133,21 @@ METRICS = (
 #: What the rest of a program is made of.
 PARTS = (
     Row("EarlyStopping", "EarlyStopping", "", "EarlyStopping(patience=5) among the callbacks of fit"),
-    Row("Checkpoint", "ModelCheckpoint BackupAndRestore", "", "Checkpoint(path) among the callbacks of fit"),
+    Row("Checkpoint", "BackupAndRestore", "", "Checkpoint(path) among the callbacks of fit"),
+    Row(
+        "BestModel", "ModelCheckpoint", "", "BestModel(path) among the callbacks of fit; Checkpoint, to go on"
+    ),
+    Row("ReduceOnPlateau", "ReduceLROnPlateau", "ReduceLROnPlateau", "among the callbacks of fit"),
     Row("CSVLog", "CSVLogger", "", "CSVLog(path) among the callbacks of fit"),
     Row("TensorBoard", "TensorBoard", "SummaryWriter", "TensorBoard(folder) among the callbacks of fit"),
     Row(
         "LearningRate",
-        "LearningRateScheduler ReduceLROnPlateau",
+        "LearningRateScheduler",
         "LambdaLR LRScheduler",
         "LearningRate(optimizer, Cosine(0.01)) among the callbacks of fit",
     ),
     Row("Cosine", "CosineDecay", "CosineAnnealingLR"),
+    Row("CosineRestarts", "CosineDecayRestarts", "CosineAnnealingWarmRestarts"),
     Row("Exponential", "ExponentialDecay", "ExponentialLR"),
     Row("Step", "PiecewiseConstantDecay", "StepLR MultiStepLR"),
     Row("OneCycle", "", "OneCycleLR"),
@@ -256,6 +261,7 @@ ARGUMENTS = (
     Row("device", "", "device accelerator"),
     Row("restore_best", "restore_best_weights", ""),
     Row("min_delta", "min_delta", "threshold"),
+    Row("min_rate", "min_lr", "min_lr"),
     Row("monitor", "monitor metric", "monitor"),
     Row("path", "filepath filename", "f dirpath"),
     Row("folder", "log_dir directory", "log_dir root"),
@@ -304,7 +310,7 @@ ARGUMENTS = (
         "an epoch goes over all samples",
     ),
     Row("", "initial_epoch", "", "a second fit goes on where the first ended"),
-    Row("", "save_best_only save_weights_only", "", "EarlyStopping gives the best epoch back"),
+    Row("", "save_best_only save_weights_only", "", "BestModel(path) writes the best epoch's model"),
     Row("", "validation_batch_size max_queue_size use_multiprocessing", "pin_memory", "leave it out"),
     Row("", "early_stopping", "patience", "fit(..., callbacks=EarlyStopping(patience=5))"),
 )

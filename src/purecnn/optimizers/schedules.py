@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from purecnn.backend.checks import within
+from purecnn.backend.checks import positive, within
 from purecnn.messages.signatures import explained_class
 
-__all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Schedule", "Step", "WarmUp"]
+__all__ = ["Constant", "Cosine", "CosineRestarts", "Exponential", "OneCycle", "Schedule", "Step", "WarmUp"]
 
 Schedule = Callable[[float], float]
 
@@ -87,6 +87,61 @@ class Cosine:
     def __call__(self, progress: float) -> float:
         """Return the rate at `progress`."""
         return ease(self.peak, self.end, progress)
+
+
+@explained_class
+@dataclass(frozen=True)
+class CosineRestarts:
+    """Fall along half a cosine wave again and again, each time from the top: warm restarts (SGDR).
+
+    ``rate(p) = end + (top - end) (1 + cos(pi q)) / 2``, q from 0 to 1 within each cycle. Loshchilov and
+    Hutter 2017, https://arxiv.org/abs/1608.03983. Cycle number i, from 0, has ``growth^i`` times the length
+    of the first; all together fill the training, and its top is ``end + (peak - end) factor^i``. PyTorch's
+    ``CosineAnnealingWarmRestarts`` counts the first cycle's steps, ``T_0``, calls the growth ``T_mult``, and
+    its tops do not fall; Keras's ``CosineDecayRestarts`` has ``t_mul`` and ``m_mul``.
+
+    Parameters
+    ----------
+    peak : float
+        The rate at the start, above 0.
+    end : float
+        The rate at the end of each cycle, at least 0.
+    cycles : int
+        How many there are, at least 1.
+    growth : float
+        How many times as long as the one before each cycle is, above 0.
+    factor : float
+        What is left, in each cycle, of the height above `end` of the one before; above 0.
+
+    Examples
+    --------
+    >>> [round(CosineRestarts(0.1, cycles=2, growth=3)(p), 6) for p in (0, 0.125, 0.25, 0.625, 1)]
+    [0.1, 0.05, 0.1, 0.05, 0.0]
+    """
+
+    peak: float
+    end: float = 0.0
+    cycles: int = 3
+    growth: float = 2.0
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        within("peak", self.peak, 0, open_low=True)
+        within("end", self.end, 0)
+        positive("cycles", self.cycles)
+        within("growth", self.growth, 0, open_low=True)
+        within("factor", self.factor, 0, open_low=True)
+
+    def __call__(self, progress: float) -> float:
+        """Return the rate at `progress`."""
+        lengths = [self.growth**number for number in range(self.cycles)]
+        whole, number, begun = math.fsum(lengths), 0, 0.0
+        # 3 of 10 steps are at 0.3, however the two were rounded.
+        while number < self.cycles - 1 and progress >= (begun + lengths[number]) / whole - 1e-9:
+            begun, number = begun + lengths[number], number + 1
+        within_cycle = (progress * whole - begun) / lengths[number]
+        top = self.end + (self.peak - self.end) * self.factor**number
+        return ease(top, self.end, min(max(within_cycle, 0.0), 1.0))
 
 
 @explained_class
