@@ -32,6 +32,7 @@ def exchange_network():
         p.Residual([*inner, p.Residual([p.SiLU()])], [p.Convolutional(kernel_size=1, depth=8)]),
         p.ZeroPadding(((1, 0), (0, 2))),
         p.Convolutional(kernel_size=3, depth=4, per_position_bias=True),
+        p.Convolutional(kernel_size=1, depth=4, bias=False),
         p.MaxPooling(2, 1),
         p.AveragePooling((2, 1)),
         p.DepthwiseConvolutional(kernel_size=2, depth_multiplier=2),
@@ -50,7 +51,7 @@ def exchange_network():
         p.GlobalAveragePooling(),
         p.PReLU(),
         p.Dropout(0.3),
-        p.Dense(output_size=3),
+        p.Dense(output_size=3, bias=False),
         p.Softmax(),
     ]
     before = p.Preprocessing(1 / 255, -0.5, "bytes", ("a", "b'", "c"))

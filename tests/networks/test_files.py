@@ -215,6 +215,7 @@ def test_what_a_file_holds(path: Path) -> None:
             "padding": [0, 0],
             "dilation": [1, 1],
             "groups": 1,
+            "bias": True,
             "per_position_bias": False,
             "initialization": "auto",
         },
@@ -335,7 +336,7 @@ def edited(path: Path, change: Callable[[dict[str, Any], Texts], object]) -> str
         (
             "architecture",
             '[{"type": "Dense", "output_size": 1, "rng": 0}]',
-            "has an argument 'rng', wanted input_size, output_size, initialization",
+            "has an argument 'rng', wanted input_size, output_size, bias, initialization",
         ),
         ("architecture", '[{"type": "Reshape", "input_shape": [2]}]', "lacks its argument output_shape"),
         ("architecture", '[{"type": "Dense"}]', "layer 0: Dense needs output_size"),

@@ -532,7 +532,7 @@ def test_a_convolution_takes_the_pooling_behind_it_in_unless_something_stands_be
 
 
 @pytest.mark.parametrize("pool", [2, 3, (1, 2), (2, 1), (3, 2)])
-@pytest.mark.parametrize("options", [{}, {"padding": "same"}, {"stride": 2, "padding": 1}])
+@pytest.mark.parametrize("options", [{}, {"padding": "same"}, {"stride": 2, "padding": 1}, {"bias": False}])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_fused_steps_compute_what_the_layers_do(pool, options, samples):
     net = Network(

@@ -285,6 +285,11 @@ def exported():
     ]
     yield "biases of positions", [*layers, Dense(output_size=2), Softmax()], (2, 6, 5)
     layers = [
+        Convolutional(kernel_size=3, depth=4, bias=False),
+        DepthwiseConvolutional(kernel_size=2, bias=False),
+    ]
+    yield "no biases", [*layers, Flatten(), Dense(output_size=3, bias=False)], (2, 6, 5)
+    layers = [
         ZeroPadding(((1, 0), (0, 2))),
         DepthwiseConvolutional(kernel_size=3, depth_multiplier=2),
         PReLU(),
@@ -333,6 +338,7 @@ def test_a_network_comes_back_from_its_file(layers, shape, dtype, tmp_path):
     np.testing.assert_allclose(again.predict(x), wanted, **within)
     kinds = [Flatten if isinstance(layer, Reshape) else type(layer) for layer in network]
     assert [type(layer) for layer in again] == kinds
+    assert [[*layer.parameters] for layer in again] == [[*layer.parameters] for layer in network]
     before = again.parameters.copy()
     again.fit(x, wanted * 0.5 + 0.1, loss="mse", epochs=1)
     assert np.abs(again.parameters - before).max() > 0

@@ -79,6 +79,15 @@ NETWORKS = {
         Flatten(),
         Dense(3),
     ],
+    "no biases": lambda: [
+        *normalized(convolution(bias=False)),
+        ReLU(),
+        convolution(bias=False),
+        MaxPooling(2),
+        DepthwiseConvolutional(kernel_size=1, bias=False),
+        ReLU(),
+        *(Flatten(), *normalized(Dense(5, bias=False)), Dense(3, bias=False), ReLU()),
+    ],
     "not affine": lambda: [convolution(), BatchNormalization(affine=False), ReLU(), Flatten(), Dense(3)],
     "dense": lambda: [Flatten(), *normalized(Dense(6)), ReLU(), Dropout(0.5), *normalized(Dense(3))],
     "no layer before": lambda: [

@@ -121,6 +121,15 @@ def pooled():
 CASES = {
     "pooled": (pooled, None, None, {}),
     "dense": (lambda: [Flatten(), Dense(5), Tanh(), Dense(4), Sigmoid(), Dense(3)], None, None, {}),
+    "no biases": (
+        lambda: [
+            *(Convolutional(kernel_size=3, depth=2, bias=False), Sigmoid(), Flatten()),
+            *(Dense(4, bias=False), Tanh(), Dense(3, bias=False)),
+        ],
+        None,
+        None,
+        {},
+    ),
     "frozen between": (lambda: [Flatten(), Dense(5), Tanh(), Dense(4), Dense(3)], 3, None, {}),
     "frozen first": (plain_convolution, 0, None, {}),
     "frozen convolution": (

@@ -145,7 +145,7 @@ def _(layer: Convolutional, input: Array, output: Array, place: tuple[int, ...],
     padded = geometry.pad(input[sample][..., np.newaxis], layer.border)[..., 0]
     row, column = (number * step for number, step in zip(corner, layer.stride, strict=True))
     (height, width), (down, across) = layer.kernel_size, layer.dilation
-    biases, channels = layer.parameters["biases"], len(padded) // layer.groups
+    biases, channels = layer.parameters.get("biases"), len(padded) // layer.groups
     first = map // (layer.depth // layer.groups) * channels
     (top, _), (left, _) = layer.border
     return made(
@@ -160,15 +160,17 @@ def _(layer: Convolutional, input: Array, output: Array, place: tuple[int, ...],
         ],
         origin=(first, row - top, column - left),
         weights=layer.parameters["kernels"][map],
-        bias=biases[place] if layer.per_position_bias else biases[map],
+        bias=0.0 if biases is None else biases[place] if layer.per_position_bias else biases[map],
     )
 
 
 @explain.register
 def _(layer: Dense, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """All inputs, and the row of the weights."""
-    weights, biases = layer.parameters["weights"][place], layer.parameters["biases"][place][0]
-    return made(layer, output, place, sample, window=input[sample], origin=(0,), weights=weights, bias=biases)
+    weights, bias = layer.parameters["weights"][place], 0.0
+    if layer.bias:
+        bias = layer.parameters["biases"][place][0]
+    return made(layer, output, place, sample, window=input[sample], origin=(0,), weights=weights, bias=bias)
 
 
 def pooled(layer: Pooling, input: Array, place: tuple[int, ...], sample: int) -> tuple[Array, Shape]:

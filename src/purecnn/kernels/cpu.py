@@ -89,12 +89,12 @@ def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
 def conv2d_forward(
     x: Array,
     kernels: Array,
-    biases: Array,
+    biases: Array | None,
     window: Window,
     workspace: Workspace,
     pool: Pair | None = None,
 ) -> Array:
-    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases None, (M,) or (M, OH, OW) -> y (M, OH, OW, N).
 
     For a max pooling that does not come at once `pool` is its window, of P columns, which must divide OH and
     OW, and `window` dense: then y is (M, P, OH, OW / P, N), with column a P + p at (p, a), so that each
@@ -109,7 +109,7 @@ def conv2d_backward(
     x: Array,
     kernels: Array,
     kernels_gradient: Array,
-    biases_gradient: Array,
+    biases_gradient: Array | None,
     window: Window,
     workspace: Workspace,
     propagate: bool = True,
@@ -130,13 +130,13 @@ def lay_out_pooled(
 def conv2d_max_pool_forward(
     x: Array,
     kernels: Array,
-    biases: Array,
+    biases: Array | None,
     window: Window,
     pool: Pair,
     workspace: Workspace,
     training: bool = True,
 ) -> Array:
-    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) -> y (M, PH, PW, N), pooled; `window` is dense."""
+    """x (C, H, W, N), kernels (M, C, KH, KW), biases (M,) or None -> y (M, PH, PW, N); `window` is dense."""
     work = workspace.layout(
         "convolution", x, lambda: lay_out_pooled(x, len(kernels), window, pool, workspace)
     )
@@ -146,7 +146,7 @@ def conv2d_max_pool_forward(
 def conv2d_calls(
     x: Array,
     kernels: Array,
-    biases: Array,
+    biases: Array | None,
     window: Window,
     workspace: Workspace,
     pool: Pair | None = None,
@@ -174,7 +174,7 @@ def conv2d_max_pool_backward(
     x: Array,
     kernels: Array,
     kernels_gradient: Array,
-    biases_gradient: Array,
+    biases_gradient: Array | None,
     window: Window,
     pool: Pair,
     workspace: Workspace,
@@ -209,12 +209,11 @@ def max_pool_phases_backward(
     return workspace.layout("pooling", x, lambda: PhasedPooling(x, height, workspace, overwrites)).backward(g)
 
 
-def dense_forward(x: Array, weights: Array, biases: Array, workspace: Workspace) -> Array:
-    """x (I, N), weights (O, I), biases (O, 1) -> y (O, N)."""
+def dense_forward(x: Array, weights: Array, biases: Array | None, workspace: Workspace) -> Array:
+    """x (I, N), weights (O, I), biases (O, 1) or None -> y (O, N)."""
     y = workspace.array("output", (weights.shape[0], x.shape[1]), x.dtype)
     np.matmul(weights, x, out=y)
-    np.add(y, biases, out=y)
-    return y
+    return y if biases is None else np.add(y, biases, out=y)
 
 
 def dense_backward(
@@ -222,7 +221,7 @@ def dense_backward(
     x: Array,
     weights: Array,
     weights_gradient: Array,
-    biases_gradient: Array,
+    biases_gradient: Array | None,
     workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
@@ -230,10 +229,12 @@ def dense_backward(
     if g.shape[1] == 1:
         # A column times a row: 30 us as a product of each pair, 400 by BLAS (100 x 3380).
         np.multiply(g, x.T, out=weights_gradient)
-        np.copyto(biases_gradient, g)
+        if biases_gradient is not None:
+            np.copyto(biases_gradient, g)
     else:
         np.matmul(g, x.T, out=weights_gradient)
-        np.add.reduce(g, axis=1, keepdims=True, out=biases_gradient)
+        if biases_gradient is not None:
+            np.add.reduce(g, axis=1, keepdims=True, out=biases_gradient)
     if not propagate:
         return None
     return np.matmul(weights.T, g, out=workspace.array("input_gradient", x.shape, x.dtype))

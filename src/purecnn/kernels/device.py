@@ -75,7 +75,9 @@ def unroll(x: Array, window: Window, positions: Pair, into: Array) -> Array:
     return into.reshape(len(x) * window.size[0] * window.size[1], -1)
 
 
-def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, workspace: Workspace) -> Array:
+def conv2d_forward(
+    x: Array, kernels: Array, biases: Array | None, window: Window, workspace: Workspace
+) -> Array:
     """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases -> y (M, OH, OW, N): one call for all."""
     positions, maps = window.positions(x.shape), len(kernels)
     if not unrolls(len(x), window.size, math.prod(positions) * x.shape[3], x.dtype.itemsize):
@@ -85,7 +87,8 @@ def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, work
     flat = kernels.reshape(window.groups, maps // window.groups, -1)
     y = module_of(x).matmul(flat, cells.reshape(window.groups, flat.shape[2], -1))
     y = y.reshape(maps, *positions, x.shape[3])
-    y += along_batch(biases, 4)
+    if biases is not None:
+        y += along_batch(biases, 4)
     return y
 
 
@@ -94,7 +97,7 @@ def conv2d_backward(
     x: Array,
     kernels: Array,
     kernels_gradient: Array,
-    biases_gradient: Array,
+    biases_gradient: Array | None,
     window: Window,
     workspace: Workspace,
     propagate: bool = True,
@@ -115,7 +118,8 @@ def conv2d_backward(
     cells = unrolled.reshape(window.groups, flat.shape[2], -1)
     lines = g.reshape(window.groups, maps // window.groups, -1)
     kernels_gradient[...] = xp.matmul(lines, cells.transpose(0, 2, 1)).reshape(kernels.shape)
-    biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
+    if biases_gradient is not None:
+        biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
     if not propagate:
         return None
     # Into the same memory: nobody needs the unrolled input any more.

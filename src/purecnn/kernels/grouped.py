@@ -47,24 +47,31 @@ class GroupedConvolution:
             x, maps, window, window.positions(x.shape), (top, left), workspace, ""
         )
 
-    def forward(self, kernels: Array, biases: Array) -> Array:
-        """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW)."""
+    def forward(self, kernels: Array, biases: Array | None) -> Array:
+        """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW), or none."""
         y = self.products.run(kernels)
-        y += along_batch(biases, 4)
+        if biases is not None:
+            y += along_batch(biases, 4)
         return y
 
     def inference(
-        self, kernels: Array, biases: Array, addend: Array | None, rectifies: bool
+        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
     ) -> tuple[list[Call], Array]:
         """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, OH, OW, N)."""
         images = self.products.images
         return [*self.products.calls(kernels), *finish(images, biases, addend, rectifies)], images
 
     def backward(
-        self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool
+        self,
+        g: Array,
+        kernels: Array,
+        kernels_gradient: Array,
+        biases_gradient: Array | None,
+        propagate: bool,
     ) -> Array | None:
         """Write both gradients and return dx."""
-        np.sum(g, axis=tuple(range(biases_gradient.ndim, 4)), out=biases_gradient)
+        if biases_gradient is not None:
+            np.sum(g, axis=tuple(range(biases_gradient.ndim, 4)), out=biases_gradient)
         self.products.kernels_gradient(g, kernels_gradient)
         if not propagate:
             return None

@@ -136,8 +136,8 @@ class PooledConvolution:
             for output, place in zip(convolution.outputs, self.places, strict=True)
         ]
 
-    def forward(self, kernels: Array, biases: Array, training: bool) -> Array:
-        """Return y (M, PH, PW, N) for biases (M,); in training keep who won.
+    def forward(self, kernels: Array, biases: Array | None, training: bool) -> Array:
+        """Return y (M, PH, PW, N) for biases (M,), or none; in training keep who won.
 
         The largest of a window's sums is the same before and after a bias that all of them share.
         """
@@ -145,11 +145,12 @@ class PooledConvolution:
         for number, windows in enumerate(self.tournaments):
             self.convolution.multiply(flat, number, None)
             best = windows.pool(training)
-            np.add(best, biases[:, None], out=best)
+            if biases is not None:
+                np.add(best, biases[:, None], out=best)
         return self.pooled
 
     def inference(
-        self, kernels: Array, biases: Array, addend: Array | None, rectifies: bool
+        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
     ) -> tuple[list[Call], Array]:
         """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, PH, PW, N)."""
         flat, calls = self.convolution.flat(kernels), list[Call]()
@@ -160,11 +161,17 @@ class PooledConvolution:
         return calls, self.pooled
 
     def backward(
-        self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool
+        self,
+        g: Array,
+        kernels: Array,
+        kernels_gradient: Array,
+        biases_gradient: Array | None,
+        propagate: bool,
     ) -> Array | None:
         """Write both gradients and return dx."""
         rows = self.as_rows(g)
-        np.sum(rows @ self.convolution.ones, axis=0, out=biases_gradient)
+        if biases_gradient is not None:
+            np.sum(rows @ self.convolution.ones, axis=0, out=biases_gradient)
 
         def place(number: int) -> None:
             self.tournaments[number].unpool(rows[self.places[number]])

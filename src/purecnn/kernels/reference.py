@@ -38,8 +38,10 @@ def leaky_relu_forward(x: Array, slope: float, out: Array) -> Array:
     return found
 
 
-def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, workspace: Workspace) -> Array:
-    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases (M,) or (M, OH, OW) -> y (M, OH, OW, N).
+def conv2d_forward(
+    x: Array, kernels: Array, biases: Array | None, window: Window, workspace: Workspace
+) -> Array:
+    """x (C, H, W, N), kernels (M, C / groups, KH, KW), biases None, (M,) or (M, OH, OW) -> y (M, OH, OW, N).
 
     ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i dh, q sw + j dw]``, c
     over the channels of the map's group: a matrix product for each group and each cell (i, j) of the window.
@@ -50,7 +52,8 @@ def conv2d_forward(x: Array, kernels: Array, biases: Array, window: Window, work
     for maps, channels in window.cut(len(y), len(x)):
         for i, j, pixels in window.taps(positions):
             y[maps] += xp.tensordot(kernels[maps, :, i, j], x[channels, *pixels], axes=1)
-    y += along_batch(biases, 4)
+    if biases is not None:
+        y += along_batch(biases, 4)
     return y
 
 
@@ -59,7 +62,7 @@ def conv2d_backward(
     x: Array,
     kernels: Array,
     kernels_gradient: Array,
-    biases_gradient: Array,
+    biases_gradient: Array | None,
     window: Window,
     workspace: Workspace,
     propagate: bool = True,
@@ -78,7 +81,8 @@ def conv2d_backward(
             kernels_gradient[maps, :, i, j] = xp.tensordot(g[maps], met, axes=((1, 2, 3), (1, 2, 3)))
             if propagate:
                 dx[channels, *pixels] += xp.tensordot(kernels[maps, :, i, j].T, g[maps], axes=1)
-    biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
+    if biases_gradient is not None:
+        biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
     (top, _), (left, _) = window.padding
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
 
@@ -134,9 +138,10 @@ def average_pool_backward(
     return dx
 
 
-def dense_forward(x: Array, weights: Array, biases: Array, workspace: Workspace) -> Array:
-    """x (I, N), weights (O, I), biases (O, 1) -> y (O, N) = weights @ x + biases."""
-    return weights @ x + biases
+def dense_forward(x: Array, weights: Array, biases: Array | None, workspace: Workspace) -> Array:
+    """x (I, N), weights (O, I), biases (O, 1) or None -> y (O, N) = weights @ x + biases."""
+    y: Array = weights @ x
+    return y if biases is None else y + biases
 
 
 def dense_backward(
@@ -144,13 +149,14 @@ def dense_backward(
     x: Array,
     weights: Array,
     weights_gradient: Array,
-    biases_gradient: Array,
+    biases_gradient: Array | None,
     workspace: Workspace,
     propagate: bool = True,
 ) -> Array | None:
     """g (O, N), x (I, N) -> dx (I, N) = weights.T @ g or None; writes dW = g @ x.T and db = sum of g."""
     weights_gradient[...] = g @ x.T
-    biases_gradient[...] = g.sum(axis=1, keepdims=True)
+    if biases_gradient is not None:
+        biases_gradient[...] = g.sum(axis=1, keepdims=True)
     return weights.T @ g if propagate else None
 
 

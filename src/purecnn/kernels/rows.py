@@ -257,20 +257,21 @@ class RowConvolution(ABC):
         shape = (rows, channels, columns, batch)
         return self.workspace.array("input_gradient", shape, self.x.dtype).transpose(1, 0, 2, 3)
 
-    def forward(self, kernels: Array, biases: Array) -> Array:
-        """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW)."""
-        flat, shared = self.flat(kernels), biases.ndim == 1
+    def forward(self, kernels: Array, biases: Array | None) -> Array:
+        """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW), or none."""
+        flat, shared = self.flat(kernels), biases is not None and biases.ndim == 1
         for number in range(len(self.outputs)):
             self.multiply(flat, number, biases if shared else None)
-        if not shared:
+        if biases is not None and not shared:
             self.images += along_batch(biases, 4)
         return self.images
 
     def inference(
-        self, kernels: Array, biases: Array, addend: Array | None, rectifies: bool
+        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
     ) -> tuple[list[Call], Array]:
         """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, OH, OW, N)."""
-        flat, shared, calls = self.flat(kernels), biases.ndim == 1, list[Call]()
+        flat, calls = self.flat(kernels), list[Call]()
+        shared = biases is not None and biases.ndim == 1
         for number, (first, last) in enumerate(self.row_blocks):
             calls += self.calls(flat, number, biases if shared else None)
             block = slice(first, last)
@@ -278,12 +279,17 @@ class RowConvolution(ABC):
         return calls, self.images
 
     def backward(
-        self, g: Array, kernels: Array, kernels_gradient: Array, biases_gradient: Array, propagate: bool
+        self,
+        g: Array,
+        kernels: Array,
+        kernels_gradient: Array,
+        biases_gradient: Array | None,
+        propagate: bool,
     ) -> Array | None:
         """Write both gradients and return dx."""
         if g is not self.images:  # where an activation worked in place, g is there already
             np.copyto(self.images, g)
-        if biases_gradient.ndim == 1:
+        if biases_gradient is None or biases_gradient.ndim == 1:
             return self.blocks_backward(kernels, kernels_gradient, biases_gradient, propagate)
         if self.batch == 1:
             np.copyto(biases_gradient, self.images[..., 0])  # a sum of one takes four times as long

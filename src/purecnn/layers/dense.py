@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.backend.checks import positive
+from purecnn.backend.checks import flag, positive
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer
@@ -42,6 +42,8 @@ class Dense(Layer):
         Values in one sample; taken from the network when left out.
     output_size : int
         Values out.
+    bias : bool
+        Whether `biases` are added; without them there are none: ``y = weights @ x``. Keras's ``use_bias``.
     initialization : {"auto", "he", "glorot", "normal"}
         How `weights` ``(outputs, inputs)`` and `biases` ``(outputs, 1)`` are first drawn.
     rng : numpy.random.Generator or int, optional
@@ -70,6 +72,7 @@ class Dense(Layer):
         input_size: int | None = None,
         output_size: int | None = None,
         *,
+        bias: bool = True,
         initialization: str = "auto",
         rng: np.random.Generator | int | None = None,
         dtype: npt.DTypeLike | None = None,
@@ -79,6 +82,7 @@ class Dense(Layer):
             raise TypeError("Dense needs output_size, the number of its outputs; got none")
         self.input_size = None if input_size is None else positive("input_size", input_size)
         self.output_size = positive("output_size", output_size)
+        self.bias = flag("bias", bias)
         self.initialization = check_scheme(initialization)
         if self.input_size is not None:
             self.bind((self.input_size,))
@@ -96,15 +100,17 @@ class Dense(Layer):
         return (self.output_size,)
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        """Return the shapes of `weights` and `biases`."""
-        inputs = self.input_shape[0] if self.input_shape else 0
-        return {"weights": (self.output_size, inputs), "biases": (self.output_size, 1)}
+        """Return the shapes of `weights` and, where there are any, `biases`."""
+        shapes: dict[str, Shape] = {
+            "weights": (self.output_size, self.input_shape[0] if self.input_shape else 0)
+        }
+        return {**shapes, "biases": (self.output_size, 1)} if self.bias else shapes
 
     def forward(self, input: Array) -> Array:
         """Return ``weights @ input + biases``, shape ``(outputs, N)``."""
         self.input = self.receive(input)
         return self.kernel_set.dense_forward(
-            self.input, self.parameters["weights"], self.parameters["biases"], self.workspace
+            self.input, self.parameters["weights"], self.parameters.get("biases"), self.workspace
         )
 
     def backward(self, output_gradient: Array) -> Array | None:
@@ -114,7 +120,7 @@ class Dense(Layer):
             self.input,
             self.parameters["weights"],
             self.gradients["weights"],
-            self.gradients["biases"],
+            self.gradients.get("biases"),
             self.workspace,
             self.propagate,
         )
@@ -124,6 +130,7 @@ class Dense(Layer):
         return {
             "input_size": self.input_size,
             "output_size": self.output_size,
+            "bias": self.bias,
             "initialization": self.initialization,
         }
 

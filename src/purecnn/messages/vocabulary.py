@@ -282,7 +282,7 @@ ARGUMENTS = (
         "nonlinearity",
         "put an activation behind it as a layer of its own, such as ReLU()",
     ),
-    Row("", "use_bias", "bias", "a bias is always there"),
+    Row("bias", "use_bias", "bias"),
     Row("", "", "in_channels num_features num_parameters", "the input tells how many: leave it out"),
     Row("", "data_format axis", "dim padding_mode", "images are (n, channels, height, width)"),
     Row(

@@ -79,10 +79,12 @@ class TargetScaling:
         Raises
         ------
         TypeError
-            If the layer is no dense one.
+            If the layer is no dense one, or has no biases.
         """
         if not isinstance(last, Dense):
             raise TypeError(f"scaled targets want Dense as the last layer, got {type(last).__name__}")
+        if not last.bias:
+            raise TypeError(f"scaled targets want biases in the last layer, to add their mean, got {last}")
         weights, biases = last.parameters["weights"], last.parameters["biases"]
         with np.errstate(over="ignore"):  # `save` refuses a parameter that is infinite
             scale, mean = (

@@ -29,7 +29,7 @@ class FusedConvolutional(Layer):
     Parameters
     ----------
     convolution : Convolutional
-        With one bias a map: a bias that differs inside a window does not commute with its maximum.
+        With one bias a map, or none: a bias that differs inside a window does not commute with its maximum.
     pool : MaxPooling
         Whose window steps by its own size.
     """
@@ -51,14 +51,14 @@ class FusedConvolutional(Layer):
         """Whether training changes the convolution's parameters."""
         return self.convolution.trainable
 
-    def given(self, input: Array) -> tuple[Array, Array, Array, Window]:
+    def given(self, input: Array) -> tuple[Array, Array, Array | None, Window]:
         """Keep the input; return it with what the kernels want on the way forward."""
         self.input = input
-        return input, self.parameters["kernels"], self.parameters["biases"], self.convolution.window
+        return input, self.parameters["kernels"], self.parameters.get("biases"), self.convolution.window
 
-    def given_back(self, g: Array) -> tuple[Array, Array, Array, Array, Array, Window]:
+    def given_back(self, g: Array) -> tuple[Array, Array, Array, Array, Array | None, Window]:
         """Return the gradient with what they want on the way back."""
-        gradients = self.gradients["kernels"], self.gradients["biases"]
+        gradients = self.gradients["kernels"], self.gradients.get("biases")
         return g, self.input, self.parameters["kernels"], *gradients, self.convolution.window
 
 

@@ -70,11 +70,12 @@ class Folded:
 
     Attributes
     ----------
-    arrays : (ndarray, ndarray)
-        W' and b'. Another pair once they change, so that whoever computes with the old one may go on.
+    arrays : (ndarray, ndarray or None)
+        W' and b', which is None where there are neither biases nor a normalization. Another pair once they
+        change, so that whoever computes with the old one may go on.
     """
 
-    arrays: tuple[Array, Array]
+    arrays: tuple[Array, Array | None]
 
     def __init__(self, layer: Layer, normalization: BatchNormalization | None = None) -> None:
         self.layer, self.normalization = layer, normalization
@@ -86,12 +87,16 @@ class Folded:
 
     def fold(self) -> None:
         """Compute `arrays` anew."""
-        matrix, biases = self.layer.parameters[MATRIX[type(self.layer)]], self.layer.parameters["biases"]
+        parameters = self.layer.parameters
+        matrix, biases = parameters[MATRIX[type(self.layer)]], parameters.get("biases")
         if self.normalization is not None:
             mean, variance = self.normalization.running()
             learnt = self.normalization.parameters
             scale = learnt.get("gamma", 1.0) / np.sqrt(variance + self.normalization.epsilon)
-            beta, axes, kind = learnt.get("beta", 0.0) + np.zeros_like(scale), biases.ndim, matrix.dtype
+            beta, kind = learnt.get("beta", 0.0) + np.zeros_like(scale), matrix.dtype
+            if biases is None:
+                biases = np.zeros((len(matrix), *[1] * (matrix.ndim == 2)), kind)
+            axes = biases.ndim
             matrix = (matrix * along_batch(scale, matrix.ndim)).astype(kind)
             scale, mean, beta = (along_batch(values, axes) for values in (scale, mean, beta))
             biases = (scale * (biases - mean) + beta).astype(kind)

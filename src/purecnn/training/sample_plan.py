@@ -68,13 +68,14 @@ class LayerPlan(ABC):
 
 
 class DensePlan(LayerPlan):
-    """``y = W x + b``; ``dx = W.T g`` before the step ``W -= g x.T``, ``b -= g`` is taken."""
+    """``y = W x + b``; ``dx = W.T g`` before the step ``W -= g x.T``, ``b -= g`` is taken; b may be none."""
 
     def __init__(self, layer: Dense, x: Array, is_free: bool) -> None:
         self.layer, self.x, self.dx = layer, x, None
-        self.weights, self.biases = layer.parameters["weights"], layer.parameters["biases"]
-        self.output = y = layer.workspace.array("output", self.biases.shape, x.dtype)
-        self.forward = [partial(np.matmul, self.weights, x, y), partial(np.add, y, self.biases, y)]
+        self.weights, self.biases = layer.parameters["weights"], layer.parameters.get("biases")
+        self.output = y = layer.workspace.array("output", (len(self.weights), 1), x.dtype)
+        calls: list[Call] = [partial(np.matmul, self.weights, x, y)]
+        self.forward = calls if self.biases is None else [*calls, partial(np.add, y, self.biases, y)]
 
     def backward(self, g: Array) -> list[Call]:
         """Take the step some rows at a time: 85 us in place of 150 (100 x 3380)."""
@@ -93,7 +94,7 @@ class DensePlan(LayerPlan):
             if len(part) == 1:  # as vectors: a product of axes takes four times as long on few numbers
                 part, slope, product, row = (array.reshape(-1) for array in (part, slope, product, row))
             calls += [partial(np.multiply, slope, row, product), partial(np.subtract, part, product, part)]
-        return [*calls, partial(np.subtract, self.biases, g, self.biases)]
+        return calls if self.biases is None else [*calls, partial(np.subtract, self.biases, g, self.biases)]
 
 
 class ActivationPlan(LayerPlan):
@@ -159,14 +160,14 @@ class ConvolutionPlan(LayerPlan):
     def __init__(self, layer: Convolutional, x: Array, is_free: bool) -> None:
         self.layer, self.work = layer, cpu.in_rows(x, layer.depth, layer.window, layer.workspace)
         self.output, parameters = self.work.images, layer.parameters
-        self.forward = [partial(self.work.forward, parameters["kernels"], parameters["biases"])]
+        self.forward = [partial(self.work.forward, parameters["kernels"], parameters.get("biases"))]
 
     def backward(self, g: Array) -> list[Call]:
         """Return the calls."""
         p, dp, propagate = self.layer.parameters, self.layer.gradients, self.layer.propagate
         self.dx = self.work.dx if propagate else None
         calls: list[Call] = [
-            partial(self.work.backward, g, p["kernels"], dp["kernels"], dp["biases"], propagate)
+            partial(self.work.backward, g, p["kernels"], dp["kernels"], dp.get("biases"), propagate)
         ]
         if self.layer.trainable:
             calls += [partial(np.subtract, p[name], dp[name], p[name]) for name in p]

@@ -106,7 +106,10 @@ def translate(kind: str, config: Config, shape: Shape) -> Translated:
 def convolution(config: Config, shape: Shape) -> Translated:
     """``Conv2D``."""
     layer = Convolutional(
-        depth=one(config, "filters"), groups=one(config, "groups", 1), **sliding(config, shape)
+        depth=one(config, "filters"),
+        groups=one(config, "groups", 1),
+        bias=flag(config, "use_bias", True),
+        **sliding(config, shape),
     )
     return Translated([layer, *activation(config)], biased(config, "kernel"))
 
@@ -114,15 +117,18 @@ def convolution(config: Config, shape: Shape) -> Translated:
 def depthwise(config: Config, shape: Shape) -> Translated:
     """``DepthwiseConv2D``."""
     multiplier = one(config, "depth_multiplier", 1)
-    layer = DepthwiseConvolutional(depth_multiplier=multiplier, **sliding(config, shape))
+    layer = DepthwiseConvolutional(
+        depth_multiplier=multiplier, bias=flag(config, "use_bias", True), **sliding(config, shape)
+    )
     return Translated([layer, *activation(config)], biased(config, "depthwise_kernel"))
 
 
 def separable(config: Config, shape: Shape) -> Translated:
-    """``SeparableConv2D``: a depthwise convolution, whose biases are zeros, then one of 1 x 1."""
+    """``SeparableConv2D``: a depthwise convolution without biases, then one of 1 x 1."""
     multiplier = one(config, "depth_multiplier", 1)
-    first = DepthwiseConvolutional(depth_multiplier=multiplier, **sliding(config, shape))
-    second = Convolutional(kernel_size=1, depth=one(config, "filters"))
+    first = DepthwiseConvolutional(depth_multiplier=multiplier, bias=False, **sliding(config, shape))
+    bias = flag(config, "use_bias", True)
+    second = Convolutional(kernel_size=1, depth=one(config, "filters"), bias=bias)
     variables = biased(config, "depthwise_kernel", "pointwise_kernel")
     names = {0: {"depthwise_kernel": "depthwise_kernel"}, 1: {"kernel": "pointwise_kernel"}}
     if "bias" in variables:
@@ -134,9 +140,8 @@ def fully_connected(config: Config, shape: Shape) -> Translated:
     """``Dense``, of vectors."""
     if len(shape) != 1:
         raise FileFormatError(f"gets samples with {len(shape)} axes, wanted vectors: a Flatten before it")
-    return Translated(
-        [Dense(output_size=one(config, "units")), *activation(config)], biased(config, "kernel")
-    )
+    layer = Dense(output_size=one(config, "units"), bias=flag(config, "use_bias", True))
+    return Translated([layer, *activation(config)], biased(config, "kernel"))
 
 
 def normalization(config: Config, shape: Shape) -> Translated:

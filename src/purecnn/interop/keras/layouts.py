@@ -97,38 +97,41 @@ def convert(
 @wanted.register
 def _(layer: Convolutional) -> dict[str, Shape]:
     channels = (layer.input_shape or (0,))[0]
-    return {"kernel": (*layer.kernel_size, channels // layer.groups, layer.depth), "bias": (layer.depth,)}
+    shapes: dict[str, Shape] = {"kernel": (*layer.kernel_size, channels // layer.groups, layer.depth)}
+    return {**shapes, "bias": (layer.depth,)} if layer.bias else shapes
 
 
 @convert.register
 def _(
     layer: Convolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
 ) -> dict[str, Array]:
-    biases = given["bias"]
+    found = {"kernels": given["kernel"].transpose(3, 2, 0, 1)}
     if layer.per_position_bias:
-        biases = np.broadcast_to(biases[:, None, None], layer.output_shape or ())
-    return {"kernels": given["kernel"].transpose(3, 2, 0, 1), "biases": biases}
+        found["biases"] = np.broadcast_to(given["bias"][:, None, None], layer.output_shape or ())
+    elif layer.bias:
+        found["biases"] = given["bias"]
+    return found
 
 
 @wanted.register
 def _(layer: DepthwiseConvolutional) -> dict[str, Shape]:
     channels = (layer.input_shape or (0,))[0]
-    return {
-        "depthwise_kernel": (*layer.kernel_size, channels, layer.depth_multiplier),
-        "bias": (layer.depth,),
-    }
+    shapes: dict[str, Shape] = {"depthwise_kernel": (*layer.kernel_size, channels, layer.depth_multiplier)}
+    return {**shapes, "bias": (layer.depth,)} if layer.bias else shapes
 
 
 @convert.register
 def _(
     layer: DepthwiseConvolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
 ) -> dict[str, Array]:
-    return {"kernels": given["depthwise_kernel"].transpose(2, 3, 0, 1), "biases": given["bias"]}
+    found = {"kernels": given["depthwise_kernel"].transpose(2, 3, 0, 1)}
+    return {**found, "biases": given["bias"]} if layer.bias else found
 
 
 @wanted.register
 def _(layer: Dense) -> dict[str, Shape]:
-    return {"kernel": ((layer.input_shape or (0,))[0], layer.output_size), "bias": (layer.output_size,)}
+    shapes: dict[str, Shape] = {"kernel": ((layer.input_shape or (0,))[0], layer.output_size)}
+    return {**shapes, "bias": (layer.output_size,)} if layer.bias else shapes
 
 
 @convert.register
@@ -137,7 +140,8 @@ def _(
 ) -> dict[str, Array]:
     weights = given["kernel"].T
     weights = weights if columns is None else weights[:, columns]
-    return {"weights": weights if rows is None else weights[rows], "biases": ordered(given["bias"], rows)}
+    found = {"weights": weights if rows is None else weights[rows]}
+    return {**found, "biases": ordered(given["bias"], rows)} if layer.bias else found
 
 
 @wanted.register

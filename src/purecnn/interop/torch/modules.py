@@ -146,12 +146,12 @@ def _(layer: Convolutional) -> list[Module]:
         "padding": ((top, left) if even else (0, 0), (0, 0)),
         "dilation": (layer.dilation, (1, 1)),
         "groups": (layer.groups, 1),
-        "bias": (not layer.per_position_bias, True),
+        "bias": (layer.bias and not layer.per_position_bias, True),
     }
     given = "".join(f", {name}={value}" for name, (value, usual) in options.items() if value != usual)
     shape = (depth, channels // layer.groups, *layer.kernel_size)
     tensors = {"weight": Tensor("parameters", "kernels", shape)}
-    if not layer.per_position_bias:
+    if layer.bias and not layer.per_position_bias:
         tensors["bias"] = Tensor("parameters", "biases", (depth,))
     call = f"nn.Conv2d({channels}, {depth}, kernel_size={layer.kernel_size}{given})"
     found = [] if even else [Module(f"nn.ZeroPad2d({(left, right, top, bottom)})", layer)]
@@ -166,11 +166,12 @@ def _(layer: Convolutional) -> list[Module]:
 @translate.register
 def _(layer: Dense) -> list[Module]:
     (inputs,), outputs = layer.input_shape or (0,), layer.output_size
-    tensors = {
-        "weight": Tensor("parameters", "weights", (outputs, inputs)),
-        "bias": Tensor("parameters", "biases", (outputs,)),
-    }
-    return [Module(f"nn.Linear({inputs}, {outputs})", layer, tensors, frozenset({"bias"}))]
+    tensors = {"weight": Tensor("parameters", "weights", (outputs, inputs))}
+    if layer.bias:
+        tensors["bias"] = Tensor("parameters", "biases", (outputs,))
+    without = "" if layer.bias else ", bias=False"
+    optional = frozenset(tensors.keys() - {"weight"})
+    return [Module(f"nn.Linear({inputs}, {outputs}{without})", layer, tensors, optional)]
 
 
 @translate.register

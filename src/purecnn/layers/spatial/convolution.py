@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.backend.checks import pair, positive
+from purecnn.backend.checks import flag, pair, positive
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels.geometry import Padding, Window
@@ -61,6 +61,9 @@ class Convolutional(Layer):
     groups : int
         Cut channels and maps into so many groups; a map looks at the channels of its own group alone, and
         `kernels` is ``(depth, C / groups, KH, KW)``. One for each channel: `DepthwiseConvolutional`.
+    bias : bool
+        Whether `biases` are added; without them there are none, as before a normalization, which takes off
+        what is the same for a whole map. Keras's ``use_bias``.
     per_position_bias : bool
         One bias for each output position, as in the original program, instead of one for each map.
     initialization : {"auto", "he", "glorot", "normal"}
@@ -96,6 +99,7 @@ class Convolutional(Layer):
         padding: int | tuple[int, int] | str = 0,
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
+        bias: bool = True,
         per_position_bias: bool = False,
         initialization: str = "auto",
         rng: np.random.Generator | int | None = None,
@@ -126,7 +130,13 @@ class Convolutional(Layer):
         self.groups = positive("groups", groups)
         if self.depth % self.groups:
             raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
+        self.bias = flag("bias", bias)
         self.per_position_bias = bool(per_position_bias)
+        if self.per_position_bias and not self.bias:
+            raise ValueError(
+                "per_position_bias=True wants bias=True, got bias=False: a layer without biases has none to "
+                "give to each position"
+            )
         self.initialization = check_scheme(initialization)
         if self.declared_shape is not None:
             self.bind(self.declared_shape)
@@ -179,18 +189,18 @@ class Convolutional(Layer):
         return self.depth, rows, columns
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        """Return the shapes of `kernels` and `biases`."""
+        """Return the shapes of `kernels` and, where there are any, `biases`."""
         channels = self.input_shape[0] if self.input_shape else 0
-        output_shape = self.output_shape or (self.depth,)
-        return {
-            "kernels": (self.depth, channels // self.groups, *self.kernel_size),
-            "biases": output_shape if self.per_position_bias else (self.depth,),
-        }
+        shapes: dict[str, Shape] = {"kernels": (self.depth, channels // self.groups, *self.kernel_size)}
+        if self.bias:
+            output_shape = self.output_shape or (self.depth,)
+            shapes["biases"] = output_shape if self.per_position_bias else (self.depth,)
+        return shapes
 
     def forward(self, input: Array) -> Array:
         """Return the feature maps, shape ``(depth, OH, OW, N)``."""
         self.input = self.receive(input)
-        kernels, biases = self.parameters["kernels"], self.parameters["biases"]
+        kernels, biases = self.parameters["kernels"], self.parameters.get("biases")
         output = self.kernel_set.conv2d_forward(self.input, kernels, biases, self.window, self.workspace)
         # The kernel's backward pass writes over it; what a lone call returned is its caller's.
         return output if self.execution.run_by_engine else output.copy()
@@ -202,7 +212,7 @@ class Convolutional(Layer):
             self.input,
             self.parameters["kernels"],
             self.gradients["kernels"],
-            self.gradients["biases"],
+            self.gradients.get("biases"),
             self.window,
             self.workspace,
             self.propagate,
@@ -218,6 +228,7 @@ class Convolutional(Layer):
             "padding": self.padding,
             "dilation": self.dilation,
             "groups": self.groups,
+            "bias": self.bias,
             "per_position_bias": self.per_position_bias,
             "initialization": self.initialization,
         }
@@ -244,7 +255,7 @@ class DepthwiseConvolutional(Convolutional):
         Height and width of the window.
     depth_multiplier : int
         How many maps each channel gives; they are neighbours, as in Keras and PyTorch.
-    stride, padding, dilation, initialization, rng, dtype
+    stride, padding, dilation, bias, initialization, rng, dtype
         As in `Convolutional`; `kernels` is ``(C depth_multiplier, 1, KH, KW)``.
 
     Examples
@@ -263,6 +274,7 @@ class DepthwiseConvolutional(Convolutional):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] | str = 0,
         dilation: int | tuple[int, int] = 1,
+        bias: bool = True,
         initialization: str = "auto",
         rng: np.random.Generator | int | None = None,
         dtype: npt.DTypeLike | None = None,
@@ -279,6 +291,7 @@ class DepthwiseConvolutional(Convolutional):
             stride=stride,
             padding=padding,
             dilation=dilation,
+            bias=bias,
             initialization=initialization,
             rng=rng,
             dtype=dtype,

@@ -175,7 +175,7 @@ def become(layer: Layer, nodes: Nodes, input: str) -> str:
 def _convolutional(layer: Convolutional, nodes: Nodes, input: str) -> str:
     (top, bottom), (left, right) = layer.border
     arrays = [nodes.tensor("kernels", layer.parameters["kernels"])]
-    if not layer.per_position_bias:
+    if layer.bias and not layer.per_position_bias:
         arrays.append(nodes.tensor("biases", layer.parameters["biases"]))
     output = nodes.add(
         "Conv",
@@ -194,9 +194,10 @@ def _convolutional(layer: Convolutional, nodes: Nodes, input: str) -> str:
 
 @become.register
 def _dense(layer: Dense, nodes: Nodes, input: str) -> str:
-    weights = nodes.tensor("weights", layer.parameters["weights"])
-    biases = nodes.tensor("biases", layer.parameters["biases"][:, 0])
-    return nodes.add("Gemm", input, weights, biases, transB=1)
+    arrays = [nodes.tensor("weights", layer.parameters["weights"])]
+    if layer.bias:
+        arrays.append(nodes.tensor("biases", layer.parameters["biases"][:, 0]))
+    return nodes.add("Gemm", input, *arrays, transB=1)
 
 
 @become.register

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from purecnn.errors import FileFormatError, PureCNNError, ShapeError
 from purecnn.layers.activations.basic import Identity
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.residual import Residual
+from purecnn.layers.dense import Dense
 from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
@@ -240,24 +242,25 @@ class Builder:
         return True
 
     def add_biases(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> bool:
-        """Take an addition behind a layer that has no biases yet into it."""
-        if call.node.operator != "Add" or not layers or id(layers[-1]) not in self.held.bare:
+        """Take an addition behind a layer without biases into it, as another one that has them."""
+        last = layers[-1] if layers else None
+        if call.node.operator != "Add" or not isinstance(last, Convolutional | Dense) or last.bias:
             return False
-        last = layers[-1]
         biases = self.held.array(call, 0 if call.node.inputs[0] not in self.finder.data else 1)
         per_map = (1, shape[0], *[1] * (len(shape) - 1))
         per_position = type(last) is Convolutional and (1, *shape) == (1,) * (4 - biases.ndim) + biases.shape
+        given: dict[str, Any] = {"bias": True}
         if per_position and per_map != (1, *shape):
-            layers[-1] = Convolutional(**{**last.configuration(), "per_position_bias": True})
-            layers[-1].bind(last.input_shape or ())
-            layers[-1].parameters.update(kernels=last.parameters["kernels"], biases=biases.reshape(shape))
-            return True
-        try:
-            added = np.broadcast_to(biases, per_map)
-        except ValueError:
-            return False
-        last.parameters["biases"] = added.reshape(last.parameters["biases"].shape).copy()
-        self.held.bare.remove(id(last))
+            given["per_position_bias"] = True
+        else:
+            try:
+                biases = np.broadcast_to(biases, per_map)
+            except ValueError:
+                return False
+        layers[-1] = made = type(last).from_configuration(last.configuration() | given)
+        made.bind(last.input_shape or ())
+        wanted = made.parameter_shapes()["biases"]
+        made.parameters.update(last.parameters, biases=biases.reshape(wanted).copy())
         return True
 
     def layers_for(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:

@@ -35,14 +35,11 @@ class LayerArrays:
     ----------
     given : dict of int to (Layer, dict of str to ndarray)
         By the layer's id: the layer, which so keeps its id, with the arrays that it gets once it is bound.
-    bare : set of int
-        The ids of layers that have no biases of their own yet.
     """
 
     def __init__(self, finder: LayerFinder) -> None:
         self.finder, self.graph = finder, finder.graph
         self.given: dict[int, tuple[Layer, dict[str, Array]]] = {}
-        self.bare: set[int] = set()
 
     def of_file(self, layer: Layer, **arrays: Array) -> Layer:
         """Let a layer have arrays of the file, once it is bound."""
@@ -101,6 +98,7 @@ def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sha
         "stride": over.strides,
         "dilation": over.dilations,
     }
+    biases = held.constant(call, 2)
     before: list[Layer] = []
     if top == bottom and left == right:
         arguments["padding"] = (top, left)
@@ -110,15 +108,13 @@ def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sha
         if same != over.pads:
             arguments["padding"] = 0
             before = [ZeroPadding(over.pads)]  # type: ignore[arg-type]
+    arguments["bias"] = biases is not None
     if groups == shape[0] > 1:
         layer: Layer = DepthwiseConvolutional(depth_multiplier=len(kernels) // groups, **arguments)
     else:
         layer = Convolutional(depth=len(kernels), groups=groups, **arguments)
-    biases = held.constant(call, 2)
-    if biases is None:
-        held.bare.add(id(layer))
-    given = np.zeros(len(kernels)) if biases is None else biases
-    return [*before, held.of_file(layer, kernels=kernels, biases=given.astype(kernels.dtype))]
+    arrays = {"kernels": kernels} | ({} if biases is None else {"biases": biases.astype(kernels.dtype)})
+    return [*before, held.of_file(layer, **arrays)]
 
 
 @maker("Gemm", "MatMul")
@@ -132,16 +128,12 @@ def _dense(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sh
         weights = weights.T
     weights = np.ascontiguousarray(weights * weights.dtype.type(call.number("alpha", 1.0)))
     biases = held.constant(call, 2)
-    layer = Dense(output_size=len(weights))
     if biases is None:
-        held.bare.add(id(layer))
-    given = np.zeros(len(weights), weights.dtype)
-    if biases is not None:
-        given = (
-            given
-            + np.broadcast_to(biases.astype(weights.dtype) * call.number("beta", 1.0), (1, len(given)))[0]
-        )
-    return [held.of_file(layer, weights=weights, biases=given.astype(weights.dtype)[:, None])]
+        return [held.of_file(Dense(output_size=len(weights), bias=False), weights=weights)]
+    given = np.broadcast_to(biases.astype(weights.dtype) * call.number("beta", 1.0), (1, len(weights)))
+    return [
+        held.of_file(Dense(output_size=len(weights)), weights=weights, biases=given.T.astype(weights.dtype))
+    ]
 
 
 @maker("BatchNormalization")
