@@ -14,6 +14,7 @@ from purecnn import (
     Branches,
     Convolutional,
     Dense,
+    DepthToSpace,
     DepthwiseConvolutional,
     Dropout,
     Flatten,
@@ -134,6 +135,10 @@ EVERY = {
     "upsampling, bilinear": (UpSampling(2, "bilinear"), (2, 3, 4)),
     "upsampling, bilinear, odd": (UpSampling((1, 3), "bilinear"), (2, 3, 2)),
     "upsampling, bilinear, one pixel": (UpSampling((4, 5), "bilinear"), (2, 1, 1)),
+    "upsampling, corners aligned": (UpSampling((2, 3), "bilinear", align_corners=True), (2, 3, 4)),
+    "upsampling, corners aligned, one pixel": (UpSampling((1, 3), "bilinear", align_corners=True), (2, 1, 1)),
+    "depth to space": (DepthToSpace(2), (8, 2, 3)),
+    "depth to space, depth first": (DepthToSpace(3, "DCR"), (9, 1, 2)),
     "spatial dropout": (SpatialDropout(0.4), (6, 2, 2)),
     "residual": (Residual([Dense(5, 5), Tanh()]), (5,)),
     "residual with shortcut": (

@@ -39,6 +39,8 @@ def exchange_network():
         p.SpatialDropout(0.2),
         p.UpSampling((2, 1)),
         p.UpSampling((1, 3), "bilinear"),
+        p.DepthToSpace(2, "DCR"),
+        p.UpSampling((2, 1), "bilinear", align_corners=True),
         *(getattr(p, name)() for name in simple.split()),
         p.Flatten(),
         p.BatchNormalization(),

@@ -153,43 +153,75 @@ def global_average_pool_backward(g, x):
 # -------------------------------------------------------------------------------------------- upsampling
 
 
-def _sources(p, factor, length, interpolation):
+def _sources(p, factor, length, interpolation, align_corners):
     """Pixel p of an axis made `factor` times as long -> pairs of a pixel of the axis and its share in p."""
     if interpolation == "nearest":
         return [(p // factor, 1.0)]
-    place = (p + 0.5) / factor - 0.5  # pixels' centres at halves
+    if align_corners:  # the first and the last pixel stay where they were
+        place = p * (length - 1) / (length * factor - 1) if length * factor > 1 else 0.0
+    else:
+        place = (p + 0.5) / factor - 0.5  # pixels' centres at halves
     before = math.floor(place)
     pairs = [(before, 1 - (place - before)), (before + 1, place - before)]
     return [(min(max(pixel, 0), length - 1), share) for pixel, share in pairs]
 
 
-def _shares(image, size, interpolation):
+def _shares(image, size, interpolation, align_corners):
     """Yield (i, j, row, column, share): output (i, j) has that share of image cell (row, column)."""
     for i in range(image[0] * size[0]):
         for j in range(image[1] * size[1]):
-            for row, high in _sources(i, size[0], image[0], interpolation):
-                for column, wide in _sources(j, size[1], image[1], interpolation):
+            for row, high in _sources(i, size[0], image[0], interpolation, align_corners):
+                for column, wide in _sources(j, size[1], image[1], interpolation, align_corners):
                     yield i, j, row, column, high * wide
 
 
-def upsample_forward(x, size, interpolation):
+def upsample_forward(x, size, interpolation, align_corners=False):
     """x (C, H, W, N), size (fh, fw), "nearest" or "bilinear" -> y (C, H fh, W fw, N)."""
     channels, height, width, samples = x.shape
     y = np.zeros((channels, height * size[0], width * size[1], samples))
-    for i, j, row, column, share in _shares((height, width), size, interpolation):
+    for i, j, row, column, share in _shares((height, width), size, interpolation, align_corners):
         for c in range(channels):
             for n in range(samples):
                 y[c, i, j, n] += share * x[c, row, column, n]
     return y
 
 
-def upsample_backward(g, x, size, interpolation):
+def upsample_backward(g, x, size, interpolation, align_corners=False):
     """g (C, H fh, W fw, N), x (C, H, W, N), size (fh, fw), "nearest" or "bilinear" -> dx (C, H, W, N)."""
     dx = np.zeros(x.shape)
-    for i, j, row, column, share in _shares(x.shape[1:3], size, interpolation):
+    for i, j, row, column, share in _shares(x.shape[1:3], size, interpolation, align_corners):
         for c in range(x.shape[0]):
             for n in range(x.shape[3]):
                 dx[c, row, column, n] += share * g[c, i, j, n]
+    return dx
+
+
+def _moves(shape, block, mode):
+    """Yield (channel, row, column, map, y, x): where a value of an image lies, and where it belongs."""
+    maps = shape[0] // block**2
+    for k, p, q in np.ndindex(shape):
+        if mode == "CRD":
+            c, i, j = k // block**2, k // block % block, k % block
+        else:
+            i, j, c = k // (block * maps), k // maps % block, k % maps
+        yield k, p, q, c, p * block + i, q * block + j
+
+
+def depth_to_space_forward(x, block, mode):
+    """x (C b b, H, W, N), "CRD" or "DCR" -> y (C, H b, W b, N)."""
+    y = np.full((x.shape[0] // block**2, x.shape[1] * block, x.shape[2] * block, x.shape[3]), np.nan)
+    for k, p, q, c, row, column in _moves(x.shape[:3], block, mode):
+        for n in range(x.shape[3]):
+            y[c, row, column, n] = x[k, p, q, n]
+    return y
+
+
+def depth_to_space_backward(g, x, block, mode):
+    """g (C, H b, W b, N), x (C b b, H, W, N), "CRD" or "DCR" -> dx (C b b, H, W, N)."""
+    dx = np.zeros(x.shape)
+    for k, p, q, c, row, column in _moves(x.shape[:3], block, mode):
+        for n in range(x.shape[3]):
+            dx[k, p, q, n] += g[c, row, column, n]
     return dx
 
 

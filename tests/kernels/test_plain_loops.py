@@ -165,6 +165,24 @@ def test_upsample_by_hand():
     # Three times as many: at 1/6, 3/6, 5/6 of a pixel; the middle one is the pixel itself.
     column = loops.upsample_forward(image([[0], [6]]), (3, 1), "bilinear")
     close(column[0, :, 0, 0], [0, 0, 2, 4, 6, 6])
+    # The corners aligned: two pixels become four, which lie at 0, 1/3, 2/3 and 1 of the way.
+    wide = loops.upsample_forward(image([[0, 6]]), (1, 2), "bilinear", True)
+    close(wide[0, 0, :, 0], [0, 2, 4, 6])
+    # Pixel 0 has all of the first, 2/3 of the second, 1/3 of the third: 3 + 4 + 3; pixel 1 the rest.
+    close(
+        loops.upsample_backward(image([[3, 6, 9, 12]]), wide[:, :, :2], (1, 2), "bilinear", True)[0, 0, :, 0],
+        [10, 20],
+    )
+
+
+def test_depth_to_space_by_hand():
+    # Eight channels of one pixel, 0 to 7, are two maps of 2 x 2: a map's channels lie together, or apart.
+    x = np.arange(8.0).reshape(8, 1, 1, 1)
+    assert loops.depth_to_space_forward(x, 2, "CRD")[..., 0].tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
+    assert loops.depth_to_space_forward(x, 2, "DCR")[..., 0].tolist() == [[[0, 2], [4, 6]], [[1, 3], [5, 7]]]
+    g = np.array([[[0.0, 1], [2, 3]], [[4, 5], [6, 7]]])[..., None]
+    assert loops.depth_to_space_backward(g, x, 2, "CRD").ravel().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert loops.depth_to_space_backward(g, x, 2, "DCR").ravel().tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
 
 
 def test_dense_by_hand():
@@ -253,9 +271,18 @@ def test_pooling(case):
 
 @pytest.mark.parametrize("case", cases("upsampling"))
 def test_upsampling(case):
-    file, name, how = load("upsampling"), case["name"], (case["size"], case["interpolation"])
+    file, name = load("upsampling"), case["name"]
+    how = case["size"], case["interpolation"], case["align_corners"]
     close(loops.upsample_forward(file[f"{name}/input"], *how), file[f"{name}/output"])
     back = loops.upsample_backward(file[f"{name}/output_gradient"], file[f"{name}/input"], *how)
+    close(back, file[f"{name}/dinput"])
+
+
+@pytest.mark.parametrize("case", cases("depth_to_space"))
+def test_depth_to_space(case):
+    file, name, how = load("depth_to_space"), case["name"], (case["block_size"], case["mode"])
+    close(loops.depth_to_space_forward(file[f"{name}/input"], *how), file[f"{name}/output"])
+    back = loops.depth_to_space_backward(file[f"{name}/output_gradient"], file[f"{name}/input"], *how)
     close(back, file[f"{name}/dinput"])
 
 

@@ -15,6 +15,7 @@ from purecnn import (
     BatchNormalization,
     Convolutional,
     Dense,
+    DepthToSpace,
     DepthwiseConvolutional,
     Flatten,
     GlobalAveragePooling,
@@ -58,6 +59,8 @@ MANY = {
     "normal": [BatchNormalization(), GELU()],
     "padded": [ZeroPadding(5), Flatten()],
     "upsampled": [UpSampling(2), UpSampling((1, 3), "bilinear"), UpSampling((3, 1), "bilinear")],
+    "corners": [UpSampling((2, 3), "bilinear", align_corners=True)],
+    "depth to space": [DepthToSpace(2), Flatten()],
     "residual": [
         Residual([Convolutional(kernel_size=3, depth=4, padding=1), BatchNormalization(), GELU()]),
         Residual([ReLU(), Residual([one(6)], [one(6)])], [one(6)]),

@@ -1,4 +1,4 @@
-"""Layers of images without parameters: zero padding, global pooling, upsampling, dropout of whole maps."""
+"""Layers of images without parameters: zero padding, global pooling, dropout of whole maps."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,10 @@ from purecnn import (
     ShapeError,
     Softmax,
     SpatialDropout,
-    UpSampling,
     ZeroPadding,
 )
 from purecnn.backend.memory import Workspace
-from purecnn.kernels import reference, resampling
+from purecnn.kernels import reference
 
 
 @pytest.mark.parametrize("case", cases("shaping"))
@@ -44,48 +43,6 @@ def test_global_average_pooling_is_the_loops(shape, batch, dtype):
     close(found, loops.global_average_pool_forward(x), tolerance, tolerance)
     back = reference.global_average_pool_backward(g, x.shape, workspace)
     close(back, loops.global_average_pool_backward(g, x), tolerance, tolerance)
-
-
-@pytest.mark.parametrize("case", cases("upsampling"))
-def test_upsampling_is_pytorchs(case):
-    data = part("upsampling", case["name"])
-    layer = UpSampling(case["size"], case["interpolation"])
-    close(layer.forward(data["input"]), data["output"])
-    close(layer.backward(data["output_gradient"]), data["dinput"])
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("batch", [1, 2, 17])
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 1), (1, 4), (5, 2)])
-@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 1), (3, 5, 2), (1, 1, 4)])
-def test_upsampling_is_the_loops(shape, size, interpolation, batch, dtype):
-    rng, workspace, tolerance = np.random.default_rng(0), Workspace(), 1e-12 if dtype == np.float64 else 1e-5
-    x = rng.standard_normal((*shape, batch)).astype(dtype)
-    g = rng.standard_normal((shape[0], shape[1] * size[0], shape[2] * size[1], batch)).astype(dtype)
-    for _ in range(2):  # the second time on memory that is not zero
-        found = resampling.upsample_forward(x, size, interpolation, workspace)
-        assert found.dtype == dtype
-        close(found, loops.upsample_forward(x, size, interpolation), tolerance, tolerance)
-        back = resampling.upsample_backward(g, size, interpolation, workspace)
-        assert back.dtype == dtype
-        close(back, loops.upsample_backward(g, x, size, interpolation), tolerance, tolerance)
-
-
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_upsampling_takes_what_lies_otherwise_in_memory(interpolation):
-    rng, layer = np.random.default_rng(0), UpSampling((2, 3), interpolation)
-    x, g = rng.standard_normal((5, 4, 3, 2)).T, rng.standard_normal((5, 12, 6, 2)).T
-    found, back = layer.forward(x), layer.backward(g)
-    np.testing.assert_array_equal(found, layer.forward(np.ascontiguousarray(x)))
-    np.testing.assert_array_equal(back, layer.backward(np.ascontiguousarray(g)))
-
-
-def test_nearest_repeats_at_every_factor_and_hands_on_what_is_not_finite():
-    x = np.array([np.nan, 1, np.inf, -0.0, 2], np.float32).reshape(1, 1, 5, 1)
-    for factor in (2, 41, 47):
-        found = UpSampling((1, factor)).forward(x)
-        assert found.tobytes() == np.repeat(x, factor, axis=2).tobytes()
 
 
 def test_loops_by_hand():
@@ -139,20 +96,7 @@ def test_spatial_dropout_trains_the_same_bits_in_any_number_of_threads():
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_upsampling_trains_the_same_bits_in_any_number_of_threads(interpolation):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 6, 6)).astype(np.uint8), rng.integers(0, 3, 150)
-    found = set()
-    for threads in (1, 2, 4):
-        layers = [Convolutional(kernel_size=3, depth=4), UpSampling((3, 2), interpolation), ReLU()]
-        network = Network([*layers, GlobalAveragePooling(), Dense(output_size=3), Softmax()])
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)  # the last batch is short
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
-
-
-@pytest.mark.parametrize("kind", [ZeroPadding, GlobalAveragePooling, SpatialDropout, UpSampling])
+@pytest.mark.parametrize("kind", [ZeroPadding, GlobalAveragePooling, SpatialDropout])
 def test_they_want_images(kind):
     with pytest.raises(
         ShapeError, match=rf"{kind.__name__}\(.* wants images of shape .* got samples of \(3,\)"
@@ -181,18 +125,3 @@ def test_paddings_as_keras_writes_them():
     assert ZeroPadding(2).padding == ((2, 2), (2, 2))
     assert ZeroPadding((1, 2)).padding == ((1, 1), (2, 2))
     assert ZeroPadding([[1, 2], [3, 4]]).padding == ((1, 2), (3, 4))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "words"),
-    [
-        ((0,), ValueError, "size must be at least 1, got 0"),
-        (((2, -1),), ValueError, r"size must be at least 1, got \(2, -1\)"),
-        ((1.5,), TypeError, "size must be an integer or a pair of them"),
-        ((2, "bicubic"), ValueError, "interpolation must be one of nearest, bilinear, got 'bicubic'"),
-        ((2, None), ValueError, "interpolation must be one of nearest, bilinear, got None"),
-    ],
-)
-def test_upsamplings_that_are_none(arguments, error, words):
-    with pytest.raises(error, match=words):
-        UpSampling(*arguments)

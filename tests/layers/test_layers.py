@@ -16,6 +16,7 @@ from purecnn import (
     BatchNormalization,
     Convolutional,
     Dense,
+    DepthToSpace,
     DepthwiseConvolutional,
     Dropout,
     Flatten,
@@ -435,6 +436,7 @@ def test_a_seed_decides_the_parameters():
         (ZeroPadding((1, 2)), (3, 7, 8), (3, 9, 12)),
         (ZeroPadding(((1, 0), (0, 2))), (3, 7, 8), (3, 8, 10)),
         (UpSampling((2, 3)), (3, 7, 8), (3, 14, 24)),
+        (DepthToSpace(2), (8, 7, 5), (2, 14, 10)),
         (BatchNormalization(), (3, 7, 8), (3, 7, 8)),
         (SpatialDropout(), (3, 7, 8), (3, 7, 8)),
         (Residual([Dense(output_size=5)], [Dense(output_size=5)]), (3,), (5,)),
@@ -466,6 +468,7 @@ def test_multiply_adds_count_the_products_of_one_sample():
     assert upsampling.multiply_adds() == 0
     upsampling.bind((4, 6, 5))
     assert upsampling.multiply_adds() == 4 * 12 * 5 * 2 + 4 * 12 * 15 * 2
+    assert DepthToSpace().multiply_adds() == 0
 
 
 def test_a_refused_shape_leaves_the_layer_as_it_was():

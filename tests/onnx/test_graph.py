@@ -23,6 +23,7 @@ from purecnn import (
     BatchNormalization,
     Convolutional,
     Dense,
+    DepthToSpace,
     DepthwiseConvolutional,
     Flatten,
     GlobalAveragePooling,
@@ -310,6 +311,8 @@ def exported():
         *(SiLU(), GlobalAveragePooling(), Dense(output_size=10), Softmax()),
     ]  # fmt: skip
     yield "residual", layers, (3, 17, 14)
+    layers = [Convolutional(kernel_size=3, depth=8), DepthToSpace(2), ReLU(), DepthToSpace(1, "DCR")]
+    yield "pixels moved", [*layers, Flatten(), Dense(output_size=3)], (2, 6, 5)
     yield "dense", [Dense(output_size=4), BatchNormalization(), Tanh(), Dense(output_size=1)], (5,)
 
 
@@ -456,6 +459,8 @@ PAIRS = [  # nodes that are layers: their arrays, and the layers
     ([node("Pad", ["x", "p", "", "a"], ["y"])], {"p": np.array([1, 2, 0, 1]), "a": np.array([2, -1])},
      ["ZeroPadding"]),
     ([node("Identity", ["x"], ["y"])], {}, ["Identity"]),
+    ([node("Conv", ["x", "w"], ["c"]), node("DepthToSpace", ["c", ], ["y"], blocksize=2)],
+     {"w": floats(8, 2, 3, 3, seed=1)}, ["Convolutional", "DepthToSpace"]),
     ([node("Unsqueeze", ["x", "a"], ["u"]), node("Flatten", ["u"], ["y"])], {"a": np.array([1])},
      ["Flatten"]),
     ([node("Mul", ["x", "t"], ["m"]), node("Sub", ["t", "m"], ["s"]), node("Flatten", ["s"], ["y"])],

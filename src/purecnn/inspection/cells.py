@@ -15,7 +15,7 @@ import numpy as np
 
 from purecnn.backend.types import Array, Shape
 from purecnn.kernels import geometry
-from purecnn.kernels.resampling import phases
+from purecnn.kernels.resampling import sources
 from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
@@ -31,7 +31,7 @@ from purecnn.layers.spatial.pooling import (
     MaxPooling,
     Pooling,
 )
-from purecnn.layers.spatial.resampling import UpSampling
+from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,20 +209,33 @@ def _(layer: GlobalAveragePooling, input: Array, output: Array, place: tuple[int
 def _(layer: UpSampling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The pixels it lies between, two along each axis or the one at the edge, each with its share."""
     map, *corner = place
-    sources, shares = [], []
+    spans, shares = [], []
     for number, factor, length in zip(corner, layer.size, input.shape[2:], strict=True):
-        pixel, phase = divmod(number, factor)
-        side, far = phases(factor)[phase] if layer.interpolation == "bilinear" else (1, 0.0)
+        pixel, other, far = number // factor, number // factor, 0.0
+        if layer.interpolation == "bilinear":
+            pixel, other, far = sources(length, factor, layer.align_corners)[number]
         found = {pixel: 1 - far}
         if far:
-            other = min(max(pixel + side, 0), length - 1)
             found[other] = found.get(other, 0.0) + far
-        sources.append(slice(min(found), max(found) + 1))
+        spans.append(slice(min(found), max(found) + 1))
         shares.append([found[one] for one in sorted(found)])
-    window = input[sample, map][tuple(sources)]
-    origin = (map, *(span.start for span in sources))
+    window = input[sample, map][tuple(spans)]
+    origin = (map, *(span.start for span in spans))
     return made(
         layer, output, place, sample, window=window, origin=origin, weights=np.outer(shares[0], shares[1])
+    )
+
+
+@explain.register
+def _(layer: DepthToSpace, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The one value, in the channel that its place in the block says."""
+    (map, *corner), block = place, layer.block_size
+    (row, i), (column, j) = (divmod(number, block) for number in corner)
+    cell = i * block + j
+    channel = map * block**2 + cell if layer.mode == "CRD" else cell * output.shape[1] + map
+    origin = (channel, row, column)
+    return made(
+        layer, output, place, sample, window=input[sample][origin], origin=origin, weights=np.ones(())
     )
 
 

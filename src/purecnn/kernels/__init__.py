@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import max_pool_forward as max_pool_forward
     from purecnn.kernels.reference import relu_backward as relu_backward
     from purecnn.kernels.reference import relu_forward as relu_forward
+    from purecnn.kernels.resampling import depth_to_space_backward as depth_to_space_backward
+    from purecnn.kernels.resampling import depth_to_space_forward as depth_to_space_forward
     from purecnn.kernels.resampling import upsample_backward as upsample_backward
     from purecnn.kernels.resampling import upsample_forward as upsample_forward
 else:
@@ -44,6 +46,8 @@ else:
                 "global_average_pool_backward global_average_pool_forward leaky_relu_forward "
                 "max_pool_backward max_pool_forward relu_backward relu_forward"
             ),
-            "resampling": "upsample_backward upsample_forward",
+            "resampling": (
+                "depth_to_space_backward depth_to_space_forward upsample_backward upsample_forward"
+            ),
         },
     )

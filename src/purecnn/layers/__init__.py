@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from purecnn.layers.spatial.pooling import AveragePooling as AveragePooling
     from purecnn.layers.spatial.pooling import GlobalAveragePooling as GlobalAveragePooling
     from purecnn.layers.spatial.pooling import MaxPooling as MaxPooling
+    from purecnn.layers.spatial.resampling import DepthToSpace as DepthToSpace
     from purecnn.layers.spatial.resampling import UpSampling as UpSampling
     from purecnn.layers.summaries import Summary as Summary
     from purecnn.layers.summaries import summary as summary
@@ -67,7 +68,7 @@ else:
             "normalization.batch": "BatchNormalization",
             "spatial.padding": "ZeroPadding",
             "spatial.pooling": "AveragePooling GlobalAveragePooling MaxPooling",
-            "spatial.resampling": "UpSampling",
+            "spatial.resampling": "DepthToSpace UpSampling",
             "preprocessing": "Preprocessing",
             "reshape": "Flatten Reshape",
             "summaries": "Summary summary",

@@ -20,7 +20,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.pooling import MaxPooling, Pooling
-from purecnn.layers.spatial.resampling import UpSampling
+from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
 #: Arrays like its output that a layer makes on its way, if nothing else is known of it.
 TEMPORARY = 5
@@ -127,5 +127,11 @@ def _of_upsampling(layer: UpSampling) -> Footprint:
     size = math.prod(layer.output_shape or ())
     if layer.interpolation == "nearest":
         return Footprint(size, 0, NODE)
-    # The rows between the two passes, and what one pixel has of another.
-    return Footprint(size + 2 * (size // layer.size[1]), size, NODE + sum(layer.size) * 4 * STEP)
+    # The rows between the two passes, and what one pixel has of another: for each phase, or each line.
+    steps = sum((layer.output_shape or ())[1:]) if layer.align_corners else sum(layer.size)
+    return Footprint(size + 2 * (size // layer.size[1]), size, NODE + steps * 4 * STEP)
+
+
+@taken.register
+def _of_values_moved(layer: DepthToSpace) -> Footprint:
+    return Footprint(math.prod(layer.output_shape or ()), 0, NODE)

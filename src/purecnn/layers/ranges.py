@@ -27,7 +27,7 @@ from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
-from purecnn.layers.spatial.resampling import UpSampling
+from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((ELU, HardSigmoid, LeakyReLU, ReLU, ReLU6, SELU, Sigmoid, Softplus), rising),
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
-    **dict.fromkeys((Flatten, Reshape), moved),
+    **dict.fromkeys((DepthToSpace, Flatten, Reshape), moved),
     **dict.fromkeys((Branches, Residual), merged),
     **dict.fromkeys((AveragePooling, GlobalAveragePooling, UpSampling), averaged),
     Dropout: dropped,

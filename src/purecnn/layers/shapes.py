@@ -74,6 +74,22 @@ def seems_channels_last(shape: Shape) -> bool:
     )
 
 
+def image_shape(layer: object, shape: Shape) -> tuple[int, int, int]:
+    """Return the shape of samples that must be images: channels, height, width.
+
+    Raises
+    ------
+    ShapeError
+        If they are none; it names the layer that wants them.
+    """
+    if len(shape) != 3:
+        raise ShapeError(
+            f"{layer} wants images of shape (channels, height, width), got samples of {tuple(shape)}"
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
 def check_channels(name: str, shape: Shape) -> None:
     """Refuse the shape of an image whose channels seem to be last: much fits, and nothing is learnt.
 

@@ -62,9 +62,10 @@ LAYERS = (
     Row(
         "UpSampling",
         "UpSampling2D",
-        "Upsample UpsamplingNearest2d",
+        "Upsample UpsamplingNearest2d UpsamplingBilinear2d",
         'UpSampling(2), or UpSampling(2, "bilinear")',
     ),
+    Row("DepthToSpace", "depth_to_space", "PixelShuffle", 'DepthToSpace(2), or DepthToSpace(2, "DCR")'),
     Row("Flatten", "Flatten", "Flatten"),
     Row("Reshape", "Reshape", "Unflatten", "Reshape(input_shape, output_shape)"),
     Row(
@@ -267,8 +268,8 @@ ARGUMENTS = (
     Row("folder", "log_dir directory", "log_dir root"),
     Row("every", "save_freq", "every_n_train_steps"),
     Row("size", "target_size image_size", "scale_factor"),
+    Row("block_size", "", "upscale_factor"),
     Row("interpolation", "", "mode"),
-    Row("", "", "align_corners", "pixels' centres are at halves, as where it is False"),
     Row("channels", "color_mode", ""),
     Row("shift", "width_shift_range height_shift_range translate", "translate"),
     Row("rotate", "rotation_range rotation degrees", "degrees"),

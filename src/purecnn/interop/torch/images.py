@@ -5,7 +5,7 @@ from __future__ import annotations
 from purecnn.interop.torch.modules import Module, translate
 from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
-from purecnn.layers.spatial.resampling import UpSampling
+from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
 
 @translate.register
@@ -33,4 +33,13 @@ def _(layer: GlobalAveragePooling) -> list[Module]:
 def _(layer: UpSampling) -> list[Module]:
     # PyTorch's "nearest" takes a neighbour at some factors, 41 the least of them.
     mode = "nearest-exact" if layer.interpolation == "nearest" else layer.interpolation
-    return [Module(f"nn.Upsample(scale_factor={layer.size}, mode={mode!r})", layer)]
+    corners = ", align_corners=True" if layer.align_corners else ""
+    return [Module(f"nn.Upsample(scale_factor={layer.size}, mode={mode!r}{corners})", layer)]
+
+
+@translate.register
+def _(layer: DepthToSpace) -> list[Module]:
+    # A shuffle brings the channels of each map together, which in DCR lie apart.
+    shuffled = layer.mode == "DCR" and layer.block_size > 1
+    found = [Module(f"nn.ChannelShuffle({layer.block_size**2})", layer)] if shuffled else []
+    return [*found, Module(f"nn.PixelShuffle({layer.block_size})", layer)]

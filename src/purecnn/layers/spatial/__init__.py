@@ -1,4 +1,4 @@
-"""Layers of images: convolution, pooling, padding.
+"""Layers of images: convolution, pooling, padding, resampling.
 
 Their arrays are `(channels, height, width, batch)`; a window slides over height and width, or these change.
 

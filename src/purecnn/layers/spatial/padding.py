@@ -10,9 +10,9 @@ from typing import Any
 
 from purecnn.backend.checks import pair
 from purecnn.backend.types import Array, Shape
-from purecnn.errors import ShapeError
 from purecnn.kernels.geometry import Padding, Pair
 from purecnn.layers.base import Layer
+from purecnn.layers.shapes import image_shape
 
 
 class ZeroPadding(Layer):
@@ -53,11 +53,7 @@ class ZeroPadding(Layer):
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return the shape with its border."""
-        if len(input_shape) != 3:
-            raise ShapeError(
-                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
-            )
-        channels, height, width = input_shape
+        channels, height, width = image_shape(self, input_shape)
         return channels, height + sum(self.padding[0]), width + sum(self.padding[1])
 
     def within(self, padded: Array) -> Array:

@@ -10,6 +10,7 @@ from purecnn.errors import ShapeError
 from purecnn.kernels import reference
 from purecnn.kernels.geometry import output_size
 from purecnn.layers.base import Layer
+from purecnn.layers.shapes import image_shape
 
 
 class Pooling(Layer):
@@ -35,16 +36,13 @@ class Pooling(Layer):
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(C, OH, OW)``."""
-        if len(input_shape) != 3:
-            raise ShapeError(
-                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
-            )
+        channels, *image = image_shape(self, input_shape)
         rows, columns = (
-            output_size(*sizes) for sizes in zip(input_shape[1:], self.pool_size, self.stride, strict=True)
+            output_size(*sizes) for sizes in zip(image, self.pool_size, self.stride, strict=True)
         )
         if rows < 1 or columns < 1:
             raise ShapeError(f"{self} has a window larger than the image, {input_shape[1:]}")
-        return input_shape[0], rows, columns
+        return channels, rows, columns
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -143,11 +141,7 @@ class GlobalAveragePooling(Layer):
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(C,)``."""
-        if len(input_shape) != 3:
-            raise ShapeError(
-                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
-            )
-        return input_shape[:1]
+        return image_shape(self, input_shape)[:1]
 
     def forward(self, input: Array) -> Array:
         """Return the mean of each map, ``(C, N)``."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from purecnn.kernels.resampling import phases
+from purecnn.backend.types import Array
+from purecnn.kernels.resampling import sources
 from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
-from purecnn.layers.spatial.resampling import UpSampling
+from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 from purecnn.onnx.exporter.layers import Nodes, become, described
 
 
@@ -50,6 +51,8 @@ def _upsampling(layer: UpSampling, nodes: Nodes, input: str) -> str:
         how = {"coordinate_transformation_mode": "asymmetric", "mode": "nearest", "nearest_mode": "floor"}
     else:
         how = {"coordinate_transformation_mode": "half_pixel", "mode": "linear"}
+        if layer.align_corners:
+            how["coordinate_transformation_mode"] = "align_corners"
     output = nodes.add("Resize", input, "", scales, **how)
     # Of an axis without a size nothing is inferred, also where its scale is 1: the batch.
     nodes.values.append(described(nodes.dtype, output, ("N", *(layer.output_shape or ()))))
@@ -58,14 +61,23 @@ def _upsampling(layer: UpSampling, nodes: Nodes, input: str) -> str:
 
 def _upsampling_by_places(layer: UpSampling, nodes: Nodes, input: str) -> str:
     for axis, (factor, length) in enumerate(zip(layer.size, (layer.input_shape or ())[1:], strict=True), 2):
-        places = np.repeat(np.arange(length), factor)
-        near = nodes.add("Gather", input, nodes.tensor(f"places.{axis}", places), axis=axis)
-        if layer.interpolation == "bilinear":
-            sides, far = np.array(phases(factor)).T
-            others = np.clip(places + np.tile(sides, length).astype(np.int64), 0, length - 1)
-            other = nodes.add("Gather", input, nodes.tensor(f"others.{axis}", others), axis=axis)
-            share = np.tile(far, length).reshape(-1, *[1] * (3 - axis))
-            near = nodes.add("Mul", near, nodes.tensor(f"near.{axis}", 1 - share))
-            near = nodes.add("Add", near, nodes.add("Mul", other, nodes.tensor(f"far.{axis}", share)))
-        input = near
+
+        def taken(name: str, places: Array, axis: int = axis, given: str = input) -> str:
+            return nodes.add("Gather", given, nodes.tensor(f"{name}.{axis}", places), axis=axis)
+
+        if layer.interpolation == "nearest":
+            input = taken("places", np.repeat(np.arange(length), factor))
+            continue
+        near, others, far = map(np.array, zip(*sources(length, factor, layer.align_corners), strict=True))
+        share = far.reshape(-1, *[1] * (3 - axis))
+        parts = [
+            nodes.add("Mul", taken(name, places), nodes.tensor(f"{name} share.{axis}", part))
+            for name, places, part in (("places", near, 1 - share), ("others", others, share))
+        ]
+        input = nodes.add("Add", *parts)
     return input
+
+
+@become.register
+def _depth_to_space(layer: DepthToSpace, nodes: Nodes, input: str) -> str:
+    return nodes.add("DepthToSpace", input, blocksize=layer.block_size, mode=layer.mode)

@@ -20,6 +20,7 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.spatial.resampling import DepthToSpace
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
 from purecnn.onnx.to_network.finder import LayerFinder, refuse
@@ -239,6 +240,12 @@ def _global_average(held: LayerArrays, call: OperatorCall, layers: list[Layer], 
         if sorted(axis % 4 for axis in axes) != [2, 3]:
             refuse(call, f"its axes are {axes}, wanted 2 and 3, height and width")
     return [GlobalAveragePooling()]
+
+
+@maker("DepthToSpace")
+def _depth_to_space(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
+    return [DepthToSpace(call.integer("blocksize"), call.text("mode", "DCR"))]
 
 
 @maker("GlobalMaxPool")
