@@ -39,6 +39,7 @@ from purecnn import (
     Softmax,
     SpatialDropout,
     Tanh,
+    WeightAverage,
     check_gradients,
     export_onnx,
     load,
@@ -372,6 +373,12 @@ def test_callbacks_see_the_network_where_it_lies_and_may_change_it(device):
 
     found, wanted = run(device), run("cpu")
     assert len(found[1].loss) == 2
+    alike(found, wanted)
+
+
+@pytest.mark.parametrize("kind", ["exponential", "equal"])
+def test_weights_are_averaged_and_statistics_measured_anew(device, kind):
+    found, wanted = (trained(where, callbacks=[WeightAverage(kind)]) for where in (device, "cpu"))
     alike(found, wanted)
 
 

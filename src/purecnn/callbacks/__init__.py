@@ -1,8 +1,8 @@
 """Callbacks: who looks on while a network trains: history, early stopping, logs, checkpoints.
 
 `base` is what every callback is and what it sees of a run. `checkpoint` writes what a run needs to go
-on, `resume` gives it back; `monitor` is what
-those share that watch one measured value. Of your own: derive from `Callback`, or hand `fit` a function.
+on, `resume` gives it back; `monitor` is what those share that watch one measured value. Of your own: derive
+from `Callback`, or hand `fit` a function.
 
 Imports `backend` to `datasets`. Begin with `base`.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from purecnn.callbacks.loggers import JSONLog as JSONLog
     from purecnn.callbacks.loggers import TensorBoard as TensorBoard
     from purecnn.callbacks.plateau import ReduceOnPlateau as ReduceOnPlateau
+    from purecnn.callbacks.weight_average import WeightAverage as WeightAverage
 else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
@@ -34,5 +35,6 @@ else:
             "learning_rate": "LearningRate",
             "loggers": "CSVLog JSONLog TensorBoard",
             "plateau": "ReduceOnPlateau",
+            "weight_average": "WeightAverage",
         },
     )

@@ -149,6 +149,13 @@ class Run(Protocol):
     def stop(self, reason: str) -> None:
         """Ask for the end: no step follows the one that runs."""
 
+    def recompute_statistics(self) -> None:
+        """Measure the running statistics of batch normalizations anew, by one pass over the training data.
+
+        They become the means over the batches of an epoch, at the parameters as they are now. Only where no
+        step runs: in `Callback.end`.
+        """
+
 
 class Callback:
     """Looks on while a network trains. Override what is of interest; all do nothing here.

@@ -86,6 +86,13 @@ class BatchwiseLayer(Layer):
     def remember(self, exchange: Any) -> None:
         """Keep what is to be kept of a batch, once its step is known to be sound: running statistics."""
 
+    def average(self, exchange: Any, share: float) -> None:
+        """Keep the mean over several batches, of which this one is so large a share of those up to now.
+
+        The first one's share is 1. Where it is not overridden, a batch is remembered as in training.
+        """
+        self.remember(exchange)
+
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in super().__getstate__().items() if k not in PRIVATE}
 

@@ -147,6 +147,12 @@ PARTS = (
         "LambdaLR LRScheduler",
         "LearningRate(optimizer, Cosine(0.01)) among the callbacks of fit",
     ),
+    Row(
+        "WeightAverage",
+        "SwapEMAWeights",
+        "AveragedModel StochasticWeightAveraging",
+        "among the callbacks of fit",
+    ),
     Row("Cosine", "CosineDecay", "CosineAnnealingLR"),
     Row("CosineRestarts", "CosineDecayRestarts", "CosineAnnealingWarmRestarts"),
     Row("Exponential", "ExponentialDecay", "ExponentialLR"),
@@ -298,10 +304,11 @@ ARGUMENTS = (
     Row("", "", "inplace", "the engine itself decides what is computed in place"),
     Row(
         "",
-        "amsgrad use_ema clipvalue",
+        "amsgrad clipvalue",
         "amsgrad foreach fused maximize dampening params",
         "leave it out",
     ),
+    Row("", "use_ema ema_momentum", "", "fit(..., callbacks=WeightAverage(decay=0.99)) averages the weights"),
     Row("", "batch_size verbose steps", "", "how many samples run at a time is fixed"),
     Row("", "validation_freq", "check_val_every_n_epoch", "the validation set is measured after each epoch"),
     Row(

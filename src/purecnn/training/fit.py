@@ -23,6 +23,7 @@ from purecnn.callbacks.history import History
 from purecnn.callbacks.learning_rate import LearningRate
 from purecnn.datasets.dataset import Subset
 from purecnn.errors import DivergedError
+from purecnn.layers.batchwise import is_barrier
 from purecnn.layers.registry import is_own
 from purecnn.losses.tasks import as_truth
 from purecnn.metrics.registry import measure, usual
@@ -216,8 +217,27 @@ class Fit:
             self.history.cut(self.epoch)  # what was measured of an epoch that did not come to its end
         return self.end()
 
+    def recompute_statistics(self) -> None:
+        """Measure running statistics anew, by one pass over the training data: see `Run`.
+
+        In the order of the epoch that would follow, and drawing as its steps would. By this process alone.
+        """
+        network, size, seen = self.network, self.settings.batch_size, 0.0
+        if not any(is_barrier(part) for layer in network for part in (layer, *layer.parts())):
+            return
+        order, updates = self.order(), network.updates
+        with unwarned(), self.own_trainer() as trainer:
+            for start in self.starts:
+                taken, following = order[start : start + size], order[start + size : start + 2 * size]
+                seen = trainer.measure_statistics(taken, following, seen)
+        network.updates = updates
+
     def trainer(self) -> Trainer:
         """Return what takes the steps."""
+        return self.own_trainer()
+
+    def own_trainer(self) -> Trainer:
+        """Return what takes the steps in this process."""
         kind: type[HostTrainer | DeviceTrainer] = HostTrainer
         if not self.network.device.is_host:
             kind = DeviceTrainer

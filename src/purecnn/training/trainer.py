@@ -116,6 +116,26 @@ class Trainer(ABC):
         self.update(count)
         return loss
 
+    def measure_statistics(self, rows: Array, following: Sequence[int] | Array, before: float) -> float:
+        """Take a batch forward as in training, so far that all batchwise layers have measured it.
+
+        What they keep becomes the mean over these samples and so many `before`; return how many both are. A
+        batch none of whose samples counts is passed over, as by `step`.
+        """
+        places = self.read(rows, following)
+        self.network.updates += 1
+        if not self.y.weight(rows):
+            return before
+        self.parameter_update.decide()
+        count, shards = self.begin_batch(rows, places), self.shards
+        shards.passing = [None] * count
+        for segment in range(shards.last):
+            self.run_jobs(JobKind.FORWARD, segment, range(count))
+            self.meet(shards.exchanges[segment], count)
+        for layer, exchange in zip(shards.batchwise, shards.exchanges, strict=True):
+            layer.average(exchange, len(rows) / (before + len(rows)))
+        return before + len(rows)
+
     def after_step(self, seconds: float, left: int) -> None:  # noqa: B027 (most trainers have nothing to do)
         """Do what is to be done between two steps: the last took so many seconds, so many may follow."""
 

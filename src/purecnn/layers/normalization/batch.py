@@ -273,10 +273,14 @@ class BatchNormalization(BatchwiseLayer):
 
     def remember(self, exchange: Statistics) -> None:
         """Move the running statistics towards the batch's, the variance being the unbiased one."""
+        self.average(exchange, self.momentum)
+
+    def average(self, exchange: Statistics, share: float) -> None:
+        """Move them by a share of the way."""
         running, (mean, variance) = self.running(), exchange.batch
         unbiased = variance * (exchange.total / (exchange.total - 1))
         for kept, found in zip(running, (mean, unbiased), strict=True):
-            kept += self.momentum * (found - kept)
+            kept += share * (found - kept)
 
     def running(self) -> tuple[Array, Array]:
         """Return the running mean and variance."""
