@@ -36,8 +36,8 @@ from purecnn.errors import FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.layers.composites.base import Arrays
 from purecnn.layers.composites.merges import Sum
+from purecnn.layers.composites.nesting import MAX_DEPTH
 from purecnn.layers.composites.steps import Fork
-from purecnn.layers.serialization import MAX_DEPTH
 from purecnn.losses import as_loss
 from purecnn.training.fusion import PooledConvolutional
 from purecnn.training.host import HostTrainer

@@ -578,7 +578,7 @@ def within(layer: Layer, levels: int) -> Layer:
     [
         ([ReLU() for _ in range(2001)], "it has 2001 layers, 0 deep within others, wanted at most 2000"),
         ([Residual([ReLU() for _ in range(2000)])], "it has 2001 layers, 1 deep within others, wanted at"),
-        ([within(ReLU(), 9)], "it has 10 layers, 9 deep within others, wanted at most 2000 and 8"),
+        ([within(ReLU(), 21)], "it has 22 layers, 21 deep within others, wanted at most 2000 and 20"),
     ],
 )
 def test_more_layers_than_a_file_may_have(path: Path, layers: list[Layer], words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 import time
@@ -21,6 +22,7 @@ from purecnn import (
     SELU,
     AveragePooling,
     BatchNormalization,
+    Branches,
     Convolutional,
     Dense,
     DepthToSpace,
@@ -29,6 +31,7 @@ from purecnn import (
     GlobalAveragePooling,
     HardSigmoid,
     HardSwish,
+    Layer,
     LeakyReLU,
     MaxPooling,
     Mish,
@@ -269,6 +272,25 @@ def activations():
     return [*made, Softplus(), Softsign(), SELU(), ELU(0.7), LeakyReLU(0.2), PReLU(True)]
 
 
+def conv(depth, kernel_size=3):
+    return Convolutional(kernel_size=kernel_size, depth=depth, padding="same")
+
+
+def copied(layers):
+    return copy.deepcopy(layers)
+
+
+def inception():
+    """Two blocks of four paths, and a head."""
+    block = Branches(
+        [conv(2, 1), ReLU()],
+        [conv(2, 1), ReLU(), conv(3), ReLU()],
+        [conv(1, 1), ReLU(), conv(2, 5), ReLU()],
+        [ZeroPadding(1), AveragePooling(3, 1), conv(2, 1), ReLU()],
+    )
+    return [conv(4), ReLU(), block, *copied([block]), GlobalAveragePooling(), Dense(output_size=3), Softmax()]
+
+
 def exported():
     """Networks of all layers, by name."""
     for layer in activations():
@@ -313,6 +335,29 @@ def exported():
     yield "residual", layers, (3, 17, 14)
     layers = [Convolutional(kernel_size=3, depth=8), DepthToSpace(2), ReLU(), DepthToSpace(1, "DCR")]
     yield "pixels moved", [*layers, Flatten(), Dense(output_size=3)], (2, 6, 5)
+    yield "inception", inception(), (3, 9, 8)
+    for merge in ("add", "multiply", "maximum", "mean"):
+        yield (
+            f"{merge} of three",
+            [
+                Branches([], [conv(2), Tanh()], [Branches([conv(3)], [conv(2)]), conv(2)], merge=merge),
+                *(Flatten(), Dense(output_size=3)),
+            ],
+            (2, 6, 5),
+        )
+    twice = [Branches([Residual([conv(2)])], [SiLU()], merge="mean")]
+    yield "mean of a residual", [*twice, *copied(twice), Flatten()], (2, 6, 5)
+    squeeze = [GlobalAveragePooling(), Dense(output_size=2), ReLU(), Dense(output_size=4), HardSigmoid()]
+    excited = Branches([], squeeze, merge="multiply")
+    yield "squeeze", [conv(4), Residual([conv(4), excited]), ReLU(), GlobalAveragePooling()], (2, 6, 5)
+    tall = Branches(squeeze[:4], [Flatten(), Dense(output_size=3)], [Flatten()])
+    yield "vectors", copied([conv(4), tall, Dense(output_size=2)]), (2, 4, 3)
+    dense = [Branches([], [BatchNormalization(), ReLU(), conv(n)]) for n in (2, 3, 4)]
+    yield "dense block", [conv(3), *dense, MaxPooling(2), *copied(dense), GlobalAveragePooling()], (2, 6, 6)
+    hourglass: list[Layer] = [conv(6)]
+    for depth in (5, 4, 3):
+        hourglass = [conv(depth), Branches([], [ReLU(), *hourglass, conv(depth)]), conv(depth), Tanh()]
+    yield "hourglass", hourglass, (2, 6, 5)
     yield "dense", [Dense(output_size=4), BatchNormalization(), Tanh(), Dense(output_size=1)], (5,)
 
 
@@ -322,8 +367,6 @@ EXPORTED = list(exported())
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("layers", "shape"), [case[1:] for case in EXPORTED], ids=[c[0] for c in EXPORTED])
 def test_a_network_comes_back_from_its_file(layers, shape, dtype, tmp_path):
-    import copy
-
     rng = np.random.default_rng(0)
     network = Network(copy.deepcopy(layers), input_shape=shape, dtype=dtype)
     network.parameters = network.parameters + rng.normal(size=network.parameters.size) * 0.1
@@ -456,6 +499,30 @@ PAIRS = [  # nodes that are layers: their arrays, and the layers
      ["Residual"]),
     ([node("Relu", ["x"], ["r"]), node("Conv", ["r", "w"], ["c"], auto_pad="SAME_UPPER"),
       node("Sum", ["r", "c"], ["s"]), node("Tanh", ["s"], ["y"])], W, ["ReLU", "Residual", "Tanh"]),
+    ([node("Concat", ["x", "x"], ["y"], axis=-3)], {}, ["Branches"]),
+    ([node("Relu", ["x"], ["r"]), node("Tanh", ["x"], ["t"]), node("Concat", ["r", "x", "t"], ["y"], axis=1)],
+     {}, ["Branches"]),
+    ([node("Concat", ["x"], ["d"], axis=1), node("Conv", ["d", "v"], ["a"]), node("Max", ["a"], ["y"])],
+     {"v": floats(3, 2, 1, 1)}, ["Convolutional"]),
+    ([node("Tanh", ["x"], ["t"]), node("Max", ["x", "t"], ["m"]), node("Conv", ["m", "w"], ["y"])], W,
+     ["Branches", "Convolutional"]),
+    ([node("Conv", ["x", "w"], ["a"], auto_pad="SAME_UPPER"), node("Tanh", ["x"], ["t"]),
+      node("Mean", ["a", "t", "x"], ["y"])], W, ["Branches"]),
+    ([node("Conv", ["x", "w"], ["a"], auto_pad="SAME_UPPER"), node("Tanh", ["x"], ["t"]),
+      node("Sum", ["a", "t", "x"], ["s"]), node("Div", ["s", "three"], ["y"])], {**W, "three": np.float32(3)},
+     ["Branches"]),
+    ([node("Tanh", ["x"], ["t"]), node("Conv", ["x", "w"], ["a"], auto_pad="SAME_UPPER"),
+      node("Add", ["x", "a"], ["s"]), node("Add", ["t", "s"], ["q"]), node("Relu", ["q"], ["y"])], W,
+     ["Branches", "ReLU"]),
+    # each value is made of all before it, the newest in front
+    ([node("Conv", ["x", "v"], ["a"]), node("Concat", ["a", "x"], ["c"], axis=1),
+      node("Conv", ["c", "u"], ["b"]), node("Concat", ["b", "a", "x"], ["d"], axis=1),
+      node("Tanh", ["d"], ["t"]), node("Conv", ["t", "z"], ["e"]),
+      node("Concat", ["e", "b", "a", "x"], ["y"], axis=1)],
+     {"v": floats(1, 2, 1, 1), "u": floats(2, 3, 1, 1), "z": floats(1, 5, 1, 1)}, ["Branches"] * 3),
+    ([node("ReduceMean", ["x"], ["g"], axes=[2, 3]), node("Sigmoid", ["g"], ["s"]),
+      node("Mul", ["s", "x"], ["y"])], {}, ["Branches"]),
+    ([node("ReduceMax", ["x"], ["y"], axes=[-1, -2], keepdims=0)], {}, ["MaxPooling", "Flatten"]),
     ([node("Pad", ["x", "p", "", "a"], ["y"])], {"p": np.array([1, 2, 0, 1]), "a": np.array([2, -1])},
      ["ZeroPadding"]),
     ([node("Identity", ["x"], ["y"])], {}, ["Identity"]),
@@ -478,9 +545,21 @@ def test_nodes_become_layers_that_compute_the_same(nodes, arrays, kinds):
     np.testing.assert_allclose(found.predict(X), wanted, rtol=1e-4, atol=1e-5)
 
 
+CROSSING = [  # two values, each wanted by both of two paths
+    node("Conv", ["x", "w"], ["a"], auto_pad="SAME_UPPER"),
+    node("Conv", ["x", "w"], ["b"], auto_pad="SAME_UPPER"),
+    node("Conv", ["a", "w"], ["p"], auto_pad="SAME_UPPER"),
+    node("Add", ["a", "b"], ["q"]),
+]
 NO_LAYER = [
     ([node("Exp", ["x"], ["y"], name="e")], {}, "node 0, Exp 'e' can't become a layer: no layer of"),
-    ([node("Concat", ["x", "x"], ["y"], axis=1)], {}, "node 0, Concat .* 2 of its inputs depend"),
+    ([node("Concat", ["x", "x"], ["y"], axis=2)], {}, "node 0, Concat .* 2 of its inputs depend"),
+    ([node("Sub", ["x", "x"], ["y"])], {}, "node 0, Sub .* 2 of its inputs depend"),
+    ([node("ReduceMean", ["x"], ["m"], axes=[1]), node("Mul", ["x", "m"], ["y"])], {}, "node 0, ReduceMean"),
+    ([node("Conv", ["x", "o"], ["m"]), node("Mul", ["x", "m"], ["y"])], {"o": floats(1, 2, 1, 1)},
+     "node 1, Mul can't .*merge='multiply' of Branches wants arrays of one shape, or images and vectors"),
+    ([*CROSSING, node("Add", ["p", "q"], ["y"])], W,
+     "node 0, Conv .*: it is wanted by node 2, Conv and node 3, Add, and the paths from there cross"),
     ([node("Mul", ["x", "b"], ["y"])], {"b": floats(2, 1, 1)}, "node 0, Mul can't become a layer"),
     ([node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}, "MaxPool .* wanted none"),
     ([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[2, 2])], {}, "dilations are"),
@@ -748,7 +827,7 @@ def test_a_long_chain_and_deep_residuals_are_read_in_time():
         last = f"a{n}"
     deep.append(node("Identity", [last], ["y"]))
     nested = graph(deep, W)
-    with pytest.raises(FileFormatError, match="additions lie more than 20 deep"):
+    with pytest.raises(FileFormatError, match=r"node 58, Add can't .* branches lie more than 20 deep"):
         nested.network()
     np.testing.assert_allclose(nested.predict(X), nested.run({"x": X})["y"])
     assert time.process_time() - begun < 30 * slowness()

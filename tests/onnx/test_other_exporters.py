@@ -18,6 +18,11 @@ KINDS = {
     "functions": "Convolutional GELU MaxPooling Flatten Dense Softmax",
     "mobile": "Convolutional HardSwish DepthwiseConvolutional ReLU6 Convolutional SiLU AveragePooling Mish "
     "PReLU GlobalAveragePooling Dense Sigmoid",
+    "branches": "Branches MaxPooling Flatten Dense",
+    "inception": "Convolutional ReLU Branches MaxPooling Branches GlobalAveragePooling Dense",
+    "dense": "Convolutional Branches Branches Branches Convolutional AveragePooling Branches Branches "
+    "BatchNormalization ReLU GlobalAveragePooling Dense",
+    "squeeze": "Convolutional ReLU Residual ReLU Residual ReLU GlobalAveragePooling Dense",
 }
 FILES = sorted(path.stem for path in HERE.glob("*.onnx"))
 
@@ -48,16 +53,36 @@ def test_it_can_be_trained_from_there(name, script, answers):
     assert history.loss[-1] < history.loss[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("branches", "Concat .*can't become a layer"), ("keras", "Transpose")]
-)
+def paths(layer):
+    """The classes of the layers on each path, those of branches within branches too."""
+    return [[paths(f) if f.inside() else type(f).__name__ for f in path] for path in layer.branches.values()]
+
+
+@pytest.mark.parametrize("script", ["", "-script"])
+def test_branches_are_written_as_they_were_meant(script):
+    def layers(name):
+        return load_onnx(HERE / f"{name}{script}.onnx").network().layers
+
+    block = [["Convolutional", "ReLU"], ["Convolutional", "ReLU"] * 2, ["Convolutional", "ReLU"] * 2]
+    block.append(["ZeroPadding", "AveragePooling", "Convolutional", "ReLU"])
+    assert [paths(layer) for layer in layers("inception") if layer.inside()] == [block] * 2
+    dense = [paths(layer) for layer in layers("dense") if layer.inside()]
+    assert dense == [[[], ["BatchNormalization", "ReLU", "Convolutional"]]] * 5
+    first, second = (paths(layer) for layer in layers("squeeze") if layer.inside())
+    kernels = ["Reshape", "Convolutional", "ReLU", "Convolutional", "Sigmoid", "Flatten"]
+    assert first == [["Convolutional", [[], ["GlobalAveragePooling", *kernels]]], []]
+    plain = ["GlobalAveragePooling", "Dense", "ReLU", "Dense", "Sigmoid"]
+    assert second == [["Convolutional", [[], plain]], []]
+
+
+@pytest.mark.parametrize(("name", "words"), [("keras", "Transpose"), ("unet", "ConvTranspose")])
 def test_one_sentence_says_why_it_can_not(name, words):
     with pytest.raises(FileFormatError, match=words):
         load_onnx(HERE / f"{name}.onnx").network()
 
 
 def test_every_file_is_held_to_an_answer(answers):
-    assert len(FILES) == 9
+    assert len(FILES) == 17
     assert {name.removesuffix("-script") for name in FILES} == {key.split("/")[0] for key in answers}
     assert (HERE / "residual.onnx.data").exists()  # some of the arrays lie in files of their own
     model = onnx.load(HERE / "residual.onnx", load_external_data=False)

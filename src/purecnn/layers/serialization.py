@@ -28,6 +28,7 @@ from purecnn.errors import FileFormatError
 from purecnn.formats.safetensors import SEAL, read_safetensors
 from purecnn.kernels.cost import FREE, MAX_TIMES
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.nesting import MAX_DEPTH
 from purecnn.layers.file_checks import (
     FORMAT,
     VERSION,
@@ -47,8 +48,8 @@ from purecnn.version import __version__
 
 #: The text that makes a model's file a checkpoint, and how the names of the arrays that belong to it begin.
 CHECKPOINT, STATE = "checkpoint", "checkpoint."
-#: Layers within layers, of which `Residual` is made; and layers in all.
-MAX_DEPTH, MAX_LAYERS = 8, 2000
+#: Layers in all.
+MAX_LAYERS = 2000
 #: Arguments of layers that say how to draw parameters, and so have no place in a file.
 NOT_SAVED = {"self", "rng", "dtype"}
 

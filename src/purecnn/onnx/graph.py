@@ -106,10 +106,10 @@ class Graph(Runtime):
             A batch for the graph's one input, the samples first, of its dtype. Where the file fixes the size
             of a batch, any multiple of it.
         batch_size : int, optional
-            How many samples are computed at a time where the graph is no chain of layers; all of them if left
+            How many samples are computed at a time where the graph is none of layers; all of them if left
             out, since such a graph may look at the whole batch.
         threads : int, optional
-            Number of worker threads where the graph is a chain of layers; as many as `Network.fit` takes if
+            Number of worker threads where the graph is one of layers; as many as `Network.fit` takes if
             left out.
 
         Returns
@@ -174,15 +174,18 @@ class Graph(Runtime):
         Raises
         ------
         FileFormatError
-            If the graph is no chain of this package's layers, with residual additions: the sentence says
-            which node prevents it. Also if its arrays hold NaN or infinite numbers.
+            If the graph is none of this package's layers, in a row or on branches that nest: the sentence
+            says which node prevents it. Also if its arrays hold NaN or infinite numbers.
         ShapeError
             If the file leaves the input's shape open and none is given, or it is another.
 
         Notes
         -----
         Arithmetic with single numbers in front becomes the `Preprocessing`. Activations are known by what
-        they compute, whatever operators they are made of.
+        they compute, whatever operators they are made of. Values that are added, concatenated along the
+        channels, multiplied, or whose maximum or mean is taken become `Branches`, the sum of two a
+        `Residual`, to any depth up to 20. Where each is concatenated with all before it, as in DenseNet,
+        there are `Branches` one behind the other. Branches whose paths cross can't be written so.
         """
         return as_network(self, input_shape).network
 

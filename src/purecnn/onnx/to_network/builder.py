@@ -6,7 +6,7 @@ A graph whose nodes are layers becomes a network: the file's parameters, its pre
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError, PureCNNError, ShapeError
 from purecnn.layers.activations.basic import Identity
 from purecnn.layers.base import Layer
-from purecnn.layers.composites.residual import Residual
+from purecnn.layers.composites.nesting import Meeting, composite
 from purecnn.layers.dense import Dense
 from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
@@ -28,7 +28,7 @@ from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
-from purecnn.onnx.to_network.finder import Addition, LayerFinder, Step, refuse
+from purecnn.onnx.to_network.finder import LayerFinder, Step, refuse
 from purecnn.onnx.to_network.rules import MAKERS, LayerArrays
 
 #: What only names axes anew, or does nothing in inference.
@@ -96,10 +96,9 @@ def sample_of(graph: Runtime, given: ShapeLike | None) -> Shape:
 def translated(finder: LayerFinder) -> Layers:
     """Return what a finder's graph is as a network."""
     graph = finder.graph
-    steps = finder.way(graph.outputs[0].name, finder.input.name, 0)
     builder = Builder(finder)
-    layers = builder.build(steps, finder.shape) or [Identity()]
     shape = finder.shapes[graph.outputs[0].name][1:]
+    layers = builder.build(finder.steps(), finder.shape, shape) or [Identity()]
     preprocessing = Preprocessing(
         builder.scale,
         builder.shift,
@@ -172,46 +171,74 @@ class Builder:
         except ShapeError as error:
             if isinstance(step, Layer):
                 raise
-            refuse(step.call if isinstance(step, Addition) else step, str(error))
+            refuse(self.finder.makers[step.value] if isinstance(step, Meeting) else step, str(error))
 
-    def build(self, steps: list[Step], shape: Shape, outermost: bool = True) -> list[Layer]:
-        """Return the layers of some steps; `shape` is that of a sample of the value they begin with."""
+    def build(
+        self, steps: list[Step], shape: Shape, end: Shape, before: Sequence[Layer] | None = None
+    ) -> list[Layer]:
+        """Return the layers of some steps.
+
+        Parameters
+        ----------
+        steps : list of Step
+            In order.
+        shape, end : tuple of int
+            Those of a sample of the value that they begin with, and of what the last layer is to give.
+        before : list of Layer, optional
+            What lies before them; left out, they are the graph's outermost.
+        """
         layers: list[Layer] = []
         held = shape  # what the layers so far give; `shape` is what the graph says, which may name axes anew
-        for step in steps:
+        waiting = [*reversed(steps)]
+        while waiting:
+            step = waiting.pop()
             if isinstance(step, OperatorCall):
                 if step.node.operator in RENAMING and not step.node.domain:
                     shape = self.shape_behind(step)
                     continue
-                if outermost and not layers and self.prepare(step):
+                if before is None and not layers and self.prepare(step):
                     continue
                 if self.add_biases(step, layers, shape):
                     continue
-            before = rename(held, shape)
+            made = rename(held, shape)
+            so_far = [*(before or ()), *layers, *made]
             if isinstance(step, OperatorCall):
-                found = self.layers_for(step, layers, shape)
+                made += self.layers_for(step, so_far, shape)
+            elif isinstance(step, Meeting):
+                merge = step.merge
+                if self.finder.divisor(step.value) == len(step.paths) and isinstance(
+                    waiting[-1], OperatorCall
+                ):
+                    merge = "mean"
+                    waiting.pop()
+                made.append(self.composite(step, shape, so_far, merge))
             else:
-                found = [step if isinstance(step, Layer) else self.residual(step, shape)]
-            for layer in (*before, *found):
+                made.append(step)
+            for layer in made:
                 held = self.bind(layer, held, step)
                 for name, array in self.held.given.get(id(layer), (layer, {}))[1].items():
                     home = layer.buffers if name.startswith("running") else layer.parameters
                     home[name] = array
-            layers += (*before, *found)
+            layers += made
             shape = self.shape_behind(step) if isinstance(step, OperatorCall) else held
             if isinstance(step, OperatorCall) and np.prod(held) != np.prod(shape):
                 refuse(step, f"the layer gives samples of {held}, the graph has {shape}")
-        return [*layers, *rename(held, shape)]
+        return [*layers, *rename(held, end)]
 
-    def residual(self, step: Addition, shape: Shape) -> Layer:
-        """Return a residual of two ways; the one that does nothing is the shortcut."""
-        ways = [self.build(way, shape, outermost=False) for way in step.ways]
-        if not ways[0]:
-            ways.reverse()
+    def composite(self, step: Meeting, shape: Shape, before: Sequence[Layer], merge: str) -> Layer:
+        """Return the layer that merges some paths; what multiplies each channel of images ends in vectors."""
+        call = self.finder.makers[step.value]
+        whole = self.shape_behind(call)
+        paths = []
+        for end, path in zip(step.ends, step.paths, strict=True):
+            behind = self.finder.shapes[end][1:]
+            if merge == "multiply" and behind != whole and set(behind[1:]) == {1}:
+                behind = behind[:1]
+            paths.append(self.build(path, shape, behind, before))
         try:
-            return Residual(ways[0] or [Identity()], ways[1] or None)
-        except ShapeError as error:
-            refuse(step.call, str(error))
+            return composite(merge, paths)
+        except (ShapeError, ValueError) as error:
+            refuse(call, str(error))
 
     def prepare(self, call: OperatorCall) -> bool:
         """Take arithmetic with one number in front of all layers into the preprocessing."""

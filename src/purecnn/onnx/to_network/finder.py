@@ -1,18 +1,16 @@
 """Layers found in a graph.
 
-A graph that is a chain of layers, with residual additions, can be trained: this finds the way through it.
+A graph of layers in a row and of branches that nest can be trained: this finds the ways through it.
 
-It goes back from the output. Where ways meet in an addition, they parted at the last value that all of them
-come from. An activation is known by its values: whatever operators it is made of, it is computed at some
-points and compared. Shapes are those of a run on zeros.
+It goes back from the output, as `layers.composites.nesting` does for any graph. An activation is known by its
+values: whatever operators it is made of, it is computed at some points and compared. Shapes are those of a
+run on zeros.
 """
 
 from __future__ import annotations
 
 import functools
-import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,12 +22,22 @@ from purecnn.layers.activations.basic import HardSigmoid, Sigmoid, Softsign, Tan
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.nesting import MAX_PATHS, Meeting, Nesting
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
 
-#: Residual additions within each other, and nodes in all.
-MAX_DEPTH, MAX_NODES = 20, 10_000
+#: Nodes in all.
+MAX_NODES = 10_000
+#: Operators that merge branches where all that they are given depends on the graph's input, and how.
+MERGING = {
+    "Add": "add",
+    "Concat": "concatenate",
+    "Max": "maximum",
+    "Mean": "mean",
+    "Mul": "multiply",
+    "Sum": "add",
+}
 #: Operators that an activation may be made of, all of one number each.
 ELEMENTWISE = frozenset(
     [
@@ -76,15 +84,7 @@ MAX_TRIALS = 3500
 POINTS = np.concatenate([np.linspace(-8, 8, 1025), [-100.0, -30.0, 30.0, 100.0]])
 
 
-@dataclass
-class Addition:
-    """Two ways that are added, from the value at which they part."""
-
-    call: OperatorCall
-    ways: tuple[list[Any], list[Any]]
-
-
-Step = OperatorCall | Layer | Addition
+Step = OperatorCall | Layer | Meeting
 
 
 def refuse(call: OperatorCall, why: str) -> NoReturn:
@@ -92,8 +92,8 @@ def refuse(call: OperatorCall, why: str) -> NoReturn:
     raise FileFormatError(f"{call.node} can't become a layer: {why}")
 
 
-class LayerFinder:
-    """Where values of a graph come from, and what shapes they have."""
+class LayerFinder(Nesting):
+    """Where values of a graph come from, what shapes they have, and the ways through it."""
 
     def __init__(self, graph: Runtime, shape: Shape) -> None:
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -117,6 +117,10 @@ class LayerFinder:
         for call in graph.calls:
             if call.node.operator not in ("Shape", "Size") and self.data.intersection(call.node.inputs):
                 self.data.update(name for name in call.node.outputs if name)
+        made = {name: call for name, call in self.makers.items() if name in self.data}
+        merges = {name: merge for name, call in made.items() if (merge := self.merge_of(call))}
+        sources = {name: self.sources_of(call) for name, call in made.items()}
+        super().__init__(self.input.name, self.graph.outputs[0].name, sources, merges)
 
     def probe(self) -> tuple[dict[str, Shape], np.dtype[Any]]:
         """Return the shape of every value, for a batch of zeros, and the output's dtype."""
@@ -136,59 +140,66 @@ class LayerFinder:
             )
         return shapes, kind
 
-    def sources(self, call: OperatorCall) -> list[str]:
+    def merge_of(self, call: OperatorCall) -> str | None:
+        """Return how a node merges branches, None where it does not: adds biases, say, or joins samples."""
+        merge = None if call.node.domain else MERGING.get(call.node.operator)
+        if merge is None or not self.data.issuperset(call.node.inputs):
+            return None
+        axes = len(self.shapes.get(call.node.outputs[0], ()))
+        if merge == "concatenate" and call.integer("axis", 1) not in (1, 1 - axes):
+            return None
+        return merge
+
+    def sources_of(self, call: OperatorCall) -> list[str]:
         """Return which inputs of a node depend on the input's numbers."""
         return [name for name in call.node.inputs if name in self.data]
 
-    def origin(self, values: Sequence[str]) -> str:
-        """Return the last value that all ways to some values lead through."""
-        heap = [(-self.order[name], name) for name in set(values)]
-        heapq.heapify(heap)
-        seen = set(values)
-        while len(heap) > 1:
-            _, name = heapq.heappop(heap)
-            if name == self.input.name:
-                continue
-            for source in self.sources(self.makers[name]):
-                if source not in seen:
-                    seen.add(source)
-                    heapq.heappush(heap, (-self.order[source], source))
-        return heap[0][1]
+    def refuse(self, value: str, why: str) -> NoReturn:
+        """Say which node prevents it."""
+        refuse(self.makers[value], why)
 
-    def way(self, end: str, start: str, depth: int) -> list[Step]:
-        """Return the steps from one value to another, the first one first."""
-        steps: list[Step] = []
-        value = end
-        while value != start:
-            call = self.makers.get(value)
-            if call is None or value not in self.data:
-                raise FileFormatError(
-                    f"the value {end!r} does not depend on {start!r} alone: the graph is no chain of layers"
-                )
-            if call.node.outputs[0] != value:
-                refuse(call, f"its output {value!r} is not the first")
-            sloped = self.sloped(call)
-            call, found = sloped or call, None if sloped else self.activation(call, value, start)
-            if found is not None:
-                steps.append(found[0])
-                value = found[1]
-                continue
-            sources = self.sources(call)
-            if len(sources) == 1:
-                steps.append(call)
-                value = sources[0]
-            elif len(sources) == 2 and call.node.operator in ("Add", "Sum") and len(call.node.inputs) == 2:
-                if depth == MAX_DEPTH:
-                    refuse(call, f"additions lie more than {MAX_DEPTH} deep")
-                fork = self.origin(sources)
-                ways = self.way(sources[0], fork, depth + 1), self.way(sources[1], fork, depth + 1)
-                steps.append(Addition(call, ways))
-                value = fork
-            else:
-                refuse(
-                    call, f"{len(sources)} of its inputs depend on the graph's, and it adds no two of them"
-                )
-        return steps[::-1]
+    def called(self, value: str) -> str:
+        """Return what a message calls a node."""
+        return str(self.makers[value].node)
+
+    def divisor(self, value: str) -> int:
+        """Return by which whole number a sum is divided, 0 where it is not, or is wanted elsewhere too."""
+        users = self.users.get(value, ())
+        if self.merges.get(value) != "add" or len(users) != 1:
+            return 0
+        call = self.makers[users[0]]
+        arrays = [self.graph.constants.get(name) for name in call.node.inputs if name != value]
+        if call.node.domain or len(arrays) != 1 or arrays[0] is None or arrays[0].size != 1:
+            return 0
+        number = float(arrays[0].reshape(()))
+        if call.node.operator == "Mul" and number:
+            number = 1 / number
+        elif call.node.operator != "Div" or call.node.inputs[0] != value:
+            return 0
+        return round(number) if 1 < number < MAX_PATHS and abs(number - round(number)) < 1e-6 * number else 0
+
+    def most_paths(self, value: str) -> int:
+        """Return into how many paths a merge is opened up: as many as a mean divides by."""
+        return self.divisor(value) or MAX_PATHS
+
+    def step(self, value: str) -> OperatorCall:
+        """Return the node that makes a value of one other."""
+        return self.makers[value]
+
+    def steps(self) -> list[Step]:
+        """Return the steps from the input to the output."""
+        output = self.graph.outputs[0].name
+        if output not in self.data:
+            raise FileFormatError(f"the output {output!r} does not depend on the input's numbers")
+        return self.way(output, self.input.name)
+
+    def shortcut(self, value: str, start: str) -> tuple[Step, str] | None:
+        """Return the activation, or the PRelu of several nodes, that a value is made by."""
+        call = self.makers[value]
+        if call.node.outputs[0] != value:
+            refuse(call, f"its output {value!r} is not the first")
+        sloped = self.sloped(call)
+        return (sloped, sloped.node.inputs[0]) if sloped else self.activation(call, value, start)
 
     # Activations ------------------------------------------------------------------------------------------
 
@@ -204,7 +215,7 @@ class LayerFinder:
             maker = self.makers.get(source)
             if maker is None:
                 return longest
-            first = self.origin(self.sources(maker))
+            first = self.dominators.common(self.sources_of(maker))
             # All nodes between the two: they, and nothing else, lead from one to the other.
             waiting, met = [source], set()
             while waiting:
@@ -217,7 +228,7 @@ class LayerFinder:
                     return longest
                 if node not in region:
                     region.append(node)
-                waiting += self.sources(node)
+                waiting += self.sources_of(node)
             self.trials += 1
             if self.trials > MAX_TRIALS:
                 refuse(call, f"more than {MAX_TRIALS} groups of nodes may be activations")

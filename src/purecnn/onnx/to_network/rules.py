@@ -120,7 +120,7 @@ def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sha
 
 @maker("Gemm", "MatMul")
 def _dense(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    if len(shape) != 1 or held.finder.sources(call)[0] != call.node.inputs[0] or call.integer("transA", 0):
+    if len(shape) != 1 or held.finder.sources_of(call)[0] != call.node.inputs[0] or call.integer("transA", 0):
         refuse(call, f"samples of shape {shape} are wanted as its first matrix, a vector each")
     weights = held.array(call, 1)
     if weights.ndim != 2:
@@ -231,14 +231,19 @@ def _average_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer],
     return [ZeroPadding(over.pads), pool] if padded else [pool]  # type: ignore[arg-type]
 
 
-@maker("GlobalAveragePool", "ReduceMean")
-def _global_average(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
+def over_the_image(held: LayerArrays, call: OperatorCall, shape: Shape) -> None:
+    """Check that a reduction goes over height and width."""
     images(call, shape)
-    if call.node.operator == "ReduceMean":
+    if call.node.operator.startswith("Reduce"):
         given = held.constant(call, 1)
         axes = call.integers("axes", []) if given is None else given.tolist()
         if sorted(axis % 4 for axis in axes) != [2, 3]:
             refuse(call, f"its axes are {axes}, wanted 2 and 3, height and width")
+
+
+@maker("GlobalAveragePool", "ReduceMean")
+def _global_average(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
+    over_the_image(held, call, shape)
     return [GlobalAveragePooling()]
 
 
@@ -248,7 +253,7 @@ def _depth_to_space(held: LayerArrays, call: OperatorCall, layers: list[Layer], 
     return [DepthToSpace(call.integer("blocksize"), call.text("mode", "DCR"))]
 
 
-@maker("GlobalMaxPool")
+@maker("GlobalMaxPool", "ReduceMax")
 def _global_max(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    images(call, shape)
+    over_the_image(held, call, shape)
     return [MaxPooling(shape[1:])]  # type: ignore[arg-type]

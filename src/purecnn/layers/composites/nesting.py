@@ -1,0 +1,315 @@
+"""Series-parallel reduction: a graph of values becomes layers in a row, with branches that part and meet.
+
+Other programs write a network as values, each made of earlier ones. Where paths meet, they parted at the
+dominator of their ends (Lengauer and Tarjan 1979, https://doi.org/10.1145/357062.357071), the last value that
+all ways to these lead through. What lies between the two is reduced likewise, and a value that would be part
+of two paths is refused, for then the paths cross.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, NoReturn
+
+from purecnn.layers.activations.basic import Identity
+from purecnn.layers.base import Layer
+from purecnn.layers.composites.branches import Branches
+from purecnn.layers.composites.residual import Residual
+
+#: Branches within each other, paths that meet in one value, and values in lists that are searched for parts.
+MAX_DEPTH, MAX_PATHS, MAX_LISTED = 20, 1000, 100_000
+#: Merges of merges that are one merge of all.
+ASSOCIATIVE = frozenset({"add", "concatenate", "multiply", "maximum"})
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Paths that part at one value and meet in another.
+
+    Attributes
+    ----------
+    value : str
+        In which they meet.
+    merge : str
+        How: a name of `MERGES`.
+    ends : list of str
+        The values in which the paths end.
+    paths : list of list
+        The steps of each, from the value at which they part; none where it is that value.
+    """
+
+    value: str
+    merge: str
+    ends: list[str]
+    paths: list[list[Any]]
+
+
+class Dominators:
+    """The tree in which a value hangs below the last one that all ways to it lead through.
+
+    Each value also knows one further above, so chosen that the way up takes few steps (Myers 1983,
+    https://doi.org/10.1016/0020-0190(83)90106-0).
+
+    Parameters
+    ----------
+    root : str
+        The value that all others come from.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.depth = {root: 0}
+        self.above, self.further = {root: root}, {root: root}
+
+    def hang(self, value: str, sources: Sequence[str]) -> None:
+        """Put a value that is made of some others into the tree."""
+        above = self.common(sources)
+        far = self.further[above]
+        spans = self.depth[above] - self.depth[far], self.depth[far] - self.depth[self.further[far]]
+        self.above[value] = above
+        self.further[value] = self.further[far] if spans[0] == spans[1] else above
+        self.depth[value] = self.depth[above] + 1
+
+    def common(self, values: Sequence[str]) -> str:
+        """Return the last value that all ways to some values lead through."""
+        return reduce(self._common, values)
+
+    def _common(self, a: str, b: str) -> str:
+        if self.depth[a] < self.depth[b]:
+            a, b = b, a
+        while self.depth[a] > self.depth[b]:
+            far = self.further[a]
+            a = far if self.depth[far] >= self.depth[b] else self.above[a]
+        while a != b:
+            up = self.above if self.further[a] == self.further[b] else self.further
+            a, b = up[a], up[b]
+        return a
+
+
+class Nesting(ABC):
+    """A graph of values, and the ways through it.
+
+    Parameters
+    ----------
+    root, last : str
+        The value that all others come from, and the one that is wanted.
+    sources : dict of str to sequence of str
+        What each other value is made of, in an order in which all are made before they are needed.
+    merges : dict of str to str
+        Which of them are made as branches merge their ends, each with the name of its merge.
+
+    Attributes
+    ----------
+    sources, merges
+        The same, with what is concatenated of parts that were concatenated before made of these: so dense
+        blocks nest.
+    """
+
+    def __init__(
+        self, root: str, last: str, sources: Mapping[str, Sequence[str]], merges: Mapping[str, str]
+    ) -> None:
+        self.root, self.merges = root, dict(merges)
+        for value in self.merges:
+            if len(sources[value]) > MAX_PATHS:
+                self.refuse(value, f"{len(sources[value])} paths meet in it, wanted at most {MAX_PATHS}")
+        parts = {value: tuple(sources[value]) for value, merge in merges.items() if merge == "concatenate"}
+        self.sources = {**{value: tuple(made) for value, made in sources.items()}, **of_parts(parts)}
+        self.dominators = Dominators(root)
+        for value, made in in_order(self.sources):
+            self.dominators.hang(value, made)
+        waiting, wanted = [last], {last}
+        while waiting:
+            more = set(self.sources.get(waiting.pop(), ())) - wanted
+            wanted |= more
+            waiting += more
+        #: Which values are made of each, but for those that the last one needs not.
+        self.users: dict[str, list[str]] = {value: [] for value in wanted}
+        for value, made in self.sources.items():
+            for source in made if value in wanted else ():
+                self.users[source].append(value)
+        self.taken: set[str] = set()
+
+    @abstractmethod
+    def refuse(self, value: str, why: str) -> NoReturn:
+        """Say that a value prevents it, and why."""
+
+    @abstractmethod
+    def called(self, value: str) -> str:
+        """Return what a message calls what makes a value."""
+
+    @abstractmethod
+    def step(self, value: str) -> Any:
+        """Return the step that makes a value of one other."""
+
+    def shortcut(self, value: str, start: str) -> tuple[Any, str] | None:
+        """Return a step that makes a value of one further back, at most of `start`, and that one."""
+        return None
+
+    def take(self, value: str) -> None:
+        """Let a value be part of a path, unless it is part of another one already."""
+        if value in self.taken:
+            users = " and ".join(dict.fromkeys(map(self.called, self.users[value][:3])))
+            self.refuse(
+                value,
+                f"it is wanted by {users}, and the paths from there cross: branches must lie side by side or "
+                f"within each other, and meet where none of them leads elsewhere",
+            )
+        self.taken.add(value)
+
+    def most_paths(self, value: str) -> int:
+        """Return how many paths a merge may have at most where the merges in it are opened up."""
+        return MAX_PATHS
+
+    def way(self, end: str, start: str, depth: int = 0) -> list[Any]:
+        """Return the steps from one value to another, the first one first.
+
+        Parameters
+        ----------
+        end, start : str
+            To which value, and from which: all ways to `end` lead through `start`.
+        depth : int
+            How many branches this way lies in.
+        """
+        steps: list[Any] = []
+        value = end
+        while value != start:
+            self.take(value)
+            found = self.shortcut(value, start)
+            if found is not None:
+                steps.append(found[0])
+                value = found[1]
+                continue
+            sources = self.sources[value]
+            if len(sources) == 1:
+                if value not in self.merges:  # one path alone is merged into itself
+                    steps.append(self.step(value))
+                value = sources[0]
+                continue
+            if value not in self.merges:
+                self.refuse(
+                    value, f"{len(sources)} of its inputs depend on the network's, and it merges none"
+                )
+            if depth == MAX_DEPTH:
+                self.refuse(value, f"branches lie more than {MAX_DEPTH} deep")
+            fork = self.dominators.common(sources)
+            ends = self.ends(value, fork)
+            paths = [self.way(path, fork, depth + 1) for path in ends]
+            steps.append(Meeting(value, self.merges[value], ends, paths))
+            value = fork
+        return steps[::-1]
+
+    def ends(self, value: str, fork: str) -> list[str]:
+        """Return the values that are merged into one, those that are such merges themselves opened up."""
+        merge, most = self.merges[value], self.most_paths(value)
+        found: list[str] = []
+        waiting = [(source, value) for source in reversed(self.sources[value])]
+        while waiting:
+            source, user = waiting.pop()
+            if (
+                merge in ASSOCIATIVE
+                and self.merges.get(source) == merge
+                and self.users[source] == [user]
+                and self.dominators.above[source] == fork
+                and len(found) + len(waiting) + len(self.sources[source]) <= most
+                and self.shortcut(source, fork) is None
+            ):
+                self.take(source)
+                waiting += [(inner, source) for inner in reversed(self.sources[source])]
+            else:
+                found.append(source)
+        return found
+
+
+def in_order(sources: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield values and their sources so that each value's come before it."""
+    met: set[str] = set()
+    for last in sources:
+        waiting = [last]
+        while waiting:
+            value = waiting[-1]
+            before = () if value in met else sources.get(value, ())
+            missing = [source for source in before if source not in met and source in sources]
+            if missing:
+                waiting += missing
+                continue
+            waiting.pop()
+            if value not in met:
+                met.add(value)
+                yield value, before
+
+
+class Lists:
+    """Lists of values in a tree in which those that begin alike share their way.
+
+    Parameters
+    ----------
+    lists : dict of str to tuple of str
+        What each name stands for.
+    """
+
+    def __init__(self, lists: Mapping[str, tuple[str, ...]]) -> None:
+        self.places: dict[tuple[int, str], int] = {}
+        self.names: dict[int, str] = {}
+        for name, values in lists.items():
+            place = 0
+            for value in values:
+                place = self.places.setdefault((place, value), len(self.places) + 1)
+            if len(set(values)) > 1:  # else it is as good made anew where it is wanted
+                self.names.setdefault(place, name)
+
+    def longest(self, name: str, values: Sequence[str]) -> tuple[str, int]:
+        """Return which other list, of different values, some values begin with, and how many these are."""
+        place, found = 0, ("", 0)
+        for count, value in enumerate(values, 1):
+            place = self.places[place, value]
+            other = self.names.get(place, name)
+            if other != name:
+                found = other, count
+        return found
+
+
+def of_parts(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return what is concatenated, with the name of another list for the values that are that list.
+
+    Examples
+    --------
+    >>> of_parts({"b": ("x", "a"), "d": ("x", "a", "c")})
+    {'b': ('x', 'a'), 'd': ('b', 'c')}
+    """
+    if sum(map(len, lists.values())) > MAX_LISTED:
+        return dict(lists)
+    behind = {name: values[::-1] for name, values in lists.items()}
+    fronts, backs = Lists(lists), Lists(behind)
+    made: dict[str, tuple[str, ...]] = {}
+    for name, values in lists.items():
+        front, size = fronts.longest(name, values)
+        back, rest = backs.longest(name, behind[name])
+        if front:
+            made[name] = (front, *values[size:])
+        elif back:
+            made[name] = (*values[: len(values) - rest], back)
+        else:
+            made[name] = values
+    return made
+
+
+def composite(merge: str, paths: Iterable[Sequence[Layer]]) -> Layer:
+    """Return the layer that gives its input to some paths of layers and merges their ends.
+
+    The sum of two is a `Residual`, the empty path its shortcut.
+
+    Examples
+    --------
+    >>> from purecnn import Tanh
+    >>> composite("add", [[], [Tanh()]])
+    Residual(layers=[Tanh()], shortcut=None)
+    """
+    found = [[*path] for path in paths]
+    if not any(found):
+        found[0] = [Identity()]
+    if merge == "add" and len(found) == 2:
+        layers, shortcut = found if found[0] else reversed(found)
+        return Residual(layers, shortcut or None)
+    return Branches(*found, merge=merge)
