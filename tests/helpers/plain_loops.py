@@ -150,6 +150,59 @@ def global_average_pool_backward(g, x):
     return dx
 
 
+def adaptive_windows(shape, size):
+    """Yield (i, j, cells): each output position, and the cells of its window in row order."""
+    for i, j in np.ndindex(*size):
+        rows = range(math.floor(i * shape[0] / size[0]), math.ceil((i + 1) * shape[0] / size[0]))
+        columns = range(math.floor(j * shape[1] / size[1]), math.ceil((j + 1) * shape[1] / size[1]))
+        yield i, j, [(row, column) for row in rows for column in columns]
+
+
+def adaptive_average_pool_forward(x, size):
+    """x (C, H, W, N), size (OH, OW) -> y (C, OH, OW, N)."""
+    y = np.zeros((x.shape[0], *size, x.shape[3]))
+    for i, j, cells in adaptive_windows(x.shape[1:3], size):
+        for c in range(x.shape[0]):
+            for n in range(x.shape[3]):
+                y[c, i, j, n] = sum(x[c, *cell, n] for cell in cells) / len(cells)
+    return y
+
+
+def adaptive_average_pool_backward(g, x):
+    """g (C, OH, OW, N), x (C, H, W, N) -> dx (C, H, W, N)."""
+    dx = np.zeros(x.shape)
+    for i, j, cells in adaptive_windows(x.shape[1:3], g.shape[1:3]):
+        for c in range(x.shape[0]):
+            for n in range(x.shape[3]):
+                for cell in cells:
+                    dx[c, *cell, n] += g[c, i, j, n] / len(cells)
+    return dx
+
+
+def adaptive_max_pool_forward(x, size):
+    """x (C, H, W, N), size (OH, OW) -> y (C, OH, OW, N)."""
+    y = np.zeros((x.shape[0], *size, x.shape[3]))
+    for i, j, cells in adaptive_windows(x.shape[1:3], size):
+        for c in range(x.shape[0]):
+            for n in range(x.shape[3]):
+                y[c, i, j, n] = max(x[c, *cell, n] for cell in cells)
+    return y
+
+
+def adaptive_max_pool_backward(g, x):
+    """g (C, OH, OW, N), x (C, H, W, N) -> dx (C, H, W, N): of equal ones the first in row order wins."""
+    dx = np.zeros(x.shape)
+    for i, j, cells in adaptive_windows(x.shape[1:3], g.shape[1:3]):
+        for c in range(x.shape[0]):
+            for n in range(x.shape[3]):
+                best = cells[0]
+                for cell in cells[1:]:
+                    if x[c, *cell, n] > x[c, *best, n]:
+                        best = cell
+                dx[c, *best, n] += g[c, i, j, n]
+    return dx
+
+
 # -------------------------------------------------------------------------------------------- upsampling
 
 

@@ -153,6 +153,20 @@ def test_average_pool_by_hand():
     assert rows(dx) == [[1, 1 + 2, 2], [1 + 3, 1 + 2 + 3 + 4, 2 + 4], [3, 3 + 4, 4]]
 
 
+def test_adaptive_pools_by_hand():
+    # Of three columns two windows are made, 0 and 1, 1 and 2; of one row two, both of them that row.
+    x = image([[2, 4, 4]])
+    assert rows(loops.adaptive_average_pool_forward(x, (2, 2))) == [[3, 4], [3, 4]]
+    assert rows(loops.adaptive_max_pool_forward(x, (2, 2))) == [[4, 4], [4, 4]]
+    g = image([[1, 2], [10, 20]])
+    assert rows(loops.adaptive_average_pool_backward(g, x)) == [[5.5, 16.5, 11]]
+    # Both windows' first largest is the middle one.
+    assert rows(loops.adaptive_max_pool_backward(g, x)) == [[0, 33, 0]]
+    # Of a tie over rows and columns the first row wins, though its column is the later one.
+    tie = image([[1, 7], [7, 7]])
+    assert rows(loops.adaptive_max_pool_backward(image([[5]]), tie)) == [[0, 5], [0, 0]]
+
+
 def test_upsample_by_hand():
     x = image([[0, 4]])
     assert rows(loops.upsample_forward(x, (2, 2), "nearest")) == [[0, 0, 4, 4], [0, 0, 4, 4]]
@@ -267,6 +281,16 @@ def test_pooling(case):
     close(loops.max_pool_backward(g, x, *window), file[f"{name}/max_dinput"])
     close(loops.average_pool_forward(x, *window), file[f"{name}/average_output"])
     close(loops.average_pool_backward(g, x, *window), file[f"{name}/average_dinput"])
+
+
+@pytest.mark.parametrize("case", cases("adaptive_pooling"))
+def test_adaptive_pooling(case):
+    file, name, size = load("adaptive_pooling"), case["name"], case["size"]
+    x, g = file[f"{name}/input"], file[f"{name}/output_gradient"]
+    close(loops.adaptive_average_pool_forward(x, size), file[f"{name}/average_output"])
+    close(loops.adaptive_average_pool_backward(g, x), file[f"{name}/average_dinput"])
+    close(loops.adaptive_max_pool_forward(x, size), file[f"{name}/max_output"])
+    close(loops.adaptive_max_pool_backward(g, x), file[f"{name}/max_dinput"])
 
 
 @pytest.mark.parametrize("case", cases("upsampling"))

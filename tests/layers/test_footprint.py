@@ -11,6 +11,8 @@ import pytest
 from purecnn import (
     ELU,
     GELU,
+    AdaptiveAveragePooling,
+    AdaptiveMaxPooling,
     AveragePooling,
     BatchNormalization,
     Convolutional,
@@ -19,6 +21,7 @@ from purecnn import (
     DepthwiseConvolutional,
     Flatten,
     GlobalAveragePooling,
+    GlobalMaxPooling,
     MaxPooling,
     Network,
     ReLU,
@@ -55,6 +58,8 @@ MANY = {
     "groups": [DepthwiseConvolutional(kernel_size=3, depth_multiplier=3)],
     "tall": [Convolutional(kernel_size=(20, 1), depth=1)],
     "pooled": [MaxPooling(7, 1)],
+    "adaptive": [AdaptiveMaxPooling(20), AdaptiveAveragePooling((30, 5)), GlobalMaxPooling()],
+    "adaptive, larger": [AdaptiveAveragePooling((40, 90)), AdaptiveMaxPooling((100, 60))],
     "averaged": [AveragePooling(3, 1), GlobalAveragePooling(), Softmax()],
     "normal": [BatchNormalization(), GELU()],
     "padded": [ZeroPadding(5), Flatten()],
@@ -116,6 +121,7 @@ HUGE = {
     "upsampling": ([UpSampling(7000), GlobalAveragePooling()], (1, 4, 4)),
     "upsamplings": ([UpSampling(10, "bilinear")] * 3 + [GlobalAveragePooling()], (8, 4, 4)),
     "borders": ([ZeroPadding(1500)] * 3 + [GlobalAveragePooling()], (8, 4, 4)),
+    "adaptive": ([AdaptiveAveragePooling(20000), GlobalMaxPooling()], (1, 4, 4)),
     "winners": ([MaxPooling(120, 1), GlobalAveragePooling()], (4, 300, 300)),
     "windows": (
         [Convolutional(kernel_size=(1, 400), depth=1, padding=(0, 200)), GlobalAveragePooling()],

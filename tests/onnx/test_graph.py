@@ -20,6 +20,8 @@ from purecnn import (
     ELU,
     GELU,
     SELU,
+    AdaptiveAveragePooling,
+    AdaptiveMaxPooling,
     AveragePooling,
     BatchNormalization,
     Branches,
@@ -29,6 +31,7 @@ from purecnn import (
     DepthwiseConvolutional,
     Flatten,
     GlobalAveragePooling,
+    GlobalMaxPooling,
     HardSigmoid,
     HardSwish,
     Layer,
@@ -358,6 +361,8 @@ def exported():
     for depth in (5, 4, 3):
         hourglass = [conv(depth), Branches([], [ReLU(), *hourglass, conv(depth)]), conv(depth), Tanh()]
     yield "hourglass", hourglass, (2, 6, 5)
+    layers = [Convolutional(kernel_size=3, depth=4), GlobalMaxPooling(), Dense(output_size=3)]
+    yield "largest", layers, (2, 6, 5)
     yield "dense", [Dense(output_size=4), BatchNormalization(), Tanh(), Dense(output_size=1)], (5,)
 
 
@@ -389,6 +394,21 @@ def test_a_network_comes_back_from_its_file(layers, shape, dtype, tmp_path):
     again.fit(x, wanted * 0.5 + 0.1, loss="mse", epochs=1)
     assert np.abs(again.parameters - before).max() > 0
     np.testing.assert_allclose(found.predict(x), wanted, **within)  # the graph's parameters are its own
+
+
+@pytest.mark.parametrize(("size", "kinds"), [((2, 3), [MaxPooling, AveragePooling]), ((2, 4), None)])
+def test_adaptive_poolings_run_and_come_back_where_their_windows_are_alike(size, kinds, tmp_path):
+    x = np.random.default_rng(0).random((5, 2, 5, 7)).astype(np.float32)
+    for place, kind in enumerate((AdaptiveMaxPooling, AdaptiveAveragePooling)):
+        network = Network([kind(size), Flatten()], input_shape=(2, 5, 7))
+        export_onnx(network, tmp_path / "model.onnx")
+        found = load_onnx(tmp_path / "model.onnx")
+        np.testing.assert_allclose(found.predict(x), network.predict(x), rtol=1e-5)
+        if kinds:
+            assert type(found.network()[0]) is kinds[place]
+        else:
+            with pytest.raises(FileFormatError, match=r"(no chain of layers|can't become a layer)|Concat"):
+                found.network()
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
@@ -478,7 +498,7 @@ PAIRS = [  # nodes that are layers: their arrays, and the layers
      ["ReLU", "ZeroPadding", "MaxPooling"]),
     ([node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)], {},
      ["ZeroPadding", "AveragePooling"]),
-    ([node("GlobalMaxPool", ["x"], ["y"])], {}, ["MaxPooling"]),
+    ([node("GlobalMaxPool", ["x"], ["y"])], {}, ["GlobalMaxPooling", "Reshape"]),
     ([node("GlobalAveragePool", ["x"], ["y"])], {}, ["GlobalAveragePooling", "Reshape"]),
     ([node("GlobalAveragePool", ["x"], ["g"]), node("Squeeze", ["g", "a"], ["y"])], {"a": np.array([2, 3])},
      ["GlobalAveragePooling"]),
@@ -522,7 +542,7 @@ PAIRS = [  # nodes that are layers: their arrays, and the layers
      {"v": floats(1, 2, 1, 1), "u": floats(2, 3, 1, 1), "z": floats(1, 5, 1, 1)}, ["Branches"] * 3),
     ([node("ReduceMean", ["x"], ["g"], axes=[2, 3]), node("Sigmoid", ["g"], ["s"]),
       node("Mul", ["s", "x"], ["y"])], {}, ["Branches"]),
-    ([node("ReduceMax", ["x"], ["y"], axes=[-1, -2], keepdims=0)], {}, ["MaxPooling", "Flatten"]),
+    ([node("ReduceMax", ["x"], ["y"], axes=[-1, -2], keepdims=0)], {}, ["GlobalMaxPooling"]),
     ([node("Pad", ["x", "p", "", "a"], ["y"])], {"p": np.array([1, 2, 0, 1]), "a": np.array([2, -1])},
      ["ZeroPadding"]),
     ([node("Identity", ["x"], ["y"])], {}, ["Identity"]),

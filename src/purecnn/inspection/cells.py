@@ -23,11 +23,16 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.adaptive_pooling import (
+    AdaptiveAveragePooling,
+    AdaptiveMaxPooling,
+    AdaptivePooling,
+)
 from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import (
     AveragePooling,
-    GlobalAveragePooling,
     MaxPooling,
     Pooling,
 )
@@ -173,36 +178,38 @@ def _(layer: Dense, input: Array, output: Array, place: tuple[int, ...], sample:
     return made(layer, output, place, sample, window=input[sample], origin=(0,), weights=weights, bias=bias)
 
 
-def pooled(layer: Pooling, input: Array, place: tuple[int, ...], sample: int) -> tuple[Array, Shape]:
+def pooled(layer: Layer, input: Array, place: tuple[int, ...], sample: int) -> tuple[Array, Shape]:
     """Return a pooling's window, in one map, and where it begins."""
     map, *corner = place
-    row, column = (number * step for number, step in zip(corner, layer.stride, strict=True))
-    height, width = layer.pool_size
-    return input[sample, map, row : row + height, column : column + width], (map, row, column)
+    if isinstance(layer, Pooling):
+        starts = [number * step for number, step in zip(corner, layer.stride, strict=True)]
+        spans = [slice(start, start + n) for start, n in zip(starts, layer.pool_size, strict=True)]
+    elif isinstance(layer, AdaptivePooling):
+        cut = zip(input.shape[2:], layer.output_size, corner, strict=True)
+        spans = [geometry.adaptive_windows(size, count)[number] for size, count, number in cut]
+    else:
+        spans = [slice(0, size) for size in input.shape[2:]]
+    return input[sample, map][tuple(spans)], (map, *(span.start for span in spans))
 
 
-@explain.register
-def _(layer: MaxPooling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+@explain.register(AdaptiveMaxPooling)
+@explain.register(GlobalMaxPooling)
+@explain.register(MaxPooling)
+def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The window, and its winner: of equal ones the first in row order."""
     window, origin = pooled(layer, input, place, sample)
     winner = tuple(map(int, np.unravel_index(window.argmax(), window.shape)))
     return made(layer, output, place, sample, window=window, origin=origin, winner=winner)
 
 
-@explain.register
-def _(layer: AveragePooling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+@explain.register(AdaptiveAveragePooling)
+@explain.register(AveragePooling)
+@explain.register(GlobalAveragePooling)
+def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The window, each value with an equal share."""
     window, origin = pooled(layer, input, place, sample)
     shares = np.full(window.shape, 1 / window.size)
     return made(layer, output, place, sample, window=window, origin=origin, weights=shares)
-
-
-@explain.register
-def _(layer: GlobalAveragePooling, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
-    """The whole map, each value with an equal share."""
-    window = input[sample][place]
-    shares = np.full(window.shape, 1 / window.size)
-    return made(layer, output, place, sample, window=window, origin=(*place, 0, 0), weights=shares)
 
 
 @explain.register

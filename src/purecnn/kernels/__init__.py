@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from purecnn.kernels.geometry import Window as Window
     from purecnn.kernels.geometry import output_size as output_size
     from purecnn.kernels.geometry import pad as pad
+    from purecnn.kernels.reference import adaptive_average_pool_backward as adaptive_average_pool_backward
+    from purecnn.kernels.reference import adaptive_average_pool_forward as adaptive_average_pool_forward
+    from purecnn.kernels.reference import adaptive_max_pool_backward as adaptive_max_pool_backward
+    from purecnn.kernels.reference import adaptive_max_pool_forward as adaptive_max_pool_forward
     from purecnn.kernels.reference import average_pool_backward as average_pool_backward
     from purecnn.kernels.reference import average_pool_forward as average_pool_forward
     from purecnn.kernels.reference import batch_norm_backward as batch_norm_backward
@@ -41,6 +45,8 @@ else:
         {
             "geometry": "Window output_size pad",
             "reference": (
+                "adaptive_average_pool_backward adaptive_average_pool_forward "
+                "adaptive_max_pool_backward adaptive_max_pool_forward "
                 "average_pool_backward average_pool_forward batch_norm_backward "
                 "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
                 "global_average_pool_backward global_average_pool_forward leaky_relu_forward "

@@ -27,6 +27,19 @@ def output_size(size: int, window: int, stride: int, padding: Pair = (0, 0)) -> 
     return (size + sum(padding) - window) // stride + 1
 
 
+def adaptive_windows(size: int, count: int) -> list[slice]:
+    """Return the windows along an axis that make `count` of `size`, as even as can be; they may overlap.
+
+    Window p reaches from ``floor(p size / count)`` to below ``ceil((p + 1) size / count)``, as in PyTorch.
+
+    Examples
+    --------
+    >>> adaptive_windows(7, 3)
+    [slice(0, 3, None), slice(2, 5, None), slice(4, 7, None)]
+    """
+    return [slice(p * size // count, -(-(p + 1) * size // count)) for p in range(count)]
+
+
 def tap(i: int, j: int, stride: Pair, rows: int, columns: int) -> tuple[slice, slice]:
     """Return the slices of the pixels that cell (i, j) of the window meets, one for each output position."""
     return (

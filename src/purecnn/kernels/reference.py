@@ -16,7 +16,7 @@ import numpy as np
 from purecnn.backend.arrays import module_of
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Pair, Window, along_batch, output_size, pad, tap
+from purecnn.kernels.geometry import Pair, Window, adaptive_windows, along_batch, output_size, pad, tap
 
 
 def relu_forward(x: Array, out: Array, workspace: Workspace) -> Array:
@@ -135,6 +135,68 @@ def average_pool_backward(
     dx.fill(0)
     for cell in range(size[0] * size[1]):
         dx[:, *tap(*divmod(cell, size[1]), stride, *g.shape[1:3])] += share
+    return dx
+
+
+def adaptive_average_pool_forward(x: Array, size: Pair, workspace: Workspace) -> Array:
+    """x (C, H, W, N) -> y (C, OH, OW, N): the mean of each of OH x OW windows, first within rows."""
+    channels, height, width, samples = x.shape
+    rows = workspace.array("rows", (channels, height, size[1], samples), x.dtype)
+    for place, window in enumerate(adaptive_windows(width, size[1])):
+        rows[:, :, place] = x[:, :, window].mean(axis=2)
+    y = workspace.array("output", (channels, *size, samples), x.dtype)
+    for place, window in enumerate(adaptive_windows(height, size[0])):
+        y[:, place] = rows[:, window].mean(axis=1)
+    return y
+
+
+def adaptive_average_pool_backward(g: Array, input_shape: tuple[int, ...], workspace: Workspace) -> Array:
+    """g (C, OH, OW, N) -> dx (C, H, W, N): each gradient is shared out evenly over its window."""
+    (channels, height, width), (_, *size, samples) = input_shape[:3], g.shape
+    drows = workspace.array("row_gradients", (channels, height, size[1], samples), g.dtype)
+    drows.fill(0)
+    for place, window in enumerate(adaptive_windows(height, size[0])):
+        drows[:, window] += (g[:, place] / (window.stop - window.start))[:, None]
+    dx = workspace.array("input_gradient", (channels, height, width, samples), g.dtype)
+    dx.fill(0)
+    for place, window in enumerate(adaptive_windows(width, size[1])):
+        dx[:, :, window] += (drows[:, :, place] / (window.stop - window.start))[:, :, None]
+    return dx
+
+
+def adaptive_max_pool_forward(x: Array, size: Pair, workspace: Workspace) -> tuple[Array, Array]:
+    """x (C, H, W, N) -> y (C, OH, OW, N), the largest of each window, and those of its rows (C, H, OW, N)."""
+    channels, height, width, samples = x.shape
+    rows = workspace.array("rows", (channels, height, size[1], samples), x.dtype)
+    for place, window in enumerate(adaptive_windows(width, size[1])):
+        rows[:, :, place] = x[:, :, window].max(axis=2)
+    y = workspace.array("output", (channels, *size, samples), x.dtype)
+    for place, window in enumerate(adaptive_windows(height, size[0])):
+        y[:, place] = rows[:, window].max(axis=1)
+    return y, rows
+
+
+def at_largest(x: Array, g: Array, axis: int) -> Array:
+    """x (..., L, ...), g without that axis -> g where the first of the largest along it lies, else 0."""
+    xp = module_of(x)
+    cells = xp.arange(x.shape[axis]).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    found: Array = xp.expand_dims(g, axis) * (cells == xp.expand_dims(xp.argmax(x, axis=axis), axis))
+    return found
+
+
+def adaptive_max_pool_backward(g: Array, x: Array, rows: Array, workspace: Workspace) -> Array:
+    """g (C, OH, OW, N), x and its rows' largest -> dx (C, H, W, N): each gradient goes to the cell that won.
+
+    Of equal ones that is the first row's, and of these the first: the first cell of the window in row order.
+    """
+    drows = workspace.array("row_gradients", rows.shape, g.dtype)
+    drows.fill(0)
+    for place, window in enumerate(adaptive_windows(x.shape[1], g.shape[1])):
+        drows[:, window] += at_largest(rows[:, window], g[:, place], 1)
+    dx = workspace.array("input_gradient", x.shape, g.dtype)
+    dx.fill(0)
+    for place, window in enumerate(adaptive_windows(x.shape[2], g.shape[2])):
+        dx[:, :, window] += at_largest(x[:, :, window], drows[:, :, place], 2)
     return dx
 
 

@@ -41,11 +41,14 @@ if TYPE_CHECKING:
     from purecnn.layers.preprocessing import Preprocessing as Preprocessing
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
+    from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling as AdaptiveAveragePooling
+    from purecnn.layers.spatial.adaptive_pooling import AdaptiveMaxPooling as AdaptiveMaxPooling
     from purecnn.layers.spatial.convolution import Convolutional as Convolutional
     from purecnn.layers.spatial.convolution import DepthwiseConvolutional as DepthwiseConvolutional
+    from purecnn.layers.spatial.global_pooling import GlobalAveragePooling as GlobalAveragePooling
+    from purecnn.layers.spatial.global_pooling import GlobalMaxPooling as GlobalMaxPooling
     from purecnn.layers.spatial.padding import ZeroPadding as ZeroPadding
     from purecnn.layers.spatial.pooling import AveragePooling as AveragePooling
-    from purecnn.layers.spatial.pooling import GlobalAveragePooling as GlobalAveragePooling
     from purecnn.layers.spatial.pooling import MaxPooling as MaxPooling
     from purecnn.layers.spatial.resampling import DepthToSpace as DepthToSpace
     from purecnn.layers.spatial.resampling import UpSampling as UpSampling
@@ -66,8 +69,10 @@ else:
             "dense": "Dense",
             "dropout": "Dropout SpatialDropout",
             "normalization.batch": "BatchNormalization",
+            "spatial.adaptive_pooling": "AdaptiveAveragePooling AdaptiveMaxPooling",
+            "spatial.global_pooling": "GlobalAveragePooling GlobalMaxPooling",
             "spatial.padding": "ZeroPadding",
-            "spatial.pooling": "AveragePooling GlobalAveragePooling MaxPooling",
+            "spatial.pooling": "AveragePooling MaxPooling",
             "spatial.resampling": "DepthToSpace UpSampling",
             "preprocessing": "Preprocessing",
             "reshape": "Flatten Reshape",

@@ -18,7 +18,9 @@ from purecnn.kernels.cost import BLAS, NODE, PRODUCT, STEP
 from purecnn.layers.activations.gated import GELU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
+from purecnn.layers.spatial.adaptive_pooling import AdaptivePooling
 from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.global_pooling import GlobalMaxPooling
 from purecnn.layers.spatial.pooling import MaxPooling, Pooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
@@ -120,6 +122,16 @@ def _of_pooling(layer: Pooling) -> Footprint:
     # Whether a cell won is a byte.
     winners = -(-cells * size // 4) if isinstance(layer, MaxPooling) else 0
     return Footprint(size + winners, 2 * size, NODE + cells * (STEP + 8 * size))
+
+
+@taken.register(AdaptivePooling)
+@taken.register(GlobalMaxPooling)
+def _of_adaptive_pooling(layer: AdaptivePooling | GlobalMaxPooling) -> Footprint:
+    (channels, height, width), size = layer.input_shape or (0, 0, 0), getattr(layer, "output_size", (1, 1))
+    # What the windows make within rows, a column of it once more on the way; then the output.
+    rows, output = channels * height * size[1], channels * math.prod(size)
+    work = sum(size) * STEP + 8 * channels * height * width * -(-size[1] // width)
+    return Footprint(rows + output, channels * max(height, size[1]), NODE + work)
 
 
 @taken.register

@@ -24,9 +24,11 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import ZeroPadding
-from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
 
@@ -228,9 +230,9 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
     **dict.fromkeys((DepthToSpace, Flatten, Reshape), moved),
     **dict.fromkeys((Branches, Residual), merged),
-    **dict.fromkeys((AveragePooling, GlobalAveragePooling, UpSampling), averaged),
+    **dict.fromkeys((AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling), largest),
+    **dict.fromkeys((AdaptiveAveragePooling, AveragePooling, GlobalAveragePooling, UpSampling), averaged),
     Dropout: dropped,
-    MaxPooling: largest,
     PReLU: learnt_slope,
     Softmax: distribution,
     ZeroPadding: with_zeros,

@@ -47,9 +47,17 @@ LAYERS = (
     Row(
         "GlobalAveragePooling",
         "GlobalAveragePooling2D GlobalAvgPool2D",
-        "AdaptiveAvgPool2d",
+        "",
         "it gives vectors",
     ),
+    Row("GlobalMaxPooling", "GlobalMaxPooling2D GlobalMaxPool2D", "", "it gives vectors"),
+    Row(
+        "AdaptiveAveragePooling",
+        "AdaptiveAveragePooling2D",
+        "AdaptiveAvgPool2d",
+        "AdaptiveAveragePooling(7); GlobalAveragePooling is AdaptiveAvgPool2d(1) with a Flatten behind it",
+    ),
+    Row("AdaptiveMaxPooling", "AdaptiveMaxPooling2D", "AdaptiveMaxPool2d", "AdaptiveMaxPooling(7)"),
     Row(
         "BatchNormalization",
         "BatchNormalization",

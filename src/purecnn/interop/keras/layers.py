@@ -34,11 +34,16 @@ from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape
+from purecnn.layers.spatial.adaptive_pooling import (
+    AdaptiveAveragePooling,
+    AdaptiveMaxPooling,
+    AdaptivePooling,
+)
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling, GlobalPooling
 from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import (
     AveragePooling,
-    GlobalAveragePooling,
     MaxPooling,
     Pooling,
 )
@@ -183,18 +188,27 @@ def pooling(kind: type[Pooling]) -> Translation:
     return pooled
 
 
-def over_all(kind: str) -> Translation:
-    """``GlobalAveragePooling2D`` and ``GlobalMaxPooling2D``."""
+def over_all(flat: type[GlobalPooling], kept: type[AdaptivePooling]) -> Translation:
+    """``GlobalAveragePooling2D`` and ``GlobalMaxPooling2D``, which may keep the axes of the image."""
 
     def pooled(config: Config, shape: Shape) -> Translated:
         images(shape)
         only(config, "data_format", "channels_last", None)
-        kept = flag(config, "keepdims", False)
-        if kind == "max":
-            largest = MaxPooling((shape[1], shape[2]))
-            return Translated([largest] if kept else [largest, Flatten()])
-        back = [Reshape(shape[:1], (shape[0], 1, 1))] if kept else []
-        return Translated([GlobalAveragePooling(), *back])
+        return Translated([kept(1) if flag(config, "keepdims", False) else flat()])
+
+    return pooled
+
+
+def adaptive(kind: type[AdaptivePooling]) -> Translation:
+    """``AdaptiveAveragePooling2D`` and ``AdaptiveMaxPooling2D``."""
+
+    def pooled(config: Config, shape: Shape) -> Translated:
+        images(shape)
+        only(config, "data_format", "channels_last", None)
+        size = pair(config, "output_size")
+        if min(size) < 1:
+            raise FileFormatError(f"has output_size {size}, wanted 1 or more")
+        return Translated([kind(size)])
 
     return pooled
 
@@ -288,6 +302,8 @@ def leaky(config: Config, shape: Shape) -> Translated:
 #: Keras's classes that have a counterpart here.
 TRANSLATIONS: dict[str, Translation] = {
     "Activation": lambda config, shape: Translated(activation(config)),
+    "AdaptiveAveragePooling2D": adaptive(AdaptiveAveragePooling),
+    "AdaptiveMaxPooling2D": adaptive(AdaptiveMaxPooling),
     "AveragePooling2D": pooling(AveragePooling),
     "BatchNormalization": normalization,
     "Conv2D": convolution,
@@ -296,8 +312,8 @@ TRANSLATIONS: dict[str, Translation] = {
     "Dropout": lambda config, shape: Translated([Dropout(number(config, "rate"))]),
     "ELU": lambda config, shape: Translated([ELU(number(config, "alpha", 1.0))]),
     "Flatten": flattened,
-    "GlobalAveragePooling2D": over_all("average"),
-    "GlobalMaxPooling2D": over_all("max"),
+    "GlobalAveragePooling2D": over_all(GlobalAveragePooling, AdaptiveAveragePooling),
+    "GlobalMaxPooling2D": over_all(GlobalMaxPooling, AdaptiveMaxPooling),
     "Identity": lambda config, shape: Translated([Identity()]),
     "LeakyReLU": leaky,
     "MaxPooling2D": pooling(MaxPooling),

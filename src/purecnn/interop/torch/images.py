@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from purecnn.interop.torch.modules import Module, translate
+from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
+from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import ZeroPadding
-from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
 
@@ -27,6 +29,21 @@ def _(layer: AveragePooling) -> list[Module]:
 @translate.register
 def _(layer: GlobalAveragePooling) -> list[Module]:
     return [Module("nn.AdaptiveAvgPool2d(1)", layer), Module("nn.Flatten()", layer)]
+
+
+@translate.register
+def _(layer: GlobalMaxPooling) -> list[Module]:
+    return [Module("nn.AdaptiveMaxPool2d(1)", layer), Module("nn.Flatten()", layer)]
+
+
+@translate.register
+def _(layer: AdaptiveAveragePooling) -> list[Module]:
+    return [Module(f"nn.AdaptiveAvgPool2d({layer.output_size})", layer)]
+
+
+@translate.register
+def _(layer: AdaptiveMaxPooling) -> list[Module]:
+    return [Module(f"nn.AdaptiveMaxPool2d({layer.output_size})", layer)]
 
 
 @translate.register

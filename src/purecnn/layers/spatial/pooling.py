@@ -119,36 +119,3 @@ class AveragePooling(Pooling):
         return reference.average_pool_backward(
             g, self.input.shape, self.pool_size, self.stride, self.workspace
         )
-
-
-class GlobalAveragePooling(Layer):
-    """Replace each map of ``(C, H, W, N)`` by its mean: ``(C, N)``, a vector, whatever the image's size.
-
-    ``y[c, n] = mean over p, q of x[c, p, q, n]``; backward each gradient is shared out evenly over its map.
-    As Keras's ``GlobalAveragePooling2D``; PyTorch's ``AdaptiveAvgPool2d(1)`` with ``Flatten`` behind it.
-    Lin et al. 2014, https://arxiv.org/abs/1312.4400.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> GlobalAveragePooling().forward(np.arange(16.0).reshape(2, 2, 4, 1))
-    array([[ 3.5],
-           [11.5]])
-    """
-
-    sample_axes = 3
-    output_is_free = True
-
-    def infer(self, input_shape: Shape) -> Shape:
-        """Return ``(C,)``."""
-        return image_shape(self, input_shape)[:1]
-
-    def forward(self, input: Array) -> Array:
-        """Return the mean of each map, ``(C, N)``."""
-        x = self.receive(input)
-        return reference.global_average_pool_forward(x, self.workspace)
-
-    def backward(self, output_gradient: Array) -> Array | None:
-        """Return the gradient, shared out over each map."""
-        g = self.receive_gradient(output_gradient)
-        return reference.global_average_pool_backward(g, self.input_shape or (), self.workspace)

@@ -5,12 +5,21 @@ What padding, pooling and resampling are in ONNX.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from purecnn.backend.types import Array
+from purecnn.kernels.geometry import adaptive_windows
 from purecnn.kernels.resampling import sources
+from purecnn.layers.spatial.adaptive_pooling import (
+    AdaptiveAveragePooling,
+    AdaptiveMaxPooling,
+    AdaptivePooling,
+)
+from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import ZeroPadding
-from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling, Pooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 from purecnn.onnx.exporter.layers import Nodes, become, described
 
@@ -40,6 +49,62 @@ def _global_average_pooling(layer: GlobalAveragePooling, nodes: Nodes, input: st
     if nodes.is_double:
         return nodes.add("ReduceMean", input, axes=(2, 3), keepdims=0)
     return nodes.add("Flatten", nodes.add("GlobalAveragePool", input), axis=1)
+
+
+@become.register
+def _global_max_pooling(layer: GlobalMaxPooling, nodes: Nodes, input: str) -> str:
+    if nodes.is_double:
+        return nodes.add("ReduceMax", input, axes=(2, 3), keepdims=0)
+    return nodes.add("Flatten", nodes.add("GlobalMaxPool", input), axis=1)
+
+
+def _even(layer: AdaptivePooling, nodes: Nodes, input: str, operator: str) -> str | None:
+    """Add an adaptive pooling whose windows are of one size and step as one node; None where they are not."""
+    sizes: list[int] = []
+    steps: list[int] = []
+    for windows in _windows(layer):
+        found = {window.stop - window.start for window in windows}
+        apart = {b.start - a.start for a, b in itertools.pairwise(windows)} or found
+        if len(found) > 1 or len(apart) > 1 or 0 in apart:
+            return None
+        sizes += found
+        steps += apart
+    return nodes.add(operator, input, kernel_shape=sizes, strides=steps)
+
+
+def _windows(layer: AdaptivePooling) -> list[list[slice]]:
+    """Return the windows of an adaptive pooling along the rows and along the columns."""
+    return list(map(adaptive_windows, (layer.input_shape or ())[1:], layer.output_size))
+
+
+@become.register
+def _adaptive_average_pooling(layer: AdaptiveAveragePooling, nodes: Nodes, input: str) -> str:
+    even = None if nodes.is_double else _even(layer, nodes, input, "AveragePool")
+    if even is not None:
+        return even
+    rows, columns = (
+        np.array(
+            [[(place in range(a.start, a.stop)) / (a.stop - a.start) for place in range(size)] for a in found]
+        )
+        for found, size in zip(_windows(layer), (layer.input_shape or ())[1:], strict=True)
+    )
+    within = nodes.add("MatMul", input, nodes.tensor("columns", columns.T))
+    return nodes.add("MatMul", nodes.tensor("rows", rows), within)
+
+
+@become.register
+def _adaptive_max_pooling(layer: AdaptiveMaxPooling, nodes: Nodes, input: str) -> str:
+    even = _even(layer, nodes, input, "MaxPool")
+    if even is not None:
+        return even
+    for axis, windows in zip((2, 3), _windows(layer), strict=True):
+        parts = []
+        for window in windows:
+            ends = [nodes.integers(number) for number in (window.start, window.stop, axis)]
+            part = nodes.add("Slice", input, *ends)
+            parts.append(nodes.add("ReduceMax", part, axes=(axis,), keepdims=1))
+        input = nodes.add("Concat", *parts, axis=axis)
+    return input
 
 
 @become.register

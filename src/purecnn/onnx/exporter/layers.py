@@ -104,6 +104,10 @@ class Nodes:
         """Keep one number, once for the whole graph; return the name to use it by."""
         return self.keep(f"constant.{float(value)!r}", float(value))
 
+    def integers(self, *values: int) -> str:
+        """Keep some integers, once for the whole graph; return the name to use them by."""
+        return self.keep(f"integers.{'.'.join(map(str, values))}", np.array(values, np.int64))
+
     def keep(self, name: str, values: npt.ArrayLike) -> str:
         """Keep an array under its whole name."""
         array = np.asarray(values)

@@ -18,8 +18,9 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import ZeroPadding
-from purecnn.layers.spatial.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
+from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
@@ -231,29 +232,18 @@ def _average_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer],
     return [ZeroPadding(over.pads), pool] if padded else [pool]  # type: ignore[arg-type]
 
 
-def over_the_image(held: LayerArrays, call: OperatorCall, shape: Shape) -> None:
-    """Check that a reduction goes over height and width."""
+@maker("GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean")
+def _global_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     if call.node.operator.startswith("Reduce"):
         given = held.constant(call, 1)
         axes = call.integers("axes", []) if given is None else given.tolist()
         if sorted(axis % 4 for axis in axes) != [2, 3]:
             refuse(call, f"its axes are {axes}, wanted 2 and 3, height and width")
-
-
-@maker("GlobalAveragePool", "ReduceMean")
-def _global_average(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    over_the_image(held, call, shape)
-    return [GlobalAveragePooling()]
+    return [GlobalMaxPooling() if "Max" in call.node.operator else GlobalAveragePooling()]
 
 
 @maker("DepthToSpace")
 def _depth_to_space(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     return [DepthToSpace(call.integer("blocksize"), call.text("mode", "DCR"))]
-
-
-@maker("GlobalMaxPool", "ReduceMax")
-def _global_max(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    over_the_image(held, call, shape)
-    return [MaxPooling(shape[1:])]  # type: ignore[arg-type]
