@@ -143,7 +143,7 @@ def test_layers_that_only_move_or_choose_do_not_hide_the_last_activation():
     with pytest.raises(ValueError, match=r"got numbers from 0 to 1 that need not sum to 1, which Softmax"):
         check_pair(LOSSES["categorical_cross_entropy"], flat.layers)
     one = Network([Convolutional((1, 3, 3), 3, 2), Softmax(), Flatten()], input_shape=(1, 3, 3))
-    assert suitable_loss(one.layers, labels=True) == "categorical_cross_entropy"
+    assert suitable_loss(one.layers, "classes") == "categorical_cross_entropy"
     behind = [[Flatten()], [Reshape((3,), (3, 1))], [Flatten(), LAYERS["Identity"](), ReLU()]]
     for layers in behind:
         assert ends_in_probabilities([Dense(4, 3), Sigmoid(), *layers])
@@ -252,17 +252,17 @@ def test_own_last_layers_go_with_every_loss_and_must_be_given_one_for_labels():
     for loss in LOSSES.values():
         check_pair(loss, [Dense(4, 3), own])
         check_pair(loss, [Dense(4, 3), Derived()])
-    assert suitable_loss([Dense(4, 3), Derived()], labels=True) == "categorical_cross_entropy"
+    assert suitable_loss([Dense(4, 3), Derived()], "classes") == "categorical_cross_entropy"
     for last in (own, Tempered()):
         with pytest.raises(ValueError, match="loss must be given, since what the last layers give"):
             Network([Dense(4, 3), last]).fit(X, Y)
-        assert suitable_loss([Dense(4, 3), last], labels=False) == "mse"
+        assert suitable_loss([Dense(4, 3), last], "values") == "mse"
 
 
 def test_the_default_loss_goes_with_the_outputs():
-    assert suitable_loss([Dense(4, 3), LAYERS["HardSigmoid"]()], labels=True) == "binary_cross_entropy"
-    assert suitable_loss([Dense(4, 3), Softmax(), Flatten()], labels=True) == "categorical_cross_entropy"
-    assert suitable_loss([Dense(4, 3), Tanh()], labels=True) == "softmax_cross_entropy"
+    assert suitable_loss([Dense(4, 3), LAYERS["HardSigmoid"]()], "classes") == "binary_cross_entropy"
+    assert suitable_loss([Dense(4, 3), Softmax(), Flatten()], "classes") == "categorical_cross_entropy"
+    assert suitable_loss([Dense(4, 3), Tanh()], "classes") == "softmax_cross_entropy"
 
 
 def test_a_class_is_wanted_as_activation_not_its_name():

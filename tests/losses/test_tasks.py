@@ -414,13 +414,16 @@ def test_metrics_of_several_labels_are_scikit_learns(weighted: bool) -> None:
 
 @pytest.mark.parametrize("task", METRICS)
 def test_every_metric_by_its_name_is_a_number_or_a_list_and_knows_its_direction(task: Any) -> None:
-    t = {"classification": LABELS % 2, "multilabel": MULTI_HOT[:, :2], "regression": VALUES}[task]
-    p = np.random.default_rng(1).dirichlet(np.ones(2), 24)
+    maps = (np.arange(24 * 6) % 2).reshape(24, 2, 3)
+    truths = {"classification": LABELS % 2, "multilabel": MULTI_HOT[:, :2], "regression": VALUES}
+    t = maps if task == "segmentation" else truths[task]
+    p = np.random.default_rng(1).dirichlet(np.ones(2), t.shape if task == "segmentation" else 24)
+    p = np.moveaxis(p, -1, 1)
     asked = as_metrics(list(METRICS[task]), task)
     for name, value in measure(asked, t, p).items():
         assert (type(value) is float) == (asked[name].mode in ("min", "max"))
     # a better answer is never worse
-    best = np.eye(2)[t] if task == "classification" else t.astype(float)
+    best = np.moveaxis(np.eye(2)[t], -1, 1) if task in ("classification", "segmentation") else t.astype(float)
     for name, value in measure(asked, t, best).items():
         if asked[name].mode is not None:
             sign = 1 if asked[name].mode == "max" else -1

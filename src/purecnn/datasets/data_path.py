@@ -221,6 +221,11 @@ def as_answers(data: str, y: Array, task: Task) -> Array:
                 f"regression"
             )
         return labels if labels.dtype.kind in "iu" else labels.astype(np.int64)
+    if task == "segmentation":
+        raise FileFormatError(
+            f"{data}: commands learn and measure a class or values for a picture; for label maps, classes of "
+            f"pixels, call Network.fit and Network.evaluate"
+        )
     form = form_of(y.reshape(len(y), -1)) if y.ndim == 2 else "labels"
     if form not in TAKES[task] or y.ndim != 2:
         wanted = "labels (n,) or one-hot rows" if task == "classification" else "rows of zeros and ones"

@@ -163,6 +163,8 @@ def find(
     outputs = chosen.probabilities(outputs).reshape(len(outputs), -1)
     truth, are_probabilities = as_truth(chosen, targets.values), False
     are_classes = task == "classification"
+    if task == "segmentation":
+        raise ValueError("one answer for each sample is wanted, got a network that has one for each pixel")
     if are_classes:
         truth = truth if targets.are_labels else answers(truth)
         outputs = as_scores(outputs)

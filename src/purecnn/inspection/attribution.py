@@ -135,6 +135,10 @@ def explained(
     shape = network.input_shape or ()
     if len(shape) != 3:
         raise ShapeError(f"pictures, samples of (channels, height, width), are wanted; got {shape}")
+    if network.task == "segmentation":
+        raise ValueError(
+            "one answer for each picture is explained, got a network that has one for each pixel"
+        )
     lone = network.output_shape == (1,) and network.task in ("classification", None)
     if outputs is not None:
         chosen = np.asarray(outputs)

@@ -5,7 +5,8 @@ What every loss is: a function of targets and predictions, its derivative, sampl
 Classes lie on axis 0, the batch on the last axis. Every loss is called ``loss(y_true, y_pred)``, as in the
 original program, and its ``_prime`` is the derivative by ``y_pred``. Both take the samples' weights, ``(N,)``
 and at least 0 each, as `sample_weight`: then the mean over the samples is ``sum(w l) / sum(w)``, and 0 where
-all weights are.
+all weights are. Where predictions are maps ``(classes, H, W, N)``, each pixel is a sample of its own: labels
+are ``(H, W, N)``, and so may weights be.
 """
 
 from __future__ import annotations
@@ -112,6 +113,9 @@ def as_arrays(y_true: Any, y_pred: Any) -> tuple[Array, Array]:
 def columns(y: Array, like: Array) -> Array:
     """Return labels ``(N,)`` as one-hot columns ``(classes, N)`` beside `like`; columns in its shape.
 
+    Of maps, labels ``(H, W, N)`` become ``(classes, H, W, N)``; those of a lone channel, 0 or 1, are its
+    values.
+
     Raises
     ------
     ShapeError
@@ -124,15 +128,18 @@ def columns(y: Array, like: Array) -> Array:
     if y.shape == like.shape and y.dtype == like.dtype and y.dtype.kind == "f":
         return y
     kind = like.dtype if like.dtype.kind == "f" else np.dtype(np.float64)
-    if y.ndim == 1 and y.dtype.kind in "iu" and like.ndim == 2 and y.shape == like.shape[1:]:
+    if y.dtype.kind in "iu" and like.ndim in (2, 4) and y.shape == like.shape[1:]:
+        classes = 2 if len(like) == 1 and y.ndim > 1 else len(like)
         if y.size:
             least, most = to_host(y.min()), to_host(y.max())
-            if least < 0 or most >= len(like):
+            if least < 0 or most >= classes:
                 worst = least if least < 0 else most
-                raise ValueError(f"labels must be from 0 to {len(like) - 1}, got {worst}")
-        hot: Array = xp.zeros(like.shape, dtype=kind)
-        hot[y, xp.arange(like.shape[1])] = 1
-        return hot
+                raise ValueError(f"labels must be from 0 to {classes - 1}, got {worst}")
+        if classes > len(like):
+            return y.reshape(like.shape).astype(kind)
+        hot: Array = xp.zeros((len(like), y.size), dtype=kind)
+        hot[y.reshape(-1), xp.arange(y.size)] = 1
+        return hot.reshape(like.shape)
     if y.size != like.size or y.shape[-1:] != like.shape[-1:]:
         raise ShapeError(
             f"y_true must be columns like the prediction, {like.shape}, or integer labels {like.shape[-1:]}, "
@@ -192,9 +199,12 @@ def weigh(terms: Array, sample_weight: Array | None) -> Array:
     if sample_weight is None:
         return terms
     weights = module_of(sample_weight).asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 3 and weights.shape == terms.shape[-3:]:  # of pixels: as many as the terms
+        found: Array = terms * (weights / (number(weights.mean()) or 1.0)).astype(terms.dtype)
+        return found
     if weights.shape != terms.shape[-1:]:
         raise ShapeError(
             f"sample_weight must have one weight a sample, shape {terms.shape[-1:]}, got {weights.shape}"
         )
-    found: Array = terms * (weights / (number(weights.mean()) or 1.0))
+    found = terms * (weights / (number(weights.mean()) or 1.0))
     return found

@@ -69,11 +69,12 @@ def categorical_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array
     Parameters
     ----------
     y_true : ndarray
-        One-hot columns ``(classes, N)``, or integer labels ``(N,)``.
+        One-hot columns ``(classes, N)``, or integer labels ``(N,)``; of maps ``(classes, H, W, N)``, or
+        labels ``(H, W, N)``.
     y_pred : ndarray
-        Probabilities ``(classes, N)``, kept above 0 so that the loss stays finite.
+        Probabilities ``(classes, N)`` or ``(classes, H, W, N)``, kept above 0 so that the loss stays finite.
     sample_weight : ndarray, optional
-        ``(N,)``.
+        ``(N,)``; of the pixels of maps also ``(H, W, N)``.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def categorical_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array
     xp = module_of(y_pred)
     y, p = same(columns(y_true, y_pred), y_pred)
     surprise = weigh(y * xp.log(_above_zero(checked(p))), sample_weight)
-    return 0.0 - number(xp.sum(surprise) / p.shape[1])
+    return 0.0 - number(xp.sum(surprise) / p[0].size)
 
 
 def categorical_cross_entropy_prime(
@@ -97,7 +98,7 @@ def categorical_cross_entropy_prime(
     """Return ``-y / p / N``."""
     y, p = same(columns(y_true, y_pred), y_pred)
     p = _inside(p)
-    return scaled(weigh(y / p, sample_weight), -1 / p.shape[1], p)
+    return scaled(weigh(y / p, sample_weight), -1 / p[0].size, p)
 
 
 def softmax_cross_entropy_both(
@@ -105,18 +106,23 @@ def softmax_cross_entropy_both(
 ) -> tuple[float, Array]:
     """Return `softmax_cross_entropy` and its derivative, which share most of their work."""
     xp = module_of(logits)
-    samples = logits.shape[1]
-    p = logits - logits.max(axis=0)
-    if y_true.ndim == 1:
-        mass, picked = 1.0, p[y_true, xp.arange(samples)]
+    samples, are_labels = logits[0].size, y_true.ndim < logits.ndim
+    flat = p = logits - logits.max(axis=0)
+    labels = y_true
+    if logits.ndim > 2:
+        p = xp.ascontiguousarray(p)
+        flat, labels = p.reshape(len(p), samples), y_true.reshape(-1)
+    if are_labels:
+        place = labels, xp.arange(samples)
+        mass, picked = 1.0, flat[place].reshape(y_true.shape)
     else:
         mass, picked = y_true.sum(axis=0), (y_true * p).sum(axis=0)
     xp.exp(p, out=p)
     total = p.sum(axis=0)
     loss = number(weigh(xp.log(total) * mass - picked, sample_weight).sum() / samples)
     p *= mass / total
-    if y_true.ndim == 1:
-        p[y_true, xp.arange(samples)] -= 1
+    if are_labels:
+        flat[place] -= 1
     else:
         p -= y_true
     p *= logits.dtype.type(1 / samples)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.layers.activations.basic import Sigmoid, Softmax
@@ -17,6 +19,7 @@ from purecnn.layers.dropout import Dropout
 from purecnn.layers.ranges import output_range
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import Loss
+from purecnn.losses.tasks import Task, form_of
 
 #: The right pairs, by what a loss's targets are: one for each kind of last layer.
 RIGHT = {
@@ -77,7 +80,7 @@ def check_targets(loss: Loss, y: Array, layers: Sequence[Layer], output_shape: S
     loss : Loss
         What is to be lowered.
     y : ndarray
-        Labels ``(n,)`` or values, the samples first.
+        Labels ``(n,)``, maps of labels ``(n, H, W)`` or values, the samples first.
     layers : sequence of Layer
         The network's.
     output_shape : tuple of int
@@ -86,40 +89,75 @@ def check_targets(loss: Loss, y: Array, layers: Sequence[Layer], output_shape: S
     Raises
     ------
     ValueError
-        If a binary cross-entropy gets a target outside 0 to 1, or a Softmax has a single output.
+        If a binary cross-entropy gets a target outside 0 to 1, or bytes as targets are more than the last
+        layer can give, or a Softmax has a single output.
     ShapeError
         If a cross-entropy over classes gets outputs that are no vectors.
     """
     outputs = output_range(layers)
-    if outputs is not None and outputs.is_distribution and output_shape == (1,):
+    if outputs is not None and outputs.is_distribution and output_shape[:1] == (1,):
         raise ValueError(
-            "a Softmax over 1 output is always 1 and learns nothing: "
-            "wanted one output a class, or Sigmoid in its place"
+            f"a Softmax over 1 {'output' if len(output_shape) == 1 else 'channel'} is always 1 and learns "
+            f"nothing: wanted one a class, or Sigmoid in its place"
         )
-    if loss.targets == "classes" and len(output_shape) != 1:
+    if loss.targets == "classes" and len(output_shape) != 1 and y.ndim != 3:
         raise ShapeError(
             f"a cross-entropy over classes wants a vector of outputs a sample, got {output_shape}: "
-            f"put Flatten() before the last layers"
+            f"put Flatten() before the last layers, or give label maps (n, height, width) as y"
         )
-    if loss.targets == "shares" and y.ndim > 1:
+    if loss.targets == "classes" and y.ndim == 3 and output_shape[0] == 1:
+        raise ShapeError(
+            "a cross-entropy over classes wants a channel for each class, got 1: of two classes one channel "
+            'goes with "binary_cross_entropy" behind Sigmoid, or with "sigmoid_binary_cross_entropy"'
+        )
+    if loss.targets == "shares" and y.ndim == 2:
         least, most = y.min(), y.max()
         if least < 0 or most > 1:
             raise ValueError(
                 f"targets of a binary cross-entropy must be from 0 to 1, got {least if least < 0 else most}"
+                f"{': pixels of images want y / 255' if y.dtype == np.uint8 else ''}"
             )
+    if outputs is not None and y.ndim == 2 and y.dtype == np.uint8 and y.max() > max(1, outputs.high):
+        raise ValueError(
+            f"the targets are pixels up to {y.max()}, and the outputs are {outputs}, which "
+            f"{type(outputs.source).__name__} gives: y / 255 is wanted in place of y"
+        )
 
 
-def suitable_loss(layers: Sequence[Layer], labels: bool, several: bool = False) -> str:
+def kind_of(y: Array, output_shape: Shape, task: Task | None) -> str:
+    """Return what targets are to a loss, as `Loss.targets` says it.
+
+    Parameters
+    ----------
+    y : ndarray
+        Labels ``(n,)``, maps of labels ``(n, H, W)`` or values, the samples first.
+    output_shape : tuple of int
+        Of one sample.
+    task : str or None
+        The network's, where it is known.
+
+    Examples
+    --------
+    >>> kind_of(np.zeros((2, 8, 8), int), (3, 8, 8), None), kind_of(np.zeros((2, 8, 8), int), (1, 8, 8), None)
+    ('classes', 'shares')
+    """
+    if y.ndim == 3:
+        return "shares" if output_shape[0] == 1 else "classes"
+    if y.ndim == 1:
+        return "classes"
+    several = task == "multilabel" or (task is None and form_of(y) == "multi-hot")
+    return "shares" if several else "values"
+
+
+def suitable_loss(layers: Sequence[Layer], kind: str) -> str:
     """Return the name of the loss that suits a network's last layers and the kind of its targets.
 
     Parameters
     ----------
     layers : sequence of Layer
         The network's.
-    labels : bool
-        Whether the targets are integer labels.
-    several : bool
-        Whether a sample may have several labels.
+    kind : {"classes", "shares", "values"}
+        What the targets are: labels, several of them a sample, or numbers.
 
     Raises
     ------
@@ -129,7 +167,7 @@ def suitable_loss(layers: Sequence[Layer], labels: bool, several: bool = False) 
     Examples
     --------
     >>> from purecnn import Dense, Tanh
-    >>> suitable_loss([Dense(2, 2), Softmax()], labels=True), suitable_loss([Tanh()], labels=False)
+    >>> suitable_loss([Dense(2, 2), Softmax()], "classes"), suitable_loss([Tanh()], "values")
     ('categorical_cross_entropy', 'mse')
     """
     outputs, last = output_range(layers), layers[-1]
@@ -138,12 +176,12 @@ def suitable_loss(layers: Sequence[Layer], labels: bool, several: bool = False) 
     if isinstance(last, Sigmoid) or (outputs is not None and outputs.is_probability):
         return "binary_cross_entropy"
     parts = (part for layer in layers for part in (layer, *layer.parts()))
-    if outputs is None and (labels or several) and not all(map(is_own, parts)):
-        _, joined, alone = RIGHT["classes" if labels else "shares"]
+    if outputs is None and kind != "values" and not all(map(is_own, parts)):
+        _, joined, alone = RIGHT[kind]
         raise ValueError(
             f"loss must be given, since what the last layers give, {last} at the end, is known to you alone: "
             f'"{joined}" for probabilities, "{alone}" for scores, got none'
         )
-    if several:
-        return "sigmoid_binary_cross_entropy"
-    return "softmax_cross_entropy" if labels else "mse"
+    return {"classes": "softmax_cross_entropy", "shares": "sigmoid_binary_cross_entropy", "values": "mse"}[
+        kind
+    ]

@@ -1,4 +1,4 @@
-"""The task of a network: classification, several labels a sample, or regression.
+"""The task of a network: classification, several labels a sample, regression, or segmentation.
 
 Decided once, from the loss, the last layer and the targets, so that nothing takes numbers for classes.
 """
@@ -15,7 +15,7 @@ from purecnn.layers.base import Layer
 from purecnn.losses.base import Loss, unwrapped
 from purecnn.losses.regression import hinge
 
-Task = Literal["classification", "multilabel", "regression"]
+Task = Literal["classification", "multilabel", "regression", "segmentation"]
 #: Every task by its name.
 TASKS: tuple[Task, ...] = get_args(Task)
 #: What targets may look like, in words.
@@ -26,12 +26,14 @@ FORMS = {
     "multi-hot": "rows of zeros and ones that are not one-hot",
     "shares": "shares that sum to 1",
     "values": "values",
+    "label maps": "label maps",
 }
 #: The forms of the targets of each task.
 TAKES = {
     "classification": ("labels", "binary", "one-hot", "shares"),
     "multilabel": ("binary", "one-hot", "multi-hot"),
     "regression": ("binary", "one-hot", "multi-hot", "shares", "values"),
+    "segmentation": ("label maps",),
 }
 #: How far the sum of shares may lie from 1: they may come from half floats or from percents.
 NEAR = 0.01
@@ -66,13 +68,16 @@ def form_of(y: Array) -> str:
     Parameters
     ----------
     y : ndarray
-        Labels ``(n,)``, or rows ``(n, outputs)``; floats ``(n,)`` are rows of one.
+        Labels ``(n,)``, maps of labels ``(n, H, W)``, or rows ``(n, outputs)``; floats ``(n,)`` are rows of
+        one.
 
     Examples
     --------
     >>> [form_of(np.array(y)) for y in ([0, 2], [[0.0, 1.0]], [[1, 1], [0, 1]], [[0.25, 0.75]], [[3.5]])]
     ['labels', 'one-hot', 'multi-hot', 'shares', 'values']
     """
+    if y.ndim == 3:
+        return "label maps"
     if y.ndim == 1:
         if y.dtype.kind != "f":
             return "labels"
@@ -98,7 +103,7 @@ def form_for(loss: Loss, y: Array) -> str:
 
 def as_truth(loss: Loss, y: Array) -> Array:
     """Return targets as metrics take them: as zeros and ones where a hinge loss reads their signs."""
-    return (y > 0).astype(np.float64) if y.ndim > 1 and unwrapped(loss) is hinge else y
+    return (y > 0).astype(np.float64) if y.ndim == 2 and unwrapped(loss) is hinge else y
 
 
 def decide(loss: Loss, last: Layer, y: Array) -> Task:
@@ -109,6 +114,7 @@ def decide(loss: Loss, last: Layer, y: Array) -> Task:
     ==============================================================  ======================================
     integer labels ``(n,)`` for several outputs                     classification
     zeros and ones for a lone output                                classification, of two classes
+    label maps ``(n, H, W)``, of a lone channel zeros and ones      segmentation
     one-hot rows                                                    classification
     other rows of zeros and ones                                    multilabel
     shares that sum to 1 (of a lone output: from 0 to 1), with a    classification
@@ -137,6 +143,8 @@ def decide(loss: Loss, last: Layer, y: Array) -> Task:
     task: Task = "regression"
     if form in ("labels", "binary", "one-hot"):
         task = "classification"
+    elif form == "label maps":
+        task = "segmentation"
     elif form == "multi-hot":
         task = "multilabel"
     elif form == "shares" and (loss.targets != "values" or isinstance(last, Softmax)):
@@ -178,17 +186,16 @@ def check_task(task: Task, loss: Loss, last: Layer, form: str, known: bool = Fal
     other = (
         f"; the network's task is {task}, and setting it to None lets the next fit decide" if known else ""
     )
-    if loss.targets == "classes" and form not in TAKES["classification"]:
+    if loss.targets == "classes" and form not in (*TAKES["classification"], *TAKES["segmentation"]):
         raise ValueError(
             f"a cross-entropy over classes wants integer labels, one-hot rows or shares that sum to 1 as y, "
             f"got {FORMS[form]}: several labels a sample want Sigmoid with 'binary_cross_entropy', values "
             f"want 'mse'{other}"
         )
     if form not in TAKES[task]:
-        wanted = [FORMS[name] for name in TAKES[task]]
-        raise ValueError(
-            f"{task} wants {', '.join(wanted[:-1])} or {wanted[-1]} as y, got {FORMS[form]}{other}"
-        )
+        *wanted, last_form = [FORMS[name] for name in TAKES[task]]
+        listed = f"{', '.join(wanted)} or {last_form}" if wanted else last_form
+        raise ValueError(f"{task} wants {listed} as y, got {FORMS[form]}{other}")
     check_last(task, last)
     if task == "multilabel" and loss.targets == "classes":
         raise ValueError(

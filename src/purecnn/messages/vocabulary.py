@@ -138,6 +138,8 @@ METRICS = (
     Row("r2", "R2Score r2_score"),
     Row("subset_accuracy", "exact_match"),
     Row("confusion_matrix", "ConfusionMatrix", ""),
+    Row("mean_iou", "MeanIoU iou miou jaccard", "JaccardIndex", "of label maps"),
+    Row("mean_dice", "dice", "DiceScore", "of label maps"),
 )
 #: What the rest of a program is made of.
 PARTS = (
@@ -267,6 +269,7 @@ ARGUMENTS = (
     Row("validation_fraction", "validation_fraction validation_split", ""),
     Row("augmentation", "augment data_augmentation", "transform transforms"),
     Row("sample_weight", "sample_weight sample_weights", ""),
+    Row("ignore_label", "ignore_class", "ignore_index", "of fit and evaluate, for label maps"),
     Row("class_weight", "class_weight class_weights", "weight"),
     Row("l2", "alpha kernel_regularizer regularizer", "weight_decay"),
     Row("threads", "workers n_jobs", "num_workers num_threads"),

@@ -1,7 +1,7 @@
 """Metrics: how good answers are, in the numbers that people compare, the samples first.
 
-`classification`, `multilabel` and `regression` have the functions, `inputs` the one form that labels,
-one-hot rows and probabilities are brought to, `registry` their names in `fit`, `class_tables` a row a
+`classification`, `multilabel`, `regression` and `segmentation` have the functions, `inputs` the one form that
+labels, one-hot rows and probabilities are brought to, `registry` their names in `fit`, `class_tables` a row a
 class.
 
 Imports `backend` and `losses`. Begin with `classification`.
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from purecnn.metrics.regression import mean_squared_error as mean_squared_error
     from purecnn.metrics.regression import r2 as r2
     from purecnn.metrics.regression import root_mean_squared_error as root_mean_squared_error
+    from purecnn.metrics.segmentation import class_maps as class_maps
+    from purecnn.metrics.segmentation import dice_coefficient as dice_coefficient
+    from purecnn.metrics.segmentation import intersection_over_union as intersection_over_union
+    from purecnn.metrics.segmentation import pixel_accuracy as pixel_accuracy
+    from purecnn.metrics.segmentation import pixel_confusion_matrix as pixel_confusion_matrix
 else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
@@ -43,5 +48,8 @@ else:
                 "label_accuracy multilabel_f1 multilabel_precision multilabel_recall subset_accuracy"
             ),
             "regression": "mean_absolute_error mean_squared_error r2 root_mean_squared_error",
+            "segmentation": (
+                "class_maps dice_coefficient intersection_over_union pixel_accuracy pixel_confusion_matrix"
+            ),
         },
     )

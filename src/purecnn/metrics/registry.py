@@ -38,6 +38,14 @@ from purecnn.metrics.multilabel import (
     subset_accuracy,
 )
 from purecnn.metrics.regression import mean_absolute_error, mean_squared_error, r2, root_mean_squared_error
+from purecnn.metrics.segmentation import (
+    dice_coefficient,
+    intersection_over_union,
+    overlap,
+    pixel_accuracy,
+    pixel_confusion_matrix,
+    share_right,
+)
 
 Metric = Callable[[Any, Any], Any]
 
@@ -61,14 +69,13 @@ class Measure:
         """Return its value; `weights` is a `sample_weight`, which metrics of one's own need not take."""
         return self.function(y_true, y_pred, **weights)
 
-    @property
-    def takes_weights(self) -> bool:
-        """Whether the function takes `sample_weight`."""
+    def takes(self, name: str) -> bool:
+        """Return whether the function takes an argument, `sample_weight` or `ignore_label`."""
         try:
             known = inspect.signature(self.function).parameters.values()
         except ValueError:  # a function that does not say
             return False
-        return any(one.name == "sample_weight" or one.kind is one.VAR_KEYWORD for one in known)
+        return any(one.name == name or one.kind is one.VAR_KEYWORD for one in known)
 
 
 #: Every metric by its task and its name; "top_3_accuracy", with any number, is one of classification too.
@@ -115,12 +122,21 @@ METRICS: dict[Task, dict[str, Measure]] = {
         "root_mean_squared_error": Measure(root_mean_squared_error, "min"),
         "r2": Measure(r2, "max"),
     },
+    "segmentation": {
+        "pixel_accuracy": Measure(pixel_accuracy, "max"),
+        "mean_iou": Measure(intersection_over_union, "max"),
+        "iou_per_class": Measure(partial(intersection_over_union, average=None)),
+        "mean_dice": Measure(dice_coefficient, "max"),
+        "dice_per_class": Measure(partial(dice_coefficient, average=None)),
+        "confusion_matrix": Measure(pixel_confusion_matrix),
+    },
 }
 #: What `evaluate` measures beside the loss, and `fit` on the validation set.
 USUAL: dict[Task, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multilabel": ("subset_accuracy", "label_accuracy", "f1"),
     "regression": ("r2", "mean_absolute_error", "root_mean_squared_error"),
+    "segmentation": ("pixel_accuracy", "mean_iou"),
 }
 
 
@@ -140,6 +156,7 @@ MAIN: dict[Task, str] = {
     "classification": "accuracy",
     "multilabel": "subset_accuracy",
     "regression": "r2",
+    "segmentation": "mean_iou",
 }
 #: Names that a history has already.
 RESERVED = frozenset(
@@ -156,7 +173,7 @@ RESERVED = frozenset(
     )
 )
 #: What is written in another way than its name.
-WRITTEN = {"r2": "R2", "f1": "F1"}
+WRITTEN = {"r2": "R2", "f1": "F1", "mean_iou": "mean IoU"}
 
 
 def written(name: str) -> str:
@@ -194,7 +211,13 @@ def formatted(name: str, value: float) -> str:
     return f"{value:.4g}" if name.endswith("error") else f"{value:.4f}"
 
 
-def of_task(task: Task, y_true: Array, y_pred: Array, weights: Array | None = None) -> dict[str, float]:
+def of_task(
+    task: Task,
+    y_true: Array,
+    y_pred: Array,
+    weights: Array | None = None,
+    ignore_label: int | None = None,
+) -> dict[str, float]:
     """Return the usual metrics of a task; NaN where outputs are no longer finite and have no error.
 
     Parameters
@@ -205,12 +228,17 @@ def of_task(task: Task, y_true: Array, y_pred: Array, weights: Array | None = No
         Answers and outputs or probabilities, the samples first.
     weights : ndarray, optional
         Of the samples.
+    ignore_label : int, optional
+        The label of pixels that are not counted.
     """
     if task == "classification":
         right = answers(y_pred) == (y_true if y_true.ndim == 1 else answers(y_true))
         return {"accuracy": float(np.average(right, weights=weights))}
     if not np.isfinite(y_pred).all():
         return dict.fromkeys(usual(task), float("nan"))
+    if task == "segmentation":
+        found = pixel_confusion_matrix(y_true, y_pred, ignore_label=ignore_label, sample_weight=weights)
+        return {"pixel_accuracy": share_right(found), "mean_iou": overlap(found, "macro", 1)}
     rows = y_pred.reshape(len(y_pred), -1)
     with np.errstate(over="ignore"):
         return {
@@ -280,7 +308,11 @@ def _as_measure(metric: Any, task: Task) -> Measure:
 
 
 def measure(
-    metrics: Mapping[str, Measure], y_true: Array, y_pred: Array, sample_weight: Array | None = None
+    metrics: Mapping[str, Measure],
+    y_true: Array,
+    y_pred: Array,
+    sample_weight: Array | None = None,
+    ignore_label: int | None = None,
 ) -> dict[str, Any]:
     """Return each metric's value: a float, or a list where it is an array.
 
@@ -289,11 +321,13 @@ def measure(
     metrics : dict
         Names to functions.
     y_true : ndarray
-        Labels ``(n,)`` or rows ``(n, outputs)``, which no metric can write to.
+        Labels ``(n,)``, label maps ``(n, H, W)`` or rows ``(n, outputs)``, which no metric can write to.
     y_pred : ndarray
-        Outputs, or probabilities, the samples first.
+        Outputs, or probabilities, the samples first: beside label maps ``(n, classes, H, W)``, else in rows.
     sample_weight : ndarray, optional
         ``(n,)``, for metrics that take it.
+    ignore_label : int, optional
+        The label of pixels that are not counted, for metrics that take it.
 
     Raises
     ------
@@ -302,12 +336,17 @@ def measure(
     """
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     for name, metric in metrics.items():
-        if weights and not metric.takes_weights:
+        if weights and not metric.takes("sample_weight"):
             raise ValueError(f"sample_weight wants metrics that take it, got {name}, which does not")
-    rows = y_pred.reshape(len(y_pred), -1).view()
+    rows = (y_pred if y_true.ndim == 3 else y_pred.reshape(len(y_pred), -1)).view()
     truth = y_true.view()
     rows.flags.writeable = truth.flags.writeable = False
-    return {name: _plain(name, metric(truth, rows, **weights)) for name, metric in metrics.items()}
+    found = {}
+    for name, metric in metrics.items():
+        ignores = ignore_label is not None and metric.takes("ignore_label")
+        ignored = {"ignore_label": ignore_label} if ignores else {}
+        found[name] = _plain(name, metric(truth, rows, **weights, **ignored))
+    return found
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -59,9 +59,9 @@ class Network(RunnableNetwork):
     device : {"cpu", "cuda", "sycl"}
         Where the network lies and computes: NumPy; CuPy on an NVIDIA GPU; dpnp on an Intel one (see `to`).
         What goes in and comes out are NumPy's arrays everywhere.
-    task : {"classification", "multilabel", "regression"}, optional
-        What the outputs are: classes, several labels a sample, or values. Left out, the first `fit` decides
-        it from the loss, the last layer and the targets (`tasks.decide`).
+    task : {"classification", "multilabel", "regression", "segmentation"}, optional
+        What the outputs are: classes, several labels a sample, values, or a class for each pixel. Left out,
+        the first `fit` decides it from the loss, the last layer and the targets (`tasks.decide`).
 
     Attributes
     ----------
@@ -138,6 +138,7 @@ class Network(RunnableNetwork):
         verbose: bool = False,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
+        ignore_label: int | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         resume: str | os.PathLike[str] | None = None,
@@ -151,7 +152,9 @@ class Network(RunnableNetwork):
             Samples first: ``(n, *input_shape)``, images without their channel axis, or flat rows. uint8 stays
             uint8 in memory and is scaled a mini-batch at a time. Or a `Dataset`, read a mini-batch at a time.
         y : array_like
-            Integer labels ``(n,)``, or values ``(n, outputs)``; a data set's own labels if left out.
+            Integer labels ``(n,)``, or values ``(n, outputs)``; a data set's own labels if left out. Where
+            the outputs are images ``(classes, H, W)``: label maps, integers ``(n, H, W)``, one class for each
+            pixel (`targets.label_maps` has the forms), or images.
         epochs, batch_size : int
             How often to go over the set, 0 to train nothing, and how many samples a step takes; the last
             batch may be short.
@@ -201,7 +204,11 @@ class Network(RunnableNetwork):
             loss of one's own must say that it takes them: ``Loss(function, prime, weighted=True)``.
         class_weight : dict or "balanced", optional
             From labels to factors of their samples' weights, 1 where left out; "balanced" has all classes
-            count alike, as in scikit-learn. Neither weighs the validation set.
+            count alike, as in scikit-learn. Of label maps they are those of pixels. Neither weighs the
+            validation set.
+        ignore_label : int, optional
+            The label of pixels of label maps, in the validation set too, that count nothing in losses and
+            metrics: none of the classes, often 255. PyTorch's ``ignore_index``.
         l1, l2 : float
             ``l1 sum |w| + l2 sum w^2`` over all `weights` and `kernels`, not biases, is added to each batch's
             loss, also as it is reported; not to that of the validation set, nor by `evaluate`.
@@ -260,7 +267,13 @@ class Network(RunnableNetwork):
             self.preprocessing.preparation = choice(
                 "preparation", getattr(x, "preparation", "unknown"), PREPARATIONS
             )
-        targets = self.targets(labels_of(x, y), len(rows), sample_weight, class_weight)
+        targets = self.targets(
+            labels_of(x, y),
+            len(rows),
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            ignore_label=ignore_label,
+        )
         if self.updates == 0 and saved is None and (ranks is None or ranks.is_first):
             warn_of_pixels(rows, self.input_shape or (), self.preprocessing, self.layers)
         watchers = as_callbacks(
@@ -270,7 +283,8 @@ class Network(RunnableNetwork):
         task = self.task_for(chosen, targets.values)
         if validation_data is not None:
             x_validation, y_validation = as_pair("validation_data", validation_data)
-            others = self.targets(y_validation, len(self.as_rows(x_validation, anew=False)))
+            length = len(self.as_rows(x_validation, anew=False))
+            others = self.targets(y_validation, length, ignore_label=ignore_label)
             check_task(task, chosen, deciding_layer(self.layers), form_for(chosen, others.values), known=True)
         kept = np.arange(len(rows))
         if validation_split is not None:

@@ -290,6 +290,8 @@ def head(task: Task) -> list[Layer]:
         "multilabel": [Sigmoid()],
         "regression": [],
     }
+    if task not in heads:
+        raise ValueError(f"networks by name end in vectors, for {', '.join(heads)}, got the task {task!r}")
     return heads[task]
 
 

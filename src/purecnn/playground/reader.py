@@ -143,6 +143,8 @@ class Reader:
     def __init__(self, network: Network, familiarity: Familiarity | None = None) -> None:
         if network.input_shape is None:
             raise ValueError("this network has no input shape yet: one that was trained or loaded is wanted")
+        if network.task == "segmentation":
+            raise ValueError("a network with one answer for each picture is wanted, got one for each pixel")
         self.network, self.familiarity = network, familiarity
         self.shape = network.input_shape
         #: Channels, height and width of what is drawn; None for a vector that is no square image.

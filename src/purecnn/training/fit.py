@@ -134,7 +134,7 @@ class Fit:
         """What decides the bits beside the network, as JSON values: to be the same where a run is resumed."""
         from purecnn.backend.digests import digest  # here, since few runs ask for it
 
-        asked, weights = self.settings, self.targets.weights
+        asked, weights = self.settings, self.targets.decisive()
         validation = asked.validation_data if asked.validation_split is None else None
         return {
             "batch_size": asked.batch_size,
@@ -145,7 +145,7 @@ class Fit:
             "optimizer": self.asked,
             "samples": len(self.kept),
             "data": digest(self.rows, whole_numbers(self.targets.values)),
-            "weights": None if weights is None else digest(weights),
+            "weights": digest(*weights) if weights else None,
             "l1": asked.l1,
             "l2": asked.l2,
             "validation_data": validation
@@ -311,7 +311,8 @@ class Fit:
                     f"the outputs are no longer finite behind epoch {self.network.epochs}, step "
                     f"{self.network.updates}: try a smaller learning rate"
                 )
-            found = measure(asked.metrics, as_truth(asked.loss, answers), seen)
+            truth, ignored = as_truth(asked.loss, answers), self.targets.ignore_label
+            found = measure(asked.metrics, truth, seen, ignore_label=ignored)
             for name, value in found.items():
                 history.metrics.setdefault(name, []).append(value)
         if asked.validation_data is not None:
@@ -320,6 +321,7 @@ class Fit:
                 loss=asked.loss,
                 metrics=asked.metrics,
                 threads=asked.threads,
+                ignore_label=self.targets.ignore_label,
             )
             history.validation_loss.append(found.pop("loss"))
             if self.network.task == "classification":
@@ -356,5 +358,5 @@ class Fit:
 
 
 def whole_numbers(values: Array) -> Array:
-    """Return labels as int64, so that their digest is the same on every system; values as they are."""
-    return values.astype(np.int64, copy=False) if values.dtype.kind in "iu" else values
+    """Return labels as int64, so that their digest is the same on every system; others as they are."""
+    return values.astype(np.int64, copy=False) if values.dtype.kind in "iu" and values.ndim < 3 else values

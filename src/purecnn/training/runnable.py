@@ -28,9 +28,9 @@ from purecnn.layers.ranges import deciding_layer
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.stack import LayerStack, as_layers, check_free, claim
 from purecnn.losses.base import Loss, LossFunction, LossPrime, columns
-from purecnn.losses.pairs import check_pair, check_targets, suitable_loss
+from purecnn.losses.pairs import check_pair, check_targets, kind_of, suitable_loss
 from purecnn.losses.registry import as_loss, to_measure
-from purecnn.losses.tasks import Task, as_task, as_truth, check_last, check_task, decide, form_for, form_of
+from purecnn.losses.tasks import Task, as_task, as_truth, check_last, check_task, decide, form_for
 from purecnn.messages.signatures import explained as explained_call
 from purecnn.metrics.registry import Metric, as_metrics, measure, of_task
 from purecnn.optimizers.base import Optimizer
@@ -40,7 +40,7 @@ from purecnn.training.replica import Replica
 from purecnn.training.rows import Rows
 from purecnn.training.samples import as_batch, infer_shape
 from purecnn.training.targets import Targets
-from purecnn.training.weights import sample_weights
+from purecnn.training.weights import weighted_targets
 
 if TYPE_CHECKING:
     from purecnn.layers.serialization import Contents
@@ -202,10 +202,7 @@ class RunnableNetwork(LayerStack):
         if loss is None and prime is not None:
             raise ValueError("loss_prime was given without loss: give both")
         if loss is None:
-            several = self._task == "multilabel" or (
-                self._task is None and form_of(targets.values) == "multi-hot"
-            )
-            loss = suitable_loss(self.layers, targets.are_labels, several)
+            loss = suitable_loss(self.layers, kind_of(targets.values, self.output_shape or (), self._task))
         found = as_loss(loss, prime)
         check_pair(found, self.layers)
         check_targets(found, targets.values, self.layers, self.output_shape or ())
@@ -216,16 +213,11 @@ class RunnableNetwork(LayerStack):
             )
         return found
 
-    def targets(self, y: Any, samples: int, sample_weight: Any = None, class_weight: Any = None) -> Targets:
-        """Check the answers to `samples` samples, and how much each counts."""
-        outputs, classes = int(np.prod(self.output_shape or ())), self.preprocessing.classes
-        if len(classes) not in (0, outputs):
-            raise ValueError(
-                f"preprocessing must name no classes or one for each of {outputs} outputs, got {len(classes)}"
-            )
-        found = Targets.check(y, samples, self.output_shape or (), self.dtype)
-        found.weights = sample_weights(found, outputs, sample_weight, class_weight)
-        return found
+    def targets(self, y: Any, samples: int, **counts: Any) -> Targets:
+        """Check the answers to `samples` samples, and how much each counts (see `weighted_targets`)."""
+        task = self._task if self._task_was_given or self.updates else None
+        shape, names = self.output_shape or (), self.preprocessing.classes
+        return weighted_targets(y, samples, shape, self.dtype, task=task, names=names, **counts)
 
     @explained_call
     def predict(self, x: Data, *, threads: int | None = None) -> Array:
@@ -332,6 +324,7 @@ class RunnableNetwork(LayerStack):
         metrics: tuple[()] = (),
         threads: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
+        ignore_label: int | None = None,
     ) -> dict[str, float]: ...
 
     @overload
@@ -344,6 +337,7 @@ class RunnableNetwork(LayerStack):
         metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric],
         threads: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
+        ignore_label: int | None = None,
     ) -> dict[str, Any]: ...
 
     @explained_call
@@ -357,6 +351,7 @@ class RunnableNetwork(LayerStack):
         metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric] = (),
         threads: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
+        ignore_label: int | None = None,
     ) -> dict[str, Any]:
         """Return the mean loss and the metrics of the network's task on samples with known answers.
 
@@ -374,27 +369,32 @@ class RunnableNetwork(LayerStack):
         sample_weight : array_like, optional
             How much each sample counts, ``(n,)``, in the loss and in all metrics; one of one's own then must
             take `sample_weight`.
+        ignore_label : int, optional
+            The label of pixels that count nothing, as `fit` takes it.
 
         Returns
         -------
         dict
             ``{"loss": ..., "accuracy": ...}`` of classes; of several labels a sample "subset_accuracy",
             "label_accuracy" and "f1" beside the loss, of values "mean_absolute_error",
-            "root_mean_squared_error" and "r2"; and each metric asked for by its name. A lone output of
+            "root_mean_squared_error" and "r2", of label maps "pixel_accuracy" and "mean_iou"; and each metric
+            asked for by its name. A lone output of
             classes and each of several labels, or its sigmoid where the loss takes scores, counts as 1 above
             0.5.
         """
         rows = self.as_rows(x)
-        targets = self.targets(labels_of(x, y), len(rows), sample_weight)
+        targets = self.targets(
+            labels_of(x, y), len(rows), sample_weight=sample_weight, ignore_label=ignore_label
+        )
         chosen = self.loss(to_measure(loss), None, targets)
         task = self.task_for(chosen, targets.values)
         asked = as_metrics(metrics, task)
         found = self.outputs(rows, threads)
         inside, every = np.moveaxis(found, 0, -1), slice(None)
         wanted, seen = columns(targets.batch(every, found.dtype), inside), chosen.probabilities(found)
-        truth = as_truth(chosen, targets.values)
+        told = as_truth(chosen, targets.values), seen, targets.sample_weight, ignore_label
         return {
             "loss": float(chosen.function(wanted, inside, **targets.weighting(every))),
-            **of_task(task, truth, seen, targets.weights),
-            **measure(asked, truth, seen, targets.weights),
+            **of_task(task, *told),
+            **measure(asked, *told),
         }

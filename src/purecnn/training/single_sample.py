@@ -40,7 +40,10 @@ class LoneSample:
     def step(self, rows: Array, places: Array) -> float:
         """Take the step on the sample of number ``rows[0]``, which lies at ``places[0]``; return its loss."""
         plan = self.go(rows, places)
-        self.answer[...] = self.y.values[rows[0]]
+        if self.y.are_maps:
+            self.target = self.y.batch(rows, plan.output.dtype)
+        else:
+            self.answer[...] = self.y.values[rows[0]]
         loss, slope = self.shards.loss_and_gradient(self.target, plan.output, self.y.weighting(rows))
         self.shards.check(loss)
         self.rate[...] = self.shards.parameter_update.scale

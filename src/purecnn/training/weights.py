@@ -1,17 +1,105 @@
-"""Weights of samples and of classes: how much each sample counts in the loss."""
+"""Weights of samples, classes and pixels: how much each sample counts in the loss."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from purecnn.backend.checks import as_array, is_integer, is_number
-from purecnn.backend.types import Array
+from purecnn.backend.types import Array, Shape
 from purecnn.losses.tasks import form_of
 from purecnn.metrics.inputs import tally
-from purecnn.training.targets import Targets
+from purecnn.training.targets import PixelWeights, Targets
+
+
+def weighted_targets(
+    y: Any,
+    samples: int,
+    output_shape: Shape,
+    dtype: npt.DTypeLike,
+    *,
+    task: str | None = None,
+    names: Sequence[str] = (),
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    ignore_label: int | None = None,
+) -> Targets:
+    """Return the targets of so many samples, with what each counts.
+
+    Parameters
+    ----------
+    y, samples, output_shape, dtype, task, ignore_label
+        As `Targets.check` takes them.
+    names : sequence of str
+        Of the classes, as the preprocessing has them.
+    sample_weight, class_weight
+        As `sample_weights` takes them.
+
+    Raises
+    ------
+    ValueError, TypeError, ShapeError
+        As these raise them, or if there are not as many names as outputs, or as channels of images.
+    """
+    are_images = len(output_shape) == 3
+    outputs = math.prod(output_shape[:1] if are_images else output_shape)
+    if len(names) not in (0, outputs):
+        raise ValueError(
+            f"preprocessing must name no classes or one for each of {outputs} "
+            f"{'channels' if are_images else 'outputs'}, got {len(names)}"
+        )
+    found = Targets.check(y, samples, output_shape, dtype, ignore_label=ignore_label, task=task)
+    weigh(found, outputs, sample_weight, class_weight, ignore_label)
+    return found
+
+
+def weigh(
+    targets: Targets,
+    outputs: int,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    ignore_label: int | None = None,
+) -> None:
+    """Put into targets how much each sample counts; of label maps how much each pixel does.
+
+    A pixel counts as its class times its sample, and not at all where it has the label to ignore. The mean of
+    a loss over pixels is ``sum(w l) / sum(w)``, over all of a batch at once: with labels and class weights as
+    PyTorch's ``CrossEntropyLoss(weight=..., ignore_index=...)`` has it.
+
+    Parameters
+    ----------
+    targets : Targets
+        To be changed.
+    outputs : int
+        How many classes the outputs have.
+    sample_weight, class_weight
+        As `sample_weights` takes them; "balanced" counts pixels.
+    ignore_label : int, optional
+        The label of pixels that do not count, none of the classes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `sample_weights` raises them.
+    """
+    if not targets.are_maps:
+        targets.weights = sample_weights(targets, outputs, sample_weight, class_weight)
+        return
+    by_sample = sample_weights(targets, outputs, sample_weight)
+    if by_sample is None and class_weight is None and ignore_label is None:
+        return
+    pixels, classes = PixelWeights(ignore_label, None, by_sample), max(outputs, 2)
+    if is_balanced(class_weight):
+        pixels = replace(pixels, by_label=balanced(pixels.tally(targets.values, classes)))
+    elif class_weight is not None:
+        pixels = replace(pixels, by_label=of_classes(class_weight, classes))
+    targets.pixels, targets.weights = pixels, pixels.totals(targets.values)
+    if not targets.weights.any():
+        raise ValueError("the weights of the pixels must not all be 0: there would be nothing to learn")
 
 
 def sample_weights(
@@ -60,8 +148,8 @@ def sample_weights(
     if class_weight is not None:
         classes = max(outputs, 2)
         labels = check_classes(targets)
-        if isinstance(class_weight, str) and class_weight.lower() == "balanced":
-            each = balanced(labels, weights, classes)
+        if is_balanced(class_weight):
+            each = balanced(tally(labels, classes, weights))
         else:
             each = of_classes(class_weight, classes)
         weights = weights * each[labels]
@@ -80,12 +168,16 @@ def check_classes(targets: Targets) -> Array:
     return targets.classes()
 
 
-def balanced(labels: Array, weights: Array, classes: int) -> Array:
-    """Return a weight for each class with which all that occur count alike."""
-    counts = tally(labels, classes, weights)
+def is_balanced(class_weight: Any) -> bool:
+    """Return whether all classes are to count alike."""
+    return isinstance(class_weight, str) and class_weight.lower() == "balanced"
+
+
+def balanced(counts: Array) -> Array:
+    """Return a weight for each class with which all that occur count alike, from how much each has."""
     occurring = counts > 0
-    each = np.ones(classes)
-    each[occurring] = weights.sum() / (np.count_nonzero(occurring) * counts[occurring])
+    each = np.ones(len(counts))
+    each[occurring] = counts.sum() / (np.count_nonzero(occurring) * counts[occurring])
     return each
 
 

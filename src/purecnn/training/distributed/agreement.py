@@ -31,7 +31,7 @@ def facts(fit: Fit) -> dict[str, Any]:
     """
     machine, network, rows = environment.machine(), fit.network, fit.rows
     seen = [rows.first, np.array(rows.shape)] if isinstance(rows, Rows) else [rows]
-    weights = [] if fit.targets.weights is None else [fit.targets.weights]
+    weights = fit.targets.decisive()
     return {
         **{name: machine[name] for name in ("purecnn", *environment.DECIDES_BITS) if name in machine},
         "data": digests.digest(*seen, fit.targets.values, *weights),

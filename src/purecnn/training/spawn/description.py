@@ -25,7 +25,7 @@ from purecnn.optimizers.base import Optimizer
 from purecnn.optimizers.registry import OPTIMIZERS
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
-from purecnn.training.targets import Targets
+from purecnn.training.targets import PixelWeights, Targets
 
 #: Rows of a mapped file that are compared with what its name leads to now.
 COMPARED = 256
@@ -107,7 +107,13 @@ def describe(
         "place": place,
         "samples": describe_samples(x, memory) if place is None else {"number": place},
         "targets": memory.put(y.values),
-        "weights": None if y.weights is None else memory.put(y.weights),
+        "weights": put(y.weights, memory),
+        "pixels": y.pixels
+        and {
+            "ignore_label": y.pixels.ignore_label,
+            "by_label": put(y.pixels.by_label, memory),
+            "by_sample": put(y.pixels.by_sample, memory),
+        },
         "loss": describe_loss(settings.loss),
         "optimizer": describe_optimizer(settings.optimizer),
         "numbers": settings.optimizer.numbers(),
@@ -119,6 +125,11 @@ def describe(
         "l1": settings.l1,
         "l2": settings.l2,
     }
+
+
+def put(array: Array | None, memory: Arena) -> int | None:
+    """Return the number of an array's place in the arena; None where there is none."""
+    return None if array is None else memory.put(array)
 
 
 def arithmetic() -> list[Any]:
@@ -280,6 +291,12 @@ def build_settings(work: dict[str, Any]) -> FitSettings:
 
 def build_data(work: dict[str, Any], memory: MappedArena) -> tuple[Array, Targets]:
     """Return the samples and targets that a description describes."""
-    samples, weights = work["samples"], work["weights"]
+    samples, pixels = work["samples"], work["pixels"]
     x = map_samples(samples) if "path" in samples else memory.array(samples["number"])
-    return x, Targets(memory.array(work["targets"]), None if weights is None else memory.array(weights))
+
+    def held(number: int | None) -> Array | None:
+        return None if number is None else memory.array(number)
+
+    if pixels is not None:
+        pixels = PixelWeights(pixels["ignore_label"], held(pixels["by_label"]), held(pixels["by_sample"]))
+    return x, Targets(memory.array(work["targets"]), held(work["weights"]), pixels)
