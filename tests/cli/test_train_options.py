@@ -59,6 +59,7 @@ def bits(folder: Path | str = RUN) -> bytes:
 # --- options that decide the bits ---------------------------------------------------------------------------
 
 OPTIONS: dict[str, tuple[Any, ...]] = {
+    "accumulate": ("--accumulate", 2),
     "augment": ("--augment", "shift=1,flip"),
     "optimizer": ("--optimizer", "sgd"),
     "class_weight": ("--class-weight", "balanced"),
@@ -75,6 +76,7 @@ def test_an_option_is_recorded_reproduced_and_resumed(name: str, monkeypatch: py
     assert bits() != bits("plain"), "it changes the training"
     asked = record()["arguments"]["recipe"]
     wanted = {
+        "accumulate": ("accumulate", 2),
         "augment": ("augmentation", {**vars(Augmentation(shift=1, flip=True))}),
         "optimizer": ("optimizer", "sgd"),
         "class_weight": ("class_weight", "balanced"),
@@ -130,6 +132,13 @@ def test_verbose_says_how_many_workers_and_why_as_the_record_does(
     page = (RUN / "report.html").read_text(encoding="utf-8")
     assert "1 (OMP_NUM_THREADS=1)" in page
     assert "2 (2 physical cores of 4 processors)" in page
+
+
+def test_a_step_takes_as_many_batches_as_asked_for() -> None:
+    said = train(*BASE, "--accumulate", 2, "--epochs", 3, "--no-report")
+    assert "epoch 3/3" in said
+    assert load(RUN / "model.safetensors").updates == 3 * 2  # 56 samples: 32 and 24
+    assert "accumulate must be an integer of at least 1, got 0" in train("--accumulate", 0, status=2)
 
 
 def test_a_small_batch_keeps_few_workers_busy() -> None:

@@ -100,6 +100,10 @@ def trainings():
         "clipped": (convolutional(), {"batch_size": 256, "optimizer": Adam(clip_norm=0.1)}),
         "penalties": (convolutional(), {"batch_size": 256, "l1": 1e-4, "l2": 1e-3}),
         "weights": (convolutional(), {"batch_size": 128, "sample_weight": weights, "shuffle": False}),
+        "several batches a step": (
+            convolutional(**normalized),
+            {"batch_size": 64, "accumulate": 3, "optimizer": Adam(clip_norm=0.1), "l2": 1e-3},
+        ),
         "frozen": (convolutional(frozen=True), {"batch_size": 256}),
         "float64": (convolutional(dtype=np.float64), {"batch_size": 256}),
         "measured": (

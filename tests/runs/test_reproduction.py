@@ -73,6 +73,7 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
             "validation": None,
             "patience": None,
             "class_weight": None,
+            "accumulate": 1,
         },
         "seed": 7,
         "data": str(data),

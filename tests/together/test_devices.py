@@ -275,6 +275,7 @@ def test_every_optimizer_and_what_it_is_told(name, device):
         {"loss": "mse"},
         {"validation_split": 0.2, "metrics": ["f1_macro", "confusion_matrix", "top_2_accuracy"]},
         {"batch_size": 7},
+        {"batch_size": 16, "accumulate": 3, "l2": 0.01, "sample_weight": np.linspace(0, 1, 100)},
         {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": 1, "epochs": 1},
     ],
     ids=lambda options: ", ".join(options),

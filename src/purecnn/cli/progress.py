@@ -26,12 +26,12 @@ class ProgressBar(Callback):
     ----------
     samples : int
         In the training set.
-    batch_size : int
+    step_size : int
         Samples a step.
     """
 
-    def __init__(self, samples: int, batch_size: int) -> None:
-        self.samples, self.batch_size = samples, batch_size
+    def __init__(self, samples: int, step_size: int) -> None:
+        self.samples, self.step_size = samples, step_size
         self.console = Terminal()
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
@@ -58,7 +58,7 @@ class ProgressBar(Callback):
         """Draw the bar: empty, or as far as the run that is resumed."""
         self.epochs, self.loss, self.start = epochs, math.nan, time.perf_counter()
         before, epoch = self.fit.epoch * steps + self.fit.step, min(self.fit.epoch + 1, epochs)
-        self.before = self.fit.epoch * self.samples + min(self.fit.step * self.batch_size, self.samples)
+        self.before = self.fit.epoch * self.samples + min(self.fit.step * self.step_size, self.samples)
         self.task = self.bar.add_task(
             "", total=epochs * steps, completed=before, epoch=f"{epoch}/{epochs}", state=""
         )
@@ -66,7 +66,7 @@ class ProgressBar(Callback):
     def step(self, epoch: int, step: int, loss: float) -> None:
         """Move on by one step; the loss shown is a running mean."""
         self.loss = loss if math.isnan(self.loss) else 0.95 * self.loss + 0.05 * loss
-        done = (epoch - 1) * self.samples + min(step * self.batch_size, self.samples)
+        done = (epoch - 1) * self.samples + min(step * self.step_size, self.samples)
         speed = (done - self.before) / (time.perf_counter() - self.start)
         state = f"loss {self.loss:.4f}  {speed:,.0f} images/s"
         self.bar.update(self.task, advance=1, epoch=f"{epoch}/{self.epochs}", state=state)

@@ -87,7 +87,8 @@ OF_ANY_RUN = {
     help="How often to go over the training set; beside --resume of a complete run, more than it has.  "
     "[default: the recipe's, more for a small set]",
 )
-@click.option("--batch-size", type=int, help="Samples a step.  [default: the recipe's]")
+@click.option("--batch-size", type=int, help="Samples a batch.  [default: the recipe's]")
+@click.option("--accumulate", type=int, help="Batches a step, their gradients added up.  [default: 1]")
 @click.option(
     "--optimizer",
     type=click.Choice(list(OPTIMIZERS)),
@@ -159,6 +160,7 @@ def train(
     task: Task | None,
     epochs: int | None,
     batch_size: int | None,
+    accumulate: int | None,
     optimizer: str | None,
     learning_rate: float | None,
     augment: str | None,
@@ -192,6 +194,7 @@ def train(
             "image-size": image_size,
             "epochs": epochs,
             "batch-size": batch_size,
+            "accumulate": accumulate,
             "patience": patience,
             "threads": threads,
             "shards": shards,
@@ -227,6 +230,7 @@ def train(
             "network": network,
             "epochs": epochs,
             "batch_size": batch_size,
+            "accumulate": accumulate,
             "optimizer": optimizer,
             "learning_rate": rate,
             "validation": validation,
@@ -389,6 +393,6 @@ def task_of(network: Network) -> str:
 @contextmanager
 def progress(run: Run, sets: Sets) -> Iterator[ProgressBar]:
     """Show how far a run is, and its warnings as sentences."""
-    with ProgressBar(len(run.split(sets.train[1])[0]), run.recipe.batch_size) as bar, warnings_as_sentences():
+    with ProgressBar(len(run.split(sets.train[1])[0]), run.recipe.step_size) as bar, warnings_as_sentences():
         warnings.simplefilter("always", CheckpointWarning)
         yield bar

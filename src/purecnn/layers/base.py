@@ -95,6 +95,9 @@ class Layer(ABC):
     trainable : bool
         Whether training changes the parameters; set it to False to freeze the layer, before `fit`. Its
         `backward` runs only where a layer before it is trained.
+    learning_rate_factor : float
+        What the optimizer's learning rate is multiplied by for these parameters, above 0; set it before
+        `fit`. Inside of a layer made of others the factors of both multiply.
     """
 
     #: How many axes a sample must have: 3 for an image, 1 for a vector, None where any will do.
@@ -113,6 +116,8 @@ class Layer(ABC):
     initialization = "auto"
     #: Whether training changes the parameters.
     trainable = True
+    #: What the learning rate is multiplied by for the parameters.
+    learning_rate_factor = 1.0
     #: Scale that it wants for the parameters in front of it, "he" or "glorot"; "" leaves it to the next one.
     gain = ""
 

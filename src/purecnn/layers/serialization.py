@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.arrays import to_host
+from purecnn.backend.checks import is_number
 from purecnn.backend.random import as_seed
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import FileFormatError
@@ -52,6 +53,8 @@ CHECKPOINT, STATE = "checkpoint", "checkpoint."
 MAX_LAYERS = 2000
 #: Arguments of layers that say how to draw parameters, and so have no place in a file.
 NOT_SAVED = {"self", "rng", "dtype"}
+#: What stands in a layer's entry beside its arguments.
+BESIDE = ("type", "trainable", "learning_rate_factor")
 
 
 @dataclass
@@ -306,10 +309,15 @@ def build_layer(
         raise FileFormatError(f"layer {place} holds layers within layers, wanted at most {MAX_DEPTH} deep")
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise FileFormatError(f"layer {place} is {entry!r:.100}, wanted an object with a type")
-    given = {name: value for name, value in entry.items() if name not in ("type", "trainable")}
+    given = {name: value for name, value in entry.items() if name not in BESIDE}
     trainable = entry.get("trainable", True)
     if not isinstance(trainable, bool):
         raise FileFormatError(f"layer {place} has trainable {trainable!r:.100}, wanted true or false")
+    factor = entry.get("learning_rate_factor", 1.0)
+    if not is_number(factor) or factor <= 0:
+        raise FileFormatError(
+            f"layer {place} has learning_rate_factor {factor!r:.100}, wanted a number above 0"
+        )
     kind = kinds.get(entry["type"])
     if kind is None:
         name = f"{entry['type']:.100}"
@@ -342,6 +350,8 @@ def build_layer(
         raise FileFormatError(f"layer {place}: {error!s:.500}") from None
     if not trainable:  # a layer made of layers would set it in all of them, also in those that are frozen
         layer.trainable = False
+    if factor != 1:
+        layer.learning_rate_factor = float(factor)
     return layer
 
 
@@ -362,8 +372,10 @@ def written(value: Any) -> str:
 
 
 def described(layer: Layer) -> dict[str, Any]:
-    """Return a layer's entry in an architecture: its type, its arguments and, if so, that it is frozen."""
+    """Return a layer's entry in an architecture: its type, its arguments and what else was set of it."""
     if not isinstance(layer, Layer):
         raise TypeError(f"{layer!r:.100} is no JSON")
     frozen = {} if layer.trainable else {"trainable": False}
-    return {"type": type(layer).__name__, **layer.configuration(), **frozen}
+    factor = layer.learning_rate_factor
+    rated = {} if factor == 1 else {"learning_rate_factor": float(factor)}
+    return {"type": type(layer).__name__, **layer.configuration(), **frozen, **rated}

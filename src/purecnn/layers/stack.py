@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from purecnn.backend.arrays import CPU, Device, module_of, to_device, to_host
-from purecnn.backend.checks import as_array
+from purecnn.backend.checks import as_array, is_number
 from purecnn.backend.devices import as_device, explained
 from purecnn.backend.random import PARAMETERS, as_seed, stream
 from purecnn.backend.types import Array, Shape
@@ -24,13 +24,50 @@ from purecnn.layers.base import Layer, check_style
 from purecnn.layers.shapes import ShapeLike, as_dtype, check_channels, sample_shape
 
 
-def leaves(layer: Layer, trained: bool = True) -> Iterator[tuple[int, bool]]:
-    """Yield how many parameters a layer, or each one inside it, has, and whether training changes them."""
-    trained, inside = trained and layer.trainable, layer.inside()
+def leaves(layer: Layer, factor: float = 1.0) -> Iterator[tuple[int, float]]:
+    """Yield how many parameters a layer, or each one inside it, has, and the factor of their learning rate.
+
+    The factor is 0 where training does not change them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a factor is no number above 0.
+    """
+    own, inside = layer.learning_rate_factor, layer.inside()
+    if not is_number(own) or not own > 0:
+        raise ValueError(
+            f"learning_rate_factor of {layer} must be a finite number above 0, got {own!r:.100}; "
+            f"trainable = False freezes a layer"
+        )
+    factor *= own * layer.trainable
     if not inside:
-        yield sum(parameter.size for parameter in layer.parameters.values()), trained
+        yield sum(parameter.size for parameter in layer.parameters.values()), factor
     for part in inside.values():
-        yield from leaves(part, trained)
+        yield from leaves(part, factor)
+
+
+def rated_spans(layers: Iterable[Layer]) -> list[tuple[int, int, float]]:
+    """Return the stretches of the flat vector that training changes at one rate: first, last and factor.
+
+    Examples
+    --------
+    >>> from purecnn import Dense
+    >>> layers = [Dense(2, 3, rng=0), Dense(3, 1, rng=0), Dense(1, 1, rng=0)]
+    >>> layers[0].learning_rate_factor = 0.1
+    >>> rated_spans(layers)
+    [(0, 9, 0.1), (9, 15, 1.0)]
+    """
+    found: list[tuple[int, int, float]] = []
+    stop = 0
+    for size, factor in (leaf for layer in layers for leaf in leaves(layer)):
+        start, stop = stop, stop + size
+        if not factor or not size:
+            continue
+        if found and found[-1][1:] == (start, factor):
+            start = found.pop()[0]
+        found.append((start, stop, factor))
+    return found
 
 
 def trained_spans(layers: Iterable[Layer]) -> list[tuple[int, int]]:
@@ -47,11 +84,7 @@ def trained_spans(layers: Iterable[Layer]) -> list[tuple[int, int]]:
     [(0, 9), (13, 15)]
     """
     found: list[tuple[int, int]] = []
-    stop = 0
-    for size, trained in (leaf for layer in layers for leaf in leaves(layer)):
-        start, stop = stop, stop + size
-        if not trained or not size:
-            continue
+    for start, stop, _ in rated_spans(layers):
         if found and found[-1][1] == start:
             start = found.pop()[0]
         found.append((start, stop))

@@ -259,6 +259,7 @@ ARGUMENTS = (
     Row("clip_norm", "global_clipnorm clipnorm", "max_norm grad_clip"),
     Row("epochs", "epochs max_iter nb_epoch", "max_epochs num_epochs n_epochs epoch"),
     Row("batch_size", "batch_size", "batch_size batchsize"),
+    Row("accumulate", "gradient_accumulation_steps", "accumulate_grad_batches gradient_accumulation_steps"),
     Row("loss", "loss", "criterion loss_fn loss_function"),
     Row("loss_prime", "", "loss_derivative"),
     Row("optimizer", "optimizer solver", "optim"),
@@ -312,6 +313,7 @@ ARGUMENTS = (
     Row("", "bias_initializer kernel_constraint bias_constraint", "", "biases begin at zero"),
     Row("", "name", "", "layers have no names"),
     Row("", "trainable", "requires_grad", "set layer.trainable = False"),
+    Row("", "", "lr_mult param_groups", "set layer.learning_rate_factor = 0.1"),
     Row("", "", "inplace", "the engine itself decides what is computed in place"),
     Row(
         "",

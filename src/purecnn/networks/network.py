@@ -122,6 +122,7 @@ class Network(RunnableNetwork):
         *,
         epochs: int = 1,
         batch_size: int = 128,
+        accumulate: int = 1,
         loss: str | Loss | LossFunction | None = None,
         loss_prime: LossPrime | None = None,
         optimizer: str | Optimizer = "adam",
@@ -156,8 +157,14 @@ class Network(RunnableNetwork):
             the outputs are images ``(classes, H, W)``: label maps, integers ``(n, H, W)``, one class for each
             pixel (`targets.label_maps` has the forms), or images.
         epochs, batch_size : int
-            How often to go over the set, 0 to train nothing, and how many samples a step takes; the last
-            batch may be short.
+            How often to go over the set, 0 to train nothing, and how many samples a batch has; the last
+            one may be short.
+        accumulate : int
+            How many batches a step takes: their gradients are added up, so that the step is that of one batch
+            so many times as large, at the memory of the small one. Batch normalization sees the small ones,
+            each by itself. The last step of an epoch takes the batches that are left, weighed by their
+            samples. Callbacks, schedules and `updates` count steps. PyTorch Lightning's
+            ``accumulate_grad_batches``; of Keras's optimizers ``gradient_accumulation_steps``.
         loss : str, Loss or callable
             One of `losses.LOSSES`, or a function ``(y_true, y_pred)`` with its derivative as `loss_prime`.
             Left out: the cross-entropy that belongs to a last Softmax or Sigmoid, else
@@ -308,6 +315,7 @@ class Network(RunnableNetwork):
             optimizer=self.resolve_optimizer(optimizer, learning_rate),
             epochs=epochs,
             batch_size=batch_size,
+            accumulate=positive("accumulate", accumulate),
             shuffle=flag("shuffle", shuffle),
             drop_last=flag("drop_last", drop_last),
             validation_data=validation_data,

@@ -12,7 +12,7 @@ import math
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 import numpy as np
 
@@ -186,6 +186,18 @@ class Optimizer(ABC):
             if self.weight_decay:
                 self.decay(p, g, None if self.decaying is None else self.decaying[block])
             self.change(p, g, *(self.state[name][block] for name in self.states))
+
+    def at_factor(self, factor: float) -> Self:
+        """Return an optimizer with this one's state and settings at a multiple of its learning rate.
+
+        For one update of parameters whose layers have a `learning_rate_factor`: what PyTorch's parameter
+        groups do.
+        """
+        if factor == 1:
+            return self
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), learning_rate=self.learning_rate * factor)
+        return other
 
     def decay(self, parameters: Array, gradient: Array, weights: Array | None) -> None:
         """``g += weight_decay p``, where `weights` is 1 or left out."""

@@ -29,7 +29,7 @@ class Recipe:
     network : str
         A name in `networks.NETWORKS`.
     epochs, batch_size : int
-        How often to go over the training set, and how many samples a step takes.
+        How often to go over the training set, and how many samples a batch has.
     learning_rate : float
         The largest rate of the cycle.
     beta1, beta2 : float
@@ -50,6 +50,8 @@ class Recipe:
         So many epochs without a lower loss on that share end the training, and the best epoch is kept.
     class_weight : "balanced" or None
         Whether all classes count alike, however many samples each has.
+    accumulate : int
+        How many batches a step takes.
     """
 
     network: str
@@ -66,6 +68,12 @@ class Recipe:
     validation: float | None = None
     patience: int | None = None
     class_weight: str | None = None
+    accumulate: int = 1
+
+    @property
+    def step_size(self) -> int:
+        """How many samples a step takes, but for the last one of an epoch."""
+        return self.batch_size * self.accumulate
 
     def __post_init__(self) -> None:
         if isinstance(self.augmentation, dict):  # as a run's record has it
@@ -77,6 +85,7 @@ class Recipe:
                 raise TypeError(f"{name} must be a string, got {text!r}")
         positive("epochs", self.epochs)
         positive("batch_size", self.batch_size)
+        positive("accumulate", self.accumulate)
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
         if self.validation is not None:
@@ -114,8 +123,8 @@ class Recipe:
         >>> [RECIPES["lenet"].suited(samples).epochs for samples in (60_000, 10_000, 1_000, 100)]
         [8, 25, 200, 200]
         """
-        wanted = self.epochs * -(-MNIST // self.batch_size)
-        return replace(self, epochs=usual_epochs(samples, self.batch_size, self.epochs, wanted))
+        wanted = self.epochs * -(-MNIST // self.step_size)
+        return replace(self, epochs=usual_epochs(samples, self.step_size, self.epochs, wanted))
 
     def loss(self, task: Task = "classification") -> Loss | str | None:
         """Return the loss of a task, None for the one that suits the network.

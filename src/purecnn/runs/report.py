@@ -179,6 +179,7 @@ def command_of(run: Run) -> str:
         "network",
         "epochs",
         "batch_size",
+        "accumulate",
         "optimizer",
         "learning_rate",
         "augmentation",

@@ -282,7 +282,8 @@ class Run:
         watch = Evaluations({"training": (x, y), **others}, loss=loss, unit=scaling, threads=threads)
         optimizer = recipe.new_optimizer()
         drop_last = drops_last(network, len(x), recipe.batch_size)
-        steps = len(x) // recipe.batch_size if drop_last else -(-len(x) // recipe.batch_size)
+        taken = len(x) - (len(x) % recipe.batch_size if drop_last else 0)
+        steps = -(-taken // recipe.step_size)
         schedule = LearningRate(optimizer, self.schedule(steps))
         stopping = [] if recipe.patience is None else [EarlyStopping(patience=recipe.patience)]
         try:
@@ -291,6 +292,7 @@ class Run:
                 y,
                 epochs=recipe.epochs,
                 batch_size=recipe.batch_size,
+                accumulate=recipe.accumulate,
                 drop_last=drop_last,
                 loss=loss,
                 optimizer=optimizer,

@@ -34,7 +34,8 @@ class WholeBatch(Shards):
         if not is_own(layer):  # a user's own layer knows a generator alone
             return super().draws(layer, number, samples)
         step, bounds = self.network.updates, shard_bounds(samples, self.count)
-        keys = (stream(self.seed, DROPOUT + layer.position, step, shard) for shard in range(len(bounds)))
+        first = self.parameter_update.batch * self.count  # shards of the step's batches before this one
+        keys = (stream(self.seed, DROPOUT + layer.position, step, first + i) for i in range(len(bounds)))
         return [(key, last - first) for key, (first, last) in zip(keys, bounds, strict=True)]
 
 
@@ -64,12 +65,17 @@ class DeviceTrainer(Trainer):
 
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Take the whole batch for a shard."""
-        self.batch = Shard(0, rows, places, 1.0)
+        whole = self.parameter_update.weight  # of all batches of the step, where it takes several
+        self.batch = Shard(0, rows, places, self.y.weight(rows) / whole if whole else 1.0)
         return 1
 
     def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
         """Take the whole batch through a segment, forward or back."""
         self.shards.way(kind)(segment, 0, self.batch)
+
+    def accumulate(self, count: int) -> None:
+        """Add the gradient to those of the batches before it in the step."""
+        self.parameter_update.add(count, 0, self.parameter_update.parameters.size)
 
     def update(self, count: int) -> None:
         """Let the optimizer take its step on the whole vector."""

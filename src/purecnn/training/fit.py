@@ -99,7 +99,7 @@ class Fit:
                 f"drop_last leaves no batch at all: batch_size must be at most {len(kept)}, the number of "
                 f"samples to train on, got {batch_size}"
             )
-        self.starts = range(0, self.taken, batch_size)
+        self.starts = range(0, self.taken, batch_size * settings.accumulate)
         self.history = History(samples=self.taken)
         self.epoch = self.step = 0
         self.losses: list[float] = []
@@ -138,6 +138,7 @@ class Fit:
         validation = asked.validation_data if asked.validation_split is None else None
         return {
             "batch_size": asked.batch_size,
+            "accumulate": asked.accumulate,
             "shards": self.shards,
             "shuffle": asked.shuffle,
             "drop_last": asked.drop_last,
@@ -183,7 +184,7 @@ class Fit:
 
     @property
     def largest_batch(self) -> int:
-        """How many samples a step takes, but for the last one of an epoch."""
+        """How many samples a batch has, but for the last one of an epoch."""
         return min(self.settings.batch_size, self.taken)
 
     def modes(self) -> dict[str, str | None]:
@@ -227,7 +228,7 @@ class Fit:
             return
         order, updates = self.order(), network.updates
         with unwarned(), self.own_trainer() as trainer:
-            for start in self.starts:
+            for start in range(0, self.taken, size):
                 taken, following = order[start : start + size], order[start + size : start + 2 * size]
                 seen = trainer.measure_statistics(taken, following, seen)
         network.updates = updates
@@ -241,7 +242,9 @@ class Fit:
         kind: type[HostTrainer | DeviceTrainer] = HostTrainer
         if not self.network.device.is_host:
             kind = DeviceTrainer
-        elif self.largest_batch == 1 and is_plain(self.settings) and can_be_told():
+        elif (
+            self.largest_batch == self.settings.accumulate == 1 and is_plain(self.settings) and can_be_told()
+        ):
             kind = SingleSampleTrainer
         return kind(self.network, self.rows, self.targets, self.trainer_settings())
 
@@ -269,7 +272,8 @@ class Fit:
     def run_epoch(self, trainer: Trainer) -> None:
         """Do the steps of one epoch that are left, then measure."""
         begin, order = time.perf_counter() - self.spent, self.order()
-        size, steps, looks_on = self.settings.batch_size, self.steps, bool(self.callbacks)
+        steps, looks_on = self.steps, bool(self.callbacks)
+        size = self.settings.batch_size * self.settings.accumulate
         while self.step < steps:
             start = self.starts[self.step]
             taken, following = order[start : start + size], order[start + size : start + 2 * size]

@@ -185,7 +185,8 @@ class HostTrainer(Trainer):
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all workers; return how many shards it has."""
         if self.count == 1 and self.pool is None:
-            self.batch = [Shard(0, rows, places, 1.0)]
+            whole = self.parameter_update.weight  # of all batches of the step, where it takes several
+            self.batch = [Shard(0, rows, places, self.y.weight(rows) / whole if whole else 1.0)]
             return 1
         self.samples = len(rows)
         self.rows[: self.samples], self.places[: self.samples] = rows, places
@@ -211,6 +212,15 @@ class HostTrainer(Trainer):
         with self.buffered():
             for shard in self.batch[numbers.start : numbers.stop]:
                 run(segment, 0, shard)
+
+    def accumulate(self, count: int) -> None:
+        """Add the shards' gradients to those of the batches before: all workers, where that is long."""
+        size = self.parameter_update.parameters.size
+        if self.pool is None or size <= LONG:
+            self.parameter_update.add(count, 0, size)
+        else:
+            self.job.write(JobKind.ACCUMULATE, gradients=count)
+            self.pool.run(self.workers)
 
     def update(self, count: int) -> None:
         """Add the shards' gradients and let the optimizer take its step: all workers, where that is long."""
@@ -248,14 +258,16 @@ class HostTrainer(Trainer):
             self.parameter_update.add(job.gradients, start, stop)
         if kind == JobKind.SUM:
             self.parameter_update.square(start, stop)
-        else:
+        elif kind != JobKind.ACCUMULATE:
             self.parameter_update.step(start, stop)
 
     def shard(self, number: int, samples: int) -> Shard:
         """Return a shard of the batch of so many samples."""
         first, last = shard_bounds(samples, self.count)[number]
         rows, places = self.rows[first:last], self.places[first:last]
-        weight = self.y.weight(rows) / self.y.weight(self.rows[:samples])
+        # That of all batches of the step, where it takes several.
+        whole = self.parameter_update.weight or self.y.weight(self.rows[:samples])
+        weight = self.y.weight(rows) / whole
         return Shard(number, rows, places, weight)
 
     def close(self) -> None:

@@ -30,6 +30,8 @@ class JobKind(IntEnum):
         Both in one go.
     SUBTREE
         Add a stretch of those gradients that a rank can add without the others.
+    ACCUMULATE
+        Add a stretch of the shards' gradients to those of the batches before theirs in the step.
     """
 
     FORWARD = 0
@@ -38,6 +40,7 @@ class JobKind(IntEnum):
     UPDATE = 3
     SUM_AND_UPDATE = 4
     SUBTREE = 5
+    ACCUMULATE = 6
 
 
 class JobSlot:

@@ -27,7 +27,9 @@ class FitSettings:
     optimizer : Optimizer
         Updates the parameters.
     epochs, batch_size : int
-        How often to go over the samples, and how many a step takes.
+        How often to go over the samples, and how many a batch has.
+    accumulate : int
+        How many batches a step takes.
     shuffle : bool
         Whether each epoch has an order of its own.
     drop_last : bool
@@ -53,6 +55,7 @@ class FitSettings:
     optimizer: Optimizer
     epochs: int = 1
     batch_size: int = 128
+    accumulate: int = 1
     shuffle: bool = True
     drop_last: bool = False
     validation_data: tuple[Any, Any] | None = None

@@ -260,7 +260,8 @@ class Shards:
 
     def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
         """Return where a layer's draws for the so many samples of a shard of this step come from."""
-        return stream(self.seed, DROPOUT + layer.position, self.network.updates, number)
+        before = self.parameter_update.batch * self.count  # shards of the step's batches before this one
+        return stream(self.seed, DROPOUT + layer.position, self.network.updates, before + number)
 
     def check(self, value: float, name: str = "loss") -> None:
         """Raise `DivergedError` if the loss, or what `name` says, is no longer finite."""

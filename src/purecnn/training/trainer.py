@@ -88,7 +88,8 @@ class Trainer(ABC):
     def step(self, rows: Sequence[int] | Array, following: Sequence[int] | Array = ()) -> float:
         """Take one step on the samples `rows`; return their mean loss, before the step.
 
-        Those of the step after it, `following`, are read ahead where the data lie outside of memory.
+        Those of the step after it, `following`, are read ahead where the data lie outside of memory. More
+        samples than a batch has are taken a batch at a time, and their gradients added up.
 
         Raises
         ------
@@ -97,24 +98,36 @@ class Trainer(ABC):
         DeviceError
             If a device's memory is full.
         """
-        rows = np.asarray(rows)
-        places = self.read(rows, following)
-        self.network.updates += 1
-        if not self.y.weight(rows):
+        rows, size = np.asarray(rows), self.settings.batch_size
+        batches = [rows[first : first + size] for first in range(0, len(rows), size)]
+        counting = [batch for batch in batches if self.y.weight(batch)]
+        if not counting:
+            self.read(batches[0], following[:size])
+            self.network.updates += 1
             return 0.0  # no sample of them counts, so there is nothing to learn
-        parameter_update, shards = self.parameter_update, self.shards
+        parameter_update, shards, losses = self.parameter_update, self.shards, list[float]()
         parameter_update.decide()
-        count = self.begin_batch(rows, places)
-        self.run_shards(count)
-        self.end_batch(count)
-        loss = math.fsum(shards.losses[:count])
-        if parameter_update.penalty:
-            loss += parameter_update.penalty.cost(parameter_update.parameters)
-        shards.check(loss)
-        for layer, exchange in zip(shards.batchwise, shards.exchanges, strict=True):
-            layer.remember(exchange)
-        self.update(count)
-        return loss
+        penalty, cost = parameter_update.penalty, 0.0
+        if penalty:
+            cost = penalty.cost(parameter_update.parameters)
+        for number, batch in enumerate(counting):
+            coming = counting[number + 1] if number + 1 < len(counting) else following[:size]
+            places = self.read(batch, coming)
+            self.network.updates += number == 0
+            parameter_update.begin_batch(number, len(counting), self.y.weight(rows))
+            count = self.begin_batch(batch, places)
+            self.run_shards(count)
+            self.end_batch(count)
+            found = shards.losses[:count].tolist()
+            shards.check(math.fsum(found) + cost)
+            losses += found
+            for layer, exchange in zip(shards.batchwise, shards.exchanges, strict=True):
+                layer.remember(exchange)
+            if parameter_update.is_last:
+                self.update(count)
+            else:
+                self.accumulate(count)
+        return math.fsum(losses) + cost
 
     def measure_statistics(self, rows: Array, following: Sequence[int] | Array, before: float) -> float:
         """Take a batch forward as in training, so far that all batchwise layers have measured it.
@@ -127,6 +140,7 @@ class Trainer(ABC):
         if not self.y.weight(rows):
             return before
         self.parameter_update.decide()
+        self.parameter_update.begin_batch(0, 1, 0.0)
         count, shards = self.begin_batch(rows, places), self.shards
         shards.passing = [None] * count
         for segment in range(shards.last):
@@ -173,6 +187,10 @@ class Trainer(ABC):
 
     def end_batch(self, count: int) -> None:  # noqa: B027 (most trainers have nothing to do)
         """Bring together here what so many shards left, where they ran elsewhere."""
+
+    @abstractmethod
+    def accumulate(self, count: int) -> None:
+        """Add so many gradients to those of the batches before them in the step."""
 
     @abstractmethod
     def update(self, count: int) -> None:

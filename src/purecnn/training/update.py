@@ -14,7 +14,7 @@ from purecnn.backend.arrays import module_of
 from purecnn.backend.sharding import add_tree
 from purecnn.backend.types import Array
 from purecnn.layers.batchwise import Zeros
-from purecnn.layers.stack import trained_spans
+from purecnn.layers.stack import rated_spans, trained_spans
 from purecnn.optimizers.base import BLOCK, Optimizer, write_squares
 from purecnn.optimizers.penalties import Penalty, mark_weights
 from purecnn.optimizers.sgd import SGD
@@ -44,6 +44,12 @@ class ParameterUpdate:
         One such vector for each shard; the first becomes their sum.
     zeros : callable
         Makes arrays where these lie.
+    accumulated : ndarray or None
+        The sum of the gradients of a step's batches up to now, where a step takes several.
+    batch, batches : int
+        Which of how many batches of the step this is, counted from 0.
+    weight : float
+        How much these weigh together; 0 where there is one alone.
     told : ndarray
         What copies of the optimizer in other processes must know for a step.
     is_plain : bool
@@ -59,17 +65,30 @@ class ParameterUpdate:
             views = network.views(weights)
             mark_weights(view for layer, view in zip(network, views, strict=True) if layer.trainable)
         self.penalty = Penalty(l1, l2, weights) if weights is not None and (l1 or l2) else None
-        self.spans = trained_spans(network)
+        self.spans, self.rated_spans = trained_spans(network), rated_spans(network)
+        self.has_one_rate = all(factor == 1 for _, _, factor in self.rated_spans)
         optimizer.begin(self.parameters, zeros, weights)
         self.gradients = [zeros(self.parameters.size, network.dtype) for _ in range(shards)]
+        several = settings.accumulate > 1
+        self.accumulated = zeros(self.parameters.size, network.dtype) if several else None
         self.squares = zeros(-(-self.parameters.size // BLOCK), np.float64)
         self.numbers = optimizer.numbers()
         self.told = zeros(told_size(optimizer), np.float64)
         self.is_plain = False
+        self.weight, self.batch, self.batches = 0.0, 0, 1
 
     def decide(self) -> None:
         """Decide how the step that begins is taken."""
-        self.is_plain = is_plain(self.settings)
+        self.is_plain = self.has_one_rate and is_plain(self.settings)
+
+    def begin_batch(self, batch: int, batches: int, weight: float) -> None:
+        """Begin one of a step's so many batches, which weigh so much together."""
+        self.batch, self.batches, self.weight = batch, batches, weight if batches > 1 else 0.0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the optimizer's step follows this batch."""
+        return self.batch + 1 == self.batches
 
     @property
     def scale(self) -> float:
@@ -79,12 +98,14 @@ class ParameterUpdate:
     def publish(self) -> None:
         """Write down what copies of the optimizer in other processes must know."""
         held = [getattr(self.optimizer, name) for name in self.numbers]
-        self.told[:] = [self.is_plain, self.optimizer.steps, *held]
+        step = [self.batch, self.batches, self.weight]
+        self.told[:] = [self.is_plain, self.optimizer.steps, *step, *held]
 
     def load(self) -> None:
         """Take over what was told, in such a process."""
         self.is_plain, self.optimizer.steps = bool(self.told[0]), int(self.told[1])
-        for name, value in zip(self.numbers, self.told[2:], strict=True):
+        self.batch, self.batches, self.weight = int(self.told[2]), int(self.told[3]), float(self.told[4])
+        for name, value in zip(self.numbers, self.told[5:], strict=True):
             setattr(self.optimizer, name, float(value))
 
     def stretch(self, part: int, parts: int) -> tuple[int, int]:
@@ -101,11 +122,25 @@ class ParameterUpdate:
                 yield first, last
 
     def add(self, shards: int, start: int, stop: int) -> None:
-        """Add a stretch of so many shards' gradients in their tree, and the penalty's slope."""
+        """Add a stretch of so many shards' gradients in their tree, and those of the step's batches before.
+
+        Behind the last batch the penalty's slope is added.
+        """
         for first, last in self.within(start, stop):
             add_tree(self.gradients[:shards], slice(first, last))
-            if self.penalty:
+            if self.batches > 1 and self.accumulated is not None:
+                self.accumulate(self.accumulated[first:last], self.gradients[0][first:last])
+            if self.penalty and self.is_last:
                 self.penalty.add_slope(self.parameters, self.gradients[0], first, last)
+
+    def accumulate(self, total: Array, gradient: Array) -> None:
+        """Keep the sum of a step's batches in `total`, and give it to the last one's gradient."""
+        if self.is_last:
+            gradient += total
+        elif self.batch:
+            total += gradient
+        else:
+            total[...] = gradient
 
     def square(self, start: int, stop: int) -> None:
         """Write the squares of a stretch of the sum, added up block by block."""
@@ -117,11 +152,15 @@ class ParameterUpdate:
 
     def step(self, start: int, stop: int) -> None:
         """Let the optimizer change a stretch of the parameters by the sum."""
-        for first, last in self.within(start, stop):
+        for begin, end, factor in self.rated_spans:
+            first, last = max(begin, start), min(end, stop)
+            if first >= last:
+                continue
             if self.is_plain:
                 self.parameters[first:last] -= self.gradients[0][first:last]
             else:
-                self.optimizer.update(self.parameters, self.gradients[0], first, last)
+                optimizer = self.optimizer.at_factor(factor)
+                optimizer.update(self.parameters, self.gradients[0], first, last)
 
 
 def is_plain(settings: FitSettings) -> bool:
@@ -139,4 +178,4 @@ def is_plain(settings: FitSettings) -> bool:
 
 def told_size(optimizer: Optimizer) -> int:
     """Return how many numbers `ParameterUpdate.told` has."""
-    return 2 + len(optimizer.numbers())
+    return 5 + len(optimizer.numbers())

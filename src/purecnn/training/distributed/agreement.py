@@ -37,6 +37,7 @@ def facts(fit: Fit) -> dict[str, Any]:
         "data": digests.digest(*seen, fit.targets.values, *weights),
         "network": [str(network.dtype), *(f"{type(layer).__name__} {size(layer)}" for layer in network)],
         "batch_size": fit.largest_batch,
+        "accumulate": fit.settings.accumulate,
         "shards": fit.settings.shards,
         "loss": getattr(
             fit.settings.loss.function, "__qualname__", type(fit.settings.loss.function).__name__

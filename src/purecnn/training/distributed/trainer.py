@@ -152,6 +152,10 @@ class RankTrainer(HostTrainer):
         self.collect()
         self.ranks.is_busy = False
 
+    def accumulate(self, count: int) -> None:
+        """Keep rank 0's sum: the gradients of all shards are added up already."""
+        super().accumulate(1)
+
     def update(self, count: int) -> None:
         """Let the optimizer of rank 0 take its step: the gradients of all shards are added up already."""
         super().update(1)
