@@ -62,7 +62,7 @@ def test_the_bits_depend_on_the_shards_and_not_on_the_threads(shards, normalize)
 
 
 def test_shards_left_out_are_enough_for_the_cores(machine):
-    for cores, shards in ((1, 2), (2, 2), (4, 4), (6, 8), (64, 8)):
+    for cores, shards in ((1, 2), (2, 2), (4, 4), (6, 8), (64, 16)):
         machine(cores)
         found, _ = trained()
         np.testing.assert_array_equal(found, trained(shards=shards)[0])

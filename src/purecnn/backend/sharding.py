@@ -14,8 +14,10 @@ from purecnn.backend.types import Array
 
 #: A shard has at least this many samples; NumPy's runs must stay wide (measured: docs/engine.md).
 WIDTH = 64
-#: Narrower ones are worth a core only down to here: a batch of 32 has work for two.
-LEAST = 16
+#: Narrower ones are worth a core only down to here: half as wide, a shard of LeNet takes 0.7 times as long.
+LEAST = 8
+#: A batch of fewer samples is one shard on any number of cores.
+WHOLE = 32
 #: More shards than this only take memory: each has a gradient of its own.
 MOST = 64
 
@@ -30,10 +32,10 @@ def shard_count(batch_size: int, cores: int = 1) -> int:
     --------
     >>> [shard_count(n) for n in (1, 31, 32, 128, 255, 256, 512)]
     [1, 1, 2, 2, 2, 4, 8]
-    >>> [shard_count(128, cores) for cores in (1, 2, 3, 4, 8, 16)]
-    [2, 2, 4, 4, 8, 8]
+    >>> [shard_count(128, cores) for cores in (1, 2, 3, 4, 8, 16, 32)]
+    [2, 2, 4, 4, 8, 16, 16]
     """
-    if batch_size < 2 * LEAST:
+    if batch_size < WHOLE:
         return 1
     by_width = 1 << max(1, (batch_size // WIDTH).bit_length() - 1)
     by_cores = min(1 << (cores - 1).bit_length(), 1 << (batch_size // LEAST).bit_length() - 1)
