@@ -24,17 +24,22 @@ from purecnn import (
 )
 from purecnn.errors import FileFormatError
 from purecnn.formats.hdf5 import Group
+from purecnn.interop.keras.graph import BEGINNING, Functional, Opened, entry, inputs
 from purecnn.interop.keras.layers import translate
-from purecnn.interop.keras.model import chain
 
 h5py = pytest.importorskip("h5py")
 HERE = Path(__file__).parents[1] / "fixtures" / "weights"
 MODELS = ["chain.keras", "chain.h5", "functional.keras", "functional.h5", "nested.keras"]
+BRANCHING = ["branches.keras", "first.keras", "branches2.keras", "branches2.h5"]
 
 
 def told(name):
+    if name == "branches2":
+        with np.load(HERE / "branches2.npz") as held:
+            return np.moveaxis(held["input"], -1, 1), held["output"]
     with np.load(HERE / "outputs.npz") as held:
-        return np.moveaxis(held[f"{name}/input"], -1, 1), held[f"{name}/output"]
+        x = held[f"{name}/input"]
+        return x if name == "first" else np.moveaxis(x, -1, 1), held[f"{name}/output"]
 
 
 def assert_same_outputs(network, name):
@@ -42,7 +47,7 @@ def assert_same_outputs(network, name):
     np.testing.assert_allclose(network.predict(x), y, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("file", MODELS)
+@pytest.mark.parametrize("file", [*MODELS, *BRANCHING])
 def test_a_model_gives_keras_outputs_and_can_be_saved_here(file, tmp_path):
     network = load_keras(HERE / file)
     assert_same_outputs(network, file.partition(".")[0])
@@ -58,6 +63,80 @@ def test_weights_alone_go_into_a_given_network(file):
     network.parameters = np.zeros_like(network.parameters)
     load_keras_weights(network, HERE / file)
     assert_same_outputs(network, name)
+
+
+def kinds(layers):
+    """The classes of layers, those of composites with the classes on each path behind it."""
+    return [
+        [type(layer).__name__, *map(kinds, layer.branches.values())]
+        if layer.inside()
+        else type(layer).__name__
+        for layer in layers
+    ]
+
+
+def test_branches_of_keras_are_written_as_they_were_meant():
+    found = kinds(load_keras(HERE / "branches.keras"))
+    inception = ["Convolutional"], ["Convolutional", "ReLU", "Convolutional"]
+    assert found[2] == ["Branches", *inception, ["ZeroPadding", "AveragePooling", "Convolutional"]]
+    assert found[3:6] == [["Branches", [], ["BatchNormalization", "ReLU", "Convolutional"]]] * 3
+    convolutions = ["Convolutional", "ReLU", "Convolutional", "HardSigmoid"]
+    squeeze = ["AdaptiveAveragePooling", *convolutions, "Flatten"]
+    assert found[7] == ["Residual", ["Convolutional", ["Branches", [], squeeze]], []]
+    assert found[9] == ["Branches", ["MaxPooling", "Convolutional", "ReLU", "UpSampling"], []]
+    dense = ["GlobalAveragePooling", "Dense", "ReLU", "Dense", "HardSigmoid"]
+    assert found[13] == ["Branches", [], dense]
+    layers = load_keras(HERE / "branches.keras").layers
+    assert [layers[n].merge for n in (11, 12, 13)] == ["add", "maximum", "multiply"]
+    assert layers[12].paths[1][0].merge == "mean"
+
+
+@pytest.mark.parametrize("file", BRANCHING)
+def test_a_model_with_branches_is_trained_further(file):
+    network = load_keras(HERE / file)
+    x, y = told(file.partition(".")[0])
+    before = network.parameters.copy()
+    y = np.eye(y.shape[1])[np.arange(len(x)) % y.shape[1]]
+    losses = network.fit(x, y, loss="mse", epochs=3, learning_rate=1e-3).loss
+    assert losses[-1] < losses[0]
+    assert (network.parameters != before).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "change", "words"),
+    [
+        ("first", "Concatenate", {"axis": 2}, "has axis 2, wanted 1, the channels"),
+        ("first", "BatchNormalization", {"axis": -1}, "has axis -1, wanted 1, the channels"),
+        ("first", "Softmax", {"axis": -1}, "has axis -1, wanted 1, the channels"),
+        ("first", "Conv2D", {"data_format": "channels_last"}, "'channels_first' and 'channels_last', wanted"),
+        (
+            "branches",
+            "Concatenate",
+            {"axis": 1},
+            r"has axis 1 of samples of \(3, 8, 8\), wanted the channels",
+        ),
+        ("branches", "Rescaling", {"scale": 2.0}, "stands behind other layers"),
+        (
+            "branches",
+            "Multiply",
+            {"class_name": "Subtract"},
+            "Subtract, can't be built here: 2 of its inputs",
+        ),
+        ("branches", "Add", {"registered_name": "my>Add"}, "can't be built here: 2 of its inputs depend"),
+    ],
+)
+def test_branches_that_are_none_here(file, kind, change, words, tmp_path):
+    def changed(layers):
+        try:
+            found = layer(layers, kind)
+        except StopIteration:  # put in place of an activation on a path
+            found = [entry for entry in layers if entry["class_name"] == "ReLU"][-1]
+            found["class_name"] = found["registered_name"] = kind
+        for name, value in change.items():
+            (found if name in ("class_name", "registered_name") else found["config"])[name] = value
+
+    with pytest.raises((FileFormatError, ShapeError), match=words):
+        load_keras(remade(tmp_path / "a.keras", changed, name=f"{file}.keras"))
 
 
 @pytest.mark.parametrize("container", ["keras", "h5"])
@@ -155,13 +234,15 @@ def test_a_model_that_is_no_chain_is_refused(tmp_path):
     def fork(layers):
         layers[3]["inbound_nodes"] = layers[2]["inbound_nodes"]
 
-    with pytest.raises(FileFormatError, match="feeds two layers"):
+    with pytest.raises(
+        FileFormatError, match=r"1 inputs and 2 outputs, wanted a network of one each|leads to no"
+    ):
         load_keras(remade(tmp_path / "a.keras", fork, name="functional.keras"))
 
     def join(layers):
         layers[3]["inbound_nodes"][0]["args"] *= 2
 
-    with pytest.raises(FileFormatError, match="has 2 inputs"):
+    with pytest.raises(FileFormatError, match="2 of its inputs depend on the network's, and it merges none"):
         load_keras(remade(tmp_path / "a.keras", join, name="functional.keras"))
 
 
@@ -380,16 +461,69 @@ def test_configs_that_are_no_models_are_refused(config, words, tmp_path):
         load_keras(tmp_path / "a.keras")
 
 
+def functional(layers, ends=()):
+    """The names of a functional model's layers in order, merges as lists of their name and their paths."""
+    graph = Functional(layers, list(ends), Opened(), [(layer["name"],) for layer in layers])
+
+    def told(steps):
+        return [
+            step.name if not hasattr(step, "paths") else [step.entry.name, *map(told, step.paths)]
+            for step in steps
+        ]
+
+    return told([step for part in graph.way(graph.last, BEGINNING) for step in part])
+
+
+def made(name, *sources, kind="Dense"):
+    """A layer of a config, as Keras 2 has it."""
+    nodes = [[[source, 0, 0, {}] for source in sources]] if sources else []
+    return {"class_name": kind, "name": name, "config": {"name": name}, "inbound_nodes": nodes}
+
+
 def test_inbound_nodes_of_keras_2():
-    layers = [
-        {"class_name": "Dense", "name": "b", "inbound_nodes": [[["a", 0, 0, {}]]]},
-        {"class_name": "InputLayer", "name": "a", "inbound_nodes": []},
-    ]
-    assert chain(layers) == [1, 0]
-    with pytest.raises(FileFormatError, match="used more than once"):
-        chain([layers[0] | {"inbound_nodes": [1, 2]}])
-    with pytest.raises(FileFormatError, match="0 inputs"):
-        chain([layers[0] | {"name": "a"}])
+    a, b = made("a", kind="InputLayer"), made("b", "a")
+    assert functional([b, a]) == ["a", "b"]
+    added = made("c", "b", "a", kind="Add")
+    assert functional([added, a, b]) == ["a", ["c", ["b"], []]]
+    joined = [made("d", "c", "b", kind="Concatenate"), made("b", "a"), added]
+    with pytest.raises(
+        FileFormatError, match=r"layer 'b', Dense, can't .* wanted by layer 'd', Concatenate, and"
+    ):
+        functional([a, *joined])
+    for layers, words in [
+        (
+            [a | {"inbound_nodes": [1, 2]}],
+            "layer 'a', InputLayer, can't be built here: it is used more than once",
+        ),
+        ([b], "layer 'b', Dense, can't be built here: it takes the layer 'a', which the model lacks"),
+        ([a, b, b], "3 layers of 2 names"),
+        ([a, b, made("c")], "2 inputs and 2 outputs"),
+        (
+            [a, b, made("c", "d"), made("d", "c"), made("e", "b")],
+            "layer 'c', Dense, .* waits for itself in a circle",
+        ),
+        (
+            [a, b, made("c", "b", "b", kind="Dot")],
+            "layer 'c', Dot, can't be built here: 2 of its inputs depend",
+        ),
+    ]:
+        with pytest.raises(FileFormatError, match=words):
+            functional(layers)
+    with pytest.raises(FileFormatError, match="layer 'c', Dense, can't be built here: it leads to no output"):
+        functional([a, b, made("c", "b")], ["b"])
+    with pytest.raises(FileFormatError, match="1 inputs and 2 outputs"):
+        functional([a, b, made("c", "b")], ["b", "c"])
+
+
+def test_inputs_come_in_order():
+    of = [{"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}} for name in "abc"]
+    assert inputs({"args": [of], "kwargs": {}}) == ["a", "b", "c"]
+    assert inputs({"args": of[:1], "kwargs": {"mask": None, "other": of[1:]}}) == ["a", "b", "c"]
+    assert inputs([["b", 0, 0, {}], ["a", 0, 0, {}]]) == ["b", "a"]
+    assert inputs(["b", 0, 0]) == ["b"]
+    with pytest.raises(FileFormatError, match="thousands of inputs"):
+        inputs([[[]] * 20_000])
+    assert entry({"class_name": "A", "config": [], "registered_name": "B"}, ()).kind == "B"
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

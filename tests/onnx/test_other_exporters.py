@@ -18,7 +18,7 @@ KINDS = {
     "functions": "Convolutional GELU MaxPooling Flatten Dense Softmax",
     "mobile": "Convolutional HardSwish DepthwiseConvolutional ReLU6 Convolutional SiLU AveragePooling Mish "
     "PReLU GlobalAveragePooling Dense Sigmoid",
-    "branches": "Branches MaxPooling Flatten Dense",
+    "branches": "Branches GlobalMaxPooling Dense",
     "inception": "Convolutional ReLU Branches MaxPooling Branches GlobalAveragePooling Dense",
     "dense": "Convolutional Branches Branches Branches Convolutional AveragePooling Branches Branches "
     "BatchNormalization ReLU GlobalAveragePooling Dense",

@@ -145,8 +145,39 @@ def is_old(version: str) -> bool:
     return re.match(r"[012]\.|$", version) is not None
 
 
-def sample_shape(config: Config) -> Shape | None:
-    """Return the shape of one sample that a layer's config states, channels first; None where it has none."""
+def channels_last(kind: str, config: Config, shape: Shape) -> Config:
+    """Return the config of a layer of a model with its channels first as it would be with these last.
+
+    Parameters
+    ----------
+    kind : str
+        Its class.
+    config : dict
+        Its arguments.
+    shape : tuple of int
+        Of a sample of its input, channels first.
+    """
+    given = dict(config)
+    if "data_format" in given:
+        given["data_format"] = "channels_last"
+    if kind in ("BatchNormalization", "Concatenate", "Softmax") and len(shape) > 1:
+        if integers(config, "axis", -1) not in ((1,), (-len(shape),)):
+            raise FileFormatError(f"has axis {config.get('axis', -1)!r:.60}, wanted 1, the channels")
+        given["axis"] = -1
+    if kind == "PReLU" and len(shape) > 1 and config.get("shared_axes"):
+        axes = integers(config, "shared_axes")
+        given["shared_axes"] = [n - 1 if n > 1 else len(shape) for n in axes]
+    if kind == "Reshape":
+        target = integers(config, "target_shape")
+        given["target_shape"] = [*target[1:], target[0]] if len(target) == 3 else list(target)
+    return given
+
+
+def sample_shape(config: Config, is_first: bool = False) -> Shape | None:
+    """Return the shape of one sample that a layer's config states, channels first; None where it has none.
+
+    `is_first` says whether they are first in the config too.
+    """
     stated = config.get("batch_shape", config.get("batch_input_shape"))
     if stated is None:
         return None
@@ -155,4 +186,4 @@ def sample_shape(config: Config) -> Shape | None:
     sizes = integers({"batch_shape": stated[1:]}, "batch_shape") if None not in stated[1:] else ()
     if not sizes or min(sizes) < 1:
         raise FileFormatError(f"has batch_shape {stated!r:.60}, wanted known sizes after the batch's")
-    return (sizes[2], *sizes[:2]) if len(sizes) == 3 else sizes
+    return (sizes[2], *sizes[:2]) if len(sizes) == 3 and not is_first else sizes

@@ -5,7 +5,7 @@ Keras keeps channels last: this turns its arrays into ours, also behind a Flatte
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
@@ -39,17 +39,23 @@ class Part:
         What a message calls it.
     columns, rows : ndarray or None
         For each of our inputs, and outputs, its place in Keras; None where they are the same.
+    is_first : bool
+        Whether Keras has the channels first there.
     """
 
     layer: Layer
     label: str
     columns: Array | None = None
     rows: Array | None = None
+    is_first: bool = False
 
     @property
     def wanted(self) -> dict[str, Shape]:
         """Keras's arrays for this layer: names and shapes."""
-        return wanted(self.layer)
+        shapes = wanted(self.layer)
+        if self.is_first and isinstance(self.layer, PReLU):
+            return {name: (shape[-1], *shape[:-1]) for name, shape in shapes.items()}
+        return shapes
 
     def take(self, given: Mapping[str, Array], dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return the layer's arrays by our names, made of Keras's.
@@ -195,25 +201,59 @@ def same(a: Array | None, b: Array | None) -> bool:
     return (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
 
 
-def parts(layers: Sequence[Layer], front: str = "layer ") -> list[Part]:
+def parts(
+    layers: Sequence[Layer], front: str = "layer ", plain: Collection[int] = (), is_first: bool = False
+) -> list[Part]:
     """Return the layers that hold arrays, those inside of others too, and the orders that Keras has there.
 
     A vector that was flattened from an image stands in another order here than in Keras, until a `Dense`
     mixes it: whatever has a value for each of its features is reordered.
 
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Bound to their shapes.
+    front : str
+        What stands in front of a layer's place in messages.
+    plain : collection of int
+        The ids of those that name axes anew in the same order in Keras.
+    is_first : bool
+        Whether Keras has the channels first.
+
     Raises
     ------
     ShapeError
         If the two orders can't be made to meet: an image reshaped to another one, a flattened image that is
-        the output.
+        the output, vectors in different orders that are added.
+    """
+    found, order = ordered_parts(layers, front, None, plain, is_first)
+    if order is not None:
+        raise ShapeError(
+            f"{front}{len(layers) - 1}, the last one, gives a flattened image, which Keras has in another "
+            f"order: a Dense layer behind it is wanted"
+        )
+    return found
+
+
+def ordered_parts(
+    layers: Sequence[Layer], front: str, order: Array | None, plain: Collection[int], is_first: bool
+) -> tuple[list[Part], Array | None]:
+    """Return the parts, and for each value of the vector that comes last its place in Keras.
+
+    `order` says the same of the vector that comes first; None where the two are one order.
     """
     found: list[Part] = []
-    order: Array | None = None  # of the vector at hand, for each of our values its place in Keras
     since: list[Part] = []  # the parts whose rows decide that order
     for place, layer in enumerate(layers):
         shape = layer.input_shape or ()
         label = f"{front}{place} ({type(layer).__name__})"
-        if isinstance(layer, Flatten | Reshape):
+        if id(layer) in plain:
+            if order is not None and len(layer.output_shape or ()) > 1:
+                raise ShapeError(
+                    f"{label} makes an image of a flattened one, which Keras has in another order"
+                )
+            since = []
+        elif isinstance(layer, Flatten | Reshape):
             after = layer.output_shape or ()
             current, needed = order if len(shape) == 1 else channels_last(shape), channels_last(after)
             since = since if len(shape) == 1 else []
@@ -230,13 +270,15 @@ def parts(layers: Sequence[Layer], front: str = "layer ") -> list[Part]:
                 )
             order, since = None, []
         elif isinstance(layer, Composite):
-            if order is not None:
-                raise ShapeError(f"{label} is given flattened images, which Keras has in another order")
-            for front, branch in layer.branches.items():
-                found += parts(branch, f"{label} {layer.name_of(front)} ".replace("  ", " "))
-            since = []
+            ends = []
+            for name, branch in layer.branches.items():
+                lead = f"{label} {layer.name_of(name)} ".replace("  ", " ")
+                inner, end = ordered_parts(branch, lead, order, plain, is_first)
+                found += inner
+                ends.append((end, (branch[-1].output_shape if branch else shape) or ()))
+            order, since = merged_order(layer, label, ends), []
         elif wanted(layer):
-            part = Part(layer, label)
+            part = Part(layer, label, is_first=is_first)
             found.append(part)
             if isinstance(layer, Dense):
                 part.columns, order, since = order, None, [part]
@@ -247,9 +289,22 @@ def parts(layers: Sequence[Layer], front: str = "layer ") -> list[Part]:
                 since = []
         elif len(shape) != 1:
             since = []
-    if order is not None:
+    return found, order
+
+
+def merged_order(layer: Composite, label: str, ends: Sequence[tuple[Array | None, Shape]]) -> Array | None:
+    """Return the order of what is made of vectors of these orders and shapes."""
+    if all(order is None for order, _ in ends):
+        return None
+    if layer.merge == "concatenate":
+        places, first = [], 0
+        for order, (size, *_) in ends:
+            places.append(first + (np.arange(size) if order is None else order))
+            first += size
+        return np.concatenate(places)
+    if any(not same(order, ends[0][0]) for order, _ in ends):
         raise ShapeError(
-            f"{front}{len(layers) - 1}, the last one, gives a flattened image, which Keras has in another "
-            f"order: a Dense layer behind it is wanted"
+            f"{label} merges flattened images and other vectors, which Keras has in another order: a Dense "
+            f"layer before it is wanted"
         )
-    return found
+    return ends[0][0]

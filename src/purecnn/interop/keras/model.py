@@ -8,24 +8,21 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
 
-from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.formats.hdf5 import Group, Variable, opened
 from purecnn.formats.hdf5_bounds import MAGIC
 from purecnn.formats.regular_files import open_regular
-from purecnn.interop.keras.config import Config, is_old, number, sample_shape
-from purecnn.interop.keras.layers import Translated, in_new_words, translate
+from purecnn.interop.keras.builder import Built, build
+from purecnn.interop.keras.graph import Entry, Opened
 from purecnn.interop.keras.layouts import parts
 from purecnn.interop.keras.weights import (
     CONFIG,
     KERAS,
-    MAX_DEPTH,
     METADATA,
     Path,
     layer_names,
@@ -36,66 +33,12 @@ from purecnn.interop.keras.weights import (
     told,
     weights_of,
 )
-from purecnn.interop.matching import short
-from purecnn.layers.base import Layer
-from purecnn.layers.file_checks import check_shape
-from purecnn.layers.preprocessing import Preprocessing
-from purecnn.layers.serialization import MAX_LAYERS
 from purecnn.layers.shapes import NamedShape
 from purecnn.messages.signatures import explained
 from purecnn.networks.network import Network
 
 #: Characters of a config.
 MAX_CONFIG = 10_000_000
-#: Classes that are made of layers.
-MODELS = ("Sequential", "Functional", "Model")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One layer of a config, those that are models opened up.
-
-    Attributes
-    ----------
-    kind, name : str
-        Its class and its name.
-    config : dict
-        Its arguments.
-    path : tuple of str
-        Where Keras 3 keeps its arrays: the names of the groups, below ``layers`` each.
-    """
-
-    kind: str
-    name: str
-    config: Config
-    path: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """What a message calls it."""
-        return f"layer {short(repr(self.name))}, {short(self.kind)},"
-
-
-@dataclass
-class Built:
-    """What a config was turned into.
-
-    Attributes
-    ----------
-    layers : list of Layer
-        Bound, without arrays.
-    input_shape : tuple of int
-        Of one sample, channels first.
-    preprocessing : Preprocessing
-        Of ``Rescaling`` at the beginning.
-    sources : list
-        The entries that hold arrays, each with what it became.
-    """
-
-    layers: list[Layer] = field(default_factory=list)
-    input_shape: Shape = ()
-    preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(kind="numbers"))
-    sources: list[tuple[Entry, Translated]] = field(default_factory=list)
 
 
 @explained
@@ -108,7 +51,7 @@ def load_keras(path: Path) -> Network:
     ----------
     path : str or path-like
         A ``.keras`` file, or an ``.h5`` file with a whole model. A ``Sequential`` model, or a functional one
-        that is a chain; models inside of it too.
+        of one input and one output whose branches nest; models inside of it too.
 
     Returns
     -------
@@ -120,8 +63,8 @@ def load_keras(path: Path) -> Network:
     Raises
     ------
     FileFormatError
-        If the file is damaged, or holds a layer that has no counterpart here; the message names both the
-        class and the layer.
+        If the file is damaged, holds a layer that has no counterpart here, or branches whose paths cross; the
+        message names both the class and the layer.
     MissingExtraError
         If h5py is not installed.
     OSError
@@ -131,7 +74,10 @@ def load_keras(path: Path) -> Network:
     -----
     A ``SeparableConv2D`` becomes a depthwise convolution and one of 1 x 1. What acts in training alone and
     draws (``RandomFlip``, ``GaussianNoise``) is left out: `Augmentation` does such things here. The
-    optimizer's state and the loss stay behind. No code in the file is run: a ``Lambda`` is refused.
+    optimizer's state and the loss stay behind. ``Add``, ``Concatenate``, ``Multiply``, ``Maximum`` and
+    ``Average`` become `Branches`, the sum of two a `Residual`, and what multiplies each channel by a number
+    squeeze-and-excitation. Models may have their channels last or first. No code in the file is run: a
+    ``Lambda`` is refused.
     """
     with told(path):
         try:
@@ -157,7 +103,7 @@ def read(path: Path) -> Network:
                     "holds weights alone, no layers: build the network and give both to load_keras_weights"
                 )
             version = "".join(root.texts("keras_version") or [])
-        built = build(entries(parsed(config)), version)
+        built = build(Opened().steps(parsed(config)), version)
         size = file.seek(0, 2)
         wanted = sum(math.prod(s) for layer in built.layers for s in layer.parameter_shapes().values())
         if 2 * wanted > size:
@@ -171,7 +117,9 @@ def read(path: Path) -> Network:
 
 def filled(built: Built, given: Mapping[int, list[Variable]]) -> Network:
     """Return the network, its layers with their arrays."""
-    places = {id(part.layer): part for part in parts(built.layers)}
+    places = {
+        id(part.layer): part for part in parts(built.layers, plain=built.plain, is_first=built.is_first)
+    }
     every = [v.held.dtype for variables in given.values() for v in variables]
     dtype = np.result_type(np.float32, *every) if every else np.dtype(np.float32)
     dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
@@ -237,151 +185,3 @@ def parsed(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise FileFormatError(f"its config is {found!r:.100}, wanted an object")
     return found
-
-
-def entries(model: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[Entry]:
-    """Yield a model's layers from input to output, in place of each model inside its layers."""
-    kind, config = model.get("class_name"), model.get("config")
-    if kind not in MODELS:
-        raise FileFormatError(f"its model is a {kind!r:.60}, wanted one of {', '.join(MODELS)}")
-    listed = config.get("layers") if isinstance(config, dict) else config  # a list in the oldest files
-    if not isinstance(listed, list) or not 0 < len(listed) <= MAX_LAYERS or len(path) > MAX_DEPTH:
-        raise FileFormatError(
-            f"its model has layers {listed!r:.60}, wanted a list of 1 to {MAX_LAYERS} layers"
-        )
-    used: dict[str, int] = {}
-    groups = []
-    for layer in listed:
-        if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
-            raise FileFormatError(
-                f"its model has the layer {layer!r:.100}, wanted an object with a class_name"
-            )
-        if not isinstance(layer.get("config"), dict | list):
-            raise FileFormatError(f"its layer {layer['class_name']!r:.60} has no config, wanted an object")
-        snake = snake_case(layer["class_name"])
-        used[snake] = used.get(snake, -1) + 1
-        groups.append(f"{snake}_{used[snake]}" if used[snake] else snake)
-    order = range(len(listed)) if kind == "Sequential" else chain(listed)
-    for k in order:
-        layer, own = listed[k], (*path, groups[k])
-        kind, config = layer["class_name"], layer["config"]
-        if kind in MODELS:
-            yield from entries(layer, own)
-            continue
-        name = config.get("name", layer.get("name", "")) if isinstance(config, dict) else ""
-        if layer.get("registered_name") not in (None, kind) or not isinstance(config, dict):
-            kind = str(layer.get("registered_name", kind))
-        yield Entry(kind, str(name), config if isinstance(config, dict) else {}, own)
-
-
-def snake_case(name: str) -> str:
-    """Return what Keras calls a group of a class: ``conv2d``, ``p_re_lu``."""
-    name = re.sub(r"\W+", "", name[:200])
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def chain(listed: list[dict[str, Any]]) -> list[int]:
-    """Return the order of a functional model's layers, each of which must feed one other."""
-    names = {str(layer.get("name")): k for k, layer in enumerate(listed)}
-    behind: dict[int, int] = {}
-    starts = []
-    for k, layer in enumerate(listed):
-        label = f"layer {short(repr(layer.get('name')))}, {short(layer['class_name'])},"
-        nodes = layer.get("inbound_nodes", [])
-        if not isinstance(nodes, list) or len(nodes) > 1:
-            raise FileFormatError(f"{label} is used more than once, wanted a chain of layers")
-        sources = [name for node in nodes for name in inputs(node)]
-        if not sources:
-            starts.append(k)
-            continue
-        if len(sources) > 1 or sources[0] not in names:
-            raise FileFormatError(
-                f"{label} has {len(sources)} inputs, wanted a chain of layers, of one input each"
-            )
-        before = names[sources[0]]
-        if before in behind:
-            raise FileFormatError(
-                f"layer {short(repr(sources[0]))} feeds two layers, {label} one of them; wanted a chain"
-            )
-        behind[before] = k
-    order = starts[:1]
-    while order and order[-1] in behind and len(order) <= len(listed):
-        order.append(behind[order[-1]])
-    if len(order) != len(listed) or len(starts) != 1:
-        raise FileFormatError(
-            f"its model has {len(starts)} inputs, and {len(order)} of its {len(listed)} layers follow on the "
-            f"first; wanted a chain of layers"
-        )
-    return order
-
-
-def inputs(node: Any) -> list[str]:
-    """Return the names of the layers that one node of a functional config takes its inputs from."""
-    found: list[str] = []
-    waiting = [node]
-    for _ in range(1000):
-        if not waiting:
-            return found
-        item = waiting.pop()
-        if isinstance(item, dict):
-            history = (
-                item.get("config", {}).get("keras_history") if isinstance(item.get("config"), dict) else None
-            )
-            if isinstance(history, list) and history:
-                found.append(str(history[0]))
-            else:
-                waiting += item.values()
-        elif isinstance(item, list) and item and isinstance(item[0], str):
-            found.append(item[0])  # as Keras 2 has it: [name, node, tensor, arguments]
-        elif isinstance(item, list):
-            waiting += item
-    raise FileFormatError("its model has a layer with hundreds of inputs, wanted a chain of layers")
-
-
-def build(layers: Iterator[Entry], version: str) -> Built:
-    """Return the layers here of a config's, bound one after the other to the input's shape."""
-    built = Built()
-    shape: Shape = ()
-    for place, entry in enumerate(layers):
-        if place > MAX_LAYERS:
-            raise FileFormatError(f"its model has more than {MAX_LAYERS} layers, wanted at most as many")
-        try:
-            if entry.kind == "InputLayer" or not shape:
-                found = sample_shape(entry.config)
-                if shape and found not in (None, shape):
-                    raise FileFormatError(f"takes samples of shape {found}, and gets {shape}")
-                if not shape:
-                    if found is None:
-                        raise FileFormatError("comes first and has no batch_shape, wanted the input's shape")
-                    shape = built.input_shape = check_shape("its input", found)
-            if entry.kind == "InputLayer":
-                continue
-            if entry.kind == "Rescaling":
-                rescale(entry.config, built)
-                continue
-            config = in_new_words(entry.config) if is_old(version) else entry.config
-            translated = translate(entry.kind, config, shape)
-            for layer in translated.layers:
-                shape = check_shape("its output", layer.bind(shape))
-                if entry.config.get("trainable") is False:
-                    layer.trainable = False
-        except (ArithmeticError, TypeError, ValueError) as error:
-            raise FileFormatError(f"{entry.label} {error!s:.500}") from None
-        built.layers += translated.layers
-        if translated.variables:
-            built.sources.append((entry, translated))
-    if not built.layers:
-        raise FileFormatError("its model has no layers that compute, wanted at least 1")
-    return built
-
-
-def rescale(config: Config, built: Built) -> None:
-    """Take a ``Rescaling`` into the preprocessing."""
-    if built.layers:
-        raise FileFormatError(
-            "stands behind other layers, wanted at the beginning, where it is preprocessing"
-        )
-    scale, offset = number(config, "scale"), number(config, "offset", 0.0)
-    before = built.preprocessing
-    built.preprocessing = Preprocessing(before.scale * scale, before.shift * scale + offset, "any")

@@ -143,6 +143,10 @@ class Nesting(ABC):
     def step(self, value: str) -> Any:
         """Return the step that makes a value of one other."""
 
+    def meeting(self, value: str, ends: list[str], paths: list[list[Any]]) -> Any:
+        """Return the step that merges some paths, which end in `ends`."""
+        return Meeting(value, self.merges[value], ends, paths)
+
     def shortcut(self, value: str, start: str) -> tuple[Any, str] | None:
         """Return a step that makes a value of one further back, at most of `start`, and that one."""
         return None
@@ -196,7 +200,7 @@ class Nesting(ABC):
             fork = self.dominators.common(sources)
             ends = self.ends(value, fork)
             paths = [self.way(path, fork, depth + 1) for path in ends]
-            steps.append(Meeting(value, self.merges[value], ends, paths))
+            steps.append(self.meeting(value, ends, paths))
             value = fork
         return steps[::-1]
 
