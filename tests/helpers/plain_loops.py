@@ -321,6 +321,58 @@ def batch_norm_backward(g, x, gamma, epsilon):
     return dx, dgamma, dbeta
 
 
+# ------------------------------------------------------------------------- group and layer normalization
+
+
+def _parts(x, groups, over):
+    """x (C, ..., N) -> lists of the places that are normalized together."""
+    found = {}
+    for index in np.ndindex(x.shape):
+        c, *pixel, n = index
+        key = {"group": (c * groups // len(x), n), "channels": (*pixel, n), "sample": n}[over]
+        found.setdefault(key, []).append(index)
+    return found.values()
+
+
+def sample_norm_forward(x, gamma, beta, epsilon, groups=1, over="group"):
+    """x (C, ..., N) -> y (C, ..., N): statistics of each sample over a group, its channels or all of it.
+
+    gamma and beta are (C,), of "sample" (C, ...).
+    """
+    y = np.zeros(x.shape)
+    for places in _parts(x, groups, over):
+        mean = math.fsum(float(x[place]) for place in places) / len(places)
+        variance = math.fsum((float(x[place]) - mean) ** 2 for place in places) / len(places)
+        for place in places:
+            own = place[: gamma.ndim]
+            y[place] = gamma[own] * (x[place] - mean) / math.sqrt(variance + epsilon) + beta[own]
+    return y
+
+
+def sample_norm_backward(g, x, gamma, epsilon, groups=1, over="group"):
+    """g (C, ..., N), x, gamma -> dx (C, ..., N), dgamma, dbeta.
+
+    By the chain rule, path by path: each y of a part depends on each x of it, by mean and variance.
+    """
+    dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(gamma.shape), np.zeros(gamma.shape)
+    for places in _parts(x, groups, over):
+        count = len(places)
+        mean = math.fsum(float(x[place]) for place in places) / count
+        variance = math.fsum((float(x[place]) - mean) ** 2 for place in places) / count
+        deviation = math.sqrt(variance + epsilon)
+        dmean = dvariance = 0.0
+        for place in places:
+            own, away = place[: gamma.ndim], x[place] - mean
+            dgamma[own] += g[place] * away / deviation
+            dbeta[own] += g[place]
+            dmean -= g[place] * gamma[own] / deviation
+            dvariance -= g[place] * gamma[own] * away / (2 * deviation**3)
+        for place in places:
+            through = g[place] * gamma[place[: gamma.ndim]] / deviation
+            dx[place] = through + dmean / count + dvariance * 2 * (x[place] - mean) / count
+    return dx, dgamma, dbeta
+
+
 # ------------------------------------------------------------------------------------------------- dense
 
 

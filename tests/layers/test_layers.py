@@ -24,9 +24,11 @@ from purecnn import (
     Flatten,
     GlobalAveragePooling,
     GlobalMaxPooling,
+    GroupNormalization,
     HardSigmoid,
     HardSwish,
     Identity,
+    LayerNormalization,
     LeakyReLU,
     MaxPooling,
     Mish,
@@ -444,6 +446,8 @@ def test_a_seed_decides_the_parameters():
         (UpSampling((2, 3)), (3, 7, 8), (3, 14, 24)),
         (DepthToSpace(2), (8, 7, 5), (2, 14, 10)),
         (BatchNormalization(), (3, 7, 8), (3, 7, 8)),
+        (GroupNormalization(3), (3, 7, 8), (3, 7, 8)),
+        (LayerNormalization("sample"), (3, 7, 8), (3, 7, 8)),
         (SpatialDropout(), (3, 7, 8), (3, 7, 8)),
         (Residual([Dense(output_size=5)], [Dense(output_size=5)]), (3,), (5,)),
         (Dense(output_size=4), (9,), (4,)),
@@ -468,6 +472,10 @@ def test_multiply_adds_count_the_products_of_one_sample():
     assert normalization.multiply_adds() == 0
     normalization.bind((4, 6, 5))
     assert normalization.multiply_adds() == 120
+    for layer in (GroupNormalization(2), LayerNormalization()):
+        assert layer.multiply_adds() == 0
+        layer.bind((4, 6, 5))
+        assert layer.multiply_adds() == 120
     assert Residual([Dense(9, 4)], [Dense(9, 4)]).multiply_adds() == 72
     assert ReLU().multiply_adds() == 0
     upsampling = UpSampling((2, 3), "bilinear")

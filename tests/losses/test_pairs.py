@@ -15,7 +15,9 @@ from purecnn import (
     Dropout,
     Flatten,
     GlobalAveragePooling,
+    GroupNormalization,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     MaxPooling,
     Network,
@@ -58,9 +60,12 @@ ENDS = {
     "SiLU": [SiLU()],
     "PReLU": [PReLU()],
     "BatchNormalization": [BatchNormalization()],
+    "GroupNormalization": [GroupNormalization(1)],
+    "LayerNormalization": [LayerNormalization()],
 }
 ALL = set(ENDS)
-BOTH_SIDES = {"none", "Tanh", "Softsign", "LeakyReLU", "SiLU", "PReLU", "BatchNormalization"}
+NORMALIZED = {"BatchNormalization", "GroupNormalization", "LayerNormalization"}
+BOTH_SIDES = {"none", "Tanh", "Softsign", "LeakyReLU", "SiLU", "PReLU", *NORMALIZED}
 RIGHT = {
     "mse": ALL,
     "mean_absolute_error": ALL,

@@ -32,9 +32,11 @@ from purecnn import (
     Flatten,
     GlobalAveragePooling,
     GlobalMaxPooling,
+    GroupNormalization,
     HardSigmoid,
     HardSwish,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     MaxPooling,
     Mish,
@@ -363,6 +365,18 @@ def exported():
     yield "hourglass", hourglass, (2, 6, 5)
     layers = [Convolutional(kernel_size=3, depth=4), GlobalMaxPooling(), Dense(output_size=3)]
     yield "largest", layers, (2, 6, 5)
+    layers = [
+        *(Convolutional(kernel_size=3, depth=4, padding=1), GroupNormalization(2), ReLU()),
+        Residual([LayerNormalization(epsilon=1e-3), Convolutional(kernel_size=1, depth=4)]),
+        *(LayerNormalization("sample"), GroupNormalization(4, affine=False), Tanh(), Flatten()),
+        *(
+            Dense(output_size=6),
+            LayerNormalization(affine=False),
+            GroupNormalization(3),
+            Dense(output_size=1),
+        ),
+    ]
+    yield "normalized", layers, (2, 5, 4)
     yield "dense", [Dense(output_size=4), BatchNormalization(), Tanh(), Dense(output_size=1)], (5,)
 
 

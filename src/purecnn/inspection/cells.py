@@ -22,6 +22,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import SampleNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.adaptive_pooling import (
     AdaptiveAveragePooling,
@@ -260,6 +261,14 @@ def _(layer: BatchNormalization, input: Array, output: Array, place: tuple[int, 
         weights=np.asarray(scale[place[0]]),
         bias=shift[place[0]],
     )
+
+
+@explain.register
+def _(layer: SampleNormalization, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The input at the same place, times ``gamma / sqrt(variance + epsilon)``, and what is added to that."""
+    scale, shift = layer.scale_and_shift(place, sample)
+    window, weights = input[sample][place], np.asarray(scale)
+    return made(layer, output, place, sample, window=window, origin=place, weights=weights, bias=shift)
 
 
 @explain.register

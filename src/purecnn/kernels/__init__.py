@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import dense_forward as dense_forward
     from purecnn.kernels.reference import global_average_pool_backward as global_average_pool_backward
     from purecnn.kernels.reference import global_average_pool_forward as global_average_pool_forward
+    from purecnn.kernels.reference import group_norm_backward as group_norm_backward
+    from purecnn.kernels.reference import group_norm_forward as group_norm_forward
+    from purecnn.kernels.reference import layer_norm_backward as layer_norm_backward
+    from purecnn.kernels.reference import layer_norm_forward as layer_norm_forward
     from purecnn.kernels.reference import leaky_relu_forward as leaky_relu_forward
     from purecnn.kernels.reference import max_pool_backward as max_pool_backward
     from purecnn.kernels.reference import max_pool_forward as max_pool_forward
@@ -49,7 +53,8 @@ else:
                 "adaptive_max_pool_backward adaptive_max_pool_forward "
                 "average_pool_backward average_pool_forward batch_norm_backward "
                 "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
-                "global_average_pool_backward global_average_pool_forward leaky_relu_forward "
+                "global_average_pool_backward global_average_pool_forward group_norm_backward "
+                "group_norm_forward layer_norm_backward layer_norm_forward leaky_relu_forward "
                 "max_pool_backward max_pool_forward relu_backward relu_forward"
             ),
             "resampling": (

@@ -270,3 +270,62 @@ def batch_norm_backward(
         g - along_batch(beta_gradient / values, x.ndim) - xhat * along_batch(gamma_gradient / values, x.ndim)
     )
     return along_batch(gamma, x.ndim) / deviation * rest
+
+
+def standardized(x: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Array]:
+    """x of any shape -> ``(x - mean) / deviation`` over `axes`, and that ``sqrt(variance + epsilon)``."""
+    deviation: Array = module_of(x).sqrt(x.var(axis=axes, keepdims=True) + epsilon)
+    return (x - x.mean(axis=axes, keepdims=True)) / deviation, deviation
+
+
+def group_norm_forward(x: Array, gamma: Array, beta: Array, groups: int, epsilon: float) -> Array:
+    """x (C, ..., N), gamma (C,), beta (C,) -> y (C, ..., N) = ``gamma xhat + beta``.
+
+    ``xhat = (x - mean) / sqrt(variance + epsilon)``: statistics of a sample over the channels of a group.
+    """
+    parts = x.reshape(groups, len(x) // groups, *x.shape[1:])
+    xhat, _ = standardized(parts, tuple(range(1, x.ndim)), epsilon)
+    return along_batch(gamma, x.ndim) * xhat.reshape(x.shape) + along_batch(beta, x.ndim)
+
+
+def group_norm_backward(
+    g: Array, x: Array, gamma: Array, gamma_gradient: Array, beta_gradient: Array, groups: int, epsilon: float
+) -> Array:
+    """g (C, ..., N), x, gamma -> dx (C, ..., N); writes the two parameter gradients.
+
+    ``dgamma = sum of g xhat``, ``dbeta = sum of g``, and, since mean and variance move with x,
+    ``dx = (gamma g - mean of gamma g - xhat mean of (gamma g xhat)) / sqrt(variance + epsilon)``.
+    """
+    parts = (groups, len(x) // groups, *x.shape[1:])
+    within = others = tuple(range(1, x.ndim))
+    xhat, deviation = standardized(x.reshape(parts), within, epsilon)
+    gamma_gradient[...] = (g * xhat.reshape(x.shape)).sum(axis=others)
+    beta_gradient[...] = g.sum(axis=others)
+    slope = (along_batch(gamma, x.ndim) * g).reshape(parts)
+    rest = slope - slope.mean(axis=within, keepdims=True)
+    rest -= xhat * (slope * xhat).mean(axis=within, keepdims=True)
+    return (rest / deviation).reshape(x.shape)
+
+
+def layer_norm_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    """x (C, ..., N), gamma, beta (C,) or (C, ...) -> y (C, ..., N) = ``gamma xhat + beta``.
+
+    ``xhat = (x - mean) / sqrt(variance + epsilon)``: statistics over the axes that gamma has, the first ones.
+    """
+    xhat, _ = standardized(x, tuple(range(gamma.ndim)), epsilon)
+    return along_batch(gamma, x.ndim) * xhat + along_batch(beta, x.ndim)
+
+
+def layer_norm_backward(
+    g: Array, x: Array, gamma: Array, gamma_gradient: Array, beta_gradient: Array, epsilon: float
+) -> Array:
+    """g (C, ..., N), x, gamma (C,) or (C, ...) -> dx (C, ..., N); writes the two parameter gradients.
+
+    As `group_norm_backward`, with sums over the axes that gamma lacks and means over those that it has.
+    """
+    within, others = tuple(range(gamma.ndim)), tuple(range(gamma.ndim, x.ndim))
+    xhat, deviation = standardized(x, within, epsilon)
+    gamma_gradient[...], beta_gradient[...] = (g * xhat).sum(axis=others), g.sum(axis=others)
+    slope = along_batch(gamma, x.ndim) * g
+    rest = slope - slope.mean(axis=within, keepdims=True)
+    return (rest - xhat * (slope * xhat).mean(axis=within, keepdims=True)) / deviation

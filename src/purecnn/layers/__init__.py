@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from purecnn.layers.dropout import Dropout as Dropout
     from purecnn.layers.dropout import SpatialDropout as SpatialDropout
     from purecnn.layers.normalization.batch import BatchNormalization as BatchNormalization
+    from purecnn.layers.normalization.group import GroupNormalization as GroupNormalization
+    from purecnn.layers.normalization.group import LayerNormalization as LayerNormalization
     from purecnn.layers.preprocessing import Preprocessing as Preprocessing
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
@@ -71,6 +73,7 @@ else:
             "normalization.batch": "BatchNormalization",
             "spatial.adaptive_pooling": "AdaptiveAveragePooling AdaptiveMaxPooling",
             "spatial.global_pooling": "GlobalAveragePooling GlobalMaxPooling",
+            "normalization.group": "GroupNormalization LayerNormalization",
             "spatial.padding": "ZeroPadding",
             "spatial.pooling": "AveragePooling MaxPooling",
             "spatial.resampling": "DepthToSpace UpSampling",

@@ -23,6 +23,7 @@ from purecnn.layers.composites.residual import Residual
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import SampleNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.convolution import Convolutional
@@ -224,7 +225,7 @@ def merged(layer: Layer, given: Range | None) -> Range | None:
 
 #: Of each class with a `forward` of its own. A new layer is added here.
 RULES: dict[type[Layer], Rule] = {
-    **dict.fromkeys((BatchNormalization, Convolutional, Dense), anything),
+    **dict.fromkeys((BatchNormalization, Convolutional, Dense, SampleNormalization), anything),
     **dict.fromkeys((ELU, HardSigmoid, LeakyReLU, ReLU, ReLU6, SELU, Sigmoid, Softplus), rising),
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),

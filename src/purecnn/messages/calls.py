@@ -76,5 +76,7 @@ ADVICE = {
     "fit": "name the others, such as epochs=10",
     "evaluate": "name the others, such as metrics=...",
     "BatchNormalization": "the channels are those of the input",
+    "GroupNormalization": "the channels are those of the input",
+    "LayerNormalization": "the sizes are those of the input",
     "PReLU": "the channels are those of the input",
 }

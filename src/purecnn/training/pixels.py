@@ -18,6 +18,7 @@ from purecnn.errors import PreprocessingWarning
 from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import SampleNormalization
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.ranges import keeps_scale
 from purecnn.layers.spatial.convolution import Convolutional
@@ -113,7 +114,7 @@ def are_pixels(values: Array, shape: Shape) -> bool:
 
 
 def scale_is_free(layers: Iterable[Layer]) -> bool:
-    """Return whether a batch normalization, or a layer of one's own, comes before the scale matters.
+    """Return whether a normalization, or a layer of one's own, comes before the scale matters.
 
     Examples
     --------
@@ -122,7 +123,9 @@ def scale_is_free(layers: Iterable[Layer]) -> bool:
     (True, False)
     """
     for layer in layers:
-        if isinstance(layer, BatchNormalization) or not type(layer).__module__.startswith("purecnn."):
+        if isinstance(layer, BatchNormalization | SampleNormalization) or not type(
+            layer
+        ).__module__.startswith("purecnn."):
             return True
         if not isinstance(layer, Convolutional | Dense) and not keeps_scale(layer):
             return False

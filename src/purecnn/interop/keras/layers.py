@@ -32,6 +32,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape
 from purecnn.layers.spatial.adaptive_pooling import (
@@ -155,12 +156,39 @@ def normalization(config: Config, shape: Shape) -> Translated:
     if axis not in ((-1,), (len(shape),)):
         raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
     only(config, "renorm", False)
-    scale, center = flag(config, "scale", True), flag(config, "center", True)
+    names = affine_names(config)
     momentum = round(1 - number(config, "momentum", 0.99), 12)  # 0.99 is 0.01, not 0.010000000000000009
-    layer = BatchNormalization(
-        epsilon=number(config, "epsilon", 1e-3), momentum=momentum, affine=scale or center
+    layer = BatchNormalization(epsilon=number(config, "epsilon", 1e-3), momentum=momentum, affine=bool(names))
+    return Translated([layer], [*names, "moving_mean", "moving_variance"])
+
+
+def affine_names(config: Config) -> list[str]:
+    """Return the names of a normalization's trained arrays."""
+    return ["gamma"] * flag(config, "scale", True) + ["beta"] * flag(config, "center", True)
+
+
+def group_normalization(config: Config, shape: Shape) -> Translated:
+    """``GroupNormalization``: -1 groups are as many as channels."""
+    axis = integers(config, "axis", -1)
+    if axis not in ((-1,), (len(shape),)):
+        raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+    groups, names = one(config, "groups", 32), affine_names(config)
+    layer = GroupNormalization(
+        shape[0] if groups == -1 else groups, epsilon=number(config, "epsilon", 1e-3), affine=bool(names)
     )
-    names = ["gamma"] * scale + ["beta"] * center + ["moving_mean", "moving_variance"]
+    return Translated([layer], names)
+
+
+def layer_normalization(config: Config, shape: Shape) -> Translated:
+    """``LayerNormalization``, over the last axis, or over all."""
+    axis = tuple(sorted(at % (len(shape) + 1) for at in integers(config, "axis", -1)))
+    whole = tuple(range(1, len(shape) + 1))
+    if axis not in ((len(shape),), whole):
+        raise FileFormatError(f"normalizes over the axes {list(axis)!r:.60}, wanted the last one, or all")
+    only(config, "rms_scaling", False)
+    names = affine_names(config)
+    over = "sample" if axis == whole and len(shape) > 1 else "channels"
+    layer = LayerNormalization(over, epsilon=number(config, "epsilon", 1e-3), affine=bool(names))
     return Translated([layer], names)
 
 
@@ -314,7 +342,9 @@ TRANSLATIONS: dict[str, Translation] = {
     "Flatten": flattened,
     "GlobalAveragePooling2D": over_all(GlobalAveragePooling, AdaptiveAveragePooling),
     "GlobalMaxPooling2D": over_all(GlobalMaxPooling, AdaptiveMaxPooling),
+    "GroupNormalization": group_normalization,
     "Identity": lambda config, shape: Translated([Identity()]),
+    "LayerNormalization": layer_normalization,
     "LeakyReLU": leaky,
     "MaxPooling2D": pooling(MaxPooling),
     "PReLU": prelu,

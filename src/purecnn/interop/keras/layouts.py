@@ -20,6 +20,7 @@ from purecnn.layers.composites.base import Composite
 from purecnn.layers.dense import Dense
 from purecnn.layers.file_checks import check_finite
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import GroupNormalization, SampleNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 
@@ -165,6 +166,20 @@ def _(
 
 
 @wanted.register
+def _(layer: SampleNormalization) -> dict[str, Shape]:
+    shape = layer.affine_shape
+    shape = (*shape[1:], shape[0])
+    return {"gamma": shape, "beta": shape} if layer.affine else {}
+
+
+@convert.register
+def _(
+    layer: SampleNormalization, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    return {name: ordered(np.moveaxis(array, -1, 0), rows) for name, array in given.items()}
+
+
+@wanted.register
 def _(layer: PReLU) -> dict[str, Shape]:
     shape = layer.input_shape or (0,)
     return {"alpha": (*[1] * (len(shape) - 1), shape[0] if layer.per_channel else 1)}
@@ -283,6 +298,10 @@ def ordered_parts(
             if isinstance(layer, Dense):
                 part.columns, order, since = order, None, [part]
             elif len(shape) == 1:
+                if order is not None and isinstance(layer, GroupNormalization) and layer.groups > 1:
+                    raise ShapeError(
+                        f"{label} is given flattened images, whose values Keras has in other groups"
+                    )
                 part.rows = order
                 since.append(part)
             else:

@@ -20,6 +20,7 @@ from purecnn.layers.composites.residual import Residual
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional
@@ -190,6 +191,28 @@ def _(layer: BatchNormalization) -> list[Module]:
     plain = "" if layer.affine else ", affine=False"
     call = f"{layer.channels}, eps={layer.epsilon!r}, momentum={layer.momentum!r}{plain}"
     return [Module(f"nn.BatchNorm{max(1, axes - 1)}d({call})", layer, tensors)]
+
+
+@translate.register
+def _(layer: GroupNormalization) -> list[Module]:
+    channels = layer.affine_shape
+    tensors = {
+        "weight": Tensor("parameters", "gamma", channels),
+        "bias": Tensor("parameters", "beta", channels),
+    }
+    plain = "" if layer.affine else ", affine=False"
+    call = f"nn.GroupNorm({layer.groups}, {channels[0]}, eps={layer.epsilon!r}{plain})"
+    return [Module(call, layer, tensors if layer.affine else {})]
+
+
+@translate.register
+def _(layer: LayerNormalization) -> list[Module]:
+    shape = layer.affine_shape
+    tensors = {"weight": Tensor("parameters", "gamma", shape), "bias": Tensor("parameters", "beta", shape)}
+    plain = "" if layer.affine else ", elementwise_affine=False"
+    kind = "nn.LayerNorm" if shape == layer.input_shape else "ChannelNorm"
+    call = f"{kind}({shape}, eps={layer.epsilon!r}{plain})"
+    return [Module(call, layer, tensors if layer.affine else {})]
 
 
 @translate.register

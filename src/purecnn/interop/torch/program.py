@@ -68,6 +68,13 @@ class PositionBias(nn.Module):
     def forward(self, x):
         return x + self.bias
 ''',
+    "ChannelNorm": '''
+class ChannelNorm(nn.LayerNorm):
+    """Normalize the channels at each pixel: nn.LayerNorm wants them last."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+''',
     "Residual": '''
 class Residual(nn.Module):
     """Add what the layers compute to what the shortcut gives."""

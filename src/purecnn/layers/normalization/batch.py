@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from purecnn.backend.arrays import module_of
 from purecnn.backend.checks import is_number, within
@@ -15,6 +14,7 @@ from purecnn.errors import ShapeError
 from purecnn.kernels import batch_norm
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import BatchwiseLayer, Zeros
+from purecnn.layers.normalization.affine import Affine
 
 
 class Statistics:
@@ -81,7 +81,7 @@ def too_few(layer: Layer, values: float) -> str:
     )
 
 
-class BatchNormalization(BatchwiseLayer):
+class BatchNormalization(Affine, BatchwiseLayer):
     """Give every channel of a batch mean 0 and variance 1, then scale and shift it.
 
     ``y = gamma xhat + beta`` with ``xhat = (x - mean) / sqrt(variance + epsilon)``: of images
@@ -124,9 +124,6 @@ class BatchNormalization(BatchwiseLayer):
     (array([0.2]), array([1.1]))
     """
 
-    output_is_free = True
-    overwrites = True
-
     def __init__(self, *, epsilon: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         super().__init__()
         self.epsilon = within("epsilon", epsilon, 0, open_low=True)
@@ -140,29 +137,9 @@ class BatchNormalization(BatchwiseLayer):
         """How many channels, or features, a sample has."""
         return self.input_shape[0] if self.input_shape else 0
 
-    def parameter_shapes(self) -> dict[str, Shape]:
-        """Return the shapes of `gamma` and `beta`."""
-        return {"gamma": (self.channels,), "beta": (self.channels,)} if self.affine else {}
-
     def buffer_shapes(self) -> dict[str, Shape]:
         """Return the shapes of the running statistics."""
         return {"running_mean": (self.channels,), "running_variance": (self.channels,)}
-
-    def draw(self, rng: np.random.Generator, dtype: npt.DTypeLike, gain: str) -> None:
-        """Set gamma to 1 and beta to 0; nothing is random."""
-        for (name, shape), value in zip(self.parameter_shapes().items(), (1, 0), strict=False):
-            self.parameters[name] = np.full(shape, value, dtype)
-            self.gradients[name] = np.zeros(shape, dtype)
-
-    def receive(self, input: Array) -> Array:
-        """Check and cast an input; begin with gamma 1 and beta 0 at a first one, since nothing is random."""
-        if not self.execution.run_by_engine and self.lacks_parameters():
-            shape, dtype = np.shape(input)[:-1], np.asarray(input).dtype
-            if shape:
-                self.bind(shape)
-                double = dtype == np.float64
-                self.draw(np.random.default_rng(0), np.float64 if double else np.float32, "")
-        return super().receive(input)
 
     def begin(self) -> None:
         """Begin with a running mean of 0 and a running variance of 1, where there are none yet."""

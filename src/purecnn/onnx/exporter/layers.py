@@ -9,6 +9,7 @@ are those of operator set 15, https://github.com/onnx/onnx/blob/main/docs/Operat
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
@@ -24,6 +25,7 @@ from purecnn.layers.composites.residual import Residual
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.onnx.schema import ATTRIBUTES, DTYPES
@@ -219,6 +221,43 @@ def _batch_normalization(layer: BatchNormalization, nodes: Nodes, input: str) ->
     }
     names = [nodes.tensor(name, array) for name, array in arrays.items()]
     return nodes.add("BatchNormalization", input, *names, epsilon=float(epsilon))
+
+
+def _standardized(nodes: Nodes, input: str, axes: Sequence[int], epsilon: float) -> str:
+    """Add (x - mean) / sqrt(variance + epsilon), along some axes.
+
+    ONNX has operators for it, but later than set 15, or in float32 alone.
+    """
+    centred = nodes.add("Sub", input, nodes.add("ReduceMean", input, axes=axes, keepdims=1))
+    variance = nodes.add("ReduceMean", nodes.add("Mul", centred, centred), axes=axes, keepdims=1)
+    root = nodes.add("Sqrt", nodes.add("Add", variance, nodes.number(epsilon)))
+    return nodes.add("Div", centred, root)
+
+
+def _scaled(layer: GroupNormalization | LayerNormalization, nodes: Nodes, input: str) -> str:
+    """Add gamma x + beta, where there are any."""
+    if not layer.affine:
+        return input
+    shape = layer.affine_shape
+    wide = (*shape, *[1] * (len(layer.input_shape or ()) - len(shape)))
+    arrays = [nodes.tensor(name, layer.parameters[name].reshape(wide)) for name in ("gamma", "beta")]
+    return nodes.add("Add", nodes.add("Mul", input, arrays[0]), arrays[1])
+
+
+@become.register
+def _group_normalization(layer: GroupNormalization, nodes: Nodes, input: str) -> str:
+    shape = layer.input_shape or ()
+    parts = nodes.add(
+        "Reshape", input, nodes.tensor("groups", [0, layer.groups, math.prod(shape) // layer.groups])
+    )
+    output = _standardized(nodes, parts, (2,), layer.epsilon)
+    return _scaled(layer, nodes, nodes.add("Reshape", output, nodes.tensor("shape", [0, *shape])))
+
+
+@become.register
+def _layer_normalization(layer: LayerNormalization, nodes: Nodes, input: str) -> str:
+    axes = [*range(1, len(layer.input_shape or ()) + 1)] if layer.over == "sample" else [1]
+    return _scaled(layer, nodes, _standardized(nodes, input, axes, layer.epsilon))
 
 
 @become.register(Branches)

@@ -26,6 +26,7 @@ from purecnn.layers.composites.nesting import MAX_PATHS, Meeting, Nesting
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
+from purecnn.onnx.to_network.normalization import Matcher
 
 #: Nodes in all.
 MAX_NODES = 10_000
@@ -194,12 +195,15 @@ class LayerFinder(Nesting):
         return self.way(output, self.input.name)
 
     def shortcut(self, value: str, start: str) -> tuple[Step, str] | None:
-        """Return the activation, or the PRelu of several nodes, that a value is made by."""
+        """Return the activation, or the PRelu or normalization of several nodes, that a value is made by."""
         call = self.makers[value]
         if call.node.outputs[0] != value:
             refuse(call, f"its output {value!r} is not the first")
         sloped = self.sloped(call)
-        return (sloped, sloped.node.inputs[0]) if sloped else self.activation(call, value, start)
+        if sloped:
+            return sloped, sloped.node.inputs[0]
+        whole = Matcher(self.makers, self.graph.constants, self.shapes).normalization(call)
+        return whole or self.activation(call, value, start)
 
     # Activations ------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import ZeroPadding
@@ -25,6 +26,7 @@ from purecnn.layers.spatial.resampling import DepthToSpace
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
 from purecnn.onnx.to_network.finder import LayerFinder, refuse
+from purecnn.onnx.to_network.normalization import FOUND
 
 #: What gives no number below 0, so that a zero around it changes no largest value.
 NOT_NEGATIVE = (ReLU, ReLU6, Sigmoid, HardSigmoid, Softplus, Softmax)
@@ -149,6 +151,64 @@ def _normalization(held: LayerArrays, call: OperatorCall, layers: list[Layer], s
     )
     gamma, beta, mean, variance = (held.array(call, place) for place in range(1, 5))
     return [held.of_file(layer, gamma=gamma, beta=beta, running_mean=mean, running_variance=variance)]
+
+
+def epsilon_of(held: LayerArrays, call: OperatorCall) -> float:
+    """Return epsilon: a float32 in the file, where 1e-5 is 9.99999975e-06."""
+    epsilon = call.number("epsilon", 1e-5)
+    return epsilon if held.finder.dtype == np.float64 else float(f"{epsilon:.6g}")
+
+
+@maker("GroupNormalization", "InstanceNormalization")
+def _group_normalization(
+    held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape
+) -> list[Layer]:
+    groups = call.integer("num_groups", 0) or shape[0]
+    layer = GroupNormalization(groups, epsilon=epsilon_of(held, call))
+    gamma, beta = (held.array(call, place) for place in (1, 2))
+    if len(gamma) == groups:  # before operator set 21 one for each group
+        gamma, beta = (np.repeat(array, shape[0] // groups) for array in (gamma, beta))
+    return [held.of_file(layer, gamma=gamma, beta=beta)]
+
+
+@maker("LayerNormalization")
+def _layer_normalization(
+    held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape
+) -> list[Layer]:
+    axis = call.integer("axis", -1)
+    if axis % (len(shape) + 1) != 1:
+        refuse(call, f"its axis is {axis}, wanted 1, all of a sample of {shape}")
+    layer = LayerNormalization("channels" if len(shape) == 1 else "sample", epsilon=epsilon_of(held, call))
+    gamma = held.array(call, 1)
+    beta = np.zeros_like(gamma) if held.constant(call, 2) is None else held.array(call, 2)
+    return [held.of_file(layer, gamma=np.broadcast_to(gamma, shape), beta=np.broadcast_to(beta, shape))]
+
+
+@maker(FOUND)
+def _normalization_of_parts(
+    held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape
+) -> list[Layer]:
+    axes, groups = call.integers("axes", []), call.integer("groups", 0)
+    epsilon, affine = epsilon_of(held, call), len(call.node.inputs) == 3
+    layer: GroupNormalization | LayerNormalization
+    if groups:
+        layer = GroupNormalization(groups, epsilon=epsilon, affine=affine)
+    elif [*axes] in ([1], [*range(1, len(shape) + 1)]):
+        over = "channels" if [*axes] == [1] else "sample"
+        layer = LayerNormalization(over, epsilon=epsilon, affine=affine)
+    else:
+        refuse(call, f"it normalizes over the axes {[*axes]}, wanted the channels, or all of a sample")
+    layer.bind(shape)
+    wanted = (*layer.affine_shape, *[1] * (len(shape) - len(layer.affine_shape)))
+    if not affine:
+        return [layer]
+    gamma, beta = (np.broadcast_to(held.array(call, place), wanted) for place in (1, 2))
+    return [
+        held.of_file(
+            layer,
+            **{name: array.reshape(layer.affine_shape) for name, array in (("gamma", gamma), ("beta", beta))},
+        )
+    ]
 
 
 @maker("PRelu")
