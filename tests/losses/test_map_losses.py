@@ -9,7 +9,7 @@ import pytest
 
 from helpers.torch_numbers import cases, close, load, part
 from purecnn import ShapeError
-from purecnn.losses import LOSSES, label_smoothing
+from purecnn.losses import LOSSES, dice, dice_prime, label_smoothing
 from purecnn.losses.base import columns
 from purecnn.training.weights import weighted_targets
 
@@ -114,3 +114,61 @@ def test_labels_and_weights_of_other_maps_are_refused() -> None:
         columns(np.zeros((5, 4, 2), np.int64), z)
     with pytest.raises(ShapeError, match=r"shape \(2,\), got \(5, 4, 2\)"):
         LOSSES["mse"].function(z, z, sample_weight=np.ones((5, 4, 2)))
+
+
+def dice_by_loops(y: Any, p: Any, weights: Any, smooth: float) -> float:
+    """Return the Dice loss by loops over numbers; weights of pixels ``(H, W, N)``."""
+    classes, height, width, batch = p.shape
+    total, whole = 0.0, 0.0
+    for n in range(batch):
+        most = weights[..., n].max() or 1.0
+        each = 0.0
+        for k in range(classes):
+            both = either = smooth
+            for i in range(height):
+                for j in range(width):
+                    w = weights[i, j, n] / most
+                    both += 2 * w * y[k, i, j, n] * p[k, i, j, n]
+                    either += w * (y[k, i, j, n] + p[k, i, j, n])
+            each += (1 - both / either) / classes
+        total += weights[..., n].sum() * each
+        whole += weights[..., n].sum()
+    return total / whole
+
+
+@pytest.mark.parametrize("smooth", [0.5, 1.0])
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dice_is_that_of_loops_and_its_derivative_that_of_differences(
+    smooth: float, classes: int, weighted: bool
+) -> None:
+    rng = np.random.default_rng(6)
+    y = rng.integers(0, max(2, classes), (3, 2, 4))
+    p = rng.random((classes, 3, 2, 4)) * 0.9 + 0.05
+    weights = rng.integers(0, 3, (3, 2, 4)).astype(float) if weighted else np.ones((3, 2, 4))
+    weights[..., 1] *= 0 if weighted else 1
+    given = {"smooth": smooth, **({"sample_weight": weights} if weighted else {})}
+    assert dice(y, p, **given) == pytest.approx(dice_by_loops(columns(y, p), p, weights, smooth), rel=1e-12)
+    slope = dice_prime(y, p, **given)
+    for place in np.ndindex(*p.shape):
+        step = np.zeros_like(p)
+        step[place] = 1e-6
+        difference = (dice(y, p + step, **given) - dice(y, p - step, **given)) / 2e-6
+        assert slope[place] == pytest.approx(difference, abs=1e-8)
+
+
+def test_dice_counts_a_sample_of_weight_2_twice_and_no_class_that_is_nowhere() -> None:
+    rng = np.random.default_rng(7)
+    y, p = rng.integers(0, 2, (3, 2, 2)), rng.random((2, 3, 2, 2))
+    twice = np.array([0, 1, 1])
+    for weights in (np.array([1.0, 2.0]), np.broadcast_to([1.0, 2.0], (3, 2, 2))):
+        assert dice(y, p, sample_weight=weights) == pytest.approx(dice(y[..., twice], p[..., twice]))
+    assert dice(y, columns(y, p)) == 0
+    empty = np.zeros((2, 3, 2, 2))
+    assert dice(empty, empty, smooth=0) == 0
+    assert not dice_prime(empty, empty, smooth=0).any()
+    assert dice(np.array([[1.0], [0.0]]), np.array([[1.0], [1.0]]), smooth=0) == pytest.approx(1 / 3)
+    with pytest.raises(ShapeError, match=r"shape \(2,\), got \(3,\)"):
+        dice(y, p, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match="smooth must be a number at least 0, got -1"):
+        dice(y, p, smooth=-1)

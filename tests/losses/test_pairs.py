@@ -75,6 +75,7 @@ RIGHT = {
     "categorical_cross_entropy": {"Softmax"},
     "kl_divergence": {"Softmax"},
     "binary_cross_entropy": {"Softmax", "Sigmoid", "HardSigmoid"},
+    "dice": {"Softmax", "Sigmoid", "HardSigmoid"},
     "softmax_cross_entropy": ALL - {"Softmax", "Sigmoid", "HardSigmoid"},
     "sigmoid_binary_cross_entropy": BOTH_SIDES,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,28 @@ def test_every_form_of_label_maps_is_learnt(last: list[Layer], classes: int, y: 
     assert found["pixel_accuracy"] == pixel_accuracy(truth, outputs) > 0.85
     assert found["mean_iou"] == intersection_over_union(truth, outputs)
     assert history.validation_metrics["mean_iou"][-1] == found["mean_iou"]
+
+
+@pytest.mark.parametrize(("last", "classes"), [(Softmax(), 3), (Sigmoid(), 1)])
+def test_dice_is_learnt_to_the_same_bits(last: Layer, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    y, bits = IGNORED if classes == 3 else np.where(IGNORED == 255, 255, IGNORED == 1), []
+    for kind, threads in COMPANIES[:3]:
+        use(monkeypatch, kind)
+        made = network(copy.deepcopy(last), classes=classes)
+        history = made.fit(
+            IMAGES,
+            y,
+            loss="dice",
+            epochs=8,
+            batch_size=16,
+            ignore_label=255,
+            learning_rate=0.02,
+            threads=threads,
+            shards=4,
+        )
+        bits.append(made.parameters.tobytes())
+        assert history.loss[-1] < 0.8 * history.loss[0]
+    assert bits[0] == bits[1] == bits[2]
 
 
 def test_what_is_ignored_changes_nothing() -> None:

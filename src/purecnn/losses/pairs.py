@@ -65,7 +65,7 @@ end the network in Softmax with "categorical_cross_entropy", or in no activation
     if not right:
         activation, joined, alone = RIGHT[loss.targets]
         name, source = getattr(loss.function, "__name__", "this loss"), type(outputs.source).__name__
-        joined = name if loss.joint is not None and loss.targets == "classes" else joined
+        joined = name if loss.predictions == "probabilities" else joined
         raise ValueError(
             f"{name} wants {wanted}, got {outputs}, which {source} gives: "
             f'end the network in {activation} with "{joined}", or in no activation with "{alone}"'

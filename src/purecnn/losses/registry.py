@@ -25,6 +25,7 @@ from purecnn.losses.classification import (
     softmax_cross_entropy_prime,
     softmax_kl_divergence_both,
 )
+from purecnn.losses.overlap import dice, dice_prime
 from purecnn.losses.regression import (
     hinge,
     hinge_prime,
@@ -63,6 +64,7 @@ LOSSES = {
         weighted=True,
         predictions="probabilities",
     ),
+    "dice": Loss(dice, dice_prime, targets="shares", weighted=True, predictions="probabilities"),
     "kl_divergence": Loss(
         kl_divergence,
         kl_divergence_prime,
@@ -101,7 +103,7 @@ def as_loss(loss: str | Loss | LossFunction, prime: LossPrime | None = None) -> 
     >>> as_loss("mes")
     Traceback (most recent call last):
     ValueError: loss must be one of mse, mean_absolute_error, huber, log_cosh, hinge, binary_cross_entropy, \
-categorical_cross_entropy, kl_divergence, softmax_cross_entropy, sigmoid_binary_cross_entropy, got 'mes'
+categorical_cross_entropy, dice, kl_divergence, softmax_cross_entropy, sigmoid_binary_cross_entropy, got 'mes'
     """
     if isinstance(loss, Loss | str) and prime is not None:
         raise ValueError(

@@ -116,6 +116,7 @@ LOSSES = (
     Row("huber", "Huber huber_loss", "HuberLoss SmoothL1Loss smooth_l1_loss"),
     Row("log_cosh", "LogCosh logcosh", ""),
     Row("hinge", "Hinge", ""),
+    Row("dice", "Dice", "DiceLoss", "behind a Softmax or a Sigmoid"),
     Row("binary_cross_entropy", "binary_crossentropy BinaryCrossentropy", "BCELoss bce", "behind a Sigmoid"),
     Row(
         "categorical_cross_entropy",
@@ -151,7 +152,7 @@ METRICS = (
     Row("subset_accuracy", "exact_match"),
     Row("confusion_matrix", "ConfusionMatrix", ""),
     Row("mean_iou", "MeanIoU iou miou jaccard", "JaccardIndex", "of label maps"),
-    Row("mean_dice", "dice", "DiceScore", "of label maps"),
+    Row("mean_dice", "", "DiceScore", "of label maps"),
 )
 #: What the rest of a program is made of.
 PARTS = (
