@@ -203,6 +203,39 @@ def adaptive_max_pool_backward(g, x):
     return dx
 
 
+# --------------------------------------------------------------------------------------- borders of pixels
+
+
+def _source(p, before, size, mode):
+    """Line p of an axis with a border -> the line of the image that it is: "reflect" or "edge"."""
+    p -= before
+    if mode == "edge":
+        return min(max(p, 0), size - 1)
+    if p < 0:
+        return -p
+    return 2 * (size - 1) - p if p >= size else p
+
+
+def border_pad_forward(x, padding, mode):
+    """x (C, H, W, N), ((top, bottom), (left, right)), "reflect" or "edge" -> y with its border."""
+    channels, height, width, samples = x.shape
+    y = np.zeros((channels, height + sum(padding[0]), width + sum(padding[1]), samples))
+    for c, p, q, n in np.ndindex(y.shape):
+        row, column = _source(p, padding[0][0], height, mode), _source(q, padding[1][0], width, mode)
+        y[c, p, q, n] = x[c, row, column, n]
+    return y
+
+
+def border_pad_backward(g, x, padding, mode):
+    """g of the padded shape, x (C, H, W, N) -> dx (C, H, W, N)."""
+    dx = np.zeros(x.shape)
+    for c, p, q, n in np.ndindex(g.shape):
+        row = _source(p, padding[0][0], x.shape[1], mode)
+        column = _source(q, padding[1][0], x.shape[2], mode)
+        dx[c, row, column, n] += g[c, p, q, n]
+    return dx
+
+
 # -------------------------------------------------------------------------------------------- upsampling
 
 

@@ -405,6 +405,9 @@ def test_what_is_no_file_of_keras_is_refused(tmp_path):
             "[LayerNormalization(over='sample', epsilon=0.001, affine=True)]",
         ),
         ("LayerNormalization", {"axis": -1}, (5,), "over='channels'"),
+        ("ZeroPadding2D", {"padding": [[1, 0], [2, 3]]}, (2, 3, 3), "((1, 0), (2, 3))"),
+        ("Cropping2D", {"cropping": [[1, 0], [2, 3]]}, (2, 7, 7), "[Cropping(cropping=((1, 0), (2, 3)))]"),
+        ("Cropping2D", {"cropping": [1, 2]}, (2, 7, 7), "[Cropping(cropping=((1, 1), (2, 2)))]"),
         ("Reshape", {"target_shape": [2, 2, -1]}, (12,), "output_shape=(3, 2, 2)"),
         ("Flatten", {}, (3,), "[]"),
     ],
@@ -421,6 +424,7 @@ def test_layers_of_keras_become_these(kind, config, shape, wanted):
         ("Dense", {"units": 3}, (2, 3, 3), "wanted vectors"),
         ("MaxPooling2D", {}, (3,), "wanted images"),
         ("UpSampling2D", {}, (3,), "wanted images"),
+        ("Cropping2D", {"data_format": "channels_first"}, (2, 3, 3), "data_format"),
         (
             "AdaptiveMaxPooling2D",
             {"output_size": [2, 0]},

@@ -167,6 +167,18 @@ def test_adaptive_pools_by_hand():
     assert rows(loops.adaptive_max_pool_backward(image([[5]]), tie)) == [[0, 5], [0, 0]]
 
 
+def test_borders_of_pixels_by_hand():
+    x, sides = image([[1, 2, 3]]), ((0, 0), (2, 1))
+    assert rows(loops.border_pad_forward(x, sides, "reflect")) == [[3, 2, 1, 2, 3, 2]]
+    assert rows(loops.border_pad_forward(x, sides, "edge")) == [[1, 1, 1, 2, 3, 3]]
+    g = image([[1, 2, 4, 8, 16, 32]])
+    assert rows(loops.border_pad_backward(g, x, sides, "reflect")) == [[4, 2 + 8 + 32, 1 + 16]]
+    assert rows(loops.border_pad_backward(g, x, sides, "edge")) == [[1 + 2 + 4, 8, 16 + 32]]
+    corner = image([[1, 2], [3, 4]])
+    assert rows(loops.border_pad_forward(corner, ((1, 0), (1, 0)), "reflect"))[0] == [4, 3, 4]
+    assert rows(loops.border_pad_forward(corner, ((1, 0), (1, 0)), "edge"))[0] == [1, 1, 2]
+
+
 def test_upsample_by_hand():
     x = image([[0, 4]])
     assert rows(loops.upsample_forward(x, (2, 2), "nearest")) == [[0, 0, 4, 4], [0, 0, 4, 4]]
@@ -281,6 +293,15 @@ def test_pooling(case):
     close(loops.max_pool_backward(g, x, *window), file[f"{name}/max_dinput"])
     close(loops.average_pool_forward(x, *window), file[f"{name}/average_output"])
     close(loops.average_pool_backward(g, x, *window), file[f"{name}/average_dinput"])
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge"])
+@pytest.mark.parametrize("case", cases("borders"))
+def test_borders_of_pixels(case, mode):
+    file, name, padding = load("borders"), case["name"], case["padding"]
+    x, g = file[f"{name}/input"], file[f"{name}/output_gradient"]
+    close(loops.border_pad_forward(x, padding, mode), file[f"{name}/{mode}_output"])
+    close(loops.border_pad_backward(g, x, padding, mode), file[f"{name}/{mode}_dinput"])
 
 
 @pytest.mark.parametrize("case", cases("adaptive_pooling"))

@@ -1,4 +1,4 @@
-"""Layers of images without parameters: zero padding, global pooling, dropout of whole maps."""
+"""Layers of images without parameters: global pooling, dropout of whole maps."""
 
 import numpy as np
 import pytest
@@ -51,28 +51,6 @@ def test_loops_by_hand():
     assert loops.global_average_pool_backward(np.array([[8.0]]), x)[0, :, :, 0].tolist() == [[2, 2], [2, 2]]
 
 
-def test_zeros_stay_zeros_where_an_activation_works_in_place():
-    network = Network(
-        [
-            Convolutional(kernel_size=1, depth=2),
-            ZeroPadding(((2, 1), (0, 3))),
-            ReLU(),
-            Convolutional(kernel_size=2, depth=2),
-            GlobalAveragePooling(),
-            Dense(output_size=3),
-            Softmax(),
-        ],
-        dtype=np.float64,
-    )
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (50, 5, 5)).astype(np.uint8), rng.integers(0, 3, 50)
-    network.fit(x, y, epochs=3, batch_size=20, optimizer="sgd")  # batches of 20, 20 and 10
-    values = np.moveaxis(x[:, None] / 255, 0, -1)
-    for layer in network:
-        values = layer.forward(values)
-    np.testing.assert_allclose(network.predict(x), values.T, rtol=1e-9)
-
-
 def test_spatial_dropout_hides_whole_maps_at_its_rate():
     layer, x = SpatialDropout(0.25), np.ones((50, 3, 4, 60), np.float32)
     np.testing.assert_array_equal(layer.forward(x), x)
@@ -96,32 +74,9 @@ def test_spatial_dropout_trains_the_same_bits_in_any_number_of_threads():
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("kind", [ZeroPadding, GlobalAveragePooling, SpatialDropout])
+@pytest.mark.parametrize("kind", [GlobalAveragePooling, SpatialDropout])
 def test_they_want_images(kind):
     with pytest.raises(
         ShapeError, match=rf"{kind.__name__}\(.* wants images of shape .* got samples of \(3,\)"
     ):
         kind().bind((3,))
-
-
-@pytest.mark.parametrize(
-    ("padding", "error", "words"),
-    [
-        (-1, ValueError, "padding must be at least 0, got -1"),
-        (((1, 0), (0, -2)), ValueError, r"padding must be at least 0, got \(0, -2\)"),
-        (1.5, TypeError, "padding must be an integer or a pair of them"),
-        (((1, 2), 3), TypeError, r"two pairs \(\(top, bottom\), \(left, right\)\), got \(\(1, 2\), 3\)"),
-        (((1, 2), (3, 4), (5, 6)), TypeError, "two pairs"),
-        ((1, 2, 3), TypeError, "padding must be an integer or a pair of them"),
-        (((1, 2), (3, 4, 5)), TypeError, "padding must be an integer or a pair of them"),
-    ],
-)
-def test_paddings_that_are_none(padding, error, words):
-    with pytest.raises(error, match=words):
-        ZeroPadding(padding)
-
-
-def test_paddings_as_keras_writes_them():
-    assert ZeroPadding(2).padding == ((2, 2), (2, 2))
-    assert ZeroPadding((1, 2)).padding == ((1, 1), (2, 2))
-    assert ZeroPadding([[1, 2], [3, 4]]).padding == ((1, 2), (3, 4))

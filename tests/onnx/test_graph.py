@@ -26,6 +26,7 @@ from purecnn import (
     BatchNormalization,
     Branches,
     Convolutional,
+    Cropping,
     Dense,
     DepthToSpace,
     DepthwiseConvolutional,
@@ -44,8 +45,10 @@ from purecnn import (
     PReLU,
     Preprocessing,
     PureCNNError,
+    ReflectionPadding,
     ReLU,
     ReLU6,
+    ReplicationPadding,
     Reshape,
     Residual,
     ShapeError,
@@ -363,6 +366,13 @@ def exported():
     for depth in (5, 4, 3):
         hourglass = [conv(depth), Branches([], [ReLU(), *hourglass, conv(depth)]), conv(depth), Tanh()]
     yield "hourglass", hourglass, (2, 6, 5)
+    layers = [
+        ReflectionPadding(((1, 0), (0, 2))),
+        conv(3),
+        ReplicationPadding((0, 2)),
+        Cropping(((0, 2), (1, 0))),
+    ]
+    yield "borders", [*layers, Flatten(), Dense(output_size=3)], (2, 6, 5)
     layers = [Convolutional(kernel_size=3, depth=4), GlobalMaxPooling(), Dense(output_size=3)]
     yield "largest", layers, (2, 6, 5)
     layers = [
@@ -559,6 +569,12 @@ PAIRS = [  # nodes that are layers: their arrays, and the layers
     ([node("ReduceMax", ["x"], ["y"], axes=[-1, -2], keepdims=0)], {}, ["GlobalMaxPooling"]),
     ([node("Pad", ["x", "p", "", "a"], ["y"])], {"p": np.array([1, 2, 0, 1]), "a": np.array([2, -1])},
      ["ZeroPadding"]),
+    ([node("Pad", ["x", "p"], ["y"], mode="edge")], {"p": np.array([0, 0, 1, 2, 0, 0, 0, 1])},
+     ["ReplicationPadding"]),
+    ([node("Slice", ["x", "s", "e", "a"], ["y"])],
+     {"s": np.array([-4, 1]), "e": np.array([10**9, -1]), "a": np.array([-1, 2])}, ["Cropping"]),
+    ([node("Slice", ["x", "s", "e"], ["y"])], {"s": np.array([0, 0, 1]), "e": np.array([9, 9, 3])},
+     ["Cropping"]),
     ([node("Identity", ["x"], ["y"])], {}, ["Identity"]),
     ([node("Conv", ["x", "w"], ["c"]), node("DepthToSpace", ["c", ], ["y"], blocksize=2)],
      {"w": floats(8, 2, 3, 3, seed=1)}, ["Convolutional", "DepthToSpace"]),
@@ -599,7 +615,14 @@ NO_LAYER = [
     ([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[2, 2])], {}, "dilations are"),
     ([node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}, "count for nothing"),
     ([node("MaxPool", ["x"], ["z", "y"], kernel_shape=[2, 2])], {}, "the output is int64"),
-    ([node("Pad", ["x", "p"], ["y"], mode="edge")], {"p": np.array([0, 0, 1, 1] * 2)}, "wanted zeros"),
+    ([node("Pad", ["x", "p", "v"], ["y"])], {"p": np.array([0, 0, 1, 1] * 2), "v": np.float32(2)},
+     "puts 2.0 around images, wanted zeros"),
+    ([node("Pad", ["x", "p"], ["y"], mode="wrap")], {"p": np.array([0, 0, 1, 1] * 2)},
+     "its mode is 'wrap', wanted one of constant, reflect, edge"),
+    ([node("Slice", ["x", "s", "e"], ["y"])], {"s": np.array([0, 1]), "e": np.array([9, 9])},
+     "takes a part of axis 1 in steps of 1, wanted height and width, by 1"),
+    ([node("Slice", ["x", "s", "e", "a", "t"], ["y"])],
+     {"s": np.array([0]), "e": np.array([9]), "a": np.array([3]), "t": np.array([2])}, "in steps of 2"),
     ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([0, 1, 0, 0, 0, 0, 0, 0])}, "none around samples"),
     ([node("Softmax", ["x"], ["y"])], {}, "its axis is -1, wanted 1"),
     ([node("Transpose", ["x"], ["y"], perm=[0, 2, 3, 1])], {}, "node 0, Transpose can't become"),

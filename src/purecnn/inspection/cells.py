@@ -31,7 +31,7 @@ from purecnn.layers.spatial.adaptive_pooling import (
 )
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
-from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.padding import Cropping, PixelPadding, ZeroPadding
 from purecnn.layers.spatial.pooling import (
     AveragePooling,
     MaxPooling,
@@ -144,6 +144,14 @@ def made(
     )
 
 
+def moved(
+    layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int, origin: tuple[int, ...]
+) -> Cell:
+    """Return the cell of a layer that puts one value of its input there, as it is."""
+    value = input[sample][origin]
+    return made(layer, output, place, sample, window=value, origin=origin, weights=np.ones(()))
+
+
 @explain.register
 def _(layer: Convolutional, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The window under the kernel of a map, zeros around the image included."""
@@ -241,10 +249,7 @@ def _(layer: DepthToSpace, input: Array, output: Array, place: tuple[int, ...], 
     (row, i), (column, j) = (divmod(number, block) for number in corner)
     cell = i * block + j
     channel = map * block**2 + cell if layer.mode == "CRD" else cell * output.shape[1] + map
-    origin = (channel, row, column)
-    return made(
-        layer, output, place, sample, window=input[sample][origin], origin=origin, weights=np.ones(())
-    )
+    return moved(layer, input, output, place, sample, (channel, row, column))
 
 
 @explain.register
@@ -283,6 +288,23 @@ def _(layer: ZeroPadding, input: Array, output: Array, place: tuple[int, ...], s
     )
 
 
+@explain.register
+def _(layer: Cropping, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The pixel, so many lines further."""
+    (top, _), (left, _) = layer.cropping
+    origin = (place[0], place[1] + top, place[2] + left)
+    return moved(layer, input, output, place, sample, origin)
+
+
+@explain.register
+def _(layer: PixelPadding, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The pixel, or that of which the border has a copy there."""
+    channel, *corner = place
+    along = zip(corner, input.shape[2:], layer.padding, strict=True)
+    found = (geometry.border_places(layer.mode, size, *sides)[number] for number, size, sides in along)
+    return moved(layer, input, output, place, sample, (channel, *map(int, found)))
+
+
 @explain.register(ElementWise)
 @explain.register(Activation)
 def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
@@ -304,7 +326,6 @@ def _(layer: Dropout, input: Array, output: Array, place: tuple[int, ...], sampl
 def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The one value, wherever it was."""
     number = np.ravel_multi_index(place, output.shape[1:])
-    origin = tuple(map(int, np.unravel_index(number, input.shape[1:])))
-    return made(
-        layer, output, place, sample, window=input[sample][origin], origin=origin, weights=np.ones(())
+    return moved(
+        layer, input, output, place, sample, tuple(map(int, np.unravel_index(number, input.shape[1:])))
     )

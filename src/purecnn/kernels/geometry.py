@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from purecnn.backend.arrays import module_of
 from purecnn.backend.types import Array
 
@@ -20,6 +22,26 @@ def along_batch(biases: Array, axes: int) -> Array:
 def pad(x: Array, padding: Padding) -> Array:
     """(C, H, W, N) -> (C, top + H + bottom, left + W + right, N), zeros around the image."""
     return x if padding == ((0, 0), (0, 0)) else module_of(x).pad(x, ((0, 0), *padding, (0, 0)))
+
+
+def border_places(mode: str, size: int, before: int, behind: int) -> Array:
+    """Return which pixel each one of an axis with a border is, (before + size + behind,).
+
+    Beyond the ends "edge" has the outermost pixel again, "reflect" those within, the outermost not repeated,
+    and "wrap" those from the other end.
+
+    Examples
+    --------
+    >>> border_places("reflect", 4, 2, 1), border_places("edge", 4, 2, 1)
+    (array([2, 1, 0, 1, 2, 3, 2]), array([0, 0, 0, 1, 2, 3, 3]))
+    """
+    wide = np.arange(-before, size + behind)
+    if mode == "edge":
+        return np.clip(wide, 0, size - 1)
+    if mode == "wrap":
+        return wide % size
+    period = max(1, 2 * size - 2)
+    return size - 1 - np.abs(size - 1 - wide % period)
 
 
 def output_size(size: int, window: int, stride: int, padding: Pair = (0, 0)) -> int:

@@ -1,4 +1,4 @@
-"""Resampling kernels: images enlarged, and channels turned into pixels.
+"""Resampling kernels: images enlarged, borders made of their pixels, and channels turned into pixels.
 
 Each pair mirrors itself, as in `reference`: pure functions on arrays, the batch on the last axis.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from purecnn.backend.arrays import module_of
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Pair, tap
+from purecnn.kernels.geometry import Padding, Pair, border_places, tap
 
 
 def phases(factor: int) -> list[tuple[int, float]]:
@@ -161,3 +161,41 @@ def depth_to_space_backward(g: Array, block: int, mode: str, workspace: Workspac
     dx = workspace.array("input_gradient", (channels * block**2, rows, columns, samples), g.dtype)
     pixels_of(dx, block, mode)[...] = g.reshape(channels, rows, block, columns, block, samples)
     return dx
+
+
+def border_lines(size: int, sides: Pair, mode: str) -> list[Pair]:
+    """Return each line of the border along an axis, and the line within that it is a copy of."""
+    before, behind = sides
+    places = border_places(mode, size, before, behind).tolist()
+    lines = [*range(before), *range(before + size, before + size + behind)]
+    return [(line, before + places[line]) for line in lines]
+
+
+def border_pad_forward(x: Array, padding: Padding, mode: str, workspace: Workspace) -> Array:
+    """x (C, H, W, N) -> y (C, top + H + bottom, left + W + right, N), the border as `border_places` says.
+
+    Rows first, then columns of all these rows: so the corners are made too.
+    """
+    (channels, height, width, samples), (rows, columns) = x.shape, padding
+    y = workspace.array("output", (channels, height + sum(rows), width + sum(columns), samples), x.dtype)
+    across = slice(columns[0], columns[0] + width)
+    y[:, rows[0] : rows[0] + height, across] = x
+    for line, source in border_lines(height, rows, mode):
+        y[:, line, across] = y[:, source, across]
+    for line, source in border_lines(width, columns, mode):
+        y[:, :, line] = y[:, :, source]
+    return y
+
+
+def border_pad_backward(g: Array, padding: Padding, mode: str, workspace: Workspace) -> Array:
+    """g (C, top + H + bottom, left + W + right, N) -> dx (C, H, W, N): the border's given to its pixels."""
+    rows, columns = padding
+    height, width = g.shape[1] - sum(rows), g.shape[2] - sum(columns)
+    across = slice(columns[0], columns[0] + width)
+    dy = workspace.array("padded_gradient", g.shape, g.dtype)
+    dy[...] = g
+    for line, source in border_lines(width, columns, mode):
+        dy[:, :, source] += dy[:, :, line]
+    for line, source in border_lines(height, rows, mode):
+        dy[:, source, across] += dy[:, line, across]
+    return dy[:, rows[0] : rows[0] + height, across]

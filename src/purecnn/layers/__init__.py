@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from purecnn.layers.spatial.convolution import DepthwiseConvolutional as DepthwiseConvolutional
     from purecnn.layers.spatial.global_pooling import GlobalAveragePooling as GlobalAveragePooling
     from purecnn.layers.spatial.global_pooling import GlobalMaxPooling as GlobalMaxPooling
+    from purecnn.layers.spatial.padding import Cropping as Cropping
+    from purecnn.layers.spatial.padding import ReflectionPadding as ReflectionPadding
+    from purecnn.layers.spatial.padding import ReplicationPadding as ReplicationPadding
     from purecnn.layers.spatial.padding import ZeroPadding as ZeroPadding
     from purecnn.layers.spatial.pooling import AveragePooling as AveragePooling
     from purecnn.layers.spatial.pooling import MaxPooling as MaxPooling
@@ -74,7 +77,7 @@ else:
             "spatial.adaptive_pooling": "AdaptiveAveragePooling AdaptiveMaxPooling",
             "spatial.global_pooling": "GlobalAveragePooling GlobalMaxPooling",
             "normalization.group": "GroupNormalization LayerNormalization",
-            "spatial.padding": "ZeroPadding",
+            "spatial.padding": "Cropping ReflectionPadding ReplicationPadding ZeroPadding",
             "spatial.pooling": "AveragePooling MaxPooling",
             "spatial.resampling": "DepthToSpace UpSampling",
             "preprocessing": "Preprocessing",

@@ -21,6 +21,7 @@ from purecnn.layers.composites.base import Composite
 from purecnn.layers.spatial.adaptive_pooling import AdaptivePooling
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalMaxPooling
+from purecnn.layers.spatial.padding import Cropping, PixelPadding
 from purecnn.layers.spatial.pooling import MaxPooling, Pooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
@@ -142,6 +143,17 @@ def _of_upsampling(layer: UpSampling) -> Footprint:
     # The rows between the two passes, and what one pixel has of another: for each phase, or each line.
     steps = sum((layer.output_shape or ())[1:]) if layer.align_corners else sum(layer.size)
     return Footprint(size + 2 * (size // layer.size[1]), size, NODE + steps * 4 * STEP)
+
+
+@taken.register
+def _of_pixel_padding(layer: PixelPadding) -> Footprint:
+    lines = sum(map(sum, layer.padding))
+    return Footprint(math.prod(layer.output_shape or ()), 0, NODE + lines * STEP)
+
+
+@taken.register
+def _of_cropping(layer: Cropping) -> Footprint:
+    return Footprint(0, 0, NODE)  # a view of its input
 
 
 @taken.register

@@ -28,7 +28,7 @@ from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
-from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.padding import Cropping, ReflectionPadding, ReplicationPadding, ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
@@ -229,7 +229,8 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((ELU, HardSigmoid, LeakyReLU, ReLU, ReLU6, SELU, Sigmoid, Softplus), rising),
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
-    **dict.fromkeys((DepthToSpace, Flatten, Reshape), moved),
+    **dict.fromkeys((Cropping, DepthToSpace, Flatten, Reshape), moved),
+    **dict.fromkeys((ReflectionPadding, ReplicationPadding), moved),
     **dict.fromkeys((Branches, Residual), merged),
     **dict.fromkeys((AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling), largest),
     **dict.fromkeys((AdaptiveAveragePooling, AveragePooling, GlobalAveragePooling, UpSampling), averaged),

@@ -79,6 +79,9 @@ LAYERS = (
     Row("Dropout", "Dropout", "Dropout"),
     Row("SpatialDropout", "SpatialDropout2D", "Dropout2d"),
     Row("ZeroPadding", "ZeroPadding2D", "ZeroPad2d"),
+    Row("ReflectionPadding", "", "ReflectionPad2d"),
+    Row("ReplicationPadding", "", "ReplicationPad2d"),
+    Row("Cropping", "Cropping2D", ""),
     Row(
         "UpSampling",
         "UpSampling2D",

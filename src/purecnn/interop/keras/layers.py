@@ -42,7 +42,7 @@ from purecnn.layers.spatial.adaptive_pooling import (
 )
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling, GlobalPooling
-from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.padding import Cropping, ZeroPadding
 from purecnn.layers.spatial.pooling import (
     AveragePooling,
     MaxPooling,
@@ -252,15 +252,18 @@ def upsampling(config: Config, shape: Shape) -> Translated:
     return Translated([UpSampling(size, config.get("interpolation", "nearest"))])
 
 
-def padding(config: Config, shape: Shape) -> Translated:
-    """``ZeroPadding2D``."""
-    images(shape)
-    only(config, "data_format", "channels_last", None)
-    given = config.get("padding", 1)
-    if not isinstance(given, list):
-        return Translated([ZeroPadding(one(config, "padding", 1))])
-    sides: Any = tuple(tuple(n) if isinstance(n, list) else n for n in given)
-    return Translated([ZeroPadding(sides)])
+def border(kind: Callable[[Any], Layer], name: str) -> Translation:
+    """``ZeroPadding2D`` and ``Cropping2D``."""
+
+    def bordered(config: Config, shape: Shape) -> Translated:
+        images(shape)
+        only(config, "data_format", "channels_last", None)
+        given = config.get(name, 1)
+        if not isinstance(given, list):
+            return Translated([kind(one(config, name, 1))])
+        return Translated([kind(tuple(tuple(n) if isinstance(n, list) else n for n in given))])
+
+    return bordered
 
 
 def flattened(config: Config, shape: Shape) -> Translated:
@@ -335,6 +338,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "AveragePooling2D": pooling(AveragePooling),
     "BatchNormalization": normalization,
     "Conv2D": convolution,
+    "Cropping2D": border(Cropping, "cropping"),
     "Dense": fully_connected,
     "DepthwiseConv2D": depthwise,
     "Dropout": lambda config, shape: Translated([Dropout(number(config, "rate"))]),
@@ -354,7 +358,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "Softmax": softmax,
     "SpatialDropout2D": lambda config, shape: Translated([SpatialDropout(number(config, "rate"))]),
     "UpSampling2D": upsampling,
-    "ZeroPadding2D": padding,
+    "ZeroPadding2D": border(ZeroPadding, "padding"),
 }
 
 

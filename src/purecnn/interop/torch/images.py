@@ -5,7 +5,7 @@ from __future__ import annotations
 from purecnn.interop.torch.modules import Module, translate
 from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
-from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.padding import Cropping, PixelPadding, ReflectionPadding, ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
@@ -14,6 +14,19 @@ from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 def _(layer: ZeroPadding) -> list[Module]:
     (top, bottom), (left, right) = layer.padding
     return [Module(f"nn.ZeroPad2d({(left, right, top, bottom)})", layer)]
+
+
+@translate.register
+def _(layer: PixelPadding) -> list[Module]:
+    (top, bottom), (left, right) = layer.padding
+    kind = "Reflection" if isinstance(layer, ReflectionPadding) else "Replication"
+    return [Module(f"nn.{kind}Pad2d({(left, right, top, bottom)})", layer)]
+
+
+@translate.register
+def _(layer: Cropping) -> list[Module]:
+    (top, bottom), (left, right) = layer.cropping
+    return [Module(f"nn.ZeroPad2d({(-left, -right, -top, -bottom)})", layer)]
 
 
 @translate.register

@@ -1,6 +1,7 @@
-"""Zero padding.
+"""Padding and cropping: a border put around images, or taken off them.
 
-Zeros around an image, as a layer of its own: where a convolution's own padding can't be lopsided.
+Zeros, as a layer of its own, for where a convolution's own padding can't be lopsided; or the image's own
+pixels, which no convolution puts around it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,66 @@ from typing import Any
 
 from purecnn.backend.checks import pair
 from purecnn.backend.types import Array, Shape
+from purecnn.errors import ShapeError
+from purecnn.kernels import resampling
 from purecnn.kernels.geometry import Padding, Pair
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import image_shape
 
 
-class ZeroPadding(Layer):
+def sides(name: str, value: int | Pair | Padding) -> Padding:
+    """Return ``((top, bottom), (left, right))``, given so, as (vertical, horizontal), or as one integer.
+
+    Examples
+    --------
+    >>> sides("padding", 2), sides("padding", (1, 2)), sides("padding", ((1, 2), (3, 4)))
+    (((2, 2), (2, 2)), ((1, 1), (2, 2)), ((1, 2), (3, 4)))
+    """
+    found: Any = value
+    if isinstance(value, Sequence) and any(isinstance(side, Sequence) for side in value):
+        if len(value) != 2 or not all(isinstance(side, Sequence) for side in value):
+            raise TypeError(
+                f"{name} must be an integer, a pair of them (vertical, horizontal) or two pairs "
+                f"((top, bottom), (left, right)), got {value!r}"
+            )
+    else:
+        vertical, horizontal = pair(name, value, least=0)  # type: ignore[arg-type]
+        found = (vertical, vertical), (horizontal, horizontal)
+    return pair(name, found[0], least=0), pair(name, found[1], least=0)
+
+
+def within(whole: Array, border: Padding) -> Array:
+    """(C, top + H + bottom, left + W + right, N) -> the view (C, H, W, N) of what the border lies around."""
+    (top, bottom), (left, right) = border
+    return whole[:, top : whole.shape[1] - bottom, left : whole.shape[2] - right]
+
+
+class ImagePadding(Layer):
+    """What all paddings share: ``(C, H, W, N)`` becomes ``(C, top + H + bottom, left + W + right, N)``.
+
+    Parameters
+    ----------
+    padding : int, (int, int) or ((int, int), (int, int))
+        On all sides; above and below, left and right; or ``((top, bottom), (left, right))``.
+    """
+
+    sample_axes = 3
+
+    def __init__(self, padding: int | Pair | Padding = 1) -> None:
+        super().__init__()
+        self.padding = sides("padding", padding)
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the shape with its border."""
+        channels, height, width = image_shape(self, input_shape)
+        return channels, height + sum(self.padding[0]), width + sum(self.padding[1])
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"padding": self.padding}
+
+
+class ZeroPadding(ImagePadding):
     """Put zeros around images: ``(C, H, W, N)`` to ``(C, top + H + bottom, left + W + right, N)``.
 
     Backward the gradient of the pixels within, ``dx = g[:, top : top + H, left : left + W]``.
@@ -34,32 +89,7 @@ class ZeroPadding(Layer):
            [1., 0., 0.]])
     """
 
-    sample_axes = 3
     output_is_free = True
-
-    def __init__(self, padding: int | Pair | Padding = 1) -> None:
-        super().__init__()
-        sides: Any = padding
-        if isinstance(padding, Sequence) and any(isinstance(side, Sequence) for side in padding):
-            if len(padding) != 2 or not all(isinstance(side, Sequence) for side in padding):
-                raise TypeError(
-                    "padding must be an integer, a pair of them (vertical, horizontal) or two pairs "
-                    f"((top, bottom), (left, right)), got {padding!r}"
-                )
-        else:
-            vertical, horizontal = pair("padding", padding, least=0)  # type: ignore[arg-type]
-            sides = (vertical, vertical), (horizontal, horizontal)
-        self.padding = pair("padding", sides[0], least=0), pair("padding", sides[1], least=0)
-
-    def infer(self, input_shape: Shape) -> Shape:
-        """Return the shape with its border."""
-        channels, height, width = image_shape(self, input_shape)
-        return channels, height + sum(self.padding[0]), width + sum(self.padding[1])
-
-    def within(self, padded: Array) -> Array:
-        """Return the part of an array that the image itself lies in."""
-        (top, bottom), (left, right) = self.padding
-        return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right]
 
     def forward(self, input: Array) -> Array:
         """Return x with zeros around it."""
@@ -67,13 +97,131 @@ class ZeroPadding(Layer):
         output = self.workspace.array("output", (*(self.output_shape or ()), x.shape[-1]), x.dtype)
         # The border too each time: an activation may have worked in its place.
         output.fill(0)
-        self.xp.copyto(self.within(output), x)
+        self.xp.copyto(within(output, self.padding), x)
         return output
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient of the pixels within."""
-        return self.within(self.receive_gradient(output_gradient))
+        return within(self.receive_gradient(output_gradient), self.padding)
+
+
+class PixelPadding(ImagePadding):
+    """What reflection and replication share: the border is made of the image's own pixels."""
+
+    #: How a pixel of the border is found, as `geometry.border_places` names it.
+    mode = ""
+
+    output_is_free = True
+
+    def forward(self, input: Array) -> Array:
+        """Return x with its border."""
+        return resampling.border_pad_forward(self.receive(input), self.padding, self.mode, self.workspace)
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return each pixel's gradient, with those of the border that it made."""
+        g = self.receive_gradient(output_gradient)
+        return resampling.border_pad_backward(g, self.padding, self.mode, self.workspace)
+
+
+class ReflectionPadding(PixelPadding):
+    """Put mirrored pixels around images: ``(C, H, W, N)`` to ``(C, top + H + bottom, left + W + right, N)``.
+
+    The outermost row is the mirror and not repeated: row ``p`` of the border is row ``|p - top|`` of the
+    image above, and ``2 (H - 1) - (p - top)`` below it; then the columns likewise. Backward each pixel gets
+    the gradients of all its copies. As PyTorch's ``ReflectionPad2d``, which has the sides as
+    ``(left, right, top, bottom)``, and ONNX's ``Pad`` by "reflect". Keras has no layer for it.
+
+    Parameters
+    ----------
+    padding : int, (int, int) or ((int, int), (int, int))
+        On all sides; above and below, left and right; or ``((top, bottom), (left, right))``. Each less than
+        the image's height or width.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ReflectionPadding(((0, 0), (2, 1))).forward(np.arange(3.0).reshape(1, 1, 3, 1))[0, :, :, 0]
+    array([[2., 1., 0., 1., 2., 1.]])
+    """
+
+    mode = "reflect"
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the shape with its border."""
+        found = super().infer(input_shape)
+        if any(max(border) >= size for border, size in zip(self.padding, input_shape[1:], strict=True)):
+            raise ShapeError(
+                f"{self} wants images larger than each side of its padding, got {input_shape[1:]}"
+            )
+        return found
+
+
+class ReplicationPadding(PixelPadding):
+    """Put the outermost pixels around images, as often as needed: as `ZeroPadding`, with them for zeros.
+
+    ``y[c, p, q, n] = x[c, i, j, n]``, where ``i = min(max(p - top, 0), H - 1)``, and j likewise. Backward
+    each pixel gets the gradients of all its copies. As PyTorch's ``ReplicationPad2d``, which has the sides
+    as ``(left, right, top, bottom)``, and ONNX's ``Pad`` by "edge". Keras has no layer for it.
+
+    Parameters
+    ----------
+    padding : int, (int, int) or ((int, int), (int, int))
+        On all sides; above and below, left and right; or ``((top, bottom), (left, right))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ReplicationPadding(((0, 0), (2, 1))).forward(np.arange(3.0).reshape(1, 1, 3, 1))[0, :, :, 0]
+    array([[0., 0., 0., 1., 2., 2.]])
+    """
+
+    mode = "edge"
+
+
+class Cropping(Layer):
+    """Take lines off images: ``(C, H, W, N)`` to ``(C, H - top - bottom, W - left - right, N)``.
+
+    ``y = x[:, top : H - bottom, left : W - right]``; backward what was taken off has the gradient 0. As
+    Keras's ``Cropping2D``; PyTorch has no layer for it, but its ``ZeroPad2d`` with sides below 0 does it.
+
+    Parameters
+    ----------
+    cropping : int, (int, int) or ((int, int), (int, int))
+        Off all sides; above and below, left and right; or ``((top, bottom), (left, right))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Cropping(((1, 0), (0, 2))).forward(np.arange(8.0).reshape(1, 2, 4, 1))[0, :, :, 0]
+    array([[4., 5.]])
+    """
+
+    sample_axes = 3
+
+    def __init__(self, cropping: int | Pair | Padding = 1) -> None:
+        super().__init__()
+        self.cropping = sides("cropping", cropping)
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the shape without its border."""
+        channels, *image = image_shape(self, input_shape)
+        height, width = (size - sum(side) for size, side in zip(image, self.cropping, strict=True))
+        if min(height, width) < 1:
+            raise ShapeError(f"{self} wants images larger than what it takes off, got {input_shape[1:]}")
+        return channels, height, width
+
+    def forward(self, input: Array) -> Array:
+        """Return the part of x within, a view."""
+        return within(self.receive(input), self.cropping)
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return the gradient with zeros around it."""
+        g = self.receive_gradient(output_gradient)
+        dx = self.workspace.array("input_gradient", (*(self.input_shape or ()), g.shape[-1]), g.dtype)
+        dx.fill(0)
+        self.xp.copyto(within(dx, self.cropping), g)
+        return dx
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"padding": self.padding}
+        return {"cropping": self.cropping}

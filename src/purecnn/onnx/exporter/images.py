@@ -18,16 +18,40 @@ from purecnn.layers.spatial.adaptive_pooling import (
     AdaptivePooling,
 )
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
-from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.padding import (
+    Cropping,
+    ImagePadding,
+    PixelPadding,
+    ReflectionPadding,
+    ReplicationPadding,
+    ZeroPadding,
+)
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling, Pooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 from purecnn.onnx.exporter.layers import Nodes, become, described
 
 
+def _padding(layer: ImagePadding, nodes: Nodes, input: str, **mode: str) -> str:
+    (top, bottom), (left, right) = layer.padding
+    return nodes.add("Pad", input, nodes.tensor("padding", [0, 0, top, left, 0, 0, bottom, right]), **mode)
+
+
 @become.register
 def _zero_padding(layer: ZeroPadding, nodes: Nodes, input: str) -> str:
-    (top, bottom), (left, right) = layer.padding
-    return nodes.add("Pad", input, nodes.tensor("padding", [0, 0, top, left, 0, 0, bottom, right]))
+    return _padding(layer, nodes, input)
+
+
+@become.register(ReflectionPadding)
+@become.register(ReplicationPadding)
+def _pixel_padding(layer: PixelPadding, nodes: Nodes, input: str) -> str:
+    return _padding(layer, nodes, input, mode=layer.mode)
+
+
+@become.register
+def _cropping(layer: Cropping, nodes: Nodes, input: str) -> str:
+    (top, _), (left, _), (_, *ends) = *layer.cropping, layer.output_shape or ()
+    ranges = {"starts": (top, left), "ends": (top + ends[0], left + ends[1]), "axes": (2, 3)}
+    return nodes.add("Slice", input, *(nodes.tensor(name, values) for name, values in ranges.items()))
 
 
 def _pooling(layer: Pooling, nodes: Nodes, input: str, operator: str) -> str:

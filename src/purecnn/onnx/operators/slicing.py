@@ -14,6 +14,7 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.kernels.cost import POWER
+from purecnn.kernels.geometry import border_places
 from purecnn.onnx.operators.registry import OperatorCall, integers, operator, wanted
 
 
@@ -161,14 +162,3 @@ def pad(
             )
             within = np.take(within, border_places(mode, within.shape[axis], before, behind), axis)
     return within
-
-
-def border_places(mode: str, size: int, before: int, behind: int) -> Array:
-    """Return which places of an axis lie in it and around it."""
-    wide = np.arange(-before, size + behind)
-    if mode == "edge":
-        return np.clip(wide, 0, size - 1)
-    if mode == "wrap":
-        return wide % size
-    period = max(1, 2 * size - 2)
-    return size - 1 - np.abs(size - 1 - wide % period)

@@ -20,7 +20,7 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
-from purecnn.layers.spatial.padding import ZeroPadding
+from purecnn.layers.spatial.padding import Cropping, ReflectionPadding, ReplicationPadding, ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace
 from purecnn.onnx.operators.registry import OperatorCall
@@ -243,8 +243,16 @@ def _pad(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shap
     images(call, shape)
     value = held.constant(call, 2)
     filled = call.number("value", 0.0) if value is None else float(value.reshape(-1)[0])
-    if call.text("mode", "constant") != "constant" or filled:
-        refuse(call, f"it puts {filled or call.text('mode')} around images, wanted zeros")
+    mode = call.text("mode", "constant")
+    kinds: dict[str, Callable[[Any], Layer]] = {
+        "constant": ZeroPadding,
+        "reflect": ReflectionPadding,
+        "edge": ReplicationPadding,
+    }
+    if mode not in kinds:
+        refuse(call, f"its mode is {mode!r}, wanted one of {', '.join(kinds)}")
+    if mode == "constant" and filled:
+        refuse(call, f"it puts {filled} around images, wanted zeros")
     given = held.constant(call, 1)
     pads = call.integers("pads") if given is None else given.tolist()
     axes = held.constant(call, 3)
@@ -252,7 +260,26 @@ def _pad(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shap
     sides = {axis: (pads[place], pads[place + len(along)]) for place, axis in enumerate(along)}
     if any(sides.get(axis, (0, 0)) != (0, 0) for axis in (0, 1)):
         refuse(call, f"its pads are {pads}, wanted none around samples and channels")
-    return [ZeroPadding((sides.get(2, (0, 0)), sides.get(3, (0, 0))))]
+    return [kinds[mode]((sides.get(2, (0, 0)), sides.get(3, (0, 0))))]
+
+
+@maker("Slice")
+def _cropping(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
+    names = ("starts", "ends", "axes", "steps")
+    if call.version < 10:
+        starts, ends, axes, steps = (call.integers(name, None) for name in names)
+    else:
+        given = (held.constant(call, place) for place in range(1, 5))
+        starts, ends, axes, steps = (None if array is None else array.tolist() for array in given)
+    sides, sizes = {}, (held.finder.samples, *shape)
+    for place, (start, end) in enumerate(zip(starts or (), ends or (), strict=True)):
+        axis, step = axes[place] % 4 if axes else place, steps[place] if steps else 1
+        first, behind, _ = slice(start, end, step).indices(sizes[axis])
+        sides[axis] = first, sizes[axis] - max(first, behind)
+        if step != 1 or (axis < 2 and any(sides[axis])):
+            refuse(call, f"it takes a part of axis {axis} in steps of {step}, wanted height and width, by 1")
+    return [Cropping((sides.get(2, (0, 0)), sides.get(3, (0, 0))))]
 
 
 def around(over: Window) -> tuple[tuple[int, int], ...]:
