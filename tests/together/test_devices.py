@@ -377,6 +377,14 @@ def test_callbacks_see_the_network_where_it_lies_and_may_change_it(device):
     alike(found, wanted)
 
 
+def test_single_steps_are_those_of_the_host(device):
+    (x, y), networks = data(), (whole(device=device), whole())
+    for rows in (slice(64), slice(64, 100), slice(64)):
+        found, wanted = (network.train_on_batch(x[rows], y[rows]) for network in networks)
+        assert found == pytest.approx(wanted, rel=1e-9)
+    np.testing.assert_allclose(to_host(networks[0].parameters), networks[1].parameters, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("kind", ["exponential", "equal"])
 def test_weights_are_averaged_and_statistics_measured_anew(device, kind):
     found, wanted = (trained(where, callbacks=[WeightAverage(kind)]) for where in (device, "cpu"))

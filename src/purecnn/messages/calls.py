@@ -11,7 +11,7 @@ METHODS = (
     Row("predict", "predict_proba predict_on_batch call", "forward"),
     Row("", "predict_classes", "", "network.predict(x).argmax(axis=1)"),
     Row("evaluate", "score test_on_batch", "test"),
-    Row("fit", "fit_generator train_on_batch partial_fit", "train"),
+    Row("fit", "fit_generator partial_fit", "train"),
     Row("", "", "eval no_grad", "predict and evaluate never train: leave it out"),
     Row("", "", "backward zero_grad step", "network.fit takes the steps"),
     Row("", "save", "", "purecnn.save(network, path)"),

@@ -1,7 +1,8 @@
 """Networks: `Network`, plain lists of layers, networks worth having by name, saving and loading.
 
-`network` is what can be trained and asked, `functional` the original program's `train` and `predict` on
-lists, `zoo` the networks by name, `files` saves and loads, `pictures` prepares a picture for a network.
+`network` is what can be trained and asked, `on_batch` a step at a time; `functional` has the original
+program's `train` and `predict` on lists, `zoo` the networks by name, `files` saves and loads, `pictures`
+prepares a picture for a network.
 
 Imports `backend` to `training`. Begin with `network`.
 """

@@ -25,11 +25,10 @@ from purecnn.losses.base import Loss, LossFunction, LossPrime
 from purecnn.losses.tasks import check_task, form_for
 from purecnn.messages.signatures import explained as explained_call
 from purecnn.metrics.registry import Metric, as_metrics
+from purecnn.networks.on_batch import BatchTrainableNetwork
 from purecnn.optimizers.base import Optimizer
-from purecnn.optimizers.registry import as_optimizer
 from purecnn.training.fit import Fit
 from purecnn.training.pixels import warn_of_pixels
-from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
 from purecnn.training.targets import strata
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from purecnn.training.distributed.ranks import Ranks
 
 
-class Network(RunnableNetwork):
+class Network(BatchTrainableNetwork):
     """Layers in order, their parameters in one flat vector, and the preprocessing of what enters.
 
     Parameters
@@ -333,12 +332,3 @@ class Network(RunnableNetwork):
 
             kind = partial(RankedFit, ranks)
         return kind(self, rows, targets, settings, kept=kept, callbacks=watchers, saved=saved).run()
-
-    def resolve_optimizer(self, optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
-        """Return the optimizer to use: one named as in the last `fit` keeps its state from there."""
-        made, last = as_optimizer(optimizer, learning_rate), self.optimizer
-        if isinstance(optimizer, Optimizer) or repr(made) != repr(last):
-            self.optimizer = made
-        found = self.optimizer or made
-        found.serve(self)
-        return found
