@@ -26,6 +26,7 @@ from purecnn import (
     check_gradients,
     summary,
 )
+from purecnn.layers.composites.merges import Concatenation
 
 MERGES = ("add", "concatenate", "multiply", "maximum", "mean")
 
@@ -158,6 +159,14 @@ NESTED = {
         MaxPooling(2),
         Flatten(),
     ],
+    "a dense block": lambda: [
+        conv(2),
+        *(Branches([], [BatchNormalization(), ReLU(), conv(depth, padding=1)]) for depth in (3, 1, 2)),
+        Branches([], [Tanh()], []),
+        BatchNormalization(),
+        conv(2, 1),
+        Flatten(),
+    ],
     "in each other": lambda: [
         conv(2),
         Branches([Branches([ReLU()], [conv(1, 1)]), conv(2, 1)], [Residual([Tanh()])], merge="mean"),
@@ -203,6 +212,20 @@ def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, name):
 def test_copies_and_files_bring_every_path(tmp_path):
     for name in NESTED:
         hold_to_copies_and_files(lambda name=name: build(name, np.float32), tmp_path)
+
+
+def test_a_dense_block_writes_one_array():
+    network = build("a dense block")
+    network.bind((1, 8, 8))
+    replica = network.replica(network.steps(), training=True)
+    for samples in (5, 3, 5):
+        values, outputs = replica.take(np.ones((samples, 64)), slice(None)), []
+        for step in replica.layers:
+            values = step.forward(values)
+            if isinstance(step, Concatenation):
+                outputs.append(values)
+        assert [len(output) for output in outputs] == [5, 6, 8, 24]
+        assert all(np.shares_memory(output, outputs[-1]) for output in outputs)
 
 
 def test_what_draws_on_paths_has_a_stream_of_its_own():

@@ -132,7 +132,9 @@ class Composite(Layer):
 
     def join(self) -> Merge:
         """Return the step that puts the ends of the branches together."""
-        return MERGES[self.merge](len(self.branches))
+        step = MERGES[self.merge](len(self.branches))
+        step.output_shape = self.output_shape
+        return step
 
     def inside(self) -> dict[str, Layer]:
         """Return the layers by what stands in front of their arrays' names."""
