@@ -2,15 +2,18 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from purecnn import (
+    SGD,
     Augmentation,
     Convolutional,
     Dense,
     Flatten,
+    Layer,
     MaxPooling,
     Network,
     ReLU,
@@ -112,7 +115,7 @@ def test_a_quarter_turn_by_hand():
     for u, k in ((1.0, -1), (0.0, 1)):
         drawn[ANGLE] = u
         found = images.copy()
-        Augmentation(rotate=90).warp(found, drawn, Workspace())
+        Augmentation(rotate=90).warp(found, drawn, Workspace(), 0.0)
         # positive angles turn clockwise as one looks at the picture, its rows going down
         wanted = np.rot90(images, -k, axes=(1, 2))
         np.testing.assert_allclose(found, wanted, atol=1e-12)
@@ -301,3 +304,101 @@ def test_fit_refuses_what_is_no_augmentation_and_samples_that_are_no_images():
 
 def test_it_is_made_anew_from_what_it_prints():
     assert eval(repr(CHANGE)) == CHANGE == Augmentation(**CHANGE.configuration())
+
+
+MOVES = [
+    Augmentation(shift=2, flip=True),
+    Augmentation(shift=1.5, rotate=40, scale=0.3, shear=20, flip=True),
+    Augmentation(rotate=180 - 1e-9, erase=3),
+]
+
+
+@pytest.mark.parametrize("augmentation", MOVES)
+def test_label_maps_take_the_nearest_pixel_of_the_place_that_an_image_takes(augmentation):
+    """Coordinates moved as images say where each label of a map must come from."""
+    samples, (height, width) = np.array([4, 0, 9, 2]), (7, 5)
+    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    far = -1e3  # so that whatever lies partly beyond the border is told by its size
+    places = np.repeat(np.stack([rows, columns])[..., None], 4, axis=3).astype(np.float64)
+    given = {"samples": samples, "seed": SEED, "step": STEP, "workspace": Workspace()}
+    augmentation.apply_to_targets(places, **given, fill=far)
+    labels = np.random.default_rng(0).integers(0, 9, (1, height, width, 4)).astype(np.float32)
+    moved = labels.copy()
+    augmentation.apply_to_targets(moved, **given, fill=-1, nearest=True)
+    inner = 0
+    for i, j, n in np.ndindex(height, width, 4):
+        y, x = places[:, i, j, n]
+        if y < 0 or x < 0:
+            continue  # on or beyond the border
+        if min(abs(y % 1 - 0.5), abs(x % 1 - 0.5)) > 1e-4:
+            assert moved[0, i, j, n] == labels[0, round(y), round(x), n]
+            inner += 1
+    assert inner > 40
+    assert (moved == -1).any()
+    assert set(np.unique(moved)) <= {-1, *range(9)}
+
+
+@pytest.mark.parametrize("augmentation", MOVES)
+def test_targets_move_with_their_images(augmentation):
+    """What a loss is told of targets equal to the images is what the network is shown."""
+    rng, seen = np.random.default_rng(1), []
+    x = rng.random((6, 1, 7, 5)).astype(np.float32)
+
+    class Same(Layer):
+        def forward(self, input):
+            seen.append(np.array(input))
+            return input
+
+        def backward(self, output_gradient):
+            return output_gradient
+
+    def compare(y_true, y_pred):
+        seen.append(np.array(y_true))
+        return 0.0
+
+    def slope(y_true, y_pred):
+        return np.zeros_like(y_pred)
+
+    moves = replace(augmentation, erase=0)
+    made = Network([Same(), Convolutional(kernel_size=1, depth=1)], input_shape=(1, 7, 5))
+    made.fit(x, x, loss=compare, loss_prime=slope, augmentation=moves, batch_size=6, shuffle=False, threads=1)
+    np.testing.assert_allclose(seen[0], seen[1], rtol=1e-6, atol=1e-6)
+    assert not np.allclose(seen[1], np.moveaxis(x, 0, -1))
+
+
+def test_pixels_from_beyond_the_border_count_nothing_and_the_bits_are_those_of_one_worker():
+    rng = np.random.default_rng(2)
+    x = rng.random((32, 1, 6, 6)).astype(np.float32)
+    y = (x[:, 0] > 0.5).astype(np.uint8)
+    y[:5, :2] = 9
+    found = []
+    for threads, shards in ((1, 4), (2, 4), (1, 1)):
+        made = Network(
+            [Convolutional(kernel_size=1, depth=2), Softmax()], input_shape=(1, 6, 6), dtype="float64"
+        )
+        history = made.fit(
+            x,
+            y,
+            ignore_label=9,
+            epochs=2,
+            batch_size=16,
+            augmentation=MOVES[1],
+            threads=threads,
+            shards=shards,
+        )
+        found.append((made.parameters.copy(), history.loss))
+    assert found[0][1] == found[1][1]
+    assert np.array_equal(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[2][0], found[0][0], rtol=1e-9)  # the loss is that of the whole batch
+    with pytest.raises(ShapeError, match="of their height and width, 6 x 6, got 3 x 3"):
+        Network([MaxPooling(2), Convolutional(kernel_size=1, depth=2), Softmax()], input_shape=(1, 6, 6)).fit(
+            x, y[:, :3, :3], ignore_label=9, augmentation=MOVES[0]
+        )
+    alone = []
+    for momentum in (0.0, 1e-30):  # which takes the trainer of single samples away
+        made = Network([Convolutional(kernel_size=1, depth=2), Softmax()], input_shape=(1, 6, 6))
+        history = made.fit(
+            x, y, ignore_label=9, batch_size=1, optimizer=SGD(0.1, momentum=momentum), augmentation=MOVES[1]
+        )
+        alone.append([*made.parameters, *history.loss])
+    np.testing.assert_allclose(alone[0], alone[1], rtol=1e-4)

@@ -13,6 +13,7 @@ from helpers.torch_numbers import close, load
 from helpers.workers import COMPANIES, use
 from purecnn import (
     SGD,
+    Augmentation,
     BatchNormalization,
     Branches,
     Callback,
@@ -117,6 +118,7 @@ def test_the_same_bits_on_any_workers(monkeypatch: pytest.MonkeyPatch) -> None:
             shards=4,
             ignore_label=255,
             class_weight="balanced",
+            augmentation=Augmentation(shift=1, rotate=20, flip=True, erase=2),
             sample_weight=np.arange(40) + 1,
             validation_split=0.2,
             metrics=["mean_dice", "iou_per_class"],
@@ -139,6 +141,7 @@ class Stop(Callback):
 
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path) -> None:
     given: Any = {"epochs": 3, "batch_size": 16, "ignore_label": 255, "class_weight": {0: 0.5}, "shards": 2}
+    given["augmentation"] = Augmentation(shift=1)
     whole = network(Softmax())
     history = whole.fit(IMAGES, IGNORED, **given)
     path = tmp_path / "checkpoint"

@@ -31,6 +31,10 @@ class Augmentation:
     mean of four, beyond the border `fill`; ``c`` is the image's centre, ``t`` the shift, and ``A`` turns,
     shears and scales back. What a sample gets depends on the seed, the step and the sample's number alone.
 
+    Targets that are images are moved alike: label maps take the nearest label, and pixels from beyond the
+    border count nothing; values are treated as those of the images, with `fill` scaled as the network scales
+    it. Erased squares change the images alone.
+
     Parameters
     ----------
     shift : float
@@ -115,15 +119,55 @@ class Augmentation:
             Working memory.
         """
         drawn = uniforms(seed, AUGMENTATION, step, samples, DRAWS)
-        if self.warps:
-            self.warp(images, drawn, workspace)
-        elif self.shift or self.flip:
-            self.move(images, drawn, workspace)
+        self.place(images, drawn, workspace, self.fill)
         if self.erase:
             self.wipe(images, drawn, workspace)
 
+    def apply_to_targets(
+        self,
+        targets: Array,
+        samples: Array,
+        seed: int,
+        step: int,
+        workspace: Workspace,
+        *,
+        fill: float,
+        nearest: bool = False,
+    ) -> None:
+        """Move targets that are images as `apply` moves the samples of the same numbers, in place.
+
+        Nothing is erased: what a square hides is still to be answered.
+
+        Parameters
+        ----------
+        targets : ndarray
+            Floats ``(C, H, W, N)``, of the samples' height and width.
+        samples, seed, step, workspace
+            As `apply` takes them.
+        fill : float
+            The value beyond the border.
+        nearest : bool
+            Whether a pixel takes the value of the nearest one, as labels do, in place of a mean.
+        """
+        drawn = uniforms(seed, AUGMENTATION, step, samples, DRAWS)
+        self.place(targets, drawn, workspace, fill, nearest)
+
+    def place(
+        self, images: Array, drawn: Array, workspace: Workspace, fill: float, nearest: bool = False
+    ) -> None:
+        """Move each pixel of images to its place: all but erasing."""
+        if self.warps:
+            self.warp(images, drawn, workspace, fill, nearest)
+        elif self.shift or self.flip:
+            self.move(images, drawn, workspace, fill)
+
     def padded(
-        self, images: Array, before: tuple[int, int], after: tuple[int, int], workspace: Workspace
+        self,
+        images: Array,
+        before: tuple[int, int],
+        after: tuple[int, int],
+        workspace: Workspace,
+        fill: float,
     ) -> Array:
         """Return a copy of the images with rows and columns of `fill` around it."""
         channels, height, width, batch = images.shape
@@ -132,19 +176,19 @@ class Augmentation:
             "paper", (channels, top + height + bottom, left + width + right, batch), images.dtype
         )
         for edge in (np.s_[:top], np.s_[top + height :]):
-            paper[:, edge] = self.fill
+            paper[:, edge] = fill
         for edge in (np.s_[:left], np.s_[left + width :]):
-            paper[:, :, edge] = self.fill
+            paper[:, :, edge] = fill
         paper[:, top : top + height, left : left + width] = images
         return paper
 
-    def move(self, images: Array, drawn: Array, workspace: Workspace) -> None:
+    def move(self, images: Array, drawn: Array, workspace: Workspace, fill: float) -> None:
         """Shift by whole pixels, and mirror: one value for each pixel."""
         _, height, width, batch = images.shape
         # beyond its own size an image is gone anyway
         most = int(self.shift)
         reach = min(most, height), min(most, width)
-        paper = self.padded(images, reach, reach, workspace)
+        paper = self.padded(images, reach, reach, workspace, fill)
         down, right = (
             np.clip(np.floor(drawn[k] * (2 * most + 1)).astype(np.intp) - most, -far, far)
             for k, far in zip((DOWN, RIGHT), reach, strict=True)
@@ -161,11 +205,13 @@ class Augmentation:
         for image, source in zip(images, paper, strict=True):
             np.take(source.reshape(-1), place, out=image, mode="clip")  # "raise" would copy the output
 
-    def warp(self, images: Array, drawn: Array, workspace: Workspace) -> None:
-        """Turn, scale, shear, shift and mirror: four values for each pixel, weighted by their nearness."""
+    def warp(
+        self, images: Array, drawn: Array, workspace: Workspace, fill: float, nearest: bool = False
+    ) -> None:
+        """Turn, scale, shear, shift and mirror: four values for each pixel, weighted, or the nearest one."""
         _, height, width, batch = images.shape
         dtype = images.dtype
-        paper = self.padded(images, (1, 1), (2, 2), workspace)
+        paper = self.padded(images, (1, 1), (2, 2), workspace, fill)
         angle = np.radians(self.rotate) * (2 * drawn[ANGLE] - 1)
         factor = 1 / (1 + self.scale * (2 * drawn[SCALE] - 1))
         lean = np.tan(np.radians(self.shear) * (2 * drawn[SHEAR] - 1))
@@ -182,6 +228,8 @@ class Augmentation:
             np.add(by_row.astype(dtype)[:, None], by_column.astype(dtype)[None], out=at)
             np.maximum(at, 0, out=at)
             np.minimum(at, most, out=at)
+            if nearest:
+                at += dtype.type(0.5)
             cell = workspace.array(f"{name} cell", at.shape, np.int32)
             np.copyto(cell, at, casting="unsafe")  # towards zero, and none is below it
             at -= cell
@@ -201,6 +249,10 @@ class Augmentation:
         cell += np.arange(batch, dtype=np.int32)
         place = workspace.array("place", cell.shape, np.intp)
         np.copyto(place, cell)
+        if nearest:
+            for image, source in zip(images, paper, strict=True):
+                np.take(source.reshape(-1), place, out=image, mode="clip")
+            return
         beside, under, slope = (
             workspace.array(name, cell.shape, dtype) for name in ("beside", "under", "slope")
         )
@@ -234,7 +286,9 @@ class Augmentation:
         np.copyto(images, images.dtype.type(self.fill), where=erased)
 
 
-def as_augmentation(augmentation: Any, shape: Shape | None) -> Augmentation | None:
+def as_augmentation(
+    augmentation: Any, shape: Shape | None, output_shape: Shape | None = None
+) -> Augmentation | None:
     """Return `augmentation` if it is one, or None, and samples of `shape` are images.
 
     Raises
@@ -242,7 +296,8 @@ def as_augmentation(augmentation: Any, shape: Shape | None) -> Augmentation | No
     TypeError
         If it is something else.
     ShapeError
-        If `shape` is not ``(channels, height, width)``.
+        If `shape` is not ``(channels, height, width)``, or the outputs are images of another height and
+        width.
     """
     if augmentation is None:
         return None
@@ -250,4 +305,9 @@ def as_augmentation(augmentation: Any, shape: Shape | None) -> Augmentation | No
         raise TypeError(f"augmentation must be an Augmentation, got {augmentation!r}")
     if shape is None or len(shape) != 3:
         raise ShapeError(f"augmentation wants images (channels, height, width), got samples of shape {shape}")
+    if output_shape is not None and len(output_shape) == 3 and output_shape[1:] != shape[1:]:
+        raise ShapeError(
+            f"augmentation moves targets with their images, and so wants outputs of their height and width, "
+            f"{shape[1]} x {shape[2]}, got {output_shape[1]} x {output_shape[2]}"
+        )
     return augmentation

@@ -51,7 +51,7 @@ class Replica:
         xp: Any = np,
     ) -> None:
         self.layers = [layer.replica(xp) for layer in layers]
-        self.xp, self.workspace = xp, Workspace(xp)
+        self.xp, self.workspace, self.targets = xp, Workspace(xp), Workspace()
         self.barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         pair_up(self.layers)
         in_one_array(self.layers)

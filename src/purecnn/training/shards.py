@@ -196,20 +196,46 @@ class Shards:
         if at.behind is not None:
             replica.barriers[at.behind].measure(x)
         else:
-            self.find_loss(shard)
+            self.find_loss(replica, shard)
             self.backward(segment, worker, shard)
 
-    def find_loss(self, shard: Shard) -> None:
+    def find_loss(self, replica: Replica, shard: Shard) -> None:
         """Write a shard's part of the batch's loss; its derivative goes back in the output's place."""
         number, rows, _, weight = shard
         output = self.passing[number]
-        target, weights = self.y.batch(rows, output.dtype), self.y.weighting(rows)
+        target, weights, kept = self.wanted(replica, rows, output)
+        weight *= kept
         loss, gradient = self.loss_and_gradient(target, output, weights)
         self.losses[number] = loss * weight
         factor = weight * self.parameter_update.scale
         if factor != 1.0:
             gradient *= output.dtype.type(factor)
         self.passing[number] = gradient
+
+    def wanted(self, replica: Replica, rows: Array, output: Array) -> tuple[Array, dict[str, Array], float]:
+        """Return the targets of samples, what a loss gets beside them, and the share of them that counts.
+
+        Where they are images, they are moved as the samples were. Pixels that come from beyond the border
+        count nothing, and the loss is divided by as many as if nothing had been moved: so it does not depend
+        on how the batch is cut.
+        """
+        if self.augmentation is None or output.ndim != 4:
+            return self.y.batch(rows, output.dtype), self.y.weighting(rows), 1.0
+        augmentation, preparation = self.augmentation, self.network.preprocessing
+        beyond = augmentation.fill * preparation.scale + preparation.shift
+
+        def move(images: Array, labels: bool) -> None:
+            augmentation.apply_to_targets(
+                images,
+                samples=rows,
+                seed=self.seed,
+                step=self.network.updates,
+                workspace=replica.targets,
+                fill=-1.0 if labels else beyond,
+                nearest=labels,
+            )
+
+        return self.y.moved(rows, output, move)
 
     def backward(self, segment: int, worker: int, shard: Shard) -> None:
         """Run the layers of a segment back; let the batchwise layer before it measure what they give."""

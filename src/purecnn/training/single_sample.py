@@ -39,14 +39,16 @@ class LoneSample:
 
     def step(self, rows: Array, places: Array) -> float:
         """Take the step on the sample of number ``rows[0]``, which lies at ``places[0]``; return its loss."""
-        plan = self.go(rows, places)
-        if self.y.are_maps:
-            self.target = self.y.batch(rows, plan.output.dtype)
+        plan, shards, kept = self.go(rows, places), self.shards, 1.0
+        if self.y.are_maps or shards.augmentation is not None:
+            target, weights, kept = shards.wanted(self.replica, rows, plan.output)
         else:
             self.answer[...] = self.y.values[rows[0]]
-        loss, slope = self.shards.loss_and_gradient(self.target, plan.output, self.y.weighting(rows))
-        self.shards.check(loss)
-        self.rate[...] = self.shards.parameter_update.scale
+            target, weights = self.target, self.y.weighting(rows)
+        loss, slope = shards.loss_and_gradient(target, plan.output, weights)
+        loss *= kept
+        shards.check(loss)
+        self.rate[...] = kept * shards.parameter_update.scale
         np.multiply(slope, self.rate, plan.slope)
         plan.go_back()
         return loss

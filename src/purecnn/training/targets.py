@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -206,6 +207,47 @@ class Targets:
             weights = self.pixels.of(self.values[rows], rows)
             return {"sample_weight": np.ascontiguousarray(weights.transpose(1, 2, 0))}
         return {} if self.weights is None else {"sample_weight": self.weights[rows]}
+
+    def moved(
+        self, rows: Any, output: Array, move: Callable[..., None]
+    ) -> tuple[Array, dict[str, Array], float]:
+        """Return targets of `rows` that are images, moved as their samples, and what a loss gets beside them.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            The samples' numbers.
+        output : ndarray
+            The network's, ``(C, H, W, N)``.
+        move : callable
+            Moves floats ``(C, H, W, N)`` in place: of label maps to the nearest pixel, with -1 from beyond
+            the border, where it is told so by ``labels=True``.
+
+        Returns
+        -------
+        target : ndarray
+            Label maps ``(H, W, N)`` or values ``(C, H, W, N)``.
+        weights : dict
+            As `weighting` returns it.
+        kept : float
+            The share of what counts that is still in the images.
+        """
+        if not self.are_maps:
+            columns = self.batch(rows, output.dtype)
+            values = np.ascontiguousarray(columns).reshape(output.shape)
+            move(values, labels=False)
+            return values, self.weighting(rows), 1.0
+        taken, pixels = self.values[rows], self.pixels or PixelWeights()
+        labels = np.array(taken.transpose(1, 2, 0), np.float32, order="C")[np.newaxis]
+        if pixels.ignore_label is not None:
+            labels[0][taken.transpose(1, 2, 0) == pixels.ignore_label] = -1
+        move(labels, labels=True)
+        found = labels[0].astype(np.intp)
+        inside = replace(pixels, ignore_label=-1).of(found.transpose(2, 0, 1), rows).transpose(1, 2, 0)
+        before = pixels.of(taken, rows).sum()
+        np.maximum(found, 0, out=found)
+        share = float(inside.sum() / before) if before else 0.0
+        return found, {"sample_weight": np.ascontiguousarray(inside)}, share
 
     def decisive(self) -> list[Array]:
         """Return the arrays that say how much samples and pixels count, for a digest."""
