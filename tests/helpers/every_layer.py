@@ -21,6 +21,7 @@ from purecnn import (
     DepthwiseConvolutional,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAveragePooling,
     GlobalMaxPooling,
     GroupNormalization,
@@ -29,6 +30,7 @@ from purecnn import (
     Identity,
     LayerNormalization,
     LeakyReLU,
+    LogSoftmax,
     MaxPooling,
     Mish,
     PReLU,
@@ -44,6 +46,7 @@ from purecnn import (
     Softplus,
     Softsign,
     SpatialDropout,
+    StochasticDepth,
     Tanh,
     UpSampling,
     ZeroPadding,
@@ -114,6 +117,8 @@ EVERY = {
     "identity": (Identity(), (9,)),
     "softmax": (Softmax(), (5,)),
     "softmax of images": (Softmax(), (3, 2, 2)),
+    "log softmax": (LogSoftmax(), (5,)),
+    "log softmax of images": (LogSoftmax(), (3, 2, 2)),
     "one's own": (Activation(np.sin, np.cos), (9,)),
     "convolution, groups": (Convolutional(kernel_size=3, depth=6, groups=2, padding=1), (4, 4, 5)),
     "convolution, groups and stride": (
@@ -173,6 +178,9 @@ EVERY = {
     "depth to space": (DepthToSpace(2), (8, 2, 3)),
     "depth to space, depth first": (DepthToSpace(3, "DCR"), (9, 1, 2)),
     "spatial dropout": (SpatialDropout(0.4), (6, 2, 2)),
+    "stochastic depth": (StochasticDepth(0.1), (3, 2, 2)),
+    "stochastic depth of vectors": (StochasticDepth(0.1), (5,)),
+    "gaussian noise": (GaussianNoise(0.3), (2, 3, 4)),
     "residual": (Residual([Dense(5, 5), Tanh()]), (5,)),
     "residual with shortcut": (
         Residual(

@@ -65,6 +65,9 @@ def exchange_network():
         p.GlobalAveragePooling(),
         p.PReLU(),
         p.Dropout(0.3),
+        p.StochasticDepth(0.1),
+        p.GaussianNoise(0.1),
+        p.LogSoftmax(),
         p.Dense(output_size=3, bias=False),
         p.Softmax(),
     ]

@@ -585,6 +585,25 @@ def softmax_backward(g, x):
     return dx
 
 
+def log_softmax_forward(x):
+    """x (classes, N) -> y (classes, N): the logarithms of a softmax."""
+    y = np.zeros(x.shape)
+    for n in range(x.shape[1]):
+        top = max(x[k, n] for k in range(x.shape[0]))
+        total = math.fsum(math.exp(x[k, n] - top) for k in range(x.shape[0]))
+        for k in range(x.shape[0]):
+            y[k, n] = x[k, n] - top - math.log(total)
+    return y
+
+
+def log_softmax_backward(g, x):
+    """g (classes, N), x (classes, N) -> dx (classes, N), by the Jacobian dy_l/dx_k = [k = l] - p_k."""
+    p, dx = softmax_forward(x), np.zeros(x.shape)
+    for k, n in np.ndindex(x.shape):
+        dx[k, n] = math.fsum(g[m, n] * ((k == m) - p[k, n]) for m in range(x.shape[0]))
+    return dx
+
+
 # ------------------------------------------------------------------------------------------------ losses
 # Arrays of one shape, (y_true, y_pred), to one number; a `_prime` to its gradient with respect to y_pred, of
 # that shape. `_mean` is the mean of term(y, p) over all numbers, `_each` its gradient, given the term's. The

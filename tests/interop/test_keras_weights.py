@@ -408,6 +408,8 @@ def test_what_is_no_file_of_keras_is_refused(tmp_path):
         ("ZeroPadding2D", {"padding": [[1, 0], [2, 3]]}, (2, 3, 3), "((1, 0), (2, 3))"),
         ("Cropping2D", {"cropping": [[1, 0], [2, 3]]}, (2, 7, 7), "[Cropping(cropping=((1, 0), (2, 3)))]"),
         ("Cropping2D", {"cropping": [1, 2]}, (2, 7, 7), "[Cropping(cropping=((1, 1), (2, 2)))]"),
+        ("GaussianNoise", {"stddev": 0.25}, (5,), "[GaussianNoise(stddev=0.25)]"),
+        ("Activation", {"activation": "log_softmax"}, (5,), "[LogSoftmax()]"),
         ("Reshape", {"target_shape": [2, 2, -1]}, (12,), "output_shape=(3, 2, 2)"),
         ("Flatten", {}, (3,), "[]"),
     ],

@@ -354,6 +354,12 @@ def test_softmax():
     x, g = file["softmax/input"], file["softmax/output_gradient"]
     close(loops.softmax_forward(x), file["softmax/output"])
     close(loops.softmax_backward(g, x), file["softmax/dinput"])
+    close(loops.log_softmax_forward(x), file["log_softmax/output"])
+    close(loops.log_softmax_backward(g, x), file["log_softmax/dinput"])
+    # Two equal scores: half each, and of a gradient of 1 and 0 half is taken off both.
+    equal = np.zeros((2, 1))
+    close(loops.log_softmax_forward(equal), np.full((2, 1), -math.log(2)))
+    close(loops.log_softmax_backward(np.array([[1.0], [0.0]]), equal), np.array([[0.5], [-0.5]]))
 
 
 @pytest.mark.parametrize("case", cases("losses"))

@@ -6,12 +6,14 @@ import platform
 import numpy as np
 import pytest
 
+from helpers import plain_loops as loops
 from helpers.every_layer import EVERY, made
 from helpers.torch_numbers import cases, close, load, part
 from purecnn import (
     ELU,
     GELU,
     SELU,
+    SGD,
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
     AveragePooling,
@@ -23,6 +25,7 @@ from purecnn import (
     DepthwiseConvolutional,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAveragePooling,
     GlobalMaxPooling,
     GroupNormalization,
@@ -31,6 +34,7 @@ from purecnn import (
     Identity,
     LayerNormalization,
     LeakyReLU,
+    LogSoftmax,
     MaxPooling,
     Mish,
     Network,
@@ -48,6 +52,7 @@ from purecnn import (
     Softplus,
     Softsign,
     SpatialDropout,
+    StochasticDepth,
     Tanh,
     UpSampling,
     ZeroPadding,
@@ -204,6 +209,32 @@ def test_softmax_is_pytorchs():
     data, layer = part("activations", "softmax"), Softmax()
     close(layer.forward(data["input"]), data["output"])
     close(layer.backward(data["output_gradient"]), data["dinput"])
+
+
+def test_log_softmax_is_pytorchs_and_the_loops():
+    file, layer = part("activations", "log_softmax"), LogSoftmax()
+    x, g = (part("activations", "softmax")[name] for name in ("input", "output_gradient"))
+    close(layer.forward(x), file["output"])
+    close(layer.backward(g), file["dinput"])
+    for dtype in (np.float32, np.float64):
+        for samples in (1, 2, 17):
+            x, g = np.random.default_rng(samples).standard_normal((2, 3, samples)).astype(dtype)
+            tolerance = 1e-12 if dtype == np.float64 else 1e-5
+            for _ in range(2):
+                close(layer.forward(x), loops.log_softmax_forward(x), tolerance, tolerance)
+                close(layer.backward(g), loops.log_softmax_backward(g, x), tolerance, tolerance)
+
+
+def test_cross_entropy_behind_a_log_softmax_is_that_of_the_scores():
+    x, y = np.random.default_rng(0).standard_normal((40, 5)), np.arange(40) % 3
+    found = []
+    for behind in ([], [LogSoftmax()]):
+        network = Network([Dense(5, 3), *behind], dtype=np.float64)
+        history = network.fit(x, y, epochs=3, optimizer=SGD(0.5))  # the loss is left out
+        found.append((network.parameters, history.loss))
+    close(found[0][0], found[1][0])
+    close(found[0][1], found[1][1])
+    np.testing.assert_allclose(np.exp(network.predict(x)).sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("name", ["prelu", "prelu_channels"])
@@ -369,6 +400,34 @@ def test_dropout_at_the_ends_of_its_range(rate):
     assert (output == 1).all() or rate > 0.5
 
 
+def test_stochastic_depth_hides_whole_samples():
+    layer, x = StochasticDepth(0.25), np.arange(1, 3 * 4 * 400 + 1, dtype=np.float32).reshape(3, 4, 400)
+    np.testing.assert_array_equal(layer.forward(x), x)
+    np.testing.assert_array_equal(layer.backward(x), x)
+    layer.training = True
+    output, back, _ = run(layer, x)
+    kept = output[0, 0] > 0
+    np.testing.assert_allclose(output, np.where(kept, x * (4 / 3), 0), rtol=1e-6)
+    assert abs(kept.mean() - 0.75) < 0.06
+    np.testing.assert_array_equal(back == 0, output == 0)
+
+
+def test_gaussian_noise_has_its_deviation_and_the_same_numbers_again():
+    layer, x = GaussianNoise(0.5), np.full((100, 200), 3, np.float32)
+    np.testing.assert_array_equal(layer.forward(x), x)
+    layer.training = True
+    output, back, _ = run(layer, x)
+    assert output.dtype == np.float32
+    assert abs(output.mean() - 3) < 0.02
+    assert abs(output.std() - 0.5) < 0.02
+    assert (back == 1).all()
+    np.testing.assert_array_equal(run(layer, x)[0], output)
+    close(run(layer, x.astype(np.float64))[0], output, 1e-6)
+    layer = GaussianNoise(0)
+    layer.training = True
+    assert (layer.forward(x) == x).all()  # nothing is drawn
+
+
 # First parameters -----------------------------------------------------------------------------------------
 
 
@@ -455,6 +514,9 @@ def test_a_seed_decides_the_parameters():
         (GroupNormalization(3), (3, 7, 8), (3, 7, 8)),
         (LayerNormalization("sample"), (3, 7, 8), (3, 7, 8)),
         (SpatialDropout(), (3, 7, 8), (3, 7, 8)),
+        (StochasticDepth(), (3, 7), (3, 7)),
+        (GaussianNoise(1), (3, 7), (3, 7)),
+        (LogSoftmax(), (3,), (3,)),
         (Residual([Dense(output_size=5)], [Dense(output_size=5)]), (3,), (5,)),
         (Dense(output_size=4), (9,), (4,)),
         (Flatten(), (3, 7, 8), (168,)),
@@ -571,6 +633,14 @@ def test_a_refused_shape_leaves_the_layer_as_it_was():
         (lambda: AveragePooling(2).bind((9,)), ShapeError, r"got samples of \(9,\)"),
         (lambda: Dropout(1), ValueError, "rate must be a number at least 0 and below 1, got 1"),
         (lambda: Dropout(float("nan")), ValueError, "rate must be a number at least 0 and below 1, got nan"),
+        (lambda: StochasticDepth(1), ValueError, "rate must be a number at least 0 and below 1, got 1"),
+        (lambda: GaussianNoise(-1), ValueError, "stddev must be a number .*at least 0.*, got -1"),
+        (lambda: GaussianNoise("1"), TypeError, "stddev must be a finite number .* got '1'"),
+        (
+            lambda: run_untold(GaussianNoise(1)),
+            ValueError,
+            r"GaussianNoise\(.* in training needs a gen",
+        ),
         (lambda: Dropout("half"), TypeError, "rate must be a finite number .* got 'half'"),
         (lambda: Dropout(False), TypeError, "rate must be a finite number .* got False"),
         (lambda: run_untold(), ValueError, r"Dropout\(rate=0.5\) in training needs a generator"),
@@ -596,8 +666,8 @@ def test_bad_arguments_are_refused_in_one_sentence(call, error, message):
     assert "\n" not in str(caught.value)
 
 
-def run_untold():
-    layer = Dropout()
+def run_untold(layer=None):
+    layer = layer or Dropout()
     layer.training = True
     layer.forward(np.ones((2, 1)))
 

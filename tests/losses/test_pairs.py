@@ -14,11 +14,13 @@ from purecnn import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAveragePooling,
     GroupNormalization,
     Layer,
     LayerNormalization,
     LeakyReLU,
+    LogSoftmax,
     MaxPooling,
     Network,
     PReLU,
@@ -32,6 +34,7 @@ from purecnn import (
     Softplus,
     Softsign,
     SpatialDropout,
+    StochasticDepth,
     Tanh,
     UpSampling,
     ZeroPadding,
@@ -50,6 +53,7 @@ ENDS = {
     "none": [],
     "Softmax": [Softmax()],
     "Sigmoid": [Sigmoid()],
+    "LogSoftmax": [LogSoftmax()],
     "HardSigmoid": [LAYERS["HardSigmoid"]()],
     "Tanh": [Tanh()],
     "Softsign": [Softsign()],
@@ -65,7 +69,7 @@ ENDS = {
 }
 ALL = set(ENDS)
 NORMALIZED = {"BatchNormalization", "GroupNormalization", "LayerNormalization"}
-BOTH_SIDES = {"none", "Tanh", "Softsign", "LeakyReLU", "SiLU", "PReLU", *NORMALIZED}
+BOTH_SIDES = {"LogSoftmax", "none", "Tanh", "Softsign", "LeakyReLU", "SiLU", "PReLU", *NORMALIZED}
 RIGHT = {
     "mse": ALL,
     "mean_absolute_error": ALL,
@@ -163,8 +167,8 @@ def test_layers_that_only_move_or_choose_do_not_hide_the_last_activation():
 
 
 def test_dropout_behind_probabilities_makes_other_numbers_of_them():
-    for layer in (Dropout(0.5), SpatialDropout(0.5)):
-        with pytest.raises(ValueError, match=r"got numbers from 0 to 2, which \w*Dropout gives"):
+    for layer in (Dropout(0.5), SpatialDropout(0.5), StochasticDepth(0.5)):
+        with pytest.raises(ValueError, match=rf"got numbers from 0 to 2, which {type(layer).__name__} gives"):
             check_pair(LOSSES["binary_cross_entropy"], [Dense(4, 3), Sigmoid(), layer])
         for last in (Softmax, Sigmoid):
             with pytest.raises(
@@ -173,7 +177,9 @@ def test_dropout_behind_probabilities_makes_other_numbers_of_them():
                 check_pair(LOSSES["softmax_cross_entropy"], [Dense(4, 3), last(), layer])
         check_pair(LOSSES["softmax_cross_entropy"], [Dense(4, 3), ReLU(), layer])
         check_pair(LOSSES["softmax_cross_entropy"], [Dense(4, 3), Softmax(), layer, Dense(3, 3)])
-    check_pair(LOSSES["binary_cross_entropy"], [Dense(4, 3), Sigmoid(), Dropout(0.0)])
+    check_pair(LOSSES["binary_cross_entropy"], [Dense(4, 3), Sigmoid(), Dropout(0.0), GaussianNoise(0)])
+    with pytest.raises(ValueError, match="got any numbers, which GaussianNoise gives"):
+        check_pair(LOSSES["binary_cross_entropy"], [Dense(4, 3), Sigmoid(), GaussianNoise(0.1)])
     for loss in (None, "softmax_cross_entropy"):
         with pytest.raises(ValueError, match=r"got probabilities that sum to 1, which Softmax gives"):
             Network([Dense(4, 3), Softmax(), Dropout(0.5)]).fit(X, Y, loss=loss)

@@ -39,6 +39,7 @@ from purecnn import (
     Layer,
     LayerNormalization,
     LeakyReLU,
+    LogSoftmax,
     MaxPooling,
     Mish,
     Network,
@@ -386,6 +387,7 @@ def exported():
             Dense(output_size=1),
         ),
     ]
+    yield "logarithms", [Dense(output_size=3), LogSoftmax()], (5,)
     yield "normalized", layers, (2, 5, 4)
     yield "dense", [Dense(output_size=4), BatchNormalization(), Tanh(), Dense(output_size=1)], (5,)
 

@@ -14,6 +14,7 @@ from purecnn import (
     DepthwiseConvolutional,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAveragePooling,
     LeakyReLU,
     MaxPooling,
@@ -89,7 +90,14 @@ NETWORKS = {
         *(Flatten(), *normalized(Dense(5, bias=False)), Dense(3, bias=False), ReLU()),
     ],
     "not affine": lambda: [convolution(), BatchNormalization(affine=False), ReLU(), Flatten(), Dense(3)],
-    "dense": lambda: [Flatten(), *normalized(Dense(6)), ReLU(), Dropout(0.5), *normalized(Dense(3))],
+    "dense": lambda: [
+        Flatten(),
+        *normalized(Dense(6)),
+        ReLU(),
+        Dropout(0.5),
+        GaussianNoise(1),
+        *normalized(Dense(3)),
+    ],
     "no layer before": lambda: [
         BatchNormalization(),
         convolution(),

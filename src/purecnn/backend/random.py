@@ -106,6 +106,21 @@ def words(random: Drawn, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
     return np.concatenate([words(one, (*shape[:-1], samples)) for one, samples in random], axis=-1)
 
 
+def normals(random: Drawn, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Return a number of N(0, 1) for each value of an array of `shape`, drawn as `words` draws.
+
+    Examples
+    --------
+    >>> shards = [(stream(0, DROPOUT, 0, number), 2) for number in range(2)]
+    >>> whole = normals(shards, (3, 4))
+    >>> bool((whole[:, 2:] == normals(stream(0, DROPOUT, 0, 1), (3, 2))).all())
+    True
+    """
+    if isinstance(random, np.random.Generator):
+        return random.standard_normal(shape, np.float32)
+    return np.concatenate([normals(one, (*shape[:-1], samples)) for one, samples in random], axis=-1)
+
+
 def uniforms(
     seed: int, purpose: int, place: int, samples: npt.ArrayLike, count: int
 ) -> npt.NDArray[np.float64]:

@@ -21,6 +21,7 @@ from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
+from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import SampleNormalization
 from purecnn.layers.reshape import Flatten, Reshape
@@ -303,6 +304,14 @@ def _(layer: PixelPadding, input: Array, output: Array, place: tuple[int, ...], 
     along = zip(corner, input.shape[2:], layer.padding, strict=True)
     found = (geometry.border_places(layer.mode, size, *sides)[number] for number, size, sides in along)
     return moved(layer, input, output, place, sample, (channel, *map(int, found)))
+
+
+@explain.register
+def _(layer: GaussianNoise, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The input at the same place, and the noise there."""
+    noise, ones = float(output[sample][place] - input[sample][place]), np.ones(())
+    window = input[sample][place]
+    return made(layer, output, place, sample, window=window, origin=place, weights=ones, bias=noise)
 
 
 @explain.register(ElementWise)

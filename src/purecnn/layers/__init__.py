@@ -15,6 +15,7 @@ from purecnn.messages.lazy import lazily
 if TYPE_CHECKING:
     from purecnn.layers.activations.basic import HardSigmoid as HardSigmoid
     from purecnn.layers.activations.basic import Identity as Identity
+    from purecnn.layers.activations.basic import LogSoftmax as LogSoftmax
     from purecnn.layers.activations.basic import Sigmoid as Sigmoid
     from purecnn.layers.activations.basic import Softmax as Softmax
     from purecnn.layers.activations.basic import Softsign as Softsign
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from purecnn.layers.dense import Dense as Dense
     from purecnn.layers.dropout import Dropout as Dropout
     from purecnn.layers.dropout import SpatialDropout as SpatialDropout
+    from purecnn.layers.dropout import StochasticDepth as StochasticDepth
+    from purecnn.layers.noise import GaussianNoise as GaussianNoise
     from purecnn.layers.normalization.batch import BatchNormalization as BatchNormalization
     from purecnn.layers.normalization.group import GroupNormalization as GroupNormalization
     from purecnn.layers.normalization.group import LayerNormalization as LayerNormalization
@@ -63,7 +66,7 @@ else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
         {
-            "activations.basic": "HardSigmoid Identity Sigmoid Softmax Softsign Tanh",
+            "activations.basic": "HardSigmoid Identity LogSoftmax Sigmoid Softmax Softsign Tanh",
             "activations.custom": "Activation",
             "activations.gated": "GELU HardSwish Mish SiLU",
             "activations.rectified": "ELU LeakyReLU PReLU ReLU ReLU6 SELU Softplus",
@@ -72,7 +75,8 @@ else:
             "composites.residual": "Residual",
             "spatial.convolution": "Convolutional DepthwiseConvolutional",
             "dense": "Dense",
-            "dropout": "Dropout SpatialDropout",
+            "dropout": "Dropout SpatialDropout StochasticDepth",
+            "noise": "GaussianNoise",
             "normalization.batch": "BatchNormalization",
             "spatial.adaptive_pooling": "AdaptiveAveragePooling AdaptiveMaxPooling",
             "spatial.global_pooling": "GlobalAveragePooling GlobalMaxPooling",

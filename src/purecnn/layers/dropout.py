@@ -11,10 +11,10 @@ from purecnn.backend.checks import within
 from purecnn.backend.random import words
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.layers.base import Layer
+from purecnn.layers.noise import TrainingNoise
 
 
-class Dropout(Layer):
+class Dropout(TrainingNoise):
     """In training set each value to zero with probability `rate` and scale the rest by 1 / (1 - rate).
 
     ``y = x * mask / (1 - rate)``; backward ``dx = g * mask / (1 - rate)``. Outside training ``y = x``.
@@ -37,8 +37,6 @@ class Dropout(Layer):
            [1.]])
     """
 
-    draws = True
-
     def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
         self.rate = within("rate", rate, 0, 1)
@@ -49,15 +47,13 @@ class Dropout(Layer):
         self.hides = self.training and self.rate > 0
         if not self.hides:
             return self.input
-        if self.random is None:
-            raise ValueError(f"{self} in training needs a generator: set its `random`")
         # Cast in the input's own order in memory, then scale: NumPy is slow at booleans times floats.
         self.mask = self.lay_out(self.input)
         shape, dtype = self.mask.shape, self.input.dtype
         hidden = min(round(self.rate * 65536), 65535)  # of the 65536 values that 16 bits can take
         # Drawn on the host, whatever computes: so every device hides the same values.
         kept = np.greater_equal(
-            words(self.random, shape), hidden, out=self.workspace.host.array("kept", shape, bool)
+            words(self.drawn(), shape), hidden, out=self.workspace.host.array("kept", shape, bool)
         )
         self.xp.copyto(self.mask, to_device(kept, self.xp))
         self.mask *= dtype.type(65536 / (65536 - hidden))
@@ -120,3 +116,35 @@ class SpatialDropout(Dropout):
     def lay_out(self, x: Array) -> Array:
         """Return where the mask for x goes: a value for each map of each image."""
         return self.workspace.array("mask", (x.shape[0], 1, 1, x.shape[3]), x.dtype)
+
+
+class StochasticDepth(Dropout):
+    """In training set whole samples to zero with probability `rate`, and scale the rest by 1 / (1 - rate).
+
+    At the end of a residual's layers, ``Residual([*layers, StochasticDepth(0.2)])``, it leaves these out for
+    some samples of each batch, which then pass by the shortcut alone: training goes through shorter networks,
+    and the answers are those of all of them together. Of torchvision's two modes this is "row", a draw for
+    each sample; PyTorch and Keras have no such layer.
+
+    Parameters
+    ----------
+    rate : float
+        Probability of a zero sample, as in `Dropout`. Networks let it grow with depth, from 0 to 0.2 or 0.5.
+
+    Notes
+    -----
+    Huang et al. 2016, https://arxiv.org/abs/1603.09382, who scale by 1 - rate outside training in its place.
+    The mask is drawn as `Dropout`'s.
+
+    Examples
+    --------
+    >>> layer = StochasticDepth(0.5)
+    >>> layer.training, layer.random = True, np.random.Generator(np.random.Philox(0))
+    >>> layer.forward(np.ones((2, 4)))
+    array([[0., 0., 2., 2.],
+           [0., 0., 2., 2.]])
+    """
+
+    def lay_out(self, x: Array) -> Array:
+        """Return where the mask for x goes: a value for each sample."""
+        return self.workspace.array("mask", (*[1] * (x.ndim - 1), x.shape[-1]), x.dtype)

@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Softmax, Softsign, Tanh
+from purecnn.layers.activations.basic import (
+    HardSigmoid,
+    Identity,
+    LogSoftmax,
+    Sigmoid,
+    Softmax,
+    Softsign,
+    Tanh,
+)
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer, rule_for
@@ -22,6 +30,7 @@ from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
+from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import SampleNormalization
 from purecnn.layers.reshape import Flatten, Reshape
@@ -167,6 +176,11 @@ def distribution(layer: Layer, given: Range | None) -> Range | None:
     return Range(0.0, 1.0, True, layer)
 
 
+def logarithms(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range of a LogSoftmax: logarithms of probabilities are not above 0."""
+    return Range(-math.inf, 0.0, source=layer)
+
+
 def moved(layer: Layer, given: Range | None) -> Range | None:
     """Return the range of values that are only moved: they sum to 1 as before where the classes stay."""
     if given is None or not given.is_distribution:
@@ -196,6 +210,11 @@ def dropped(layer: Layer, given: Range | None) -> Range | None:
     if given is None or not rate:
         return given
     return Range(min(given.low, 0) / (1 - rate), max(given.high, 0) / (1 - rate), source=layer)
+
+
+def blurred(layer: Layer, given: Range | None) -> Range | None:
+    """Return the range in training, where noise knows no bounds."""
+    return replace(REAL, source=layer) if getattr(layer, "stddev", 0.0) else given
 
 
 def merged(layer: Layer, given: Range | None) -> Range | None:
@@ -235,6 +254,8 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling), largest),
     **dict.fromkeys((AdaptiveAveragePooling, AveragePooling, GlobalAveragePooling, UpSampling), averaged),
     Dropout: dropped,
+    GaussianNoise: blurred,
+    LogSoftmax: logarithms,
     PReLU: learnt_slope,
     Softmax: distribution,
     ZeroPadding: with_zeros,

@@ -15,7 +15,7 @@ from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.base import Layer
-from purecnn.layers.dropout import Dropout
+from purecnn.layers.noise import TrainingNoise
 from purecnn.layers.ranges import output_range
 from purecnn.layers.registry import is_own
 from purecnn.losses.base import Loss
@@ -58,8 +58,8 @@ end the network in Softmax with "categorical_cross_entropy", or in no activation
     else:
         # Only differences between scores matter to a softmax; what is never negative is never a no elsewhere.
         wanted = "scores" if loss.activation is Softmax else "scores on both sides of 0"
-        # Dropout scales up in training alone: probabilities behind it are such again when they are asked for.
-        asked = output_range([layer for layer in layers if not isinstance(layer, Dropout)])
+        # Noise and scaling are of training alone: probabilities behind them are such again when asked for.
+        asked = output_range([layer for layer in layers if not isinstance(layer, TrainingNoise)])
         outputs = asked if asked is not None and asked.is_probability else outputs
         right = outputs.low < 0 or (loss.activation is Softmax and not outputs.is_probability)
     if not right:

@@ -78,6 +78,13 @@ LAYERS = (
     ),
     Row("Dropout", "Dropout", "Dropout"),
     Row("SpatialDropout", "SpatialDropout2D", "Dropout2d"),
+    Row(
+        "StochasticDepth",
+        "DropPath",
+        "StochasticDepth DropPath stochastic_depth",
+        "the last of a residual's layers: Residual([*layers, StochasticDepth(0.2)])",
+    ),
+    Row("GaussianNoise", "GaussianNoise", ""),
     Row("ZeroPadding", "ZeroPadding2D", "ZeroPad2d"),
     Row("ReflectionPadding", "", "ReflectionPad2d"),
     Row("ReplicationPadding", "", "ReplicationPad2d"),
@@ -104,7 +111,8 @@ LAYERS = (
     Row("SiLU", "Swish", "SiLU"),
     Row("HardSwish", "HardSilu", "Hardswish"),
     Row("HardSigmoid", "HardSigmoid", "Hardsigmoid"),
-    Row("Softmax", "Softmax", "Softmax LogSoftmax Softmax2d"),
+    Row("Softmax", "Softmax", "Softmax Softmax2d"),
+    Row("LogSoftmax", "log_softmax", "LogSoftmax", '"softmax_cross_entropy" is the loss behind it'),
     Row(
         "Network",
         "Sequential Model Functional",
@@ -126,7 +134,7 @@ LOSSES = (
         "sparse_categorical_crossentropy categorical_crossentropy SparseCategoricalCrossentropy "
         "CategoricalCrossentropy log_loss",
         "NLLLoss nll_loss",
-        "behind a Softmax, for labels and one-hot rows alike",
+        "behind a Softmax, for labels and one-hot rows alike; behind LogSoftmax softmax_cross_entropy",
     ),
     Row(
         "softmax_cross_entropy",

@@ -20,8 +20,9 @@ from purecnn.layers.base import Layer
 from purecnn.layers.composites.merges import Sum
 from purecnn.layers.composites.steps import Cross, Ending
 from purecnn.layers.dense import Dense
-from purecnn.layers.dropout import Dropout, SpatialDropout
+from purecnn.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from purecnn.layers.footprint import footprint
+from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.pooling import MaxPooling
@@ -278,10 +279,14 @@ def spans(arrays: Iterable[Array], home: Array) -> list[Array]:
     return [bits[first:last] for first, last in edges]
 
 
+#: What hands on its input outside of training.
+QUIET = (Dropout, GaussianNoise, SpatialDropout, StochasticDepth)
+
+
 def inference_steps(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers to run for `layers` where nothing is trained, in order, some standing for several."""
     steps: list[Layer] = []
-    rest = pool_first([step for step in unfused(layers) if type(step) not in (Dropout, SpatialDropout)])
+    rest = pool_first([step for step in unfused(layers) if type(step) not in QUIET])
     while rest:
         layer = rest.pop(0)
         if type(layer) not in MATRIX:

@@ -12,7 +12,7 @@ from typing import Any
 from purecnn.backend.checks import is_integer, is_number
 from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError
-from purecnn.layers.activations.basic import HardSigmoid, Sigmoid, Softmax, Softsign, Tanh
+from purecnn.layers.activations.basic import HardSigmoid, LogSoftmax, Sigmoid, Softmax, Softsign, Tanh
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer
@@ -28,6 +28,7 @@ ACTIVATIONS: dict[str, Callable[[], Layer]] = {
     "hard_silu": HardSwish,
     "hard_swish": HardSwish,
     "leaky_relu": lambda: LeakyReLU(0.2),
+    "log_softmax": LogSoftmax,
     "mish": Mish,
     "relu": ReLU,
     "relu6": ReLU6,
@@ -52,7 +53,6 @@ TRAINING_ONLY = {
     "ActivityRegularization",
     "AlphaDropout",
     "GaussianDropout",
-    "GaussianNoise",
     "RandomBrightness",
     "RandomContrast",
     "RandomErasing",
@@ -62,6 +62,10 @@ TRAINING_ONLY = {
     "RandomTranslation",
     "RandomZoom",
 }
+
+
+#: Layers with an axis, which is that of the channels, in either order of these.
+CHANNELS = {"BatchNormalization", "Concatenate", "GroupNormalization", "LayerNormalization", "Softmax"}
 
 
 def only(config: Config, name: str, *allowed: Any) -> None:
@@ -160,7 +164,7 @@ def channels_last(kind: str, config: Config, shape: Shape) -> Config:
     given = dict(config)
     if "data_format" in given:
         given["data_format"] = "channels_last"
-    if kind in ("BatchNormalization", "Concatenate", "Softmax") and len(shape) > 1:
+    if kind in CHANNELS and len(shape) > 1:
         if integers(config, "axis", -1) not in ((1,), (-len(shape),)):
             raise FileFormatError(f"has axis {config.get('axis', -1)!r:.60}, wanted 1, the channels")
         given["axis"] = -1

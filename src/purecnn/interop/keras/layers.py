@@ -31,6 +31,7 @@ from purecnn.layers.activations.rectified import ELU, LeakyReLU, PReLU, ReLU, Re
 from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
+from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.reshape import Flatten, Reshape
@@ -344,6 +345,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "Dropout": lambda config, shape: Translated([Dropout(number(config, "rate"))]),
     "ELU": lambda config, shape: Translated([ELU(number(config, "alpha", 1.0))]),
     "Flatten": flattened,
+    "GaussianNoise": lambda config, shape: Translated([GaussianNoise(number(config, "stddev"))]),
     "GlobalAveragePooling2D": over_all(GlobalAveragePooling, AdaptiveAveragePooling),
     "GlobalMaxPooling2D": over_all(GlobalMaxPooling, AdaptiveMaxPooling),
     "GroupNormalization": group_normalization,

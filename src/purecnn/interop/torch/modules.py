@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 
 from purecnn.backend.types import Array, Shape
-from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Softmax, Softsign, Tanh
+from purecnn.layers.activations.basic import (
+    HardSigmoid,
+    Identity,
+    LogSoftmax,
+    Sigmoid,
+    Softmax,
+    Softsign,
+    Tanh,
+)
 from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
@@ -18,7 +26,8 @@ from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.dense import Dense
-from purecnn.layers.dropout import Dropout, SpatialDropout
+from purecnn.layers.dropout import Dropout, SpatialDropout, StochasticDepth
+from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.preprocessing import Preprocessing
@@ -254,6 +263,21 @@ def _(layer: Dropout) -> list[Module]:
 @translate.register
 def _(layer: SpatialDropout) -> list[Module]:
     return [Module(f"nn.Dropout2d({layer.rate!r})", layer)]
+
+
+@translate.register
+def _(layer: StochasticDepth) -> list[Module]:
+    return [Module(f"StochasticDepth({layer.rate!r})", layer)]
+
+
+@translate.register
+def _(layer: GaussianNoise) -> list[Module]:
+    return [Module(f"GaussianNoise({layer.stddev!r})", layer)]
+
+
+@translate.register
+def _(layer: LogSoftmax) -> list[Module]:
+    return [Module("nn.LogSoftmax(dim=1)", layer)]
 
 
 @translate.register

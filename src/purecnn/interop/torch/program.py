@@ -75,6 +75,29 @@ class ChannelNorm(nn.LayerNorm):
     def forward(self, x):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 ''',
+    "GaussianNoise": '''
+class GaussianNoise(nn.Module):
+    """Add normal random numbers in training."""
+
+    def __init__(self, stddev):
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, x):
+        return x + self.stddev * torch.randn_like(x) if self.training else x
+''',
+    "StochasticDepth": '''
+class StochasticDepth(nn.Module):
+    """Set whole samples to zero in training."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        share = torch.ones(len(x), *[1] * (x.dim() - 1), dtype=x.dtype, device=x.device)
+        return x * nn.functional.dropout(share, self.rate, self.training)
+''',
     "Residual": '''
 class Residual(nn.Module):
     """Add what the layers compute to what the shortcut gives."""

@@ -135,6 +135,48 @@ class Softsign(ElementWise):
         return self.xp.divide(found, self.size, out=found)
 
 
+class LogSoftmax(Layer):
+    """Turn scores into the logarithms of probabilities over axis 0: ``y = x - log sum exp(x)``.
+
+    Backward ``dx = g - exp(y) (sum over classes of g)``. The largest score is taken off first, so nothing
+    overflows and no probability is rounded to 0 before its logarithm is taken.
+
+    Notes
+    -----
+    Logarithms of probabilities are scores whose softmax gives the probabilities, so the loss behind it is
+    ``softmax_cross_entropy``: the two are PyTorch's ``LogSoftmax`` and ``NLLLoss``. That loss gives the same
+    behind the scores themselves, in one step less.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LogSoftmax().forward(np.array([[1000.0], [1000.0], [0.0]])).round(4)
+    array([[   -0.6931],
+           [   -0.6931],
+           [-1000.6931]])
+    """
+
+    gain = "glorot"
+
+    def forward(self, input: Array) -> Array:
+        """Return x - log sum exp(x)."""
+        x = self.receive(input)
+        y = self.workspace.array("output", x.shape, x.dtype)
+        power = self.workspace.array("power", x.shape, x.dtype)
+        self.xp.subtract(x, x.max(axis=0), out=y)
+        self.xp.exp(y, out=power)
+        y -= self.xp.log(power.sum(axis=0))
+        self.output = y
+        return y
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return g - exp(y) (sum of g)."""
+        g, y = self.receive_gradient(output_gradient), self.output
+        dx = self.xp.exp(y, out=self.workspace.array("input_gradient", y.shape, y.dtype))
+        dx *= g.sum(axis=0)
+        return self.xp.subtract(g, dx, out=dx)
+
+
 class Softmax(Layer):
     """Turn scores into probabilities over axis 0: ``y = exp(x) / sum exp(x)``.
 

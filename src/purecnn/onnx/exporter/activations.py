@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import math
 
-from purecnn.layers.activations.basic import HardSigmoid, Identity, Sigmoid, Softmax, Softsign, Tanh
+from purecnn.layers.activations.basic import (
+    HardSigmoid,
+    Identity,
+    LogSoftmax,
+    Sigmoid,
+    Softmax,
+    Softsign,
+    Tanh,
+)
 from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
 from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, ReLU, ReLU6, Softplus
 from purecnn.onnx.exporter.layers import Nodes, become
@@ -39,6 +47,11 @@ def _tanh(layer: Tanh, nodes: Nodes, input: str) -> str:
 @become.register
 def _softmax(layer: Softmax, nodes: Nodes, input: str) -> str:
     return nodes.add("Softmax", input, axis=1)
+
+
+@become.register
+def _log_softmax(layer: LogSoftmax, nodes: Nodes, input: str) -> str:
+    return nodes.add("LogSoftmax", input, axis=1)
 
 
 @become.register

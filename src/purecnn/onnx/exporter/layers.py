@@ -23,7 +23,8 @@ from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.dense import Dense
-from purecnn.layers.dropout import Dropout, SpatialDropout
+from purecnn.layers.dropout import Dropout, SpatialDropout, StochasticDepth
+from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.reshape import Flatten, Reshape
@@ -299,6 +300,8 @@ def _flatten(layer: Flatten, nodes: Nodes, input: str) -> str:
 
 
 @become.register(Dropout)
+@become.register(GaussianNoise)
 @become.register(SpatialDropout)
+@become.register(StochasticDepth)
 def _nothing(layer: Layer, nodes: Nodes, input: str) -> str:
     return input

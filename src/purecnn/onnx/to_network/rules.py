@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.types import Array, Shape
-from purecnn.layers.activations.basic import HardSigmoid, Sigmoid, Softmax
+from purecnn.layers.activations.basic import HardSigmoid, LogSoftmax, Sigmoid, Softmax
 from purecnn.layers.activations.rectified import PReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
@@ -223,12 +223,12 @@ def _prelu(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sh
     return [held.of_file(PReLU(per_channel=not lone), slopes=slopes.reshape(-1, 1))]
 
 
-@maker("Softmax")
+@maker("LogSoftmax", "Softmax")
 def _softmax(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     axis = call.integer("axis", -1 if call.version >= 13 else 1)
     if axis not in (1, -len(shape)) or (call.version < 13 and len(shape) > 1):
         refuse(call, f"its axis is {axis}, wanted 1, the channels of {shape}")
-    return [Softmax()]
+    return [Softmax() if call.node.operator == "Softmax" else LogSoftmax()]
 
 
 @maker("Dropout")
