@@ -2,7 +2,7 @@
 
 `traces` keeps all that passes through, `cells` says of what one number is made, `gradients` checks
 derivatives, `attribution` has saliency and Grad-CAM, `projections` PCA and t-SNE, `timing` the time of
-each layer.
+each layer, `learning_rates` the learning-rate range test.
 
 Imports `backend` to `networks`. Begin with `traces`.
 """
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from purecnn.inspection.gradient_report import GradientReport as GradientReport
     from purecnn.inspection.gradient_report import GradientRow as GradientRow
     from purecnn.inspection.gradients import check_gradients as check_gradients
+    from purecnn.inspection.learning_rates import LearningRateRange as LearningRateRange
+    from purecnn.inspection.learning_rates import find_learning_rate as find_learning_rate
     from purecnn.inspection.projections import pca as pca
     from purecnn.inspection.projections import tsne as tsne
     from purecnn.inspection.timing import LayerTime as LayerTime
@@ -36,6 +38,7 @@ else:
             "cells": "Cell",
             "gradient_report": "GradientReport GradientRow",
             "gradients": "check_gradients",
+            "learning_rates": "LearningRateRange find_learning_rate",
             "projections": "pca tsne",
             "timing": "LayerTime time_layers",
             "traces": "LayerTrace Trace trace",

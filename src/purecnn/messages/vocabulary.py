@@ -181,6 +181,7 @@ PARTS = (
         "LambdaLR LRScheduler",
         "LearningRate(optimizer, Cosine(0.01)) among the callbacks of fit",
     ),
+    Row("find_learning_rate", "", "lr_find LRFinder LearningRateFinder", "in purecnn.inspection"),
     Row(
         "WeightAverage",
         "SwapEMAWeights",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from purecnn.plots.confusions import mistakes as mistakes
     from purecnn.plots.curves import calibration as calibration
     from purecnn.plots.curves import history as history
+    from purecnn.plots.learning_rates import learning_rate_range as learning_rate_range
     from purecnn.plots.maps import feature_maps as feature_maps
     from purecnn.plots.maps import kernels as kernels
     from purecnn.plots.pages import write_page as write_page
@@ -33,6 +34,7 @@ else:
             "boundary": "decision_boundary",
             "confusions": "confusion_matrix mistakes",
             "curves": "calibration history",
+            "learning_rates": "learning_rate_range",
             "maps": "feature_maps kernels",
             "pages": "write_page",
             "projections": "embedding",
