@@ -44,6 +44,7 @@ def exchange_network():
         p.SpatialDropout(0.2),
         p.UpSampling((2, 1)),
         p.UpSampling((1, 3), "bilinear"),
+        p.ChannelShuffle(2),
         p.DepthToSpace(2, "DCR"),
         p.AdaptiveMaxPooling((9, 12)),
         p.ReflectionPadding(((1, 0), (2, 0))),

@@ -203,6 +203,24 @@ def adaptive_max_pool_backward(g, x):
     return dx
 
 
+def channel_shuffle_forward(x, groups):
+    """x (C, ..., N) -> y (C, ..., N)."""
+    y, each = np.full(x.shape, np.nan), len(x) // groups
+    for j in range(groups):
+        for k in range(each):
+            y[k * groups + j] = x[j * each + k]
+    return y
+
+
+def channel_shuffle_backward(g, groups):
+    """g (C, ..., N) -> dx (C, ..., N)."""
+    dx, each = np.full(g.shape, np.nan), len(g) // groups
+    for j in range(groups):
+        for k in range(each):
+            dx[j * each + k] = g[k * groups + j]
+    return dx
+
+
 # --------------------------------------------------------------------------------------- borders of pixels
 
 

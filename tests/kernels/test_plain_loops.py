@@ -167,6 +167,14 @@ def test_adaptive_pools_by_hand():
     assert rows(loops.adaptive_max_pool_backward(image([[5]]), tie)) == [[0, 5], [0, 0]]
 
 
+def test_channel_shuffle_by_hand():
+    # Two groups, 0 1 2 and 3 4 5: their first ones, their second ones, their third ones.
+    x = np.arange(6.0).reshape(6, 1)
+    assert loops.channel_shuffle_forward(x, 2).ravel().tolist() == [0, 3, 1, 4, 2, 5]
+    assert loops.channel_shuffle_backward(x, 2).ravel().tolist() == [0, 2, 4, 1, 3, 5]
+    assert loops.channel_shuffle_forward(x, 3).ravel().tolist() == [0, 2, 4, 1, 3, 5]
+
+
 def test_borders_of_pixels_by_hand():
     x, sides = image([[1, 2, 3]]), ((0, 0), (2, 1))
     assert rows(loops.border_pad_forward(x, sides, "reflect")) == [[3, 2, 1, 2, 3, 2]]
@@ -293,6 +301,13 @@ def test_pooling(case):
     close(loops.max_pool_backward(g, x, *window), file[f"{name}/max_dinput"])
     close(loops.average_pool_forward(x, *window), file[f"{name}/average_output"])
     close(loops.average_pool_backward(g, x, *window), file[f"{name}/average_dinput"])
+
+
+@pytest.mark.parametrize("case", cases("channel_shuffle"))
+def test_channel_shuffle(case):
+    file, name, groups = load("channel_shuffle"), case["name"], case["groups"]
+    close(loops.channel_shuffle_forward(file[f"{name}/input"], groups), file[f"{name}/output"])
+    close(loops.channel_shuffle_backward(file[f"{name}/output_gradient"], groups), file[f"{name}/dinput"])
 
 
 @pytest.mark.parametrize("mode", ["reflect", "edge"])

@@ -25,6 +25,7 @@ from purecnn import (
     AveragePooling,
     BatchNormalization,
     Branches,
+    ChannelShuffle,
     Convolutional,
     Cropping,
     Dense,
@@ -373,6 +374,11 @@ def exported():
         ReplicationPadding((0, 2)),
         Cropping(((0, 2), (1, 0))),
     ]
+    yield (
+        "shuffled",
+        [conv(6), ChannelShuffle(3), conv(2), ChannelShuffle(2), Flatten(), ChannelShuffle(6)],
+        (2, 6, 3),
+    )
     yield "borders", [*layers, Flatten(), Dense(output_size=3)], (2, 6, 5)
     layers = [Convolutional(kernel_size=3, depth=4), GlobalMaxPooling(), Dense(output_size=3)]
     yield "largest", layers, (2, 6, 5)

@@ -24,7 +24,7 @@ from purecnn.layers.dropout import Dropout
 from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import SampleNormalization
-from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.reshape import ChannelShuffle, Flatten, Reshape
 from purecnn.layers.spatial.adaptive_pooling import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
@@ -328,6 +328,14 @@ def _(layer: Dropout, input: Array, output: Array, place: tuple[int, ...], sampl
     if layer.hides:  # spatial dropout has one share for a whole map
         share = np.broadcast_to(layer.mask, (*output.shape[1:], len(output)))[(*place, sample)]
     return made(layer, output, place, sample, window=input[sample][place], origin=place, weights=share)
+
+
+@explain.register
+def _(layer: ChannelShuffle, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The one value, in the channel that came there."""
+    number, group = divmod(place[0], layer.groups)
+    channel = group * (input.shape[1] // layer.groups) + number
+    return moved(layer, input, output, place, sample, (channel, *place[1:]))
 
 
 @explain.register(Reshape)

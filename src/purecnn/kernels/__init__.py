@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import relu_forward as relu_forward
     from purecnn.kernels.resampling import border_pad_backward as border_pad_backward
     from purecnn.kernels.resampling import border_pad_forward as border_pad_forward
+    from purecnn.kernels.resampling import channel_shuffle_backward as channel_shuffle_backward
+    from purecnn.kernels.resampling import channel_shuffle_forward as channel_shuffle_forward
     from purecnn.kernels.resampling import depth_to_space_backward as depth_to_space_backward
     from purecnn.kernels.resampling import depth_to_space_forward as depth_to_space_forward
     from purecnn.kernels.resampling import upsample_backward as upsample_backward
@@ -60,7 +62,7 @@ else:
                 "max_pool_backward max_pool_forward relu_backward relu_forward"
             ),
             "resampling": (
-                "border_pad_backward border_pad_forward "
+                "border_pad_backward border_pad_forward channel_shuffle_backward channel_shuffle_forward "
                 "depth_to_space_backward depth_to_space_forward upsample_backward upsample_forward"
             ),
         },

@@ -1,4 +1,4 @@
-"""Resampling kernels: images enlarged, borders made of their pixels, and channels turned into pixels.
+"""Resampling kernels: images enlarged, borders made of their pixels, and channels moved.
 
 Each pair mirrors itself, as in `reference`: pure functions on arrays, the batch on the last axis.
 """
@@ -161,6 +161,25 @@ def depth_to_space_backward(g: Array, block: int, mode: str, workspace: Workspac
     dx = workspace.array("input_gradient", (channels * block**2, rows, columns, samples), g.dtype)
     pixels_of(dx, block, mode)[...] = g.reshape(channels, rows, block, columns, block, samples)
     return dx
+
+
+def shuffled(x: Array, groups: int, name: str, workspace: Workspace) -> Array:
+    """x (C, ...) -> y (C, ...): the first channel of each of the groups, the second of each, and so on."""
+    y = workspace.array(name, x.shape, x.dtype)
+    each, rest = len(x) // groups, x.shape[1:]
+    order = (1, 0, *range(2, x.ndim + 1))
+    y.reshape(each, groups, *rest)[...] = x.reshape(groups, each, *rest).transpose(order)
+    return y
+
+
+def channel_shuffle_forward(x: Array, groups: int, workspace: Workspace) -> Array:
+    """x (C, ..., N) -> y (C, ..., N), ``y[k groups + j] = x[j (C / groups) + k]``."""
+    return shuffled(x, groups, "output", workspace)
+
+
+def channel_shuffle_backward(g: Array, groups: int, workspace: Workspace) -> Array:
+    """g (C, ..., N) -> dx (C, ..., N): the shuffle of C / groups groups takes each channel back."""
+    return shuffled(g, len(g) // groups, "input_gradient", workspace)
 
 
 def border_lines(size: int, sides: Pair, mode: str) -> list[Pair]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from purecnn.layers.normalization.group import GroupNormalization as GroupNormalization
     from purecnn.layers.normalization.group import LayerNormalization as LayerNormalization
     from purecnn.layers.preprocessing import Preprocessing as Preprocessing
+    from purecnn.layers.reshape import ChannelShuffle as ChannelShuffle
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
     from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling as AdaptiveAveragePooling
@@ -85,7 +86,7 @@ else:
             "spatial.pooling": "AveragePooling MaxPooling",
             "spatial.resampling": "DepthToSpace UpSampling",
             "preprocessing": "Preprocessing",
-            "reshape": "Flatten Reshape",
+            "reshape": "ChannelShuffle Flatten Reshape",
             "summaries": "Summary summary",
         },
     )

@@ -18,6 +18,7 @@ from purecnn.kernels.cost import BLAS, NODE, PRODUCT, STEP
 from purecnn.layers.activations.gated import GELU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
+from purecnn.layers.reshape import ChannelShuffle
 from purecnn.layers.spatial.adaptive_pooling import AdaptivePooling
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalMaxPooling
@@ -156,6 +157,7 @@ def _of_cropping(layer: Cropping) -> Footprint:
     return Footprint(0, 0, NODE)  # a view of its input
 
 
-@taken.register
-def _of_values_moved(layer: DepthToSpace) -> Footprint:
+@taken.register(ChannelShuffle)
+@taken.register(DepthToSpace)
+def _of_values_moved(layer: Layer) -> Footprint:
     return Footprint(math.prod(layer.output_shape or ()), 0, NODE)

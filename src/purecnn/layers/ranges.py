@@ -33,7 +33,7 @@ from purecnn.layers.dropout import Dropout
 from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import SampleNormalization
-from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.reshape import ChannelShuffle, Flatten, Reshape
 from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
@@ -249,7 +249,7 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
     **dict.fromkeys((Cropping, DepthToSpace, Flatten, Reshape), moved),
-    **dict.fromkeys((ReflectionPadding, ReplicationPadding), moved),
+    **dict.fromkeys((ChannelShuffle, ReflectionPadding, ReplicationPadding), moved),
     **dict.fromkeys((Branches, Residual), merged),
     **dict.fromkeys((AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling), largest),
     **dict.fromkeys((AdaptiveAveragePooling, AveragePooling, GlobalAveragePooling, UpSampling), averaged),

@@ -1,6 +1,6 @@
-"""Reshape and flatten.
+"""Reshape, flatten and channel shuffle.
 
-Layers that only rename axes: from images to vectors and back.
+Layers that change no value: axes are named anew, from images to vectors and back, or channels moved.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from purecnn.backend.checks import positive
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
+from purecnn.kernels import resampling
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import ShapeLike, check_channels, plain, sample_shape
 
@@ -97,3 +99,50 @@ class Flatten(Layer):
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient in the input's shape."""
         return self.receive_gradient(output_gradient).reshape(self.input.shape)
+
+
+class ChannelShuffle(Layer):
+    """Move channels, so that those of each group come apart: ``(C, ..., N)`` to the same shape.
+
+    ``y[k groups + j] = x[j (C / groups) + k]``: the first channel of each group, then the second of each, and
+    so on, so that a convolution by groups behind it sees channels of all groups. Backward each gradient goes
+    back. ShuffleNet's, Zhang et al. 2018, https://arxiv.org/abs/1707.01083; as PyTorch's
+    ``nn.ChannelShuffle``. Keras has no layer for it.
+
+    Parameters
+    ----------
+    groups : int
+        How many groups the channels come in; it divides their number.
+
+    Examples
+    --------
+    >>> ChannelShuffle(2).forward(np.arange(6.0).reshape(6, 1))[:, 0]
+    array([0., 3., 1., 4., 2., 5.])
+    """
+
+    output_is_free = True
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = positive("groups", groups)
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the shape as it is."""
+        if not input_shape or input_shape[0] % self.groups:
+            raise ShapeError(
+                f"{self} wants a number of channels that {self.groups} divides, got samples of {input_shape}"
+            )
+        return input_shape
+
+    def forward(self, input: Array) -> Array:
+        """Return the input, its channels in the other order."""
+        return resampling.channel_shuffle_forward(self.receive(input), self.groups, self.workspace)
+
+    def backward(self, output_gradient: Array) -> Array | None:
+        """Return the gradient, its channels in the order of the input."""
+        g = self.receive_gradient(output_gradient)
+        return resampling.channel_shuffle_backward(g, self.groups, self.workspace)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"groups": self.groups}

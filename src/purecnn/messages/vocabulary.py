@@ -96,6 +96,7 @@ LAYERS = (
         'UpSampling(2), or UpSampling(2, "bilinear")',
     ),
     Row("DepthToSpace", "depth_to_space", "PixelShuffle", 'DepthToSpace(2), or DepthToSpace(2, "DCR")'),
+    Row("ChannelShuffle", "", "ChannelShuffle"),
     Row("Flatten", "Flatten", "Flatten"),
     Row("Reshape", "Reshape", "Unflatten", "Reshape(input_shape, output_shape)"),
     Row(

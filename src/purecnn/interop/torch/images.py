@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from purecnn.interop.torch.modules import Module, translate
+from purecnn.layers.reshape import ChannelShuffle
 from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import Cropping, PixelPadding, ReflectionPadding, ZeroPadding
@@ -65,6 +66,11 @@ def _(layer: UpSampling) -> list[Module]:
     mode = "nearest-exact" if layer.interpolation == "nearest" else layer.interpolation
     corners = ", align_corners=True" if layer.align_corners else ""
     return [Module(f"nn.Upsample(scale_factor={layer.size}, mode={mode!r}{corners})", layer)]
+
+
+@translate.register
+def _(layer: ChannelShuffle) -> list[Module]:
+    return [Module(f"nn.ChannelShuffle({layer.groups})", layer)]
 
 
 @translate.register

@@ -27,7 +27,7 @@ from purecnn.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
-from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.reshape import ChannelShuffle, Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.onnx.schema import ATTRIBUTES, DTYPES
 
@@ -297,6 +297,14 @@ def _reshape(layer: Reshape, nodes: Nodes, input: str) -> str:
 @become.register
 def _flatten(layer: Flatten, nodes: Nodes, input: str) -> str:
     return nodes.add("Flatten", input, axis=1)
+
+
+@become.register
+def _channel_shuffle(layer: ChannelShuffle, nodes: Nodes, input: str) -> str:
+    channels, *rest = layer.input_shape or (0,)
+    cut = nodes.tensor("groups", [0, layer.groups, channels // layer.groups, *rest])
+    apart = nodes.add("Transpose", nodes.add("Reshape", input, cut), perm=(0, 2, 1, *range(3, 3 + len(rest))))
+    return nodes.add("Reshape", apart, nodes.tensor("shape", [0, channels, *rest]))
 
 
 @become.register(Dropout)

@@ -29,7 +29,7 @@ from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
 from purecnn.onnx.to_network.finder import LayerFinder, Step, refuse
-from purecnn.onnx.to_network.rules import MAKERS, LayerArrays
+from purecnn.onnx.to_network.rules import MAKERS, LayerArrays, channel_shuffle
 
 #: What only names axes anew, or does nothing in inference.
 RENAMING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
@@ -200,10 +200,12 @@ class Builder:
                     continue
                 if self.add_biases(step, layers, shape):
                     continue
-            made = rename(held, shape)
+            shuffle = channel_shuffle(step, shape) if isinstance(step, OperatorCall) else None
+            # The channels of a shuffle are the two axes that the graph has cut them into.
+            made = rename(held, (shape[0] * shape[1], *shape[2:]) if shuffle else shape)
             so_far = [*(before or ()), *layers, *made]
             if isinstance(step, OperatorCall):
-                made += self.layers_for(step, so_far, shape)
+                made += [shuffle] if shuffle else self.layers_for(step, so_far, shape)
             elif isinstance(step, Meeting):
                 merge = step.merge
                 if self.finder.divisor(step.value) == len(step.paths) and isinstance(

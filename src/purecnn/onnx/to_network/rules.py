@@ -18,6 +18,7 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
+from purecnn.layers.reshape import ChannelShuffle
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import Cropping, ReflectionPadding, ReplicationPadding, ZeroPadding
@@ -280,6 +281,14 @@ def _cropping(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape:
         if step != 1 or (axis < 2 and any(sides[axis])):
             refuse(call, f"it takes a part of axis {axis} in steps of {step}, wanted height and width, by 1")
     return [Cropping((sides.get(2, (0, 0)), sides.get(3, (0, 0))))]
+
+
+def channel_shuffle(call: OperatorCall, shape: Shape) -> ChannelShuffle | None:
+    """Return the shuffle that a node is which turns the first two axes of a sample, None if it does not."""
+    turned = [0, 2, 1, *range(3, len(shape) + 1)]
+    if call.node.operator != "Transpose" or call.node.domain or call.integers("perm", None) != turned:
+        return None
+    return ChannelShuffle(shape[0])
 
 
 def around(over: Window) -> tuple[tuple[int, int], ...]:
