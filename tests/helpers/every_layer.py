@@ -49,6 +49,7 @@ from purecnn import (
     SpatialDropout,
     StochasticDepth,
     Tanh,
+    TransposedConvolutional,
     UpSampling,
     ZeroPadding,
 )
@@ -135,6 +136,44 @@ EVERY = {
         Convolutional(kernel_size=3, depth=2, dilation=(2, 1), padding="same"),
         (2, 4, 5),
     ),
+    "transposed convolution": (TransposedConvolutional(kernel_size=3, depth=3), (2, 3, 4)),
+    "transposed convolution, doubling": (
+        TransposedConvolutional(kernel_size=4, depth=2, stride=2, padding=1),
+        (3, 3, 2),
+    ),
+    "transposed convolution, output padding": (
+        TransposedConvolutional(
+            kernel_size=(3, 2), depth=2, stride=(2, 3), padding=(1, 0), output_padding=(1, 2)
+        ),
+        (2, 2, 3),
+    ),
+    "transposed convolution, gaps": (
+        TransposedConvolutional(kernel_size=(1, 2), depth=2, stride=3, bias=False),
+        (2, 2, 3),
+    ),
+    "transposed convolution, same": (
+        TransposedConvolutional(kernel_size=(3, 2), depth=2, stride=(2, 3), padding="same"),
+        (1, 3, 2),
+    ),
+    "transposed convolution, lopsided": (
+        TransposedConvolutional(kernel_size=3, depth=2, padding=((0, 2), (1, 0))),
+        (2, 3, 2),
+    ),
+    "transposed convolution, groups": (
+        TransposedConvolutional(kernel_size=(2, 3), depth=6, groups=2, stride=(2, 1), padding=1),
+        (4, 3, 2),
+    ),
+    "transposed convolution, dilation": (
+        TransposedConvolutional(
+            kernel_size=2, depth=2, dilation=(2, 3), stride=(3, 2), output_padding=(1, 2)
+        ),
+        (1, 2, 3),
+    ),
+    "transposed convolution, padding wider than the kernel": (
+        TransposedConvolutional(kernel_size=(2, 1), depth=2, padding=(2, 1)),
+        (2, 5, 4),
+    ),
+    "transposed convolution, one of all": (TransposedConvolutional(kernel_size=1, depth=1), (1, 1, 1)),
     "depthwise convolution": (DepthwiseConvolutional(kernel_size=3, depth_multiplier=2), (2, 4, 5)),
     "depthwise convolution without biases": (
         DepthwiseConvolutional(kernel_size=(2, 3), stride=2, bias=False),

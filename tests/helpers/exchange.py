@@ -41,6 +41,11 @@ def exchange_network():
         p.MaxPooling(2, 1),
         p.AveragePooling((2, 1)),
         p.DepthwiseConvolutional(kernel_size=2, depth_multiplier=2),
+        p.TransposedConvolutional(kernel_size=3, depth=6, stride=2, padding="same"),
+        p.TransposedConvolutional(
+            kernel_size=(2, 3), depth=8, groups=2, padding=((1, 0), (1, 1)), dilation=(1, 2)
+        ),
+        p.MaxPooling(2),
         p.SpatialDropout(0.2),
         p.UpSampling((2, 1)),
         p.UpSampling((1, 3), "bilinear"),

@@ -76,6 +76,51 @@ def conv2d_backward(g, x, kernels, stride, padding, dilation=(1, 1), groups=1):
     return dx, dkernels, dbiases, dbiases_per_position
 
 
+# -------------------------------------------------------------------------------- transposed convolution
+
+
+def _adds(x, kernels, size, stride, padding, dilation, groups):
+    """Yield (c, p, q, k, a, b, m, row, column): pixel (c, p, q) times (c, k, a, b) is in y.
+
+    What would lie outside of an output of `size` is left out.
+    """
+    (channels, height, width, _), (_, maps, kh, kw) = x.shape, kernels.shape
+    for c, p, q, k, a, b in np.ndindex(channels, height, width, maps, kh, kw):
+        row = p * stride[0] + a * dilation[0] - padding[0][0]
+        column = q * stride[1] + b * dilation[1] - padding[1][0]
+        if 0 <= row < size[0] and 0 <= column < size[1]:
+            yield c, p, q, k, a, b, c // (channels // groups) * maps + k, row, column
+
+
+def transposed_conv2d_forward(x, kernels, biases, size, stride, padding, dilation=(1, 1), groups=1):
+    """x (C, H, W, N), kernels (C, M / groups, KH, KW), biases None or (M,) -> y (M, OH, OW, N).
+
+    Size (OH, OW); stride (sh, sw); padding ((top, bottom), (left, right)) that is cut off.
+    """
+    y = np.zeros((kernels.shape[1] * groups, *size, x.shape[3]))
+    for c, p, q, k, a, b, m, row, column in _adds(x, kernels, size, stride, padding, dilation, groups):
+        for n in range(x.shape[3]):
+            y[m, row, column, n] += kernels[c, k, a, b] * x[c, p, q, n]
+    if biases is not None:
+        for m, i, j, n in np.ndindex(y.shape):
+            y[m, i, j, n] += biases[m]
+    return y
+
+
+def transposed_conv2d_backward(g, x, kernels, stride, padding, dilation=(1, 1), groups=1):
+    """g (M, OH, OW, N), x (C, H, W, N), kernels (C, M / groups, KH, KW) -> dx, dkernels and dbiases (M,)."""
+    dx, dkernels, dbiases = np.zeros(x.shape), np.zeros(kernels.shape), np.zeros(len(g))
+    for c, p, q, k, a, b, m, row, column in _adds(
+        x, kernels, g.shape[1:3], stride, padding, dilation, groups
+    ):
+        for n in range(x.shape[3]):
+            dx[c, p, q, n] += kernels[c, k, a, b] * g[m, row, column, n]
+            dkernels[c, k, a, b] += g[m, row, column, n] * x[c, p, q, n]
+    for m, i, j, n in np.ndindex(g.shape):
+        dbiases[m] += g[m, i, j, n]
+    return dx, dkernels, dbiases
+
+
 # ----------------------------------------------------------------------------------------------- pooling
 
 

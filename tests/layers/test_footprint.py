@@ -35,6 +35,7 @@ from purecnn import (
     Residual,
     ShapeError,
     Softmax,
+    TransposedConvolutional,
     UpSampling,
     ZeroPadding,
     load,
@@ -63,6 +64,11 @@ MANY = {
     "holes": [Convolutional(kernel_size=3, depth=8, dilation=(9, 4), padding=(9, 4))],
     "groups": [DepthwiseConvolutional(kernel_size=3, depth_multiplier=3)],
     "tall": [Convolutional(kernel_size=(20, 1), depth=1)],
+    "transposed": [TransposedConvolutional(kernel_size=4, depth=3, stride=2, padding=1)],
+    "transposed, plain": [TransposedConvolutional(kernel_size=3, depth=8), ReLU()],
+    "transposed, groups": [
+        TransposedConvolutional(kernel_size=3, depth=4, groups=2, stride=(3, 2), dilation=(2, 1))
+    ],
     "pooled": [MaxPooling(7, 1)],
     "adaptive": [AdaptiveMaxPooling(20), AdaptiveAveragePooling((30, 5)), GlobalMaxPooling()],
     "adaptive, larger": [AdaptiveAveragePooling((40, 90)), AdaptiveMaxPooling((100, 60))],

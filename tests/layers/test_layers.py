@@ -55,6 +55,7 @@ from purecnn import (
     SpatialDropout,
     StochasticDepth,
     Tanh,
+    TransposedConvolutional,
     UpSampling,
     ZeroPadding,
 )
@@ -500,6 +501,20 @@ def test_a_seed_decides_the_parameters():
         (Convolutional(kernel_size=3, depth=4, dilation=2, groups=2), (2, 7, 9), (4, 3, 5)),
         (Convolutional(kernel_size=3, depth=4, dilation=(2, 3), padding="same"), (2, 7, 9), (4, 7, 9)),
         (DepthwiseConvolutional(kernel_size=3, depth_multiplier=2, stride=2), (3, 7, 8), (6, 3, 3)),
+        (TransposedConvolutional(kernel_size=4, depth=2, stride=2, padding=1), (3, 7, 8), (2, 14, 16)),
+        (TransposedConvolutional(kernel_size=(3, 2), depth=2, dilation=(1, 3)), (3, 7, 8), (2, 9, 11)),
+        (
+            TransposedConvolutional(kernel_size=(3, 1), depth=2, stride=2, padding="same"),
+            (3, 7, 8),
+            (2, 14, 16),
+        ),
+        (
+            TransposedConvolutional(
+                kernel_size=3, depth=2, stride=2, padding=((1, 0), (0, 2)), output_padding=1
+            ),
+            (3, 7, 8),
+            (2, 15, 16),
+        ),
         (GlobalAveragePooling(), (3, 7, 8), (3,)),
         (GlobalMaxPooling(), (3, 7, 8), (3,)),
         (AdaptiveAveragePooling((2, 9)), (3, 7, 8), (3, 2, 9)),
@@ -538,6 +553,9 @@ def test_multiply_adds_count_the_products_of_one_sample():
     assert Convolutional(kernel_size=3, depth=2).multiply_adds() == 0
     assert Convolutional((4, 6, 5), 3, 6, groups=2, dilation=2).multiply_adds() == 6 * 2 * 1 * 2 * 9
     assert DepthwiseConvolutional((4, 6, 5), 3, depth_multiplier=2).multiply_adds() == 8 * 4 * 3 * 9
+    transposed = TransposedConvolutional((4, 6, 5), (3, 2), 6, groups=2, stride=2)
+    assert transposed.multiply_adds() == 4 * 6 * 5 * 3 * 3 * 2
+    assert TransposedConvolutional(kernel_size=3, depth=2).multiply_adds() == 0
     normalization = BatchNormalization()
     assert normalization.multiply_adds() == 0
     normalization.bind((4, 6, 5))

@@ -53,6 +53,7 @@ from purecnn import (
     Softmax,
     SpatialDropout,
     Tanh,
+    TransposedConvolutional,
     UpSampling,
     ZeroPadding,
     export_onnx,
@@ -71,7 +72,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this 
 ROOT = Path(__file__).parents[2]
 IMAGE = (4, 9, 11)
 #: Operators that onnxruntime has in float32 alone, of those that float64 networks become.
-FLOAT32_ALONE = {"AveragePool", "Conv", "Erf"}
+FLOAT32_ALONE = {"AveragePool", "Conv", "ConvTranspose", "Erf"}
 
 # name of the case: input shape, layers
 CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
@@ -97,6 +98,26 @@ CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
     "no biases": (IMAGE, [Convolutional(kernel_size=3, depth=4, groups=2, bias=False)]),
     "depthwise, no biases": (IMAGE, [DepthwiseConvolutional(kernel_size=2, bias=False)]),
     "dense, no biases": ((7,), [Dense(output_size=3, bias=False)]),
+    "TransposedConvolutional": (
+        IMAGE,
+        [TransposedConvolutional(kernel_size=4, depth=3, stride=2, padding=1)],
+    ),
+    "transposed, output padding": (
+        IMAGE,
+        [TransposedConvolutional(kernel_size=3, depth=6, stride=(2, 3), output_padding=(1, 2))],
+    ),
+    "transposed, lopsided": (
+        IMAGE,
+        [TransposedConvolutional(kernel_size=3, depth=2, padding=((0, 1), (2, 0)), bias=False)],
+    ),
+    "transposed, same": (
+        IMAGE,
+        [TransposedConvolutional(kernel_size=3, depth=2, stride=(2, 4), padding="same")],
+    ),
+    "transposed, dilation": (
+        IMAGE,
+        [TransposedConvolutional(kernel_size=2, depth=2, dilation=(2, 3), stride=2)],
+    ),
     "Dense": ((7,), [Dense(output_size=3)]),
     "one output": ((1,), [Dense(output_size=1)]),
     "BatchNormalization": (IMAGE, [BatchNormalization()]),
@@ -181,7 +202,8 @@ CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
 CASES |= {
     name: (IMAGE, [kind()])
     for name, kind in LAYERS.items()
-    if name not in CASES and name not in ("Convolutional", "Dense", "DepthwiseConvolutional", "Reshape")
+    if name not in CASES
+    and name not in ("Convolutional", "Dense", "DepthwiseConvolutional", "Reshape", "TransposedConvolutional")
 }
 
 
@@ -520,6 +542,15 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path) -> None:
         purecnn, ["export", str(model), str(tmp_path / "m.onnx"), "--dtype", "float64", "--input", "floats"]
     )
     assert "input (N, 2) float64, output (N, 3) float64" in said.output
+
+
+def test_groups_of_a_transposed_convolution_answer_alike_in_onnxruntime(tmp_path: Path) -> None:
+    """By itself, since onnx's own reference fails on groups."""
+    layers = [TransposedConvolutional(kernel_size=3, depth=6, stride=2, groups=2), Flatten()]
+    network = moved(Network(layers, input_shape=IMAGE, dtype="float32"))
+    x = np.random.default_rng(0).normal(size=(3, *IMAGE)).astype(np.float32)
+    found = run(exported(network, tmp_path), x)
+    np.testing.assert_allclose(found, network.predict(x), rtol=1e-4, atol=1e-5)
 
 
 def coverage_table(folder: Path) -> str:

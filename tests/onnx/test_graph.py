@@ -60,6 +60,7 @@ from purecnn import (
     Softplus,
     Softsign,
     Tanh,
+    TransposedConvolutional,
     UpSampling,
     ZeroPadding,
     export_onnx,
@@ -322,6 +323,12 @@ def exported():
         DepthwiseConvolutional(kernel_size=2, bias=False),
     ]
     yield "no biases", [*layers, Flatten(), Dense(output_size=3, bias=False)], (2, 6, 5)
+    layers = [
+        TransposedConvolutional(kernel_size=4, depth=3, stride=2, padding=1),
+        TransposedConvolutional(kernel_size=3, depth=6, groups=3, padding=((1, 0), (0, 2)), bias=False),
+        TransposedConvolutional(kernel_size=2, depth=2, stride=3, padding="same", dilation=(1, 3)),
+    ]
+    yield "transposed", [*layers, Flatten(), Dense(output_size=3)], (2, 3, 4)
     layers = [
         ZeroPadding(((1, 0), (0, 2))),
         DepthwiseConvolutional(kernel_size=3, depth_multiplier=2),

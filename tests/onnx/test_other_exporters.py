@@ -75,7 +75,17 @@ def test_branches_are_written_as_they_were_meant(script):
     assert second == [["Convolutional", [[], plain]], []]
 
 
-@pytest.mark.parametrize(("name", "words"), [("keras", "Transpose"), ("unet", "ConvTranspose")])
+@pytest.mark.parametrize("script", ["", "-script"])
+def test_a_network_of_images_can_be_trained_from_there(script, answers):
+    x, wanted = answers["unet/x"], answers["unet/y"]
+    network = load_onnx(HERE / f"unet{script}.onnx").network()
+    assert "TransposedConvolutional" in str([paths(layer) for layer in network if layer.inside()])
+    np.testing.assert_allclose(network.predict(x), wanted, rtol=1e-4, atol=1e-6)
+    history = network.fit(x, 0.5 * wanted, loss="mse", epochs=3, learning_rate=1e-3)
+    assert history.loss[-1] < history.loss[0]
+
+
+@pytest.mark.parametrize(("name", "words"), [("keras", "Transpose")])
 def test_one_sentence_says_why_it_can_not(name, words):
     with pytest.raises(FileFormatError, match=words):
         load_onnx(HERE / f"{name}.onnx").network()

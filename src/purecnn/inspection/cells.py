@@ -39,6 +39,7 @@ from purecnn.layers.spatial.pooling import (
     Pooling,
 )
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +177,39 @@ def _(layer: Convolutional, input: Array, output: Array, place: tuple[int, ...],
         origin=(first, row - top, column - left),
         weights=layer.parameters["kernels"][map],
         bias=0.0 if biases is None else biases[place] if layer.per_position_bias else biases[map],
+    )
+
+
+@explain.register
+def _(
+    layer: TransposedConvolutional, input: Array, output: Array, place: tuple[int, ...], sample: int
+) -> Cell:
+    """The pixels whose kernels reach the cell, and what each of these has there."""
+    map, *corner = (int(number) for number in place)
+    reached, met = [], []
+    for axis, number in enumerate(corner):
+        step, apart, cells = layer.stride[axis], layer.dilation[axis], layer.kernel_size[axis]
+        begun = number + layer.border[axis][0]
+        found = {
+            pixel: (begun - pixel * step) // apart
+            for pixel in range(input.shape[2 + axis])
+            if (begun - pixel * step) % apart == 0 and 0 <= begun - pixel * step < cells * apart
+        }
+        reached.append(list(found))
+        met.append(list(found.values()))
+    each, maps = input.shape[1] // layer.groups, layer.depth // layer.groups
+    first = map // maps * each
+    channels = range(first, first + each)
+    bias = layer.parameters["biases"][map] if layer.bias else 0.0
+    return made(
+        layer,
+        output,
+        place,
+        sample,
+        window=input[sample][np.ix_(channels, *reached)],
+        origin=(first, *(pixels[0] if pixels else 0 for pixels in reached)),
+        weights=layer.parameters["kernels"][:, map % maps][np.ix_(channels, *met)],
+        bias=bias,
     )
 
 

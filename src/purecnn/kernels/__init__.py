@@ -2,8 +2,9 @@
 
 `reference` has each forward and backward pass in a few readable lines; the others compute the same
 faster: `cpu` chooses between `unrolled`, `winograd`, `grouped` and `pooled`, of which all but `grouped`
-share `rows`; `device` is what GPUs want. A convolution's geometry is a `Window`. On a CPU the convolutions of
-`reference` serve as documents and oracles; `resampling` is the same everywhere.
+share `rows`, and `transposed` turns them round; `device` is what GPUs want. A convolution's geometry is a
+`Window`. On a CPU the convolutions of `reference` serve as documents and oracles; `resampling` is the same
+everywhere.
 
 Imports `backend`. Begin with `reference`, then `unrolled`.
 """
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from purecnn.kernels.reference import max_pool_forward as max_pool_forward
     from purecnn.kernels.reference import relu_backward as relu_backward
     from purecnn.kernels.reference import relu_forward as relu_forward
+    from purecnn.kernels.reference import transposed_conv2d_backward as transposed_conv2d_backward
+    from purecnn.kernels.reference import transposed_conv2d_forward as transposed_conv2d_forward
     from purecnn.kernels.resampling import border_pad_backward as border_pad_backward
     from purecnn.kernels.resampling import border_pad_forward as border_pad_forward
     from purecnn.kernels.resampling import channel_shuffle_backward as channel_shuffle_backward
@@ -59,7 +62,8 @@ else:
                 "batch_norm_forward conv2d_backward conv2d_forward dense_backward dense_forward "
                 "global_average_pool_backward global_average_pool_forward group_norm_backward "
                 "group_norm_forward layer_norm_backward layer_norm_forward leaky_relu_forward "
-                "max_pool_backward max_pool_forward relu_backward relu_forward"
+                "max_pool_backward max_pool_forward relu_backward relu_forward "
+                "transposed_conv2d_backward transposed_conv2d_forward"
             ),
             "resampling": (
                 "border_pad_backward border_pad_forward channel_shuffle_backward channel_shuffle_forward "

@@ -16,6 +16,13 @@ from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
 from purecnn.kernels.pooled import PhasedPooling, PooledConvolution
 from purecnn.kernels.rows import RowConvolution
+from purecnn.kernels.transposed import (
+    GroupedTransposedConvolution,
+    StridedTransposedConvolution,
+    TransposedConvolution,
+    TurnedConvolution,
+    turned_window,
+)
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
 from purecnn.kernels.winograd_square import WinogradSquare
@@ -36,6 +43,8 @@ __all__ = [
     "max_pool_phases_forward",
     "relu_backward",
     "relu_forward",
+    "transposed_conv2d_backward",
+    "transposed_conv2d_forward",
 ]
 
 
@@ -188,6 +197,47 @@ def conv2d_max_pool_backward(
         "convolution", x, lambda: lay_out_pooled(x, len(kernels), window, pool, workspace)
     )
     return work.backward(g, kernels, kernels_gradient, biases_gradient, propagate)
+
+
+def transposed_conv2d_forward(
+    x: Array, kernels: Array, biases: Array | None, window: Window, size: Pair, workspace: Workspace
+) -> Array:
+    """x (C, H, W, N), kernels (C, M / groups, KH, KW), biases (M,) or None -> y (M, OH, OW, N).
+
+    `window` is that of the convolution from y to x, and `size` is OH and OW.
+    """
+    return lay_out_transposed(x, kernels, window, size, workspace).forward(kernels, biases)
+
+
+def transposed_conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array | None,
+    window: Window,
+    workspace: Workspace,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients."""
+    work = lay_out_transposed(x, kernels, window, (g.shape[1], g.shape[2]), workspace)
+    return work.backward(g, kernels, kernels_gradient, biases_gradient, workspace, propagate)
+
+
+def lay_out_transposed(
+    x: Array, kernels: Array, window: Window, size: Pair, workspace: Workspace
+) -> TransposedConvolution:
+    """Return the arrays and views of a transposed convolution, by what its geometry asks for."""
+    maps = kernels.shape[1] * window.groups
+
+    def build() -> TransposedConvolution:
+        around = turned_window(window, x.shape[1:3], size)
+        if around is not None:
+            return TurnedConvolution(lay_out(x, maps, around, workspace), window.groups)
+        kind = StridedTransposedConvolution if window.is_dense else GroupedTransposedConvolution
+        return kind(x, maps, window, size, workspace)
+
+    return workspace.layout("transposed", x, build)
 
 
 def max_pool_phases_forward(

@@ -36,6 +36,8 @@ __all__ = [
     "max_pool_forward",
     "relu_backward",
     "relu_forward",
+    "transposed_conv2d_backward",
+    "transposed_conv2d_forward",
 ]
 
 #: Bytes that an unrolled input may take: 64 maps of 32 x 32 with a window of 3 x 3 at a batch of 455.
@@ -131,3 +133,58 @@ def conv2d_backward(
     for i, j, pixels in window.taps(positions):
         dx[:, *pixels] += unrolled[:, i, j]
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]]
+
+
+def transposed_conv2d_forward(
+    x: Array, kernels: Array, biases: Array | None, window: Window, size: Pair, workspace: Workspace
+) -> Array:
+    """x (C, H, W, N), kernels (C, M / groups, KH, KW), biases (M,) or None -> y (M, OH, OW, N).
+
+    ``kernels.T @ x`` is what all pixels add, in one product; its cells are added where they belong.
+    """
+    maps, positions = kernels.shape[1] * window.groups, (x.shape[1], x.shape[2])
+    if not unrolls(maps, window.size, math.prod(positions) * x.shape[3], x.dtype.itemsize):
+        return reference.transposed_conv2d_forward(x, kernels, biases, window, size, workspace)
+    xp = module_of(x)
+    flat = kernels.reshape(window.groups, len(x) // window.groups, -1)
+    lines = x.reshape(window.groups, len(x) // window.groups, -1)
+    cells = xp.matmul(flat.transpose(0, 2, 1), lines)
+    cells = cells.reshape(maps, *window.size, *positions, x.shape[3])
+    canvas = xp.zeros((maps, *reference.canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
+    for i, j, pixels in window.taps(positions):
+        canvas[:, *pixels] += cells[:, i, j]
+    y = reference.on_canvas(canvas, window, size)
+    return y if biases is None else y + along_batch(biases, 4)
+
+
+def transposed_conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array | None,
+    window: Window,
+    workspace: Workspace,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
+
+    ``kernels @ unrolled`` and ``x @ unrolled.T``, where g is unrolled as a convolution's input.
+    """
+    size, positions = (g.shape[1], g.shape[2]), (x.shape[1], x.shape[2])
+    if not unrolls(len(g), window.size, math.prod(positions) * x.shape[3], x.dtype.itemsize):
+        return reference.transposed_conv2d_backward(
+            g, x, kernels, kernels_gradient, biases_gradient, window, workspace, propagate
+        )
+    xp, each = module_of(x), len(x) // window.groups
+    canvas = xp.zeros((len(g), *reference.canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
+    reference.on_canvas(canvas, window, size)[...] = g
+    into = workspace.array("unrolled", (len(g), *window.size, *positions, x.shape[3]), x.dtype)
+    cells = unroll(canvas, window, positions, into)
+    flat = kernels.reshape(window.groups, each, -1)
+    cells = cells.reshape(window.groups, flat.shape[2], -1)
+    lines = x.reshape(window.groups, each, -1)
+    kernels_gradient[...] = xp.matmul(lines, cells.transpose(0, 2, 1)).reshape(kernels.shape)
+    if biases_gradient is not None:
+        biases_gradient[...] = g.sum(axis=(1, 2, 3))
+    return xp.matmul(flat, cells).reshape(x.shape) if propagate else None

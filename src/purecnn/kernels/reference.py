@@ -87,6 +87,71 @@ def conv2d_backward(
     return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
 
 
+def transposed_conv2d_forward(
+    x: Array, kernels: Array, biases: Array | None, window: Window, size: Pair, workspace: Workspace
+) -> Array:
+    """x (C, H, W, N), kernels (C, M / groups, KH, KW), biases (M,) or None -> y (M, OH, OW, N).
+
+    ``y[m, p sh + i dh - top, q sw + j dw - left] += kernels[c, m, i, j] x[c, p, q]``: each pixel adds its
+    kernels to the output, which begins with the biases. That is the way back of the convolution from y to x
+    that `window` describes; `size` is OH and OW.
+    """
+    xp, maps = module_of(x), kernels.shape[1] * window.groups
+    canvas = xp.zeros((maps, *canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
+    for channels, seen in window.cut(len(x), maps):
+        for i, j, pixels in window.taps((x.shape[1], x.shape[2])):
+            canvas[seen, *pixels] += xp.tensordot(kernels[channels, :, i, j].T, x[channels], axes=1)
+    y: Array = on_canvas(canvas, window, size)
+    return y if biases is None else y + along_batch(biases, 4)
+
+
+def transposed_conv2d_backward(
+    g: Array,
+    x: Array,
+    kernels: Array,
+    kernels_gradient: Array,
+    biases_gradient: Array | None,
+    window: Window,
+    workspace: Workspace,
+    propagate: bool = True,
+) -> Array | None:
+    """g (M, OH, OW, N), x, kernels -> dx (C, H, W, N) or None; writes the two parameter gradients.
+
+    Each cell of the window gave ``y[tap] += kernels[:, :, i, j].T @ x``; so backward it takes
+    ``dkernels[:, :, i, j] = x @ g[tap].T`` and ``dx += kernels[:, :, i, j] @ g[tap]``, group by group.
+    """
+    xp, size = module_of(x), (g.shape[1], g.shape[2])
+    canvas = xp.zeros((len(g), *canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
+    on_canvas(canvas, window, size)[...] = g
+    dx = xp.zeros_like(x)
+    for channels, seen in window.cut(len(x), len(g)):
+        for i, j, pixels in window.taps((x.shape[1], x.shape[2])):
+            met = canvas[seen, *pixels]
+            kernels_gradient[channels, :, i, j] = xp.tensordot(x[channels], met, axes=((1, 2, 3), (1, 2, 3)))
+            if propagate:
+                dx[channels] += xp.tensordot(kernels[channels, :, i, j], met, axes=1)
+    if biases_gradient is not None:
+        biases_gradient[...] = g.sum(axis=(1, 2, 3))
+    return dx if propagate else None
+
+
+def canvas_size(x: Array, window: Window, size: Pair) -> Pair:
+    """Return the rows and columns that hold all that pixels of x add, and the output of `size` too."""
+    rows, columns = (
+        max((count - 1) * step + reach, before + outputs)
+        for count, step, reach, (before, _), outputs in zip(
+            x.shape[1:3], window.stride, window.reach, window.padding, size, strict=True
+        )
+    )
+    return rows, columns
+
+
+def on_canvas(canvas: Array, window: Window, size: Pair) -> Array:
+    """Return the part of such an array that is the output, a view."""
+    (top, _), (left, _) = window.padding
+    return canvas[:, top : top + size[0], left : left + size[1]]
+
+
 def max_pool_forward(x: Array, size: Pair, stride: Pair, workspace: Workspace) -> tuple[Array, Array]:
     """x (C, H, W, N) -> y (C, OH, OW, N) and, of the same shape, which cell of each window won.
 

@@ -127,7 +127,6 @@ class RowConvolution(ABC):
         self.is_ready = False
         self.shared = pool != (1, 1)
         if not self.shared:
-            self.whole: Array = self.spread[:: self.stride[0]]
             self.outputs = [self.whole[None, first:last] for first, last in self.row_blocks]
             split = (*self.whole.shape[:2], self.columns, self.batch)
             self.images: Array = self.whole.reshape(split).transpose(1, 0, 2, 3)
@@ -225,30 +224,32 @@ class RowConvolution(ABC):
             edges.append(self.x.shape[1] if last == self.rows else min(max(end, 0), self.x.shape[1]))
         return edges[-2], edges[-1]
 
-    def row_ranges(self, begin: int, end: int) -> list[tuple[int, int, int, int]]:
-        """Return (first, last, lowest, highest): input rows that meet output rows through the same i.
+    def row_ranges(self, begin: int, end: int) -> list[tuple[range, int, int]]:
+        """Return (rows, lowest, highest): input rows, a stride apart, that meet outputs through the same i.
 
-        Input row r meets output row (r + top - i) / stride for i from `lowest` to `highest`, rows counted as
-        in `spread`; for none where lowest > highest.
+        Input row r meets output row ``(r + top) // stride - k`` through row ``i = (r + top) % stride + k
+        stride`` of the window, for k from `lowest` to `highest`; none where lowest > highest.
         """
-        ranges: list[tuple[int, int, int, int]] = []
-        spread, top = (self.rows - 1) * self.stride[0] + 1, self.padding[0][0]
-        for row in range(begin, end):
-            lowest, highest = max(0, row + top - spread + 1), min(self.size[0] - 1, row + top)
-            if ranges and ranges[-1][2:] == (lowest, highest):
-                ranges[-1] = (ranges[-1][0], row, lowest, highest)
-            else:
-                ranges.append((row, row, lowest, highest))
+        ranges: list[tuple[range, int, int]] = []
+        step, top = self.stride[0], self.padding[0][0]
+        for phase in range(step):
+            most = (self.size[0] - 1 - phase) // step
+            kept: tuple[int, int] | None = None
+            for row in range(begin + (phase - begin - top) % step, end, step):
+                met = (row + top) // step
+                found = max(0, met - self.rows + 1), min(most, met)
+                if found == kept:
+                    ranges[-1] = (range(ranges[-1][0].start, row + 1, step), *found)
+                else:
+                    ranges.append((range(row, row + 1, step), *found))
+                kept = found
         return ranges
 
     @functools.cached_property
-    def spread(self) -> Array:
-        """The whole output or gradient row by row, (OH, M, OW N), zeros where a stride leaves rows out."""
-        shape = ((self.rows - 1) * self.stride[0] + 1, self.maps, self.phases * self.line)
-        spread = self.workspace.array("spread", shape, self.x.dtype)
-        if self.stride[0] > 1:
-            spread.fill(0)
-        return spread
+    def whole(self) -> Array:
+        """The whole output or gradient row by row, (OH, M, OW N)."""
+        shape = (self.rows, self.maps, self.phases * self.line)
+        return self.workspace.array("whole", shape, self.x.dtype)
 
     @functools.cached_property
     def dx(self) -> Array:

@@ -192,15 +192,21 @@ class Unrolled(RowConvolution):
         return total.reshape(*self.size, self.channels, self.maps).transpose(3, 2, 0, 1)
 
     def flat_backward(self, kernels: Array) -> Array:
-        """(M, C, KH, KW) -> (KW C, KH M), the rows of the window from the last."""
-        turned = kernels[:, :, ::-1].transpose(3, 1, 2, 0)
+        """(M, C, KH, KW) -> (KW C, KH M), the window's rows from the last, every s-th of them together."""
+        step, height = self.stride[0], self.size[0]
+        if step == 1:
+            turned = kernels[:, :, ::-1].transpose(3, 1, 2, 0)
+        else:
+            order = [i for phase in range(step) for i in reversed(range(phase, height, step))]
+            turned = kernels[:, :, order].transpose(3, 1, 2, 0)
         return np.ascontiguousarray(turned).reshape(self.depth, -1)
 
     def input_gradient(self, flat: Array, number: int) -> None:
         """Write rows of dx.
 
-        Input row r meets output rows r - i, i < KH: neighbours in memory once more. So one product a row
-        gives the gradient of the unrolled input, and its KW shifted copies are added up.
+        Input row r meets output rows r - i, i < KH, with a stride every s-th of these: neighbours in memory
+        once more. So one product a row gives the gradient of the unrolled input, and its KW shifted copies
+        are added up.
         """
         way = self.ways_back[number]
         for target, source in way.ordering:
@@ -209,9 +215,13 @@ class Unrolled(RowConvolution):
             row.fill(0)
         for cells, lines, products in way.products:
             np.matmul(flat[:, cells], lines, out=products)
-        way.dx.fill(0)
+        self.begin_gradient(way.dx)
         for pixels, part in way.copies:
             pixels += part
+
+    def begin_gradient(self, dx: Array) -> None:
+        """Write what rows of dx begin with, before the copies are added."""
+        dx.fill(0)
 
     @functools.cached_property
     def ways_back(self) -> list[WayBack]:
@@ -220,30 +230,30 @@ class Unrolled(RowConvolution):
 
     def way_back(self, number: int) -> WayBack:
         """Return the views of `input_gradient` for one block."""
-        (height, width), maps, g = self.size, self.maps, self.spread
+        (height, width), step, maps, g = self.size, self.stride[0], self.maps, self.whole
         begin, end = self.finished_rows(number)
         ordering, unmet, steps = [], [], []
         if self.shared:
             # One copy with the columns in their own order: the sum of copies then runs 3 times as fast.
             first, last = self.row_blocks[number]
-            rows = g[first * self.stride[0] : (last - 1) * self.stride[0] + 1 : self.stride[0]]
-            split = rows.reshape(last - first, maps, self.columns, self.phases, self.batch)
+            split = g[first:last].reshape(last - first, maps, self.columns, self.phases, self.batch)
             output = self.outputs[number].reshape(self.phases, *split.shape[:3], self.batch)
             ordering = [(split, output.transpose(1, 2, 3, 0, 4))]
         shape = (end - begin, width, self.channels, g.shape[2] // self.batch, self.batch)
         unrolled = self.workspace.array("unrolled_gradient", shape, g.dtype)
         lines = unrolled.reshape(end - begin, self.depth, g.shape[2])
-        for first, last, lowest, highest in self.row_ranges(begin, end):
-            products = lines[first - begin : last + 1 - begin]
+        for rows, lowest, highest in self.row_ranges(begin, end):
+            products = lines[rows.start - begin : rows.stop - begin : step]
             if lowest > highest:  # the stride left these rows over
                 unmet.append(products)
                 continue
-            # Input rows first to last each meet output rows from row - highest to row - lowest.
+            # Each of these input rows meets output rows that are neighbours: of the window those of a phase.
             met = (highest - lowest + 1) * maps
-            above = g[first + self.padding[0][0] - highest :]
-            windows = as_strided(above, (last - first + 1, met, g.shape[2]), g.strides)
+            place, phase = divmod(rows.start + self.padding[0][0], step)
+            windows = as_strided(g[place - highest :], (len(rows), met, g.shape[2]), g.strides)
             part = cut_width(self.depth, met, g.shape[2])
-            cells = slice((height - 1 - highest) * maps, (height - lowest) * maps)
+            behind = sum(len(range(other, height, step)) for other in range(phase + 1))
+            cells = slice((behind - 1 - highest) * maps, (behind - lowest) * maps)
             steps.append((cells, in_parts(windows, part), in_parts(products, part)))
         dx = self.dx[:, begin:end]
         copies = [

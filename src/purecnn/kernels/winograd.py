@@ -148,15 +148,15 @@ class Winograd(TiledConvolution):
         (begin, end), values, maps = self.finished_rows(number), self.values_of(number), self.maps
         height, line = self.size[0], self.gradient.shape[3]
         unmet, steps = [], []
-        for top, bottom, lowest, highest in self.row_ranges(begin, end):
-            products = values[:, top - begin : bottom + 1 - begin]
+        for rows, lowest, highest in self.row_ranges(begin, end):
+            products = values[:, rows.start - begin : rows.stop - begin]
             if lowest > highest:
                 unmet.append(products)
                 continue
-            # Input rows top to bottom each meet output rows from row - highest to row - lowest.
+            # Each of these input rows meets output rows from row - highest to row - lowest.
             met = (highest - lowest + 1) * maps
-            above = self.gradient[:, top + self.padding[0][0] - highest :]
-            lines = as_strided(above, (VALUES, bottom - top + 1, met, line), self.gradient.strides)
+            above = self.gradient[:, rows.start + self.padding[0][0] - highest :]
+            lines = as_strided(above, (VALUES, len(rows), met, line), self.gradient.strides)
             part = cut_width(self.channels, met, line)
             cells = slice((height - 1 - highest) * maps, (height - lowest) * maps)
             steps.append((cells, in_parts(lines, part), in_parts(products, part)))

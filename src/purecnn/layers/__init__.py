@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from purecnn.layers.spatial.pooling import MaxPooling as MaxPooling
     from purecnn.layers.spatial.resampling import DepthToSpace as DepthToSpace
     from purecnn.layers.spatial.resampling import UpSampling as UpSampling
+    from purecnn.layers.spatial.transposed import TransposedConvolutional as TransposedConvolutional
     from purecnn.layers.summaries import Summary as Summary
     from purecnn.layers.summaries import summary as summary
 else:
@@ -85,6 +86,7 @@ else:
             "spatial.padding": "Cropping ReflectionPadding ReplicationPadding ZeroPadding",
             "spatial.pooling": "AveragePooling MaxPooling",
             "spatial.resampling": "DepthToSpace UpSampling",
+            "spatial.transposed": "TransposedConvolutional",
             "preprocessing": "Preprocessing",
             "reshape": "ChannelShuffle Flatten Reshape",
             "summaries": "Summary summary",

@@ -25,6 +25,7 @@ from purecnn.layers.spatial.global_pooling import GlobalMaxPooling
 from purecnn.layers.spatial.padding import Cropping, PixelPadding
 from purecnn.layers.spatial.pooling import MaxPooling, Pooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 
 #: Arrays like its output that a layer makes on its way, if nothing else is known of it.
 TEMPORARY = 5
@@ -116,6 +117,26 @@ def _of_convolution(layer: Convolutional) -> Footprint:
     outputs = maps * columns * (rows * step + 2 * layer.reach[0])
     work = layer.multiply_adds() // BLAS + rows * layer.groups * PRODUCT + math.prod(window) * STEP
     return Footprint(max(unrolled, turned) + outputs, maps * rows * columns, NODE + work)
+
+
+@taken.register
+def _of_transposed_convolution(layer: TransposedConvolutional) -> Footprint:
+    maps, rows, columns = layer.output_shape or (0, 0, 0)
+    channels, height, width = layer.input_shape or (0, 0, 0)
+    (down, across), (reach, _), window = layer.stride, layer.reach, layer.kernel_size
+    # With a stride the output, and what its pixels are the sums of; x row by row, or spread out; and backward
+    # the output's gradient, unrolled. Without one it is a convolution: tiles or the input, unrolled.
+    whole = maps * rows * columns
+    unrolled = max(rows, height * down) + reach + layer.dilation[0]
+    apart = unrolled * window[1] * max(maps * width, channels * columns)
+    turned = 4 * channels * (height + 2 * reach) * (width + 2 * layer.reach[1]) + 3 * whole
+    spread = channels * height * down * width * across
+    work = (
+        layer.multiply_adds() // BLAS + max(rows, height) * layer.groups * PRODUCT + math.prod(window) * STEP
+    )
+    if not layer.window.is_dense:
+        work += layer.multiply_adds() * (down * across - 1) // BLAS
+    return Footprint(max(apart, turned) + spread + whole, whole, NODE + work)
 
 
 @taken.register

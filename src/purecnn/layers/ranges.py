@@ -40,6 +40,7 @@ from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMa
 from purecnn.layers.spatial.padding import Cropping, ReflectionPadding, ReplicationPadding, ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 
 
 @dataclass(frozen=True)
@@ -245,6 +246,7 @@ def merged(layer: Layer, given: Range | None) -> Range | None:
 #: Of each class with a `forward` of its own. A new layer is added here.
 RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((BatchNormalization, Convolutional, Dense, SampleNormalization), anything),
+    TransposedConvolutional: anything,
     **dict.fromkeys((ELU, HardSigmoid, LeakyReLU, ReLU, ReLU6, SELU, Sigmoid, Softplus), rising),
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),

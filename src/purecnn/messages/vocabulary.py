@@ -41,6 +41,12 @@ LAYERS = (
         "Convolutional", "Conv2D Convolution2D", "Conv2d LazyConv2d", "Convolutional(kernel_size=3, depth=32)"
     ),
     Row("DepthwiseConvolutional", "DepthwiseConv2D", "", "DepthwiseConvolutional(kernel_size=3)"),
+    Row(
+        "TransposedConvolutional",
+        "Conv2DTranspose Convolution2DTranspose",
+        "ConvTranspose2d LazyConvTranspose2d",
+        "TransposedConvolutional(kernel_size=4, depth=32, stride=2, padding=1)",
+    ),
     Row("Dense", "Dense", "Linear LazyLinear", "Dense(10), the number of outputs"),
     Row("MaxPooling", "MaxPooling2D MaxPool2D", "MaxPool2d", "MaxPooling(2)"),
     Row("AveragePooling", "AveragePooling2D AvgPool2D", "AvgPool2d", "AveragePooling(2)"),
@@ -239,12 +245,6 @@ WITHOUT = (
         "all are in purecnn",
     ),
     Row("", "Conv1D Conv3D", "Conv1d Conv3d", "convolutions are those of images, two axes wide"),
-    Row(
-        "",
-        "Conv2DTranspose",
-        "ConvTranspose2d",
-        "write a Layer of your own",
-    ),
     Row("", "LSTM GRU SimpleRNN Embedding", "LSTM GRU RNN Embedding", "there are no recurrent layers"),
     Row(
         "",

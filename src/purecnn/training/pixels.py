@@ -22,6 +22,7 @@ from purecnn.layers.normalization.group import SampleNormalization
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.ranges import keeps_scale
 from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 from purecnn.training.rows import Rows
 
 #: Samples that are looked at, evenly spread: few outside of memory, since they are read for this.
@@ -127,6 +128,6 @@ def scale_is_free(layers: Iterable[Layer]) -> bool:
             layer
         ).__module__.startswith("purecnn."):
             return True
-        if not isinstance(layer, Convolutional | Dense) and not keeps_scale(layer):
+        if not isinstance(layer, Convolutional | Dense | TransposedConvolutional) and not keeps_scale(layer):
             return False
     return False

@@ -11,7 +11,8 @@ from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError
 from purecnn.interop.keras.config import Config, channels_last, integers, is_old, number, sample_shape
 from purecnn.interop.keras.graph import Entry, Joint, Step, every
-from purecnn.interop.keras.layers import Translated, in_new_words, translate
+from purecnn.interop.keras.layers import in_new_words, translate
+from purecnn.interop.keras.translated import Translated
 from purecnn.interop.keras.weights import MAX_DEPTH
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.nesting import composite

@@ -5,10 +5,6 @@ Keras's layers in this package's words: an entry of a config becomes the layers 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
 from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError
 from purecnn.interop.keras.config import (
@@ -18,7 +14,6 @@ from purecnn.interop.keras.config import (
     Config,
     biased,
     flag,
-    images,
     integers,
     number,
     one,
@@ -26,6 +21,8 @@ from purecnn.interop.keras.config import (
     pair,
     sliding,
 )
+from purecnn.interop.keras.images import adaptive, border, over_all, pooling, upsampling
+from purecnn.interop.keras.translated import Translated, Translation
 from purecnn.layers.activations.basic import Identity, Softmax
 from purecnn.layers.activations.rectified import ELU, LeakyReLU, PReLU, ReLU, ReLU6
 from purecnn.layers.base import Layer
@@ -39,46 +36,15 @@ from purecnn.layers.shapes import NamedShape
 from purecnn.layers.spatial.adaptive_pooling import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
-    AdaptivePooling,
 )
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
-from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling, GlobalPooling
+from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import Cropping, ZeroPadding
 from purecnn.layers.spatial.pooling import (
     AveragePooling,
     MaxPooling,
-    Pooling,
 )
-from purecnn.layers.spatial.resampling import UpSampling
-
-
-@dataclass(frozen=True)
-class Translated:
-    """What one layer of Keras is here.
-
-    Attributes
-    ----------
-    layers : list of Layer
-        In order; none for what acts in training alone.
-    variables : list of str
-        The names of Keras's arrays, in the order in which a file has them.
-    names : dict of int to dict of str to str
-        For each of `layers` that holds arrays, by its place: what `layouts` calls an array, and which
-        of `variables` it is. Left out, the first one has all of them under their own names.
-    """
-
-    layers: list[Layer]
-    variables: list[str] = field(default_factory=list)
-    names: dict[int, dict[str, str]] | None = None
-
-    def of(self, place: int) -> dict[str, str]:
-        """Return the arrays of the layer at `place`."""
-        if self.names is None:
-            return {name: name for name in self.variables} if place == 0 else {}
-        return self.names.get(place, {})
-
-
-Translation = Callable[[Config, Shape], Translated]
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 
 
 def in_new_words(config: Config) -> Config:
@@ -143,6 +109,29 @@ def separable(config: Config, shape: Shape) -> Translated:
     return Translated([first, second, *activation(config)], variables, names)
 
 
+def transposed(config: Config, shape: Shape) -> Translated:
+    """``Conv2DTranspose``, whose output is as long as a convolution's with that padding would be."""
+    given = sliding(config, shape)
+    only(config, "groups", 1, None)
+    reach = tuple(
+        (n - 1) * apart + 1 for n, apart in zip(given["kernel_size"], given["dilation"], strict=True)
+    )
+    extra = None if config.get("output_padding") is None else pair(config, "output_padding")
+    if given["padding"] == 0:
+        longer = tuple(max(step - n, 0) for n, step in zip(reach, given["stride"], strict=True))
+        given["output_padding"] = longer if extra is None else extra
+    elif extra is not None:
+        over = [n - n % 2 - more for n, more in zip(reach, extra, strict=True)]
+        given["padding"] = tuple((max(n, 0) // 2, max(n, 0) - max(n, 0) // 2) for n in over)
+        given["output_padding"] = tuple(max(-n, 0) for n in over)
+    bias = flag(config, "use_bias", True)
+    try:
+        layer = TransposedConvolutional(depth=one(config, "filters"), bias=bias, **given)
+    except ValueError as error:
+        raise FileFormatError(f"has arguments that have no counterpart here: {error}") from None
+    return Translated([layer, *activation(config)], biased(config, "kernel"))
+
+
 def fully_connected(config: Config, shape: Shape) -> Translated:
     """``Dense``, of vectors."""
     if len(shape) != 1:
@@ -191,80 +180,6 @@ def layer_normalization(config: Config, shape: Shape) -> Translated:
     over = "sample" if axis == whole and len(shape) > 1 else "channels"
     layer = LayerNormalization(over, epsilon=number(config, "epsilon", 1e-3), affine=bool(names))
     return Translated([layer], names)
-
-
-def pooling(kind: type[Pooling]) -> Translation:
-    """``MaxPooling2D`` and ``AveragePooling2D``."""
-
-    def pooled(config: Config, shape: Shape) -> Translated:
-        images(shape)
-        only(config, "data_format", "channels_last", None)
-        only(config, "padding", "valid", "same")
-        size = pair(config, "pool_size", 2)
-        stride = size if config.get("strides") is None else pair(config, "strides")
-        if min(*size, *stride) < 1:
-            raise FileFormatError(f"has pool_size {size} and strides {stride}, wanted 1 or more")
-        spans = zip(shape[1:], size, stride, strict=True)
-        if config.get("padding") == "same" and any(
-            (-(-n // step) - 1) * step + window > n for n, window, step in spans
-        ):
-            raise FileFormatError(
-                f'has padding "same" where windows of {size} overhang an image of {shape[1:]}; '
-                f'pooling has no padding here, wanted "valid"'
-            )
-        return Translated([kind(size, stride)])
-
-    return pooled
-
-
-def over_all(flat: type[GlobalPooling], kept: type[AdaptivePooling]) -> Translation:
-    """``GlobalAveragePooling2D`` and ``GlobalMaxPooling2D``, which may keep the axes of the image."""
-
-    def pooled(config: Config, shape: Shape) -> Translated:
-        images(shape)
-        only(config, "data_format", "channels_last", None)
-        return Translated([kept(1) if flag(config, "keepdims", False) else flat()])
-
-    return pooled
-
-
-def adaptive(kind: type[AdaptivePooling]) -> Translation:
-    """``AdaptiveAveragePooling2D`` and ``AdaptiveMaxPooling2D``."""
-
-    def pooled(config: Config, shape: Shape) -> Translated:
-        images(shape)
-        only(config, "data_format", "channels_last", None)
-        size = pair(config, "output_size")
-        if min(size) < 1:
-            raise FileFormatError(f"has output_size {size}, wanted 1 or more")
-        return Translated([kind(size)])
-
-    return pooled
-
-
-def upsampling(config: Config, shape: Shape) -> Translated:
-    """``UpSampling2D``."""
-    images(shape)
-    only(config, "data_format", "channels_last", None)
-    only(config, "interpolation", "nearest", "bilinear")
-    size = pair(config, "size", 2)
-    if min(size) < 1:
-        raise FileFormatError(f"has size {size}, wanted 1 or more")
-    return Translated([UpSampling(size, config.get("interpolation", "nearest"))])
-
-
-def border(kind: Callable[[Any], Layer], name: str) -> Translation:
-    """``ZeroPadding2D`` and ``Cropping2D``."""
-
-    def bordered(config: Config, shape: Shape) -> Translated:
-        images(shape)
-        only(config, "data_format", "channels_last", None)
-        given = config.get(name, 1)
-        if not isinstance(given, list):
-            return Translated([kind(one(config, name, 1))])
-        return Translated([kind(tuple(tuple(n) if isinstance(n, list) else n for n in given))])
-
-    return bordered
 
 
 def flattened(config: Config, shape: Shape) -> Translated:
@@ -340,6 +255,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "BatchNormalization": normalization,
     "Conv2D": convolution,
     "Cropping2D": border(Cropping, "cropping"),
+    "Conv2DTranspose": transposed,
     "Dense": fully_connected,
     "DepthwiseConv2D": depthwise,
     "Dropout": lambda config, shape: Translated([Dropout(number(config, "rate"))]),

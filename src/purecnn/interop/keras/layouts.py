@@ -23,6 +23,7 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, SampleNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 
 #: What an array that Keras leaves out (``use_bias=False``, ``scale=False``) would hold.
 MISSING = {"bias": 0.0, "gamma": 1.0, "beta": 0.0}
@@ -132,6 +133,21 @@ def _(
     layer: DepthwiseConvolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
 ) -> dict[str, Array]:
     found = {"kernels": given["depthwise_kernel"].transpose(2, 3, 0, 1)}
+    return {**found, "biases": given["bias"]} if layer.bias else found
+
+
+@wanted.register
+def _(layer: TransposedConvolutional) -> dict[str, Shape]:
+    channels = (layer.input_shape or (0,))[0]
+    shapes: dict[str, Shape] = {"kernel": (*layer.kernel_size, layer.depth // layer.groups, channels)}
+    return {**shapes, "bias": (layer.depth,)} if layer.bias else shapes
+
+
+@convert.register
+def _(
+    layer: TransposedConvolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    found = {"kernels": given["kernel"].transpose(3, 2, 0, 1)}
     return {**found, "biases": given["bias"]} if layer.bias else found
 
 

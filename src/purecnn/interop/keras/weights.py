@@ -42,6 +42,7 @@ MAX_DEPTH = 20
 #: What the files call a layer's arrays by number, for each class that has any.
 NUMBERED = {
     "conv2d": ["kernel", "bias"],
+    "conv2d_transpose": ["kernel", "bias"],
     "dense": ["kernel", "bias"],
     "depthwise_conv2d": ["depthwise_kernel", "bias"],
     "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"],

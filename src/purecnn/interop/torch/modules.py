@@ -33,6 +33,7 @@ from purecnn.layers.normalization.group import GroupNormalization, LayerNormaliz
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 from purecnn.networks.network import Network
 
 #: Layers whose counterpart takes no arguments.
@@ -171,6 +172,34 @@ def _(layer: Convolutional) -> list[Module]:
         bias = {"bias": Tensor("parameters", "biases", maps)}
         found.append(Module(f"PositionBias{maps}", layer, bias))
     return found
+
+
+@translate.register
+def _(layer: TransposedConvolutional) -> list[Module]:
+    (channels, *_), depth = layer.input_shape or (0,), layer.depth
+    # PyTorch cuts as much off on both sides: what is more on one is cut off behind, by a padding below 0.
+    padding = tuple(map(min, layer.border))
+    (top, bottom), (left, right) = (
+        (less - before, less - behind) for less, (before, behind) in zip(padding, layer.border, strict=True)
+    )
+    options = {
+        "stride": (layer.stride, (1, 1)),
+        "padding": (padding, (0, 0)),
+        "output_padding": (layer.extra, (0, 0)),
+        "groups": (layer.groups, 1),
+        "bias": (layer.bias, True),
+        "dilation": (layer.dilation, (1, 1)),
+    }
+    given = "".join(f", {name}={value}" for name, (value, usual) in options.items() if value != usual)
+    tensors = {
+        "weight": Tensor("parameters", "kernels", (channels, depth // layer.groups, *layer.kernel_size))
+    }
+    if layer.bias:
+        tensors["bias"] = Tensor("parameters", "biases", (depth,))
+    call = f"nn.ConvTranspose2d({channels}, {depth}, kernel_size={layer.kernel_size}{given})"
+    found = [Module(call, layer, tensors, frozenset(tensors.keys() - {"weight"}))]
+    around = (left, right, top, bottom)
+    return [*found, Module(f"nn.ZeroPad2d({around})", layer)] if any(around) else found
 
 
 @translate.register

@@ -29,6 +29,7 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.reshape import ChannelShuffle, Flatten, Reshape
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 from purecnn.onnx.schema import ATTRIBUTES, DTYPES
 
 ELEMENT_TYPES = {dtype: number for number, dtype in DTYPES.items()}
@@ -197,6 +198,23 @@ def _convolutional(layer: Convolutional, nodes: Nodes, input: str) -> str:
     if layer.per_position_bias:
         return nodes.add("Add", output, nodes.tensor("biases", layer.parameters["biases"]))
     return output
+
+
+@become.register
+def _transposed_convolutional(layer: TransposedConvolutional, nodes: Nodes, input: str) -> str:
+    (top, bottom), (left, right) = layer.border
+    arrays = [nodes.tensor(name, array) for name, array in layer.parameters.items()]
+    return nodes.add(
+        "ConvTranspose",
+        input,
+        *arrays,
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        pads=(top, left, bottom, right),
+        output_padding=layer.extra,
+        dilations=layer.dilation,
+        group=layer.groups,
+    )
 
 
 @become.register

@@ -8,7 +8,7 @@ Formulas are those of https://onnx.ai/onnx/operators.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -120,24 +120,74 @@ def stepwise(call: OperatorCall, x: Array, w: Array, b: Array, over: Window, gro
 @operator("ConvTranspose")
 def transposed_convolution(call: OperatorCall, x: Array, w: Array, b: Array | None = None) -> Array:
     """What a convolution's backward pass does: each pixel adds its kernels to the output."""
-    groups, axes = call.integer("group", 1), x.ndim - 2
+    groups = call.integer("group", 1)
     convolvable(x, w, b, groups, turned=True)
-    kernel, strides, dilations, pads = settings(call, axes, list(w.shape[2:]))
-    if kernel != list(w.shape[2:]):
-        raise ShapeError(f"kernel_shape is {kernel}, the kernels have {w.shape}")
+    over = transposed_window(call, x.shape[2:], w.shape[2:])
+    reach = over.reach(x.shape[2:])
+    outputs = w.shape[1] * groups
+    full = [max(whole, a + size) for whole, a, size in zip(reach, over.starts, over.sizes, strict=True)]
+    taps = Window(over.cells, over.strides, over.dilations, (), x.shape[2:], ())
+    claim_passes(call, x, outputs, taps)
+    whole_shape = call.claim((outputs, *full, x.shape[0]), x.dtype)
+    found = np.zeros(whole_shape, x.dtype)
+    pixels = math.prod(x.shape[2:]) * x.shape[0]
+    call.claim((outputs, pixels), x.dtype)
+    call.budget.multiply(w.size * pixels, x.dtype, math.prod(over.cells) * groups)
+    parts = found.reshape(groups, w.shape[1], *found.shape[1:])
+    images = last(call, x).reshape(groups, w.shape[0] // groups, -1)
+    kernels = by_cell(w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).swapaxes(1, 2))
+    call.like(w)
+    for cell, tap in taps.taps():
+        added = np.matmul(kernels[cell], images)
+        parts[every(*tap)] += added.reshape(parts[every(*tap)].shape)
+    cut = (slice(a, a + size) for a, size in zip(over.starts, over.sizes, strict=True))
+    found = found[(slice(None), *cut)]
+    if b is not None:
+        found += b.reshape(-1, *[1] * (found.ndim - 1))
+    return first(found)
+
+
+class TransposedWindow(NamedTuple):
+    """How the kernels of a transposed convolution lie on its output.
+
+    Attributes
+    ----------
+    cells, strides, dilations : tuple of int
+        Of the kernels.
+    starts, sizes : tuple of int
+        From which place on the output begins among those that kernels reach, and how long it is.
+    """
+
+    cells: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    starts: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def reach(self, shape: tuple[int, ...]) -> list[int]:
+        """Return how many places the kernels of an image reach along each axis."""
+        return [
+            (size - 1) * step + (count - 1) * apart + 1
+            for size, step, count, apart in zip(shape, self.strides, self.cells, self.dilations, strict=True)
+        ]
+
+
+def transposed_window(call: OperatorCall, shape: tuple[int, ...], cells: tuple[int, ...]) -> TransposedWindow:
+    """Return the window of a transposed convolution of an image of `shape`, as the attributes say."""
+    axes = len(shape)
+    kernel, strides, dilations, pads = settings(call, axes, list(cells))
+    if kernel != list(cells):
+        raise ShapeError(f"kernel_shape is {kernel}, the kernels have {cells}")
     extra = call.integers("output_padding", [0] * axes)
     asked = call.integers("output_shape", None)
     automatic = call.choice("auto_pad", "NOTSET", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
     if asked is None and automatic.startswith("SAME"):
-        asked = [size * step for size, step in zip(x.shape[2:], strides, strict=True)]
+        asked = [size * step for size, step in zip(shape, strides, strict=True)]
     if len(extra) != axes or min(extra, default=0) < 0 or (asked is not None and len(asked) < axes):
         raise ShapeError(f"output_padding is {extra}, output_shape {asked}, wanted {axes} sizes")
-    reach = [
-        (size - 1) * step + (count - 1) * apart + 1
-        for size, step, count, apart in zip(x.shape[2:], strides, kernel, dilations, strict=True)
-    ]
+    bare = TransposedWindow(tuple(kernel), tuple(strides), tuple(dilations), (), ())
     starts, sizes = [], []
-    for axis, (whole, more) in enumerate(zip(reach, extra, strict=True)):
+    for axis, (whole, more) in enumerate(zip(bare.reach(shape), extra, strict=True)):
         if asked is None:
             around = (0, 0) if automatic == "VALID" else (pads[axis], pads[axis + axes])
             starts.append(around[0])
@@ -147,25 +197,6 @@ def transposed_convolution(call: OperatorCall, x: Array, w: Array, b: Array | No
             away = max(0, whole + more - size)
             starts.append(away // 2 if automatic == "SAME_UPPER" else away - away // 2)
             sizes.append(size)
-    outputs = w.shape[1] * groups
-    full = [max(whole, a + size) for whole, a, size in zip(reach, starts, sizes, strict=True)]
     if min(sizes, default=1) < 1:
         raise ShapeError(f"the output would have shape {sizes}, wanted at least one place along each axis")
-    over = Window(tuple(kernel), tuple(strides), tuple(dilations), (), x.shape[2:], ())
-    claim_passes(call, x, outputs, over)
-    whole_shape = call.claim((outputs, *full, x.shape[0]), x.dtype)
-    found = np.zeros(whole_shape, x.dtype)
-    pixels = math.prod(x.shape[2:]) * x.shape[0]
-    call.claim((outputs, pixels), x.dtype)
-    call.budget.multiply(w.size * pixels, x.dtype, math.prod(kernel) * groups)
-    parts = found.reshape(groups, w.shape[1], *found.shape[1:])
-    images = last(call, x).reshape(groups, w.shape[0] // groups, -1)
-    kernels = by_cell(w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).swapaxes(1, 2))
-    call.like(w)
-    for cell, tap in over.taps():
-        added = np.matmul(kernels[cell], images)
-        parts[every(*tap)] += added.reshape(parts[every(*tap)].shape)
-    found = found[(slice(None), *(slice(a, a + size) for a, size in zip(starts, sizes, strict=True)))]
-    if b is not None:
-        found += b.reshape(-1, *[1] * (found.ndim - 1))
-    return first(found)
+    return bare._replace(starts=tuple(starts), sizes=tuple(sizes))

@@ -24,6 +24,7 @@ from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
 from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.transposed import TransposedConvolutional
 from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall
@@ -147,6 +148,10 @@ def task(graph: Runtime) -> Task | None:
         return as_task(json.loads(graph.metadata.get("task", "null")))
     except RecursionError:
         return None
+
+
+#: Layers that may have biases, and may lack them.
+BIASED = (Convolutional, Dense, TransposedConvolutional)
 
 
 class Builder:
@@ -273,7 +278,7 @@ class Builder:
     def add_biases(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> bool:
         """Take an addition behind a layer without biases into it, as another one that has them."""
         last = layers[-1] if layers else None
-        if call.node.operator != "Add" or not isinstance(last, Convolutional | Dense) or last.bias:
+        if call.node.operator != "Add" or not isinstance(last, BIASED) or last.bias:
             return False
         biases = self.held.array(call, 0 if call.node.inputs[0] not in self.finder.data else 1)
         per_map = (1, shape[0], *[1] * (len(shape) - 1))

@@ -24,6 +24,8 @@ from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMa
 from purecnn.layers.spatial.padding import Cropping, ReflectionPadding, ReplicationPadding, ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace
+from purecnn.layers.spatial.transposed import TransposedConvolutional
+from purecnn.onnx.operators.convolution import transposed_window
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
 from purecnn.onnx.to_network.finder import LayerFinder, refuse
@@ -120,6 +122,29 @@ def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sha
         layer = Convolutional(depth=len(kernels), groups=groups, **arguments)
     arrays = {"kernels": kernels} | ({} if biases is None else {"biases": biases.astype(kernels.dtype)})
     return [*before, held.of_file(layer, **arrays)]
+
+
+@maker("ConvTranspose")
+def _conv_transpose(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
+    kernels, groups = held.array(call, 1), call.integer("group", 1)
+    over = transposed_window(call, shape[1:], kernels.shape[2:])
+    # What kernels reach and is not the output's is cut off; what they don't reach is added to it.
+    ends = [a - b - c for a, b, c in zip(over.reach(shape[1:]), over.starts, over.sizes, strict=True)]
+    sides = tuple((start, max(end, 0)) for start, end in zip(over.starts, ends, strict=True))
+    biases = held.constant(call, 2)
+    layer = TransposedConvolutional(
+        kernel_size=over.cells,  # type: ignore[arg-type]
+        depth=kernels.shape[1] * groups,
+        stride=over.strides,  # type: ignore[arg-type]
+        padding=sides,  # type: ignore[arg-type]
+        output_padding=tuple(max(-end, 0) for end in ends),  # type: ignore[arg-type]
+        dilation=over.dilations,  # type: ignore[arg-type]
+        groups=groups,
+        bias=biases is not None,
+    )
+    arrays = {"kernels": kernels} | ({} if biases is None else {"biases": biases.astype(kernels.dtype)})
+    return [held.of_file(layer, **arrays)]
 
 
 @maker("Gemm", "MatMul")
