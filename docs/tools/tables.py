@@ -8,6 +8,7 @@ PAGE = Path(__file__).parents[1] / "guides" / "other-libraries.md"
 TABLES = {
     "layers": vocabulary.LAYERS,
     "arguments": vocabulary.ARGUMENTS,
+    "initializations": vocabulary.INITIALIZATIONS,
     "losses": vocabulary.LOSSES,
     "metrics": vocabulary.METRICS,
     "parts": vocabulary.PARTS,

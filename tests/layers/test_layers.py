@@ -443,6 +443,10 @@ def test_gaussian_noise_has_its_deviation_and_the_same_numbers_again():
         ("normal", "he", (64, 32, 3, 3), 1),
         ("he", "he", (300, 100), 2 / 100),
         ("glorot", "he", (300, 100), 2 / 400),
+        ("lecun", "he", (64, 32, 3, 3), 1 / (32 * 9)),
+        ("he_uniform", "glorot", (64, 32, 3, 3), 2 / (32 * 9)),
+        ("glorot_uniform", "he", (300, 100), 2 / 400),
+        ("lecun_uniform", "he", (300, 100), 1 / 100),
     ],
 )
 def test_first_weights_have_the_schemes_variance(scheme, gain, shape, variance):
@@ -452,9 +456,63 @@ def test_first_weights_have_the_schemes_variance(scheme, gain, shape, variance):
     assert weights.var() == pytest.approx(variance, rel=4 * np.sqrt(2 / weights.size))
 
 
+@pytest.mark.parametrize(("scheme", "limit"), [("he", 6 / 50), ("glorot", 6 / 90), ("lecun", 3 / 50)])
+def test_uniform_weights_fill_their_range(scheme, limit):
+    weights = draw("weights", (40, 50), f"{scheme}_uniform", "he", np.random.default_rng(0), np.float64)
+    assert 0.99 < abs(weights).max() / np.sqrt(limit) < 1
+    inside = np.histogram(weights, 4, (-np.sqrt(limit), np.sqrt(limit)))[0]
+    assert abs(inside - 500).max() < 100
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 3, 3), (40, 2, 3, 3), (5, 5), (1, 3), (4, 1)])
+def test_orthogonal_rows_or_columns_are_orthonormal(shape):
+    drawn = draw("weights", shape, "orthogonal", "he", np.random.default_rng(0), np.float64).reshape(
+        shape[0], -1
+    )
+    square = drawn @ drawn.T if drawn.shape[0] <= drawn.shape[1] else drawn.T @ drawn
+    close(square, np.eye(len(square)), 1e-12, 1e-12)
+    other = draw("weights", shape, "orthogonal", "he", np.random.default_rng(1), np.float64)
+    assert (drawn != other.reshape(drawn.shape)).any()
+
+
+def test_orthogonal_weights_lean_to_no_side():
+    signs = [
+        draw("w", (3, 3), "orthogonal", "he", np.random.default_rng(n), np.float64) > 0 for n in range(400)
+    ]
+    assert abs(np.mean(signs, axis=0) - 0.5).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Dense(4, 3, initialization="zeros", rng=0),
+        lambda: Convolutional((2, 4, 4), 3, 3, initialization="zeros", rng=0),
+        lambda: DepthwiseConvolutional((2, 4, 4), 3, initialization="zeros", rng=0),
+    ],
+)
+def test_zeros(made):
+    layer = made()
+    assert not any(parameter.any() for parameter in layer.parameters.values())
+    assert type(layer).from_configuration(layer.configuration()).initialization == "zeros"
+
+
+def test_a_residual_begins_as_its_shortcut_where_its_last_normalization_begins_at_zero():
+    x = np.random.default_rng(0).standard_normal((2, 4, 4, 3)).astype(np.float32)
+    for last in (
+        BatchNormalization(initial_gamma=0),
+        GroupNormalization(1, initial_gamma=0),
+        LayerNormalization(initial_gamma=0),
+    ):
+        network = Network(
+            [Residual([Convolutional(kernel_size=3, depth=2, padding=1), last])], input_shape=(2, 4, 4)
+        )
+        np.testing.assert_array_equal(network[0].forward(x), x)
+        assert type(last).from_configuration(last.configuration()).initial_gamma == 0
+
+
 def test_first_biases_are_zero_except_from_a_normal_distribution():
     rng = np.random.default_rng(0)
-    for scheme in ("auto", "he", "glorot"):
+    for scheme in ("auto", "he", "glorot", "lecun_uniform", "orthogonal", "zeros"):
         assert not draw("biases", (40,), scheme, "he", rng, np.float32).any()
     assert 0.5 < draw("biases", (400,), "normal", "he", rng, np.float32).var() < 1.5
 
@@ -597,7 +655,21 @@ def test_a_refused_shape_leaves_the_layer_as_it_was():
         (
             lambda: Dense(3, 2, initialization="xavier"),
             ValueError,
-            "auto, he, glorot, normal, got 'xavier'",
+            "auto, he, .*, normal, got 'xavier': it is called glorot here",
+        ),
+        (lambda: Dense(3, 2, initialization="kaiming_uniform_"), ValueError, "it is called he_uniform here"),
+        (lambda: Dense(3, 2, initialization="he_normal"), ValueError, "it is called he here"),
+        (lambda: Dense(3, 2, initialization="LecunNormal"), ValueError, "it is called lecun here"),
+        (lambda: Dense(3, 2, initialization="orthogonal_"), ValueError, "it is called orthogonal here"),
+        (
+            lambda: BatchNormalization(initial_gamma="0"),
+            ValueError,
+            "initial_gamma must be a finite",
+        ),
+        (
+            lambda: LayerNormalization(affine=False, initial_gamma=0),
+            ValueError,
+            "initial_gamma is where gamma begins, with affine=False there is none, got 0",
         ),
         (lambda: Dense(output_size=2, rng=0), ValueError, "if its input shape is given too"),
         (lambda: Dense(3, 2, rng=-1), ValueError, "seed must be from 0 .* got -1"),

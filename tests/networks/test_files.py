@@ -78,7 +78,7 @@ def all_layers() -> list[Layer]:
     return [
         Convolutional(kernel_size=(3, 2), depth=4, stride=(1, 2), padding=(1, 0)),
         ReLU(),
-        Convolutional((4, 9, 5), 3, 3, padding="same", per_position_bias=True, initialization="glorot"),
+        Convolutional((4, 9, 5), 3, 3, padding="same", per_position_bias=True, initialization="he_uniform"),
         LeakyReLU(0.1),
         MaxPooling(2, 1),
         ELU(0.7),
@@ -105,8 +105,8 @@ def all_layers() -> list[Layer]:
         Reshape((12,), (3, 2, 2)),
         ZeroPadding(((1, 0), (0, 2))),
         DepthwiseConvolutional(kernel_size=2, depth_multiplier=2, dilation=(1, 2)),
-        BatchNormalization(momentum=0.3),
-        GroupNormalization(2, epsilon=0.1),
+        BatchNormalization(momentum=0.3, initial_gamma=0.5),
+        GroupNormalization(2, epsilon=0.1, initial_gamma=0),
         LayerNormalization("sample", affine=False),
         Residual(
             [Convolutional(kernel_size=1, depth=4, groups=2), BatchNormalization(affine=False)],

@@ -146,9 +146,13 @@ def suggestion(value: object, known: Collection[str]) -> str:
     """
     from purecnn.messages.calls import HISTORIES
     from purecnn.messages.near_names import hint
-    from purecnn.messages.vocabulary import LOSSES, METRICS
+    from purecnn.messages.vocabulary import INITIALIZATIONS, LOSSES, METRICS
 
-    found = hint(value, known, (*LOSSES, *METRICS, *HISTORIES)) if isinstance(value, str) else ""
+    found = (
+        hint(value, known, (*LOSSES, *METRICS, *INITIALIZATIONS, *HISTORIES))
+        if isinstance(value, str)
+        else ""
+    )
     return f": {found}" if found else ""
 
 

@@ -44,8 +44,10 @@ class Dense(Layer):
         Values out.
     bias : bool
         Whether `biases` are added; without them there are none: ``y = weights @ x``. Keras's ``use_bias``.
-    initialization : {"auto", "he", "glorot", "normal"}
-        How `weights` ``(outputs, inputs)`` and `biases` ``(outputs, 1)`` are first drawn.
+    initialization : str
+        How `weights` ``(outputs, inputs)`` and `biases` ``(outputs, 1)`` are first drawn: "he", "glorot" or
+        "lecun", normal as they stand and uniform as "he_uniform" and so on, "orthogonal", "zeros" or
+        "normal"; "auto" is "he" where ReLU or its like follows, else "glorot".
     rng : numpy.random.Generator or int, optional
         Draw the parameters now, from this; otherwise the network draws them from its seed.
     dtype : dtype

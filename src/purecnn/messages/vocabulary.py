@@ -157,6 +157,18 @@ LOSSES = (
     ),
     Row("kl_divergence", "KLDivergence kld kullback_leibler_divergence", "KLDivLoss kl_div"),
 )
+#: How weights are first drawn, as the argument `initialization` takes them by name.
+INITIALIZATIONS = (
+    Row("he", "he_normal HeNormal", "kaiming_normal kaiming_normal_ kaiming"),
+    Row("he_uniform", "he_uniform HeUniform", "kaiming_uniform kaiming_uniform_"),
+    Row("glorot", "glorot_normal GlorotNormal", "xavier_normal xavier_normal_ xavier"),
+    Row("glorot_uniform", "glorot_uniform GlorotUniform", "xavier_uniform xavier_uniform_"),
+    Row("lecun", "lecun_normal LecunNormal", ""),
+    Row("lecun_uniform", "lecun_uniform LecunUniform", ""),
+    Row("orthogonal", "orthogonal Orthogonal OrthogonalInitializer", "orthogonal orthogonal_"),
+    Row("zeros", "zeros Zeros", "zeros zeros_"),
+    Row("normal", "random_normal RandomNormal", "normal normal_", "with a standard deviation of 1"),
+)
 #: Metrics, as `fit` and `evaluate` take them by name.
 METRICS = (
     Row("accuracy", "acc categorical_accuracy sparse_categorical_accuracy binary_accuracy", ""),
@@ -268,6 +280,7 @@ ARGUMENTS = (
     Row("affine", "center scale", "affine elementwise_affine"),
     Row("groups", "groups", "num_groups groups"),
     Row("", "", "normalized_shape", 'LayerNormalization takes over="channels" or over="sample"'),
+    Row("initial_gamma", "gamma_initializer", "", "a number, such as 0"),
     Row("initialization", "kernel_initializer initializer", "init"),
     Row("rng", "random_state generator", "generator"),
     Row("input_shape", "batch_input_shape input_size shape", ""),

@@ -98,7 +98,10 @@ class BatchNormalization(Affine, BatchwiseLayer):
         ``running = (1 - momentum) running + momentum batch``. Keras's ``momentum`` is what stays: its
         default, 0.99, is 0.01 here.
     affine : bool
-        Whether there are `gamma` ``(C,)``, first 1, and `beta` ``(C,)``, first 0.
+        Whether there are `gamma` ``(C,)``, first `initial_gamma`, and `beta` ``(C,)``, first 0.
+    initial_gamma : float
+        Where gamma begins. With 0 in the last normalization of a residual's layers, the residual begins as
+        its shortcut alone (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
 
     Raises
     ------
@@ -124,13 +127,15 @@ class BatchNormalization(Affine, BatchwiseLayer):
     (array([0.2]), array([1.1]))
     """
 
-    def __init__(self, *, epsilon: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+    def __init__(
+        self, *, epsilon: float = 1e-5, momentum: float = 0.1, affine: bool = True, initial_gamma: float = 1.0
+    ) -> None:
         super().__init__()
         self.epsilon = within("epsilon", epsilon, 0, open_low=True)
         if not is_number(momentum) or not 0 <= momentum <= 1:
             raise ValueError(f"momentum must be a number from 0 to 1, got {momentum!r}")
         self.momentum = float(momentum)
-        self.affine = bool(affine)
+        self.set_affine(affine, initial_gamma)
 
     @property
     def channels(self) -> int:
@@ -266,7 +271,12 @@ class BatchNormalization(Affine, BatchwiseLayer):
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"epsilon": self.epsilon, "momentum": self.momentum, "affine": self.affine}
+        return {
+            "epsilon": self.epsilon,
+            "momentum": self.momentum,
+            "affine": self.affine,
+            "initial_gamma": self.initial_gamma,
+        }
 
     def multiply_adds(self) -> int:
         """Return one for each value."""

@@ -105,7 +105,9 @@ class GroupNormalization(SampleNormalization):
     epsilon : float
         Added to the variance, above 0.
     affine : bool
-        Whether there are `gamma` ``(C,)``, first 1, and `beta` ``(C,)``, first 0.
+        Whether there are `gamma` ``(C,)``, first `initial_gamma`, and `beta` ``(C,)``, first 0.
+    initial_gamma : float
+        Where gamma begins: 0 in the last normalization of a residual's layers, as in `BatchNormalization`.
 
     Raises
     ------
@@ -131,11 +133,13 @@ class GroupNormalization(SampleNormalization):
            [ 1.]])
     """
 
-    def __init__(self, groups: int, *, epsilon: float = 1e-5, affine: bool = True) -> None:
+    def __init__(
+        self, groups: int, *, epsilon: float = 1e-5, affine: bool = True, initial_gamma: float = 1.0
+    ) -> None:
         super().__init__()
         self.groups = positive("groups", groups)
         self.epsilon = within("epsilon", epsilon, 0, open_low=True)
-        self.affine = bool(affine)
+        self.set_affine(affine, initial_gamma)
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""
@@ -150,7 +154,12 @@ class GroupNormalization(SampleNormalization):
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"groups": self.groups, "epsilon": self.epsilon, "affine": self.affine}
+        return {
+            "groups": self.groups,
+            "epsilon": self.epsilon,
+            "affine": self.affine,
+            "initial_gamma": self.initial_gamma,
+        }
 
 
 class LayerNormalization(SampleNormalization):
@@ -169,7 +178,9 @@ class LayerNormalization(SampleNormalization):
     epsilon : float
         Added to the variance, above 0.
     affine : bool
-        Whether there are `gamma`, first 1, and `beta`, first 0.
+        Whether there are `gamma`, first `initial_gamma`, and `beta`, first 0.
+    initial_gamma : float
+        Where gamma begins: 0 in the last normalization of a residual's layers, as in `BatchNormalization`.
 
     Notes
     -----
@@ -187,11 +198,18 @@ class LayerNormalization(SampleNormalization):
            [ 1.,  0.]])
     """
 
-    def __init__(self, over: str = "channels", *, epsilon: float = 1e-5, affine: bool = True) -> None:
+    def __init__(
+        self,
+        over: str = "channels",
+        *,
+        epsilon: float = 1e-5,
+        affine: bool = True,
+        initial_gamma: float = 1.0,
+    ) -> None:
         super().__init__()
         self.over = choice("over", over, OVER)
         self.epsilon = within("epsilon", epsilon, 0, open_low=True)
-        self.affine = bool(affine)
+        self.set_affine(affine, initial_gamma)
 
     @property
     def affine_shape(self) -> Shape:
@@ -213,4 +231,9 @@ class LayerNormalization(SampleNormalization):
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"over": self.over, "epsilon": self.epsilon, "affine": self.affine}
+        return {
+            "over": self.over,
+            "epsilon": self.epsilon,
+            "affine": self.affine,
+            "initial_gamma": self.initial_gamma,
+        }

@@ -66,8 +66,10 @@ class Convolutional(Layer):
         what is the same for a whole map. Keras's ``use_bias``.
     per_position_bias : bool
         One bias for each output position, as in the original program, instead of one for each map.
-    initialization : {"auto", "he", "glorot", "normal"}
-        How `kernels` ``(depth, C, KH, KW)`` and `biases` ``(depth,)`` are first drawn.
+    initialization : str
+        How `kernels` ``(depth, C, KH, KW)`` and `biases` ``(depth,)`` are first drawn: "he", "glorot" or
+        "lecun", normal as they stand and uniform as "he_uniform" and so on, "orthogonal", "zeros" or
+        "normal"; "auto" is "he" where ReLU or its like follows, else "glorot".
     rng : numpy.random.Generator or int, optional
         Draw the parameters now, from this (`input_shape` must be given); otherwise the network does.
     dtype : dtype
