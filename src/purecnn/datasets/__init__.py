@@ -1,8 +1,8 @@
 """Data sets: where samples come from, by name, from files and folders, split and augmented.
 
-`catalog` loads the usual ones by name, `mnist` lies in the package, `folders` reads sorted pictures,
-`dataset` is what reads samples from outside of memory, `framing` puts a picture into its frame,
-`augmentation` changes images in training.
+`catalog` loads the usual ones by name, `mnist` lies in the package, `folders` reads sorted pictures, `masks`
+pictures with their masks, `dataset` is what reads samples from outside of memory, `framing` puts a picture
+into its frame, `augmentation` changes images in training.
 
 Imports `backend`, `formats` and what samples are in `layers`. Begin with `catalog`.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from purecnn.datasets.folders import ImageFolder as ImageFolder
     from purecnn.datasets.framing import prepare_digit as prepare_digit
     from purecnn.datasets.framing import prepare_object as prepare_object
+    from purecnn.datasets.masks import MaskFolder as MaskFolder
     from purecnn.datasets.splits import stratified_split as stratified_split
 else:
     __all__, __getattr__, __dir__ = lazily(
@@ -34,6 +35,7 @@ else:
             "dataset": "Dataset Subset",
             "folders": "ImageFolder",
             "framing": "prepare_digit prepare_object",
+            "masks": "MaskFolder",
             "splits": "stratified_split",
         },
     )

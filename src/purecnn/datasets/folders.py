@@ -161,19 +161,10 @@ class ImageFolder:
 
     def _pictures(self, place: Path) -> list[Path]:
         """Return the pictures in one folder of a class, in the order of their names."""
-        found: list[Path] = []
-        for path in sorted(place.iterdir()):
-            if is_leftover(path.name):
-                continue
-            words = f"{path}: is no picture by its name; one that ends in {', '.join(SUFFIXES)} is wanted"
-            if path.is_symlink() and not path.exists():
-                words = f"{path}: is a link that leads nowhere; a picture is wanted"
-            elif path.suffix.lower() in SUFFIXES and not path.is_dir():
-                found.append(path)
-                continue
-            if self.on_error == "raise":
-                raise FileFormatError(words)
-            self.skipped.append(words)
+        found, others = pictures_in(place)
+        if others and self.on_error == "raise":
+            raise FileFormatError(others[0])
+        self.skipped += others
         return found
 
     def __len__(self) -> int:
@@ -208,6 +199,23 @@ class ImageFolder:
     def load(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read everything into memory: images ``(n, channels, height, width)`` and labels ``(n,)``."""
         return self.batch(np.arange(len(self))), self.labels
+
+
+def pictures_in(place: Path) -> tuple[list[Path], list[str]]:
+    """Return the pictures in a folder, in the order of their names, and a sentence on all else in it."""
+    found: list[Path] = []
+    others: list[str] = []
+    for path in sorted(place.iterdir()):
+        if is_leftover(path.name):
+            continue
+        if path.is_symlink() and not path.exists():
+            others.append(f"{path}: is a link that leads nowhere; a picture is wanted")
+        elif path.suffix.lower() in SUFFIXES and not path.is_dir():
+            found.append(path)
+        else:
+            wanted = f"one that ends in {', '.join(SUFFIXES)} is wanted"
+            others.append(f"{path}: is no picture by its name; {wanted}")
+    return found, others
 
 
 def is_leftover(name: str) -> bool:
@@ -295,6 +303,14 @@ def class_names(folder: Path, wanted: Iterable[str] | None = None) -> tuple[str,
     return classes
 
 
+def cropped(pixels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Return the largest part of a picture of the wanted proportions, in whole pixels, around the middle."""
+    high = min(len(pixels), max(1, round(pixels.shape[1] * height / width)))
+    wide = min(pixels.shape[1], max(1, round(len(pixels) * width / height)))
+    top, left = (len(pixels) - high) // 2, (pixels.shape[1] - wide) // 2
+    return pixels[top : top + high, left : left + wide]
+
+
 def fitted(pixels: NDArray[np.uint8], height: int, width: int, crop: bool) -> NDArray[Any]:
     """Return a picture ``(h, w, channels)`` as ``(channels, height, width)``, cropped or stretched to it.
 
@@ -304,11 +320,7 @@ def fitted(pixels: NDArray[np.uint8], height: int, width: int, crop: bool) -> ND
     array([[[10, 20]]], dtype=uint8)
     """
     if crop:
-        # the largest part of the wanted proportions, in whole pixels, around the middle
-        high = min(len(pixels), max(1, round(pixels.shape[1] * height / width)))
-        wide = min(pixels.shape[1], max(1, round(len(pixels) * width / height)))
-        top, left = (len(pixels) - high) // 2, (pixels.shape[1] - wide) // 2
-        pixels = pixels[top : top + high, left : left + wide]
+        pixels = cropped(pixels, height, width)
     planes = np.moveaxis(pixels, 2, 0)
     if planes.shape[1:] == (height, width):
         return planes

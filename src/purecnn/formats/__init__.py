@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from purecnn.formats.idx import read_idx as read_idx
     from purecnn.formats.npz import read_npz as read_npz
     from purecnn.formats.pictures import picture_shape as picture_shape
+    from purecnn.formats.pictures import read_mask as read_mask
     from purecnn.formats.pictures import read_picture as read_picture
     from purecnn.formats.pnm import read_pnm as read_pnm
     from purecnn.formats.protobuf import decode as decode
@@ -33,7 +34,7 @@ else:
             "file_kinds": "kind_of",
             "idx": "read_idx",
             "npz": "read_npz",
-            "pictures": "picture_shape read_picture",
+            "pictures": "picture_shape read_mask read_picture",
             "pnm": "read_pnm",
             "protobuf": "decode encode",
             "safetensors": "read_safetensors write_safetensors",

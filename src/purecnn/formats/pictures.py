@@ -67,6 +67,36 @@ def read_picture(path: str | os.PathLike[str] | bytes, channels: int | None = 1)
     return found
 
 
+def read_mask(path: str | os.PathLike[str] | bytes) -> NDArray[Any]:
+    """Read a picture file of one number for each pixel as these numbers: grey values, or places in a palette.
+
+    Nothing is scaled or made a colour, as `read_picture` does: a mask's numbers are the labels of its pixels.
+
+    Parameters
+    ----------
+    path : str, path-like or bytes
+        The name or the content of a file as `read_picture` takes it, of grey values or with a palette; no
+        JPEG, which changes the numbers.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (height, width)
+        As they stand in the file.
+
+    Raises
+    ------
+    FileFormatError, MissingExtraError, OSError
+        As `read_picture` does, and for colours.
+
+    Examples
+    --------
+    >>> read_mask(b"P5 3 1 255 " + bytes([0, 2, 255]))
+    array([[  0,   2, 255]], dtype=uint8)
+    """
+    found: NDArray[Any] = _opened(path, _labels)
+    return found
+
+
 def picture_shape(path: str | os.PathLike[str]) -> tuple[int, int, int]:
     """Return channels, 1 or 3, height and width of what `read_picture` makes of a file, by its header alone.
 
@@ -126,6 +156,32 @@ def _read(file: IO[bytes], channels: int | None) -> NDArray[np.uint8]:
     image = image_module.open(parts.file, formats=FORMATS)
     _check_size(*image.size)
     return _values(_turned(image, parts), channels, parts.clear)
+
+
+def _labels(file: IO[bytes]) -> NDArray[Any]:
+    image_module = require_extra("PIL.Image", "cli", "reading a picture")
+    if file.read(2) in KINDS:
+        data = whole(file)
+        header = read_header(data)
+        _check_size(header.width, header.height)
+        if header.kind not in (b"P2", b"P5") or header.most not in (255, 65535):
+            raise ValueError(
+                f"{header.kind.decode()} of values up to {header.most} is no mask of grey values"
+            )
+        return np.array(read_pnm(data, header), np.uint8 if header.most == 255 else np.uint16)
+    parts = parts_of(file)
+    image = image_module.open(parts.file, formats=FORMATS)
+    _check_size(*image.size)
+    if image.format not in ("BMP", "PNG", "TIFF"):
+        raise ValueError(f"{image.format} may change the numbers, and a mask has one exact number a pixel")
+    if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
+        raise ValueError(f"its pixels are {image.mode}, and a mask has one exact number a pixel")
+    values = np.asarray(_turned(image, parts))
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"its numbers go from {values.min()} to {values.max()}, not from 0 to 65535")
+    return np.array(values, np.uint8 if values.dtype == np.uint8 else np.uint16)
 
 
 def _shape(file: IO[bytes]) -> tuple[int, int, int]:
