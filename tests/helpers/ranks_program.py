@@ -22,6 +22,7 @@ from purecnn import (
     ReLU,
     Residual,
     Softmax,
+    WeightAverage,
 )
 from purecnn.backend.digests import digest
 from purecnn.datasets import Subset
@@ -57,6 +58,13 @@ def convolutional(normalize=False, seed=5, dtype=np.float32, width=8, frozen=Fal
         dtype=dtype,
     )
     network[0].trainable = not frozen
+    return network
+
+
+def slow():
+    """Return one whose layers learn at rates of their own."""
+    network = convolutional()
+    network[0].learning_rate_factor = 0.1
     return network
 
 
@@ -104,6 +112,11 @@ def trainings():
             convolutional(**normalized),
             {"batch_size": 64, "accumulate": 3, "optimizer": Adam(clip_norm=0.1), "l2": 1e-3},
         ),
+        "averaged": (
+            convolutional(**normalized),
+            {"batch_size": 256, "epochs": 2, "callbacks": [WeightAverage("equal")]},
+        ),
+        "slow": (slow(), {"batch_size": 256, "optimizer": Adam(clip_norm=0.1)}),
         "frozen": (convolutional(frozen=True), {"batch_size": 256}),
         "float64": (convolutional(dtype=np.float64), {"batch_size": 256}),
         "measured": (

@@ -56,7 +56,8 @@ class BestModel(Monitor):
 
     Notes
     -----
-    A network's own state alone is kept; `Checkpoint` keeps what a run needs to go on, and
+    The weights are those that are trained, beside a `WeightAverage` too, which gives the network its average
+    in the end. A network's own state alone is kept; `Checkpoint` keeps what a run needs to go on, and
     `EarlyStopping` gives the best epoch back to the network in memory.
 
     Examples

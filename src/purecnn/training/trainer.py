@@ -99,22 +99,24 @@ class Trainer(ABC):
             If a device's memory is full.
         """
         rows, size = np.asarray(rows), self.settings.batch_size
-        batches = [rows[first : first + size] for first in range(0, len(rows), size)]
-        counting = [batch for batch in batches if self.y.weight(batch)]
-        if not counting:
-            self.read(batches[0], following[:size])
+        weight, batches = self.y.weight(rows), [rows]
+        if not weight:
+            self.read(rows[:size], following[:size])
             self.network.updates += 1
             return 0.0  # no sample of them counts, so there is nothing to learn
+        if len(rows) > size:
+            cut = (rows[first : first + size] for first in range(0, len(rows), size))
+            batches = [batch for batch in cut if self.y.weight(batch)]
         parameter_update, shards, losses = self.parameter_update, self.shards, list[float]()
         parameter_update.decide()
         penalty, cost = parameter_update.penalty, 0.0
         if penalty:
             cost = penalty.cost(parameter_update.parameters)
-        for number, batch in enumerate(counting):
-            coming = counting[number + 1] if number + 1 < len(counting) else following[:size]
+        for number, batch in enumerate(batches):
+            coming = batches[number + 1] if number + 1 < len(batches) else following[:size]
             places = self.read(batch, coming)
             self.network.updates += number == 0
-            parameter_update.begin_batch(number, len(counting), self.y.weight(rows))
+            parameter_update.begin_batch(number, len(batches), weight)
             count = self.begin_batch(batch, places)
             self.run_shards(count)
             self.end_batch(count)

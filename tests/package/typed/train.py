@@ -12,6 +12,7 @@ from purecnn import (
     Adam,
     Augmentation,
     BatchNormalization,
+    BestModel,
     Checkpoint,
     Convolutional,
     CSVLog,
@@ -25,9 +26,11 @@ from purecnn import (
     MaxPooling,
     Network,
     Preprocessing,
+    ReduceOnPlateau,
     ReLU,
     Residual,
     Softmax,
+    WeightAverage,
     datasets,
     fit,
     load,
@@ -39,6 +42,7 @@ from purecnn import (
     train,
 )
 from purecnn.datasets import mnist
+from purecnn.inspection import find_learning_rate
 from purecnn.layers import Summary
 from purecnn.losses import mse, mse_prime
 from purecnn.optimizers.schedules import Cosine, WarmUp
@@ -91,6 +95,14 @@ def main(folder: Path) -> None:
     assert_type(history.values("validation_accuracy"), list[float])
     again = network.fit(x, y.tolist(), sample_weight=np.ones(500), validation_split=0.2)
     assert_type(again.images_per_second, list[float])
+
+    network[0].learning_rate_factor = 0.1
+    average = WeightAverage("equal", start=1)
+    callbacks = [ReduceOnPlateau("loss", patience=1), BestModel(folder / "best", "loss"), average]
+    network.fit(x, y, batch_size=32, accumulate=2, optimizer=optimizer, callbacks=callbacks)
+    assert_type(average.count, int)
+    assert_type(network.train_on_batch(x[:32], y[:32], optimizer=optimizer), float)
+    assert_type(find_learning_rate(network, x, y, steps=10).suggestion, float | None)
 
     print(accuracy(network, x_test, y_test))
     assert_type(network.evaluate(x_test, y_test, metrics=["confusion_matrix"]), dict[str, Any])
