@@ -40,6 +40,11 @@ def exchange_network():
         p.Convolutional(kernel_size=1, depth=4, bias=False),
         p.MaxPooling(2, 1),
         p.AveragePooling((2, 1)),
+        p.MaxPooling((2, 3), 1, "same"),
+        p.MaxPooling(3, 1, 1),
+        p.AveragePooling((3, 2), 1, ((2, 0), (0, 1))),
+        p.AveragePooling(3, 1, 1, count_padding=False),
+        p.AveragePooling(2, 1, "same", count_padding=False),
         p.DepthwiseConvolutional(kernel_size=2, depth_multiplier=2),
         p.TransposedConvolutional(kernel_size=3, depth=6, stride=2, padding="same"),
         p.TransposedConvolutional(

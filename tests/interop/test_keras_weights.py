@@ -30,12 +30,12 @@ from purecnn.interop.keras.layers import translate
 h5py = pytest.importorskip("h5py")
 HERE = Path(__file__).parents[1] / "fixtures" / "weights"
 MODELS = ["chain.keras", "chain.h5", "functional.keras", "functional.h5", "nested.keras"]
-BRANCHING = ["branches.keras", "first.keras", "branches2.keras", "branches2.h5"]
+BRANCHING = ["branches.keras", "first.keras", "branches2.keras", "branches2.h5", "pooled2.keras"]
 
 
 def told(name):
-    if name == "branches2":
-        with np.load(HERE / "branches2.npz") as held:
+    if name.endswith("2"):
+        with np.load(HERE / f"{name}.npz") as held:
             return np.moveaxis(held["input"], -1, 1), held["output"]
     with np.load(HERE / "outputs.npz") as held:
         x = held[f"{name}/input"]
@@ -211,7 +211,7 @@ def layer(layers, kind):
         ("Conv2D", {"filters": "4"}, "filters '4', wanted integers"),
         ("Conv2D", {"kernel_size": [3, 3, 3]}, "wanted two integers"),
         ("Conv2D", {"strides": [0, 0]}, "stride"),
-        ("MaxPooling2D", {"padding": "same"}, 'has padding "same" where windows'),
+        ("MaxPooling2D", {"padding": "full"}, "has padding 'full'"),
         ("BatchNormalization", {"axis": 1}, "axis [1], wanted the last one"),
         ("PReLU", {"shared_axes": None}, "a slope for each position"),
         ("Rescaling", {"scale": [1, 2]}, "has scale [1, 2], wanted a number"),
@@ -349,6 +349,13 @@ def test_what_is_no_file_of_keras_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "config", "shape", "wanted"),
     [
+        (
+            "MaxPooling2D",
+            {"padding": "same"},
+            (2, 3, 3),
+            "MaxPooling(pool_size=(2, 2), stride=(2, 2), padding='same')",
+        ),
+        ("AveragePooling2D", {"padding": "same"}, (2, 3, 3), "padding='same', count_padding=False)"),
         ("LeakyReLU", {"alpha": 0.1}, (3,), "[LeakyReLU(slope=0.1)]"),
         ("Activation", {"activation": {"class_name": "ReLU", "config": {"max_value": 6}}}, (3,), "[ReLU6()]"),
         ("Activation", {"activation": {"class_name": "function", "config": "tanh"}}, (3,), "[Tanh()]"),

@@ -72,6 +72,7 @@ MANY = {
     "pooled": [MaxPooling(7, 1)],
     "adaptive": [AdaptiveMaxPooling(20), AdaptiveAveragePooling((30, 5)), GlobalMaxPooling()],
     "adaptive, larger": [AdaptiveAveragePooling((40, 90)), AdaptiveMaxPooling((100, 60))],
+    "pooled, padded": [MaxPooling(7, 1, "same"), AveragePooling(5, 1, 4), AveragePooling(3, 2, 1, False)],
     "averaged": [AveragePooling(3, 1), GlobalAveragePooling(), Softmax()],
     "normal": [BatchNormalization(), GELU()],
     "normal in itself": [GroupNormalization(1), LayerNormalization(), LayerNormalization("sample")],

@@ -8,6 +8,7 @@ package's; a layer that nothing here knows is said to look at its whole input.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -226,8 +227,12 @@ def pooled(layer: Layer, input: Array, place: tuple[int, ...], sample: int) -> t
     """Return a pooling's window, in one map, and where it begins."""
     map, *corner = place
     if isinstance(layer, Pooling):
-        starts = [number * step for number, step in zip(corner, layer.stride, strict=True)]
-        spans = [slice(start, start + n) for start, n in zip(starts, layer.pool_size, strict=True)]
+        spans = []
+        for number, step, size, (before, _) in zip(
+            corner, layer.stride, layer.pool_size, layer.border, strict=True
+        ):
+            start = number * step - before
+            spans.append(slice(max(start, 0), start + size))
     elif isinstance(layer, AdaptivePooling):
         cut = zip(input.shape[2:], layer.output_size, corner, strict=True)
         spans = [geometry.adaptive_windows(size, count)[number] for size, count, number in cut]
@@ -252,7 +257,10 @@ def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample:
 def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The window, each value with an equal share."""
     window, origin = pooled(layer, input, place, sample)
-    shares = np.full(window.shape, 1 / window.size)
+    count = window.size
+    if isinstance(layer, AveragePooling) and layer.count_padding:
+        count = math.prod(layer.pool_size)  # zeros past the image too
+    shares = np.full(window.shape, 1 / count)
     return made(layer, output, place, sample, window=window, origin=origin, weights=shares)
 
 

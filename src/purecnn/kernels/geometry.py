@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from purecnn.backend.arrays import module_of
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 
 Pair = tuple[int, int]
@@ -42,6 +43,29 @@ def border_places(mode: str, size: int, before: int, behind: int) -> Array:
         return wide % size
     period = max(1, 2 * size - 2)
     return size - 1 - np.abs(size - 1 - wide % period)
+
+
+def bordered(x: Array, border: Padding, value: float, workspace: Workspace) -> Array:
+    """(C, H, W, N) -> (C, top + H + bottom, left + W + right, N) in the workspace, `value` around."""
+    (top, bottom), (left, right) = border
+    channels, height, width, batch = x.shape
+    y = workspace.array("bordered", (channels, top + height + bottom, left + width + right, batch), x.dtype)
+    y[:, :top], y[:, top + height :] = value, value
+    y[:, :, :left], y[:, :, left + width :] = value, value
+    y[:, top : top + height, left : left + width] = x
+    return y
+
+
+def same_border(size: int, window: int, stride: int) -> Pair:
+    """Return what lies around an axis where "same" leaves ``ceil(size / stride)`` windows: more behind it.
+
+    Examples
+    --------
+    >>> same_border(6, 3, 2), same_border(5, 3, 2)
+    ((0, 1), (1, 1))
+    """
+    total = max((-(-size // stride) - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
 
 
 def output_size(size: int, window: int, stride: int, padding: Pair = (0, 0)) -> int:

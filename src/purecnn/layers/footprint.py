@@ -144,7 +144,10 @@ def _of_pooling(layer: Pooling) -> Footprint:
     size, cells = math.prod(layer.output_shape or ()), math.prod(layer.pool_size)
     # Whether a cell won is a byte.
     winners = -(-cells * size // 4) if isinstance(layer, MaxPooling) else 0
-    return Footprint(size + winners, 2 * size, NODE + cells * (STEP + 8 * size))
+    channels, *image = layer.input_shape or (0, 0, 0)
+    sides = map(sum, zip(image, *zip(*layer.border, strict=True), strict=True))
+    padded = channels * math.prod(sides) if layer.is_padded else 0
+    return Footprint(size + winners + padded, 2 * size, NODE + cells * (STEP + 8 * size) + 8 * padded)
 
 
 @taken.register(AdaptivePooling)

@@ -191,8 +191,9 @@ def moved(layer: Layer, given: Range | None) -> Range | None:
 
 
 def averaged(layer: Layer, given: Range | None) -> Range | None:
-    """Return the range of means: what sums to 1 does so in the mean."""
-    return given
+    """Return the range of means: what sums to 1 does so in the mean, but for zeros around it."""
+    counts = isinstance(layer, AveragePooling) and layer.count_padding and layer.is_padded
+    return with_zeros(layer, given) if counts else given
 
 
 def largest(layer: Layer, given: Range | None) -> Range | None:

@@ -272,6 +272,7 @@ ARGUMENTS = (
     Row("pool_size", "pool_size", "kernel_size"),
     Row("stride", "strides", "stride"),
     Row("dilation", "dilation_rate", "dilation"),
+    Row("count_padding", "", "count_include_pad"),
     Row("output_size", "units", "out_features"),
     Row("input_size", "input_dim", "in_features"),
     Row("rate", "rate", "p prob"),

@@ -177,6 +177,7 @@ def fits(layer: Layer, follower: Layer) -> bool:
         and not layer.per_position_bias
         and type(follower) is MaxPooling
         and follower.stride == follower.pool_size
+        and not follower.is_padded
     )
 
 

@@ -6,6 +6,7 @@ down once. Like all fusing it is invisible: layers, files and training know noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from purecnn.backend.types import Array, Shape
 from purecnn.kernels import cpu
 from purecnn.kernels.calls import Call, run
-from purecnn.kernels.geometry import along_batch
+from purecnn.kernels.geometry import along_batch, bordered
 from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.merges import Sum
@@ -199,9 +200,12 @@ class WinnerlessPooling(InferenceStep):
     def __init__(self, pool: MaxPooling) -> None:
         super().__init__()
         self.geometry = pool.pool_size, pool.stride
+        self.border = pool.border if pool.is_padded else None
 
     def forward(self, input: Array) -> Array:
         """Return the largest value of each window."""
+        if self.border is not None:
+            input = bordered(input, self.border, -math.inf, self.workspace)
         return cpu.max_pool(input, *self.geometry, self.workspace)
 
 

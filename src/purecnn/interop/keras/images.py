@@ -12,7 +12,7 @@ from purecnn.interop.keras.translated import Translated, Translation
 from purecnn.layers.base import Layer
 from purecnn.layers.spatial.adaptive_pooling import AdaptivePooling
 from purecnn.layers.spatial.global_pooling import GlobalPooling
-from purecnn.layers.spatial.pooling import Pooling
+from purecnn.layers.spatial.pooling import AveragePooling, Pooling
 from purecnn.layers.spatial.resampling import UpSampling
 
 
@@ -27,15 +27,10 @@ def pooling(kind: type[Pooling]) -> Translation:
         stride = size if config.get("strides") is None else pair(config, "strides")
         if min(*size, *stride) < 1:
             raise FileFormatError(f"has pool_size {size} and strides {stride}, wanted 1 or more")
-        spans = zip(shape[1:], size, stride, strict=True)
-        if config.get("padding") == "same" and any(
-            (-(-n // step) - 1) * step + window > n for n, window, step in spans
-        ):
-            raise FileFormatError(
-                f'has padding "same" where windows of {size} overhang an image of {shape[1:]}; '
-                f'pooling has no padding here, wanted "valid"'
-            )
-        return Translated([kind(size, stride)])
+        same = config.get("padding") == "same"
+        if kind is AveragePooling and same:
+            return Translated([AveragePooling(size, stride, "same", count_padding=False)])
+        return Translated([kind(size, stride, "same" if same else 0)])
 
     return pooled
 

@@ -7,7 +7,7 @@ from purecnn.layers.reshape import ChannelShuffle
 from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
 from purecnn.layers.spatial.padding import Cropping, PixelPadding, ReflectionPadding, ZeroPadding
-from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
+from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling, Pooling
 from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 
 
@@ -32,12 +32,34 @@ def _(layer: Cropping) -> list[Module]:
 
 @translate.register
 def _(layer: MaxPooling) -> list[Module]:
-    return [Module(f"nn.MaxPool2d({layer.pool_size}, stride={layer.stride})", layer)]
+    even, border = padded_pooling(layer)
+    call = f"nn.MaxPool2d({layer.pool_size}, stride={layer.stride}{even})"
+    around = [Module(f"nn.ConstantPad2d({border}, float('-inf'))", layer)] if border else []
+    return [*around, Module(call, layer)]
 
 
 @translate.register
 def _(layer: AveragePooling) -> list[Module]:
-    return [Module(f"nn.AvgPool2d({layer.pool_size}, stride={layer.stride})", layer)]
+    even, border = padded_pooling(layer)
+    if border and not layer.count_padding:
+        return [Module(f"AverageWithin({layer.pool_size}, {layer.stride}, {border})", layer)]
+    uncounted = "" if layer.count_padding or not even else ", count_include_pad=False"
+    call = f"nn.AvgPool2d({layer.pool_size}, stride={layer.stride}{even}{uncounted})"
+    around = [Module(f"nn.ZeroPad2d({border})", layer)] if border else []
+    return [*around, Module(call, layer)]
+
+
+def padded_pooling(layer: Pooling) -> tuple[str, tuple[int, ...]]:
+    """Return the padding that a pooling of PyTorch takes as its argument, and that which it does not take.
+
+    It takes as much on opposite sides, up to half the window.
+    """
+    (top, bottom), (left, right) = layer.border
+    if not layer.is_padded:
+        return "", ()
+    height, width = layer.pool_size
+    even = top == bottom and left == right and 2 * top <= height and 2 * left <= width
+    return (f", padding={(top, left)}", ()) if even else ("", (left, right, top, bottom))
 
 
 @translate.register

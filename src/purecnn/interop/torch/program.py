@@ -98,6 +98,18 @@ class StochasticDepth(nn.Module):
         share = torch.ones(len(x), *[1] * (x.dim() - 1), dtype=x.dtype, device=x.device)
         return x * nn.functional.dropout(share, self.rate, self.training)
 ''',
+    "AverageWithin": '''
+class AverageWithin(nn.Module):
+    """Take the mean of each window's pixels, those of the border left out."""
+
+    def __init__(self, size, stride, border):
+        super().__init__()
+        self.border, self.mean = border, nn.AvgPool2d(size, stride)
+
+    def forward(self, x):
+        x, one = (nn.functional.pad(a, self.border) for a in (x, torch.ones_like(x[:1, :1])))
+        return self.mean(x) / self.mean(one)
+''',
     "Residual": '''
 class Residual(nn.Module):
     """Add what the layers compute to what the shortcut gives."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from purecnn.backend.checks import flag, pair, positive
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.kernels.geometry import Padding, Window
+from purecnn.kernels.geometry import Padding, Window, same_border
 from purecnn.layers.base import Layer
 from purecnn.layers.initializers import check_scheme
 from purecnn.layers.shapes import plain, sample_shape
@@ -157,11 +157,8 @@ class Convolutional(Layer):
     def borders(self, input_shape: Shape) -> Padding:
         """Return the zeros (above, below), (left, right) of an image of `input_shape`."""
         if isinstance(self.padding, str):
-            both = []
-            for size, window, step in zip(input_shape[1:], self.reach, self.stride, strict=True):
-                total = max((-(-size // step) - 1) * step + window - size, 0)
-                both.append((total // 2, total - total // 2))
-            return both[0], both[1]
+            rows, columns = map(same_border, input_shape[1:], self.reach, self.stride)
+            return rows, columns
         vertical, horizontal = self.padding
         return (vertical, vertical), (horizontal, horizontal)
 

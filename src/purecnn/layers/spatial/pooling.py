@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from purecnn.backend.checks import pair
+import numpy as np
+
+from purecnn.backend.arrays import to_device
+from purecnn.backend.checks import flag, pair
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels import reference
-from purecnn.kernels.geometry import output_size
+from purecnn.kernels.geometry import Padding, Pair, bordered, output_size, same_border
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import image_shape
+from purecnn.layers.spatial.padding import sides, within
 
 
 class Pooling(Layer):
@@ -23,30 +28,71 @@ class Pooling(Layer):
     stride : int or (int, int), optional
         Step of the window; the window's own size when left out. Rows and columns at the lower and right
         edge that fill no window are dropped, as in PyTorch and Keras by default.
+    padding : int, (int, int), ((int, int), (int, int)) or "same"
+        By how much windows reach past the image, less than their own size: on all sides; vertically and
+        horizontally; ``((top, bottom), (left, right))``; or "same", for ``ceil(H / stride)`` rows and as many
+        columns, the odd one below and at the right, as in Keras.
     """
 
     sample_axes = 3
 
     def __init__(
-        self, pool_size: int | tuple[int, int] = 2, stride: int | tuple[int, int] | None = None
+        self,
+        pool_size: int | Pair = 2,
+        stride: int | Pair | None = None,
+        padding: int | Pair | Padding | str = 0,
     ) -> None:
         super().__init__()
         self.pool_size = pair("pool_size", pool_size)
         self.stride = self.pool_size if stride is None else pair("stride", stride)
+        self.padding: str | Padding
+        if isinstance(padding, str):
+            if padding.lower() != "same":
+                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
+                raise ValueError(
+                    f'padding must be an integer, pairs of them or "same", got {padding!r}{valid}'
+                )
+            self.padding = "same"
+        else:
+            self.padding = sides("padding", padding)
+            for window, beyond in zip(self.pool_size, self.padding, strict=True):
+                if max(beyond) >= window:
+                    raise ValueError(
+                        f"padding must be less than the window, {self.pool_size}, on each side, so that each "
+                        f"window has a pixel; got {self.padding}"
+                    )
+
+    def borders(self, input_shape: Shape) -> Padding:
+        """Return by how much windows reach past an image of `input_shape`: (above, below), (left, right)."""
+        if isinstance(self.padding, str):
+            rows, columns = map(same_border, input_shape[1:], self.pool_size, self.stride)
+            return rows, columns
+        return self.padding
+
+    @property
+    def border(self) -> Padding:
+        """By how much windows reach past the images that this layer is bound to."""
+        return self.borders(self.input_shape or (0, 1, 1))
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether windows reach past the images that this layer is bound to."""
+        return any(map(any, self.border))
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(C, OH, OW)``."""
         channels, *image = image_shape(self, input_shape)
-        rows, columns = (
-            output_size(*sizes) for sizes in zip(image, self.pool_size, self.stride, strict=True)
-        )
+        borders = self.borders(input_shape)
+        rows, columns = map(output_size, image, self.pool_size, self.stride, borders)
         if rows < 1 or columns < 1:
-            raise ShapeError(f"{self} has a window larger than the image, {input_shape[1:]}")
+            around = f" with a padding of {borders}" if any(map(any, borders)) else ""
+            raise ShapeError(f"{self} has a window larger than the image, {input_shape[1:]}{around}")
         return channels, rows, columns
 
     def configuration(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"pool_size": self.pool_size, "stride": self.stride}
+        """Return the constructor's arguments, without the padding where there is none, as older files."""
+        found: dict[str, Any] = {"pool_size": self.pool_size, "stride": self.stride}
+        return found if self.padding == ((0, 0), (0, 0)) else {**found, "padding": self.padding}
 
 
 class MaxPooling(Pooling):
@@ -63,6 +109,10 @@ class MaxPooling(Pooling):
         Height and width of the window.
     stride : int or (int, int), optional
         Step of the window; the window's own size when left out.
+    padding : int, (int, int), ((int, int), (int, int)) or "same"
+        By how much windows reach past the image, where there is nothing to be the largest: on all sides;
+        vertically and horizontally; ``((top, bottom), (left, right))``; or "same", for ``ceil(H / stride)``
+        rows and as many columns. PyTorch allows half a window, the same on opposite sides.
 
     Examples
     --------
@@ -75,6 +125,8 @@ class MaxPooling(Pooling):
     def forward(self, input: Array) -> Array:
         """Return the largest value of each window, ``(C, OH, OW, N)``."""
         self.input = self.receive(input)
+        if self.is_padded:
+            self.input = bordered(self.input, self.border, -math.inf, self.workspace)
         output, self.winners = self.kernel_set.max_pool_forward(
             self.input, self.pool_size, self.stride, self.workspace
         )
@@ -83,9 +135,10 @@ class MaxPooling(Pooling):
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, at the winners' places."""
         g = self.receive_gradient(output_gradient)
-        return self.kernel_set.max_pool_backward(
+        back = self.kernel_set.max_pool_backward(
             g, self.winners, self.input.shape, self.pool_size, self.stride, self.workspace
         )
+        return within(back, self.border) if self.is_padded else back
 
 
 class AveragePooling(Pooling):
@@ -93,12 +146,20 @@ class AveragePooling(Pooling):
 
     ``y[c, p, q, n] = mean over i, j of x[c, p sh + i, q sw + j, n]``
 
+    As PyTorch's ``AvgPool2d``, whose ``count_include_pad`` is `count_padding`; Keras's ``AveragePooling2D``
+    does not count the padding.
+
     Parameters
     ----------
     pool_size : int or (int, int)
         Height and width of the window.
     stride : int or (int, int), optional
         Step of the window; the window's own size when left out.
+    padding : int, (int, int), ((int, int), (int, int)) or "same"
+        By how much windows reach past the image: on all sides; vertically and horizontally; ``((top,
+        bottom), (left, right))``; or "same", for ``ceil(H / stride)`` rows and as many columns.
+    count_padding : bool
+        Whether what lies past the image counts, as zeros; else the mean is that of the pixels within.
 
     Examples
     --------
@@ -108,14 +169,54 @@ class AveragePooling(Pooling):
            [10.5, 12.5]])
     """
 
+    def __init__(
+        self,
+        pool_size: int | Pair = 2,
+        stride: int | Pair | None = None,
+        padding: int | Pair | Padding | str = 0,
+        count_padding: bool = True,
+    ) -> None:
+        super().__init__(pool_size, stride, padding)
+        self.count_padding = flag("count_padding", count_padding)
+
+    def scales(self, dtype: Any) -> Array | None:
+        """Return by what the mean of each window is to be multiplied, (OH, OW, 1); None where it is right."""
+        if self.count_padding or not self.is_padded:
+            return None
+        (_, *image), (_, *places) = self.input_shape or (), self.output_shape or ()
+        factors = []
+        for size, window, step, (before, _), count in zip(
+            image, self.pool_size, self.stride, self.border, places, strict=True
+        ):
+            first = [place * step - before for place in range(count)]
+            factors.append([window / (min(start + window, size) - max(start, 0)) for start in first])
+        rows, columns = (np.array(side, dtype) for side in factors)
+        return to_device(np.multiply.outer(rows, columns)[..., None], self.xp)
+
     def forward(self, input: Array) -> Array:
         """Return the mean of each window, ``(C, OH, OW, N)``."""
-        self.input = self.receive(input)
-        return reference.average_pool_forward(self.input, self.pool_size, self.stride, self.workspace)
+        x = self.receive(input)
+        if self.is_padded:
+            x = bordered(x, self.border, 0, self.workspace)
+        self.padded_shape = x.shape
+        y = reference.average_pool_forward(x, self.pool_size, self.stride, self.workspace)
+        scales = self.scales(x.dtype)
+        if scales is not None:
+            y *= scales
+        return y
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, shared out over each window."""
         g = self.receive_gradient(output_gradient)
-        return reference.average_pool_backward(
-            g, self.input.shape, self.pool_size, self.stride, self.workspace
+        scales = self.scales(g.dtype)
+        if scales is not None:
+            g = self.xp.multiply(g, scales, out=self.workspace.like("scaled", g))
+        back = reference.average_pool_backward(
+            g, self.padded_shape, self.pool_size, self.stride, self.workspace
         )
+        return within(back, self.border) if self.is_padded else back
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as `MaxPooling` does."""
+        found = super().configuration()
+        return found if self.count_padding else {**found, "count_padding": False}

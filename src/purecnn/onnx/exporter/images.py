@@ -6,6 +6,7 @@ What padding, pooling and resampling are in ONNX.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,13 @@ def _cropping(layer: Cropping, nodes: Nodes, input: str) -> str:
 
 
 def _pooling(layer: Pooling, nodes: Nodes, input: str, operator: str) -> str:
-    return nodes.add(operator, input, kernel_shape=layer.pool_size, strides=layer.stride)
+    attributes: dict[str, Any] = {"kernel_shape": layer.pool_size, "strides": layer.stride}
+    if layer.is_padded:
+        (top, bottom), (left, right) = layer.border
+        attributes["pads"] = (top, left, bottom, right)
+        if isinstance(layer, AveragePooling):
+            attributes["count_include_pad"] = int(layer.count_padding)
+    return nodes.add(operator, input, **attributes)
 
 
 @become.register

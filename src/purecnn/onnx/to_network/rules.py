@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.types import Array, Shape
-from purecnn.layers.activations.basic import HardSigmoid, LogSoftmax, Sigmoid, Softmax
-from purecnn.layers.activations.rectified import PReLU, ReLU, ReLU6, Softplus
+from purecnn.layers.activations.basic import LogSoftmax, Softmax
+from purecnn.layers.activations.rectified import PReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
@@ -30,9 +30,6 @@ from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
 from purecnn.onnx.to_network.finder import LayerFinder, refuse
 from purecnn.onnx.to_network.normalization import FOUND
-
-#: What gives no number below 0, so that a zero around it changes no largest value.
-NOT_NEGATIVE = (ReLU, ReLU6, Sigmoid, HardSigmoid, Softplus, Softmax)
 
 
 class LayerArrays:
@@ -333,24 +330,18 @@ def pooling_window(call: OperatorCall, shape: Shape) -> Window:
 @maker("MaxPool")
 def _max_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     over = pooling_window(call, shape)
-    pool = MaxPooling(over.cells, over.strides)  # type: ignore[arg-type]
-    if not any(map(any, around(over))):
-        return [pool]
-    if not layers or not isinstance(layers[-1], NOT_NEGATIVE):
-        refuse(
-            call, f"its pads are {over.pads}, wanted none, or an activation before it that gives no negatives"
-        )
-    return [ZeroPadding(around(over)), pool]  # type: ignore[arg-type]
+    return [MaxPooling(over.cells, over.strides, around(over))]  # type: ignore[arg-type]
 
 
 @maker("AveragePool")
 def _average_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     over = pooling_window(call, shape)
-    padded = any(map(any, over.pads))
-    if any(over.beyond) or (padded and not call.integer("count_include_pad", 0)):
-        refuse(call, f"its pads {over.pads} count for nothing, or it reaches past them; wanted none")
-    pool = AveragePooling(over.cells, over.strides)  # type: ignore[arg-type]
-    return [ZeroPadding(over.pads), pool] if padded else [pool]  # type: ignore[arg-type]
+    counts = bool(call.integer("count_include_pad", 0))
+    if counts and any(map(any, over.pads)) and any(over.beyond):
+        refuse(call, f"its pads {over.pads} count, and what lies past them does not; wanted no ceil_mode")
+    counts = counts and not any(over.beyond)
+    around_it: Any = around(over) if any(map(any, around(over))) else 0
+    return [AveragePooling(over.cells, over.strides, around_it, counts or not around_it)]  # type: ignore[arg-type]
 
 
 @maker("GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean")
