@@ -41,6 +41,7 @@ from purecnn import (
     ReplicationPadding,
     Reshape,
     Residual,
+    SeparableConvolutional,
     Sigmoid,
     SiLU,
     Softmax,
@@ -142,6 +143,17 @@ EVERY = {
     "convolution, dilation, same": (
         Convolutional(kernel_size=3, depth=2, dilation=(2, 1), padding="same"),
         (2, 4, 5),
+    ),
+    "separable convolution": (SeparableConvolutional(kernel_size=3, depth=4), (2, 4, 5)),
+    "separable convolution, multiplied": (
+        SeparableConvolutional(
+            kernel_size=(2, 3), depth=2, depth_multiplier=3, stride=2, padding=1, bias=False
+        ),
+        (2, 4, 3),
+    ),
+    "separable convolution, dilation, same": (
+        SeparableConvolutional(kernel_size=2, depth=3, dilation=(1, 2), padding="same"),
+        (1, 3, 4),
     ),
     "transposed convolution": (TransposedConvolutional(kernel_size=3, depth=3), (2, 3, 4)),
     "transposed convolution, doubling": (

@@ -46,6 +46,7 @@ def exchange_network():
         p.AveragePooling(3, 1, 1, count_padding=False),
         p.AveragePooling(2, 1, "same", count_padding=False),
         p.DepthwiseConvolutional(kernel_size=2, depth_multiplier=2),
+        p.SeparableConvolutional(kernel_size=3, depth=6, depth_multiplier=2, padding="same"),
         p.TransposedConvolutional(kernel_size=3, depth=6, stride=2, padding="same"),
         p.TransposedConvolutional(
             kernel_size=(2, 3), depth=8, groups=2, padding=((1, 0), (1, 1)), dilation=(1, 2)

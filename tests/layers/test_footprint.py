@@ -33,6 +33,7 @@ from purecnn import (
     ReplicationPadding,
     Reshape,
     Residual,
+    SeparableConvolutional,
     ShapeError,
     Softmax,
     TransposedConvolutional,
@@ -69,6 +70,7 @@ MANY = {
     "transposed, groups": [
         TransposedConvolutional(kernel_size=3, depth=4, groups=2, stride=(3, 2), dilation=(2, 1))
     ],
+    "separable": [SeparableConvolutional(kernel_size=3, depth=6, depth_multiplier=2), ReLU()],
     "pooled": [MaxPooling(7, 1)],
     "adaptive": [AdaptiveMaxPooling(20), AdaptiveAveragePooling((30, 5)), GlobalMaxPooling()],
     "adaptive, larger": [AdaptiveAveragePooling((40, 90)), AdaptiveMaxPooling((100, 60))],

@@ -46,6 +46,7 @@ from purecnn import (
     ReplicationPadding,
     Reshape,
     Residual,
+    SeparableConvolutional,
     ShapeError,
     Sigmoid,
     SiLU,
@@ -573,6 +574,7 @@ def test_a_seed_decides_the_parameters():
             (3, 7, 8),
             (2, 15, 16),
         ),
+        (SeparableConvolutional(kernel_size=3, depth=5, stride=2), (3, 7, 8), (5, 3, 3)),
         (GlobalAveragePooling(), (3, 7, 8), (3,)),
         (GlobalMaxPooling(), (3, 7, 8), (3,)),
         (AdaptiveAveragePooling((2, 9)), (3, 7, 8), (3, 2, 9)),
@@ -611,6 +613,8 @@ def test_multiply_adds_count_the_products_of_one_sample():
     assert Convolutional(kernel_size=3, depth=2).multiply_adds() == 0
     assert Convolutional((4, 6, 5), 3, 6, groups=2, dilation=2).multiply_adds() == 6 * 2 * 1 * 2 * 9
     assert DepthwiseConvolutional((4, 6, 5), 3, depth_multiplier=2).multiply_adds() == 8 * 4 * 3 * 9
+    separable = SeparableConvolutional((4, 6, 5), 3, 7, depth_multiplier=2)
+    assert separable.multiply_adds() == 8 * 4 * 3 * 9 + 7 * 4 * 3 * 8
     transposed = TransposedConvolutional((4, 6, 5), (3, 2), 6, groups=2, stride=2)
     assert transposed.multiply_adds() == 4 * 6 * 5 * 3 * 3 * 2
     assert TransposedConvolutional(kernel_size=3, depth=2).multiply_adds() == 0

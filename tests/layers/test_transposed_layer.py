@@ -106,7 +106,7 @@ def test_it_gives_kerass_numbers(k):
     found = translate(CASES[k]["class_name"], CASES[k]["config"], x.shape[1:])
     network = Network(found.layers, input_shape=x.shape[1:], dtype=np.float64)
     variables = dict(zip(found.variables, (given[str(i)] for i in range(9) if str(i) in given), strict=True))
-    for place, part in enumerate(parts(list(network))):
+    for place, part in enumerate(parts(list(network))):  # one, or both of a separable convolution
         own = {name: variables[theirs] for name, theirs in found.of(place).items()}
         for name, array in part.take(own, np.dtype(np.float64)).items():
             part.layer.parameters[name][...] = array

@@ -50,6 +50,7 @@ from purecnn import (
     ReplicationPadding,
     Reshape,
     Residual,
+    SeparableConvolutional,
     Softmax,
     SpatialDropout,
     Tanh,
@@ -98,6 +99,14 @@ CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
     "no biases": (IMAGE, [Convolutional(kernel_size=3, depth=4, groups=2, bias=False)]),
     "depthwise, no biases": (IMAGE, [DepthwiseConvolutional(kernel_size=2, bias=False)]),
     "dense, no biases": ((7,), [Dense(output_size=3, bias=False)]),
+    "SeparableConvolutional": (
+        IMAGE,
+        [SeparableConvolutional(kernel_size=3, depth=5, padding="same", stride=2)],
+    ),
+    "separable, multiplied": (
+        IMAGE,
+        [SeparableConvolutional(kernel_size=2, depth=3, depth_multiplier=2, bias=False)],
+    ),
     "TransposedConvolutional": (
         IMAGE,
         [TransposedConvolutional(kernel_size=4, depth=3, stride=2, padding=1)],
@@ -207,7 +216,15 @@ CASES |= {
     name: (IMAGE, [kind()])
     for name, kind in LAYERS.items()
     if name not in CASES
-    and name not in ("Convolutional", "Dense", "DepthwiseConvolutional", "Reshape", "TransposedConvolutional")
+    and name
+    not in (
+        "Convolutional",
+        "Dense",
+        "DepthwiseConvolutional",
+        "Reshape",
+        "SeparableConvolutional",
+        "TransposedConvolutional",
+    )
 }
 
 

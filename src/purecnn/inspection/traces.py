@@ -95,6 +95,8 @@ class LayerTrace:
 
     def cell_of_branches(self, layer: Composite, at: tuple[int, ...], sample: int) -> Cell:
         """Return what a cell was made of: one cell at the end of each branch, or of the one it comes from."""
+        if len(layer.branches) == 1:  # the last layer's own output
+            return self.inside[-1].cell(*at, sample=sample)
         lengths = [len(branch) for branch in layer.branches.values()]
         lasts = np.cumsum(lengths) - 1
         ends = [

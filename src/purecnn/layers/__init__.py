@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from purecnn.layers.base import Layer as Layer
     from purecnn.layers.composites.branches import Branches as Branches
     from purecnn.layers.composites.residual import Residual as Residual
+    from purecnn.layers.composites.separable import SeparableConvolutional as SeparableConvolutional
     from purecnn.layers.dense import Dense as Dense
     from purecnn.layers.dropout import Dropout as Dropout
     from purecnn.layers.dropout import SpatialDropout as SpatialDropout
@@ -75,6 +76,7 @@ else:
             "base": "Layer",
             "composites.branches": "Branches",
             "composites.residual": "Residual",
+            "composites.separable": "SeparableConvolutional",
             "spatial.convolution": "Convolutional DepthwiseConvolutional",
             "dense": "Dense",
             "dropout": "Dropout SpatialDropout StochasticDepth",

@@ -28,6 +28,7 @@ from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
+from purecnn.layers.composites.separable import SeparableConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.noise import GaussianNoise
@@ -253,7 +254,7 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((GELU, HardSwish, Mish, SiLU), gated),
     **dict.fromkeys((Cropping, DepthToSpace, Flatten, Reshape), moved),
     **dict.fromkeys((ChannelShuffle, ReflectionPadding, ReplicationPadding), moved),
-    **dict.fromkeys((Branches, Residual), merged),
+    **dict.fromkeys((Branches, Residual, SeparableConvolutional), merged),
     **dict.fromkeys((AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling), largest),
     **dict.fromkeys((AdaptiveAveragePooling, AveragePooling, GlobalAveragePooling, UpSampling), averaged),
     Dropout: dropped,

@@ -42,6 +42,12 @@ LAYERS = (
     ),
     Row("DepthwiseConvolutional", "DepthwiseConv2D", "", "DepthwiseConvolutional(kernel_size=3)"),
     Row(
+        "SeparableConvolutional",
+        "SeparableConv2D SeparableConvolution2D",
+        "",
+        "SeparableConvolutional(kernel_size=3, depth=32)",
+    ),
+    Row(
         "TransposedConvolutional",
         "Conv2DTranspose Convolution2DTranspose",
         "ConvTranspose2d LazyConvTranspose2d",

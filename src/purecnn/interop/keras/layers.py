@@ -26,6 +26,7 @@ from purecnn.interop.keras.translated import Translated, Translation
 from purecnn.layers.activations.basic import Identity, Softmax
 from purecnn.layers.activations.rectified import ELU, LeakyReLU, PReLU, ReLU, ReLU6
 from purecnn.layers.base import Layer
+from purecnn.layers.composites.separable import SeparableConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
 from purecnn.layers.noise import GaussianNoise
@@ -98,15 +99,17 @@ def depthwise(config: Config, shape: Shape) -> Translated:
 
 def separable(config: Config, shape: Shape) -> Translated:
     """``SeparableConv2D``: a depthwise convolution without biases, then one of 1 x 1."""
-    multiplier = one(config, "depth_multiplier", 1)
-    first = DepthwiseConvolutional(depth_multiplier=multiplier, bias=False, **sliding(config, shape))
-    bias = flag(config, "use_bias", True)
-    second = Convolutional(kernel_size=1, depth=one(config, "filters"), bias=bias)
+    layer = SeparableConvolutional(
+        depth=one(config, "filters"),
+        depth_multiplier=one(config, "depth_multiplier", 1),
+        bias=flag(config, "use_bias", True),
+        **sliding(config, shape),
+    )
     variables = biased(config, "depthwise_kernel", "pointwise_kernel")
     names = {0: {"depthwise_kernel": "depthwise_kernel"}, 1: {"kernel": "pointwise_kernel"}}
     if "bias" in variables:
         names[1]["bias"] = "bias"
-    return Translated([first, second, *activation(config)], variables, names)
+    return Translated([layer, *activation(config)], variables, names)
 
 
 def transposed(config: Config, shape: Shape) -> Translated:

@@ -72,7 +72,7 @@ def load_keras(path: Path) -> Network:
 
     Notes
     -----
-    A ``SeparableConv2D`` becomes a depthwise convolution and one of 1 x 1. What acts in training alone and
+    What acts in training alone and
     draws (``RandomFlip``, ``GaussianDropout``) is left out: `Augmentation` does such things here. The
     optimizer's state and the loss stay behind. ``Add``, ``Concatenate``, ``Multiply``, ``Maximum`` and
     ``Average`` become `Branches`, the sum of two a `Residual`, and what multiplies each channel by a number
@@ -130,7 +130,7 @@ def filled(built: Built, given: Mapping[int, list[Variable]]) -> Network:
                 f"{entry.label} has {len(variables)} arrays, wanted {', '.join(translated.variables)}"
             )
         named = dict(zip(translated.variables, variables, strict=True))
-        for place, layer in enumerate(translated.layers):
+        for place, layer in enumerate(translated.plain):
             if (part := places.get(id(layer))) is None:
                 continue
             part.label = entry.label.rstrip(",")

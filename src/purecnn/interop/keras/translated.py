@@ -21,13 +21,18 @@ class Translated:
     variables : list of str
         The names of Keras's arrays, in the order in which a file has them.
     names : dict of int to dict of str to str
-        For each of `layers` that holds arrays, by its place: what `layouts` calls an array, and which
+        For each of `plain` that holds arrays, by its place: what `layouts` calls an array, and which
         of `variables` it is. Left out, the first one has all of them under their own names.
     """
 
     layers: list[Layer]
     variables: list[str] = field(default_factory=list)
     names: dict[int, dict[str, str]] | None = None
+
+    @property
+    def plain(self) -> list[Layer]:
+        """The layers, in the place of one that is made of others these."""
+        return [part for layer in self.layers for part in (layer.parts() or [layer])]
 
     def of(self, place: int) -> dict[str, str]:
         """Return the arrays of the layer at `place`."""

@@ -25,6 +25,7 @@ from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, PReLU, Re
 from purecnn.layers.base import Layer, rule_for
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
+from purecnn.layers.composites.separable import SeparableConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from purecnn.layers.noise import GaussianNoise
@@ -265,6 +266,11 @@ def _(layer: Residual) -> list[Module]:
     ways = {"layers": layer.layers, "shortcut": layer.shortcut}
     inside = {name: [module for part in way for module in counterpart(part)] for name, way in ways.items()}
     return [Module("Residual", layer, inside=inside)]
+
+
+@translate.register
+def _(layer: SeparableConvolutional) -> list[Module]:
+    return [*counterpart(layer.depthwise), *counterpart(layer.pointwise)]
 
 
 @translate.register

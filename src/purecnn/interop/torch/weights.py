@@ -195,7 +195,7 @@ def put(network: Network, tensors: Mapping[str, Any], order: Sequence[str] | Non
     tops = (found[int(name.partition(".")[0])].layer for name, _ in held)
     places = [
         Place(
-            f"layer {next(k for k, layer in enumerate(every) if layer is top)} "
+            f"layer {next(k for k, layer in enumerate(every) if top in (layer, *layer.parts()))} "
             f"({type(module.layer).__name__})",
             name,
             {end: wanted.shape for end, wanted in module.tensors.items()},

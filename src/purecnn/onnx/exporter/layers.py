@@ -22,6 +22,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.residual import Residual
+from purecnn.layers.composites.separable import SeparableConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from purecnn.layers.noise import GaussianNoise
@@ -281,6 +282,7 @@ def _layer_normalization(layer: LayerNormalization, nodes: Nodes, input: str) ->
 
 @become.register(Branches)
 @become.register(Residual)
+@become.register(SeparableConvolutional)
 def _composite(layer: Composite, nodes: Nodes, input: str) -> str:
     inside = iter(layer.inside().items())
     ways = [dict(itertools.islice(inside, len(branch))) for branch in layer.branches.values()]
