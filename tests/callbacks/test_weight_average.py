@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers import torch_numbers
 from helpers.interruptions import Kill, Killed
+from helpers.torch_numbers import close, part
 from purecnn import (
     SGD,
     BatchNormalization,
@@ -70,6 +72,26 @@ def bits(made: Network) -> tuple[bytes, ...]:
         *(buffer.tobytes() for buffer in made[1].buffers.values()),
         bytes([made.epochs, made.updates]),
     )
+
+
+@pytest.mark.parametrize("kind", ["exponential", "equal"])
+def test_pytorchs_averages_parameter_groups_and_statistics(kind: str) -> None:
+    """Of `AveragedModel` and `update_bn`, the first layer in a parameter group of its own."""
+    held, before, after = (torch_numbers.load("averages"), *(part("averages", p) for p in ("before", kind)))
+    made = Network([Dense(3, 4), BatchNormalization(), Tanh(), Dense(4, 2)], dtype=np.float64)
+    places = {"1": made[0], "2": made[3]}
+    for name, values in before.items():
+        array = places[name[-1]].parameters[name[:-1]]
+        array[...] = values.reshape(array.shape)
+    made[0].learning_rate_factor = 0.2
+    average = WeightAverage(kind, decay=0.9 if kind == "exponential" else None)
+    options: dict[str, Any] = {"epochs": 3, "batch_size": 8, "shuffle": False, "loss": "mse"}
+    made.fit(held["x"], held["y"], **options, optimizer=SGD(0.1, momentum=0.9), callbacks=[average])
+    found = {f"{name}{place}": p for place, layer in places.items() for name, p in layer.parameters.items()}
+    found |= made[1].parameters | made[1].buffers
+    assert found.keys() == after.keys()
+    for name, values in after.items():
+        close(found[name].reshape(values.shape), values)
 
 
 @pytest.mark.parametrize("start", [1, 2, 3])
