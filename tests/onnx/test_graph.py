@@ -453,18 +453,20 @@ def test_adaptive_poolings_run_and_come_back_where_their_windows_are_alike(size,
                 found.network()
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_an_upsampling_runs_in_float64_and_is_not_known_in_float32(interpolation, tmp_path):
-    layers = [UpSampling((2, 3), interpolation), Flatten()]
-    network, x = (
-        Network(layers, input_shape=(2, 3, 4), dtype=np.float64),
-        np.random.default_rng(0).random((5, 2, 3, 4)),
-    )
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("how", [("nearest",), ("bilinear",), ("bilinear", True)])
+def test_an_upsampling_runs_in_both_dtypes_and_comes_back_in_float32(how, dtype, tmp_path):
+    network = Network([UpSampling((2, 3), *how), Flatten()], input_shape=(2, 3, 4), dtype=dtype)
+    x = np.random.default_rng(0).random((5, 2, 3, 4)).astype(dtype)
     export_onnx(network, tmp_path / "model.onnx")
-    np.testing.assert_allclose(load_onnx(tmp_path / "model.onnx").predict(x), network.predict(x), rtol=1e-12)
-    export_onnx(network, tmp_path / "model.onnx", dtype=np.float32)
-    with pytest.raises(FileFormatError, match=r"Resize 'layers.0.Resize' is an operator that is not known"):
-        load_onnx(tmp_path / "model.onnx")
+    found, within = load_onnx(tmp_path / "model.onnx"), 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(found.run({"input": x})["output"], network.predict(x), rtol=within)
+    np.testing.assert_allclose(found.predict(x), network.predict(x), rtol=within)
+    if dtype == np.float32:
+        assert repr(found.network()[0]) == repr(network[0])
+    else:  # it is made of other operators there
+        with pytest.raises(FileFormatError, match="can't become a layer"):
+            found.network()
 
 
 @pytest.mark.parametrize("scale", [1.0, 1 / 255, 0.5])
@@ -605,6 +607,13 @@ PAIRS = [  # nodes that are layers: their arrays, and the layers
      {"s": np.array([-4, 1]), "e": np.array([10**9, -1]), "a": np.array([-1, 2])}, ["Cropping"]),
     ([node("Slice", ["x", "s", "e"], ["y"])], {"s": np.array([0, 0, 1]), "e": np.array([9, 9, 3])},
      ["Cropping"]),
+    ([node("Resize", ["x", "", "f"], ["y"])], {"f": np.array([1, 1, 2, 3], np.float32)}, ["UpSampling"]),
+    ([node("Resize", ["x", "", "f"], ["y"], mode="linear",
+           coordinate_transformation_mode="pytorch_half_pixel")],
+     {"f": np.array([1, 1, 2, 2], np.float32)}, ["UpSampling"]),
+    ([node("Resize", ["x", "", "f"], ["y"], mode="linear",
+           coordinate_transformation_mode="align_corners")],
+     {"f": np.array([1, 1, 3, 2], np.float32)}, ["UpSampling"]),
     ([node("Identity", ["x"], ["y"])], {}, ["Identity"]),
     ([node("Conv", ["x", "w"], ["c"]), node("DepthToSpace", ["c", ], ["y"], blocksize=2)],
      {"w": floats(8, 2, 3, 3, seed=1)}, ["Convolutional", "DepthToSpace"]),
@@ -650,6 +659,12 @@ NO_LAYER = [
      "puts 2.0 around images, wanted zeros"),
     ([node("Pad", ["x", "p"], ["y"], mode="wrap")], {"p": np.array([0, 0, 1, 1] * 2)},
      "its mode is 'wrap', wanted one of constant, reflect, edge"),
+    ([node("Resize", ["x", "", "f"], ["y"])], {"f": np.array([1, 1, 1.5, 1], np.float32)},
+     r"makes \{6: 9\} of the axes' lengths, wanted multiples"),
+    ([node("Resize", ["x", "", "f"], ["y"])], {"f": np.array([1, 2, 1, 1], np.float32)},
+     "wanted the whole height and width"),
+    ([node("Resize", ["x", "", "f"], ["y"], mode="cubic")], {"f": np.array([1, 1, 2, 2], np.float32)},
+     "other shares of the input's than an UpSampling's"),
     ([node("Slice", ["x", "s", "e"], ["y"])], {"s": np.array([0, 1]), "e": np.array([9, 9])},
      "takes a part of axis 1 in steps of 1, wanted height and width, by 1"),
     ([node("Slice", ["x", "s", "e", "a", "t"], ["y"])],

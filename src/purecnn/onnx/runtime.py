@@ -23,6 +23,7 @@ from purecnn.onnx.operators import (  # noqa: F401 - operators are known once th
     elementwise,
     pooling,
     reduction,
+    resize,
     shape,
     slicing,
 )

@@ -1,6 +1,7 @@
 """From a graph to a network: the way through the nodes, a rule for each layer, the result.
 
-`finder` finds the ways through it, `rules` makes them of nodes, `builder` puts a network together.
+`finder` finds the ways through it, `rules` makes them of nodes, `resampling` an upsampling of a `Resize`,
+`builder` puts a network together.
 
 Imports what `purecnn.onnx` does. Begin with `builder`.
 """

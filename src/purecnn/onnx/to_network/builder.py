@@ -29,6 +29,7 @@ from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
+from purecnn.onnx.to_network import resampling  # noqa: F401 - which adds the rule of Resize
 from purecnn.onnx.to_network.finder import LayerFinder, Step, refuse
 from purecnn.onnx.to_network.rules import MAKERS, LayerArrays, channel_shuffle
 
