@@ -221,6 +221,7 @@ EVERY = {
     "adaptive max pooling, overlapping": (AdaptiveMaxPooling((2, 3)), (2, 5, 4)),
     "adaptive max pooling, larger": (AdaptiveMaxPooling((3, 2)), (1, 2, 1)),
     "zero padding": (ZeroPadding(((1, 0), (2, 1))), (2, 3, 2)),
+    "zero padding, maps too": (ZeroPadding((0, 1), channels=(2, 1)), (2, 3, 2)),
     "reflection padding": (ReflectionPadding(((1, 0), (2, 1))), (2, 3, 4)),
     "reflection padding, as wide as can be": (ReflectionPadding((2, 1)), (1, 3, 2)),
     "replication padding": (ReplicationPadding(((1, 0), (2, 1))), (2, 3, 2)),

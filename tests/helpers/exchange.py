@@ -58,6 +58,7 @@ def exchange_network():
         p.ChannelShuffle(2),
         p.DepthToSpace(2, "DCR"),
         p.AdaptiveMaxPooling((9, 12)),
+        p.Branches([p.ZeroPadding(0, channels=(1, 0))], [p.ZeroPadding(0, channels=(0, 1))], merge="add"),
         p.ReflectionPadding(((1, 0), (2, 0))),
         p.ReplicationPadding(((0, 1), (0, 2))),
         p.Cropping(((1, 2), (0, 3))),

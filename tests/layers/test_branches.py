@@ -237,10 +237,10 @@ def test_what_draws_on_paths_has_a_stream_of_its_own():
 def test_the_summary_shows_the_paths():
     network = Network([Branches([Dense(4, 4), Tanh()], []), Dense(8, 2)])
     assert str(summary(network)).splitlines()[3:7] == [
-        "Branches        8                      0              0",
-        "  path 0 Dense  4                     20             16",
-        "  path 0 Tanh   4                      0              0",
-        "Dense           2                     18             16",
+        "Branches (concatenate)  8                      0              0",
+        "+- Dense                4                     20             16",
+        "|  Tanh                 4                      0              0",
+        "+- (input)              4                      0              0",
     ]
 
 

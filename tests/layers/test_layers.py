@@ -581,6 +581,7 @@ def test_a_seed_decides_the_parameters():
         (AdaptiveMaxPooling(3), (3, 7, 8), (3, 3, 3)),
         (ZeroPadding((1, 2)), (3, 7, 8), (3, 9, 12)),
         (ZeroPadding(((1, 0), (0, 2))), (3, 7, 8), (3, 8, 10)),
+        (ZeroPadding(0, channels=(0, 3)), (3, 7, 8), (6, 7, 8)),
         (ReflectionPadding((1, 2)), (3, 7, 8), (3, 9, 12)),
         (ReplicationPadding(((1, 0), (0, 20))), (3, 7, 8), (3, 8, 28)),
         (Cropping(((1, 0), (0, 2))), (3, 7, 8), (3, 6, 6)),

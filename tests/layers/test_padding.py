@@ -179,3 +179,14 @@ def test_paddings_as_keras_writes_them():
     assert ZeroPadding(2).padding == ((2, 2), (2, 2))
     assert ZeroPadding((1, 2)).padding == ((1, 1), (2, 2))
     assert ZeroPadding([[1, 2], [3, 4]]).padding == ((1, 2), (3, 4))
+
+
+def test_maps_of_zeros_by_hand():
+    layer = ZeroPadding(0, channels=(1, 2))
+    y = layer.forward(np.array([[[[5.0]]], [[[7.0]]]]))
+    assert y.ravel().tolist() == [0, 5, 7, 0, 0]
+    assert layer.backward(np.arange(1.0, 6).reshape(y.shape)).ravel().tolist() == [2, 3]
+    assert ZeroPadding(channels=1).channels == (1, 1)
+    assert repr(layer) == "ZeroPadding(padding=((0, 0), (0, 0)), channels=(1, 2))"
+    with pytest.raises(ValueError, match=r"channels must be at least 0, got \(0, -1\)"):
+        ZeroPadding(0, channels=(0, -1))

@@ -294,13 +294,13 @@ def test_a_replica_runs_beside_its_layer():
 def test_the_summary_shows_what_is_inside():
     network = Network([Residual([Dense(4, 4), Residual([Tanh()])], shortcut=[Dense(4, 4)]), Softmax()])
     assert str(summary(network)).splitlines()[3:10] == [
-        "Residual          4                      0              0",
-        "  Dense           4                     20             16",
-        "  Residual        4                      0              0",
-        "    Tanh          4                      0              0",
-        "  shortcut Dense  4                     20             16",
-        "Softmax           4                      0              0",
-        "-" * 57,
+        "Residual       4                      0              0",
+        "+- Dense       4                     20             16",
+        "|  Residual    4                      0              0",
+        "|  +- Tanh     4                      0              0",
+        "|  +- (input)  4                      0              0",
+        "+- Dense       4                     20             16",
+        "Softmax        4                      0              0",
     ]
     assert summary(network).parameters == network.parameters.size == 40
     assert summary(network).multiply_adds == 32

@@ -379,6 +379,7 @@ def exported():
         hourglass = [conv(depth), Branches([], [ReLU(), *hourglass, conv(depth)]), conv(depth), Tanh()]
     yield "hourglass", hourglass, (2, 6, 5)
     layers = [
+        ZeroPadding((1, 0), channels=(1, 0)),
         ReflectionPadding(((1, 0), (0, 2))),
         conv(3),
         ReplicationPadding((0, 2)),
@@ -669,7 +670,10 @@ NO_LAYER = [
      "takes a part of axis 1 in steps of 1, wanted height and width, by 1"),
     ([node("Slice", ["x", "s", "e", "a", "t"], ["y"])],
      {"s": np.array([0]), "e": np.array([9]), "a": np.array([3]), "t": np.array([2])}, "in steps of 2"),
-    ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([0, 1, 0, 0, 0, 0, 0, 0])}, "none around samples"),
+    ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([1, 0, 0, 0, 0, 0, 0, 0])}, "none around samples"),
+    ([node("Pad", ["x", "p"], ["y"], mode="edge")], {"p": np.array([0, 1, 0, 0, 0, 0, 0, 0])},
+     "around channels zeros alone"),
+    ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([0, -1, 0, 0, 0, 0, 0, 0])}, "at least 0"),
     ([node("Softmax", ["x"], ["y"])], {}, "its axis is -1, wanted 1"),
     ([node("Transpose", ["x"], ["y"], perm=[0, 2, 3, 1])], {}, "node 0, Transpose can't become"),
     ([node("Reshape", ["x", "s"], ["y"])], {"s": np.array([-1, 30])}, "the output 'y' of 3 samples"),

@@ -14,6 +14,7 @@ from purecnn.cli.terminal import echo
 from purecnn.datasets.catalog import Sets
 from purecnn.datasets.data_path import holds_pictures
 from purecnn.escapes import visible
+from purecnn.networks.zoo import NETWORKS
 
 
 def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -39,6 +40,12 @@ device_option = click.option(
     type=click.Choice(["cpu", "cuda", "sycl"]),
     default="cpu",
     help="Where to compute: NumPy, an NVIDIA GPU by CuPy, an Intel one by dpnp.",
+)
+network_option = click.option(
+    "--network",
+    type=click.Choice(list(NETWORKS)),
+    metavar="NAME",  # their list is too long for a line
+    help=f"Network to train in place of the recipe's: {', '.join(NETWORKS)}.",
 )
 skip_option = click.option(
     "--skip-damaged", is_flag=True, help="Leave damaged pictures out, and name them, in place of stopping."

@@ -21,6 +21,7 @@ from purecnn.cli.options import (
     check_options_of_pictures,
     data_option_of,
     device_option,
+    network_option,
     not_empty,
     noted,
     skip_option,
@@ -34,7 +35,6 @@ from purecnn.errors import CheckpointWarning
 from purecnn.layers.summaries import summary
 from purecnn.losses.tasks import TASKS, Task
 from purecnn.networks.network import Network
-from purecnn.networks.zoo import NETWORKS
 from purecnn.optimizers.registry import OPTIMIZERS
 from purecnn.runs.folder import CHECKPOINT, MODEL, check_interrupted, make_folder
 from purecnn.runs.model_path import default_folder, run_folder
@@ -73,9 +73,7 @@ OF_ANY_RUN = {
     default="lenet",
     help="A network and how to train it.",
 )
-@click.option(
-    "--network", type=click.Choice(list(NETWORKS)), help="Network to train in place of the recipe's."
-)
+@network_option
 @click.option(
     "--task",
     type=click.Choice([task for task in TASKS if task != "segmentation"]),  # whose networks end in images

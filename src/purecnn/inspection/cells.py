@@ -322,13 +322,11 @@ def _(layer: SampleNormalization, input: Array, output: Array, place: tuple[int,
 @explain.register
 def _(layer: ZeroPadding, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The pixel, or a zero of the border."""
-    (top, _), (left, _) = layer.padding
-    channel, row, column = place[0], place[1] - top, place[2] - left
-    is_inside = 0 <= row < input.shape[2] and 0 <= column < input.shape[3]
-    value = input[sample, channel, row, column] if is_inside else np.zeros((), input.dtype)
-    return made(
-        layer, output, place, sample, window=value, origin=(channel, row, column), weights=np.ones(())
-    )
+    before = (layer.channels[0], *(side[0] for side in layer.padding))
+    origin = tuple(number - added for number, added in zip(place, before, strict=True))
+    is_inside = all(0 <= n < size for n, size in zip(origin, input.shape[1:], strict=True))
+    value = input[sample][origin] if is_inside else np.zeros((), input.dtype)
+    return made(layer, output, place, sample, window=value, origin=origin, weights=np.ones(()))
 
 
 @explain.register

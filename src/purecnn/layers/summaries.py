@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from purecnn.backend.html import html_table
 from purecnn.backend.types import Shape
 from purecnn.escapes import visible
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
+from purecnn.layers.composites.branches import Branches
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.stack import LayerStack, as_layers, network_of
 from purecnn.messages.signatures import explained
@@ -26,7 +27,8 @@ class Row:
     Attributes
     ----------
     layer : str
-        The name of its class, indented where it is part of the layer above.
+        The name of its class, indented where it is part of the layer above; behind lines where it lies on a
+        branch, which begins at ``+-`` and leads down to the next.
     output_shape : tuple of int
         Of one sample.
     parameters : int
@@ -183,9 +185,36 @@ def rows_of(layer: Layer, name: str, indent: str = "") -> list[Row]:
     inside = layer.inside()
     size = 0 if inside else sum(parameter.size for parameter in layer.parameters.values())
     work = 0 if inside else layer.multiply_adds()
+    if isinstance(layer, Branches):
+        name = f"{name} ({layer.merge})"
     rows = [Row(indent + name, layer.output_shape or (), size, work, layer.trainable)]
+    if isinstance(layer, Composite):
+        return rows + branch_rows(layer, " " * len(indent))
     for front, part in inside.items():
         way = front.rpartition(".")[0]
-        way = layer.name_of(way) if isinstance(layer, Composite) else way
         rows += rows_of(part, f"{way} {type(part).__name__}".lstrip(), f"{indent}  ")
+    return rows
+
+
+def branch_rows(layer: Composite, indent: str) -> list[Row]:
+    """Return the rows of the branches of a layer, each behind a line that leads down from the layer's name.
+
+    Examples
+    --------
+    >>> from purecnn import Branches, Dense, Tanh
+    >>> layer = Branches([Dense(4, 4), Tanh()], [])
+    >>> for row in branch_rows(layer, ""):
+    ...     print(row.layer)
+    +- Dense
+    |  Tanh
+    +- (input)
+    """
+    rows: list[Row] = []
+    last = next(reversed(layer.branches))
+    for front, branch in layer.branches.items():
+        line = "   " if front == last else "|  "
+        found = [row for part in branch for row in rows_of(part, type(part).__name__)]
+        found = found or [Row("(input)", layer.input_shape or (), 0, 0, layer.trainable)]
+        for place, row in enumerate(found):
+            rows.append(replace(row, layer=f"{indent}{line if place else '+- '}{row.layer}"))
     return rows

@@ -1,6 +1,7 @@
-"""Model zoo: small networks by name.
+"""Model zoo: every network by its name, and the smallest of them.
 
-Networks worth having by name: small ones, each with what it is known for.
+Networks worth having by name: small ones of this package's own, each with what it is known for, and those of
+the literature, which `architectures` has.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from purecnn.layers.shapes import ShapeLike, sample_shape
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.pooling import MaxPooling
 from purecnn.losses.tasks import Task
+from purecnn.networks.architectures.registry import ARCHITECTURES
 from purecnn.networks.network import Network
 
 
@@ -339,7 +341,7 @@ def takes(name: str, input_shape: ShapeLike) -> bool:
     return True
 
 
-#: Every network by its name; the first is what ``purecnn train`` trains.
+#: Every network of classes by its name, the `ARCHITECTURES` last; ``purecnn train`` trains the first.
 NETWORKS: dict[str, Callable[[ShapeLike, int, int | None], Network]] = {
     "lenet": lenet,
     "quick": quick,
@@ -348,4 +350,5 @@ NETWORKS: dict[str, Callable[[ShapeLike, int, int | None], Network]] = {
     "clothes": clothes,
     "original": original,
     "dense": dense,
+    **ARCHITECTURES,
 }

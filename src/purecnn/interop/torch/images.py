@@ -14,6 +14,8 @@ from purecnn.layers.spatial.resampling import DepthToSpace, UpSampling
 @translate.register
 def _(layer: ZeroPadding) -> list[Module]:
     (top, bottom), (left, right) = layer.padding
+    if any(layer.channels):  # a batch of images is one volume to this module, its channels the last pair
+        return [Module(f"nn.ZeroPad3d({(left, right, top, bottom, *layer.channels)})", layer)]
     return [Module(f"nn.ZeroPad2d({(left, right, top, bottom)})", layer)]
 
 

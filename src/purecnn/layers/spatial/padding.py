@@ -80,6 +80,10 @@ class ZeroPadding(ImagePadding):
     padding : int, (int, int) or ((int, int), (int, int))
         On all sides; above and below, left and right; or ``((top, bottom), (left, right))``, as Keras's
         ``ZeroPadding2D``. PyTorch's ``ZeroPad2d`` has them as ``(left, right, top, bottom)``.
+    channels : int or (int, int)
+        How many maps of zeros come in front of the image's and behind them, as in the shortcuts without
+        parameters of He et al. 2016, https://arxiv.org/abs/1512.03385. PyTorch's ``ZeroPad3d`` has them last,
+        Keras has no layer for it.
 
     Examples
     --------
@@ -91,18 +95,36 @@ class ZeroPadding(ImagePadding):
 
     output_is_free = True
 
+    def __init__(self, padding: int | Pair | Padding = 1, *, channels: int | Pair = 0) -> None:
+        super().__init__(padding)
+        self.channels = pair("channels", channels, least=0)
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """Return the shape with its border."""
+        channels, *image = super().infer(input_shape)
+        return channels + sum(self.channels), *image
+
+    def inner(self, padded: Array) -> Array:
+        """Return the view of an array that the image itself lies in."""
+        front, behind = self.channels
+        return within(padded[front : len(padded) - behind], self.padding)
+
     def forward(self, input: Array) -> Array:
         """Return x with zeros around it."""
         x = self.receive(input)
         output = self.workspace.array("output", (*(self.output_shape or ()), x.shape[-1]), x.dtype)
         # The border too each time: an activation may have worked in its place.
         output.fill(0)
-        self.xp.copyto(within(output, self.padding), x)
+        self.xp.copyto(self.inner(output), x)
         return output
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient of the pixels within."""
-        return within(self.receive_gradient(output_gradient), self.padding)
+        return self.inner(self.receive_gradient(output_gradient))
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"padding": self.padding, "channels": self.channels}
 
 
 class PixelPadding(ImagePadding):

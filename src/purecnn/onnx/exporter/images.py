@@ -34,7 +34,9 @@ from purecnn.onnx.exporter.layers import Nodes, become, described
 
 def _padding(layer: ImagePadding, nodes: Nodes, input: str, **mode: str) -> str:
     (top, bottom), (left, right) = layer.padding
-    return nodes.add("Pad", input, nodes.tensor("padding", [0, 0, top, left, 0, 0, bottom, right]), **mode)
+    front, behind = layer.channels if isinstance(layer, ZeroPadding) else (0, 0)
+    pads = [0, front, top, left, 0, behind, bottom, right]
+    return nodes.add("Pad", input, nodes.tensor("padding", pads), **mode)
 
 
 @become.register

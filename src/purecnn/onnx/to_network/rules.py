@@ -281,9 +281,10 @@ def _pad(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shap
     axes = held.constant(call, 3)
     along = list(range(4)) if axes is None else [axis % 4 for axis in axes.tolist()]
     sides = {axis: (pads[place], pads[place + len(along)]) for place, axis in enumerate(along)}
-    if any(sides.get(axis, (0, 0)) != (0, 0) for axis in (0, 1)):
-        refuse(call, f"its pads are {pads}, wanted none around samples and channels")
-    return [kinds[mode]((sides.get(2, (0, 0)), sides.get(3, (0, 0))))]
+    samples, channels, *around = (sides.get(axis, (0, 0)) for axis in range(4))
+    if any(samples) or (any(channels) and mode != "constant"):
+        refuse(call, f"its pads are {pads}, wanted none around samples, and around channels zeros alone")
+    return [ZeroPadding(around, channels=channels) if any(channels) else kinds[mode](around)]  # type: ignore[arg-type]
 
 
 @maker("Slice")
