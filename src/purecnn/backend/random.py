@@ -18,7 +18,7 @@ import numpy.typing as npt
 # What a stream is for is part of its key, so that no two uses ever share numbers.
 PARAMETERS, ORDER, DROPOUT = 1, 2, 3
 # Dropout takes a number for each layer from its own on, so these lie far above.
-AUGMENTATION, SPLIT = 1 << 32, (1 << 32) + 1
+AUGMENTATION, SPLIT, COLOUR, MIXING = range(1 << 32, (1 << 32) + 4)
 
 
 #: Where a layer's draws in a step come from: see `words`.

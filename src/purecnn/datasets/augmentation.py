@@ -6,20 +6,32 @@ More samples than there are: each image is shifted, turned, scaled, mirrored a l
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from purecnn.backend.checks import is_integer, is_number
 from purecnn.backend.memory import Workspace
-from purecnn.backend.random import AUGMENTATION, uniforms
+from purecnn.backend.random import AUGMENTATION, COLOUR, uniforms
 from purecnn.backend.types import Array, Shape
+from purecnn.datasets.colour import (
+    change_brightness,
+    change_contrast,
+    change_hue,
+    change_saturation,
+    check_colours,
+    factors,
+)
+from purecnn.datasets.mixing import check_mixing
 from purecnn.errors import ShapeError
+from purecnn.losses.base import Loss
 from purecnn.messages.signatures import explained_class
 
 #: Which of a sample's numbers decides what: fixed, so that one setting does not change the draws of another.
 DOWN, RIGHT, ANGLE, SCALE, SHEAR, FLIP, ERASE_DOWN, ERASE_RIGHT, DRAWS = range(9)
+#: The settings of colours, in the order of their numbers and of the changes.
+COLOURS = ("brightness", "contrast", "saturation", "hue")
 
 
 @explained_class
@@ -38,7 +50,8 @@ class Augmentation:
     Parameters
     ----------
     shift : float
-        Largest shift in pixels, along either axis; whole pixels where nothing turns, scales or shears.
+        Largest shift in pixels, along either axis; whole pixels where nothing turns, scales or shears. So it
+        is a random crop of images with a border of so many pixels.
     rotate : float
         Largest angle in degrees, to either side, below 180.
     scale : float
@@ -52,11 +65,28 @@ class Augmentation:
         the square may lie outside (cutout, DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552).
     fill : float
         The raw value beyond the border and in the erased square, before preprocessing: 0 is MNIST's paper.
+    brightness, contrast, saturation : float
+        Colour jitter, in this order: factors drawn from ``1 - v`` to ``1 + v``, v at most 1, for all values,
+        for their distance from the mean of the image in grey, and for the distance of a colour from its own
+        grey. Bytes stay between 0 and 255.
+    hue : float
+        How far colours are turned around the axis of grey, as a share of a full turn, to either side, at
+        most 0.5. It comes last.
+    mixup : float
+        Each sample becomes ``s x + (1 - s) x'`` and its answer ``s y + (1 - s) y'``, where x' is another
+        sample of its batch and s is drawn from Beta(v, v) for each batch (Zhang et al. 2018,
+        https://arxiv.org/abs/1710.09412); 0.2 is usual.
+    cutmix : float
+        Each image takes a box of another one, and of its answer the share that the box covers, drawn as above
+        (Yun et al. 2019, https://arxiv.org/abs/1905.04899); 1 is usual. With `mixup`, each batch has either.
 
     Notes
     -----
     PyTorch's ``RandomAffine`` takes the shift as a share of the image, and the nearest pixel unless told
     otherwise; Keras's ``RandomTranslation`` and ``RandomRotation`` take shares of the image and of a turn.
+    PyTorch's ``ColorJitter`` draws the order of its changes too, and turns the hue of HSV, which changes how
+    bright a colour is; its ``MixUp`` and ``CutMix`` mix whole batches, here a sample has its partner in its
+    shard: the next one, in an order that is drawn anew in each epoch.
 
     Examples
     --------
@@ -76,6 +106,12 @@ class Augmentation:
     flip: bool = False
     erase: int = 0
     fill: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         for name, below in (("shift", math.inf), ("rotate", 180.0), ("scale", 1.0), ("shear", 90.0)):
@@ -83,6 +119,14 @@ class Augmentation:
             if not is_number(value) or not 0 <= value < below:
                 bound = f" and below {below:g}" if below < math.inf else ""
                 raise ValueError(f"{name} must be a number of at least 0{bound}, got {value!r}")
+        for name, most in (*((name, 1.0) for name in COLOURS[:3]), ("hue", 0.5)):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value <= most:
+                raise ValueError(f"{name} must be a number from 0 to {most:g}, got {value!r}")
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            if not is_number(value) or value < 0:
+                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
         if not isinstance(self.flip, bool | np.bool_):
             raise TypeError(f"flip must be True or False, got {self.flip!r}")
         if not is_integer(self.erase) or self.erase < 0:
@@ -100,11 +144,29 @@ class Augmentation:
         """Whether values between pixels are wanted."""
         return bool(self.rotate or self.scale or self.shear)
 
+    @property
+    def mixes(self) -> bool:
+        """Whether samples and their answers are mixed."""
+        return bool(self.mixup or self.cutmix)
+
     def configuration(self) -> dict[str, Any]:
         """Return the fields, as plain numbers."""
         return asdict(self)
 
-    def apply(self, images: Array, samples: Array, seed: int, step: int, workspace: Workspace) -> None:
+    def __repr__(self) -> str:
+        given = ((one.name, getattr(self, one.name)) for one in fields(self))
+        words = ", ".join(f"{name}={value!r}" for name, value in given if value)
+        return f"{type(self).__name__}({words})"
+
+    def apply(
+        self,
+        images: Array,
+        samples: Array,
+        seed: int,
+        step: int,
+        workspace: Workspace,
+        most: float | None = None,
+    ) -> None:
         """Change raw images in place.
 
         Parameters
@@ -117,9 +179,15 @@ class Augmentation:
             With the samples' numbers, they decide every draw.
         workspace : Workspace
             Working memory.
+        most : float, optional
+            What colours are cut off at, and at 0, once they were changed; they are not, if left out.
         """
         drawn = uniforms(seed, AUGMENTATION, step, samples, DRAWS)
         self.place(images, drawn, workspace, self.fill)
+        if any(getattr(self, name) for name in COLOURS):
+            self.colour(images, uniforms(seed, COLOUR, step, samples, len(COLOURS)))
+            if most is not None:
+                np.clip(images, 0, most, out=images)
         if self.erase:
             self.wipe(images, drawn, workspace)
 
@@ -160,6 +228,15 @@ class Augmentation:
             self.warp(images, drawn, workspace, fill, nearest)
         elif self.shift or self.flip:
             self.move(images, drawn, workspace, fill)
+
+    def colour(self, images: Array, drawn: Array) -> None:
+        """Change the colours of images in place, by numbers from 0 to 1 for each setting and image."""
+        changes = (change_brightness, change_contrast, change_saturation)
+        for name, change, own in zip(COLOURS[:3], changes, drawn[:3], strict=True):
+            if value := getattr(self, name):
+                change(images, factors(own, value))
+        if self.hue:
+            change_hue(images, factors(drawn[3], self.hue) - 1)
 
     def padded(
         self,
@@ -287,7 +364,7 @@ class Augmentation:
 
 
 def as_augmentation(
-    augmentation: Any, shape: Shape | None, output_shape: Shape | None = None
+    augmentation: Any, shape: Shape | None, output_shape: Shape | None = None, loss: Loss | None = None
 ) -> Augmentation | None:
     """Return `augmentation` if it is one, or None, and samples of `shape` are images.
 
@@ -295,9 +372,11 @@ def as_augmentation(
     ------
     TypeError
         If it is something else.
+    ValueError
+        If it mixes answers, and the loss takes none between two classes.
     ShapeError
         If `shape` is not ``(channels, height, width)``, or the outputs are images of another height and
-        width.
+        width, or are mixed; or if there are no colours to change.
     """
     if augmentation is None:
         return None
@@ -310,4 +389,8 @@ def as_augmentation(
             f"augmentation moves targets with their images, and so wants outputs of their height and width, "
             f"{shape[1]} x {shape[2]}, got {output_shape[1]} x {output_shape[2]}"
         )
+    if augmentation.mixes:
+        check_mixing(output_shape, loss)
+    if augmentation.saturation or augmentation.hue:
+        check_colours(shape)
     return augmentation

@@ -223,9 +223,12 @@ PARTS = (
     Row("Optimizer", "Optimizer", "Optimizer"),
     Row(
         "Augmentation",
-        "ImageDataGenerator RandomFlip RandomRotation RandomTranslation RandomZoom",
-        "RandomHorizontalFlip RandomAffine RandomRotation RandomErasing Compose",
-        "fit(..., augmentation=Augmentation(shift=0.1, flip=True))",
+        "ImageDataGenerator RandomFlip RandomRotation RandomTranslation RandomZoom RandomErasing "
+        "RandomBrightness RandomContrast RandomHue RandomSaturation RandomColorJitter MixUp CutMix",
+        "RandomHorizontalFlip RandomAffine RandomRotation RandomErasing RandomCrop ColorJitter MixUp CutMix "
+        "Compose",
+        "fit(..., augmentation=Augmentation(shift=4, flip=True)), where a shift in pixels is a random crop "
+        "of images with a border",
     ),
     Row(
         "Preprocessing",

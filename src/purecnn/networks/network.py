@@ -319,7 +319,7 @@ class Network(BatchTrainableNetwork):
             drop_last=flag("drop_last", drop_last),
             validation_data=validation_data,
             validation_split=validation_split,
-            augmentation=as_augmentation(augmentation, self.input_shape, self.output_shape),
+            augmentation=as_augmentation(augmentation, self.input_shape, self.output_shape, chosen),
             metrics=asked,
             threads=threads,
             shards=None if shards is None else positive("shards", shards),

@@ -185,7 +185,7 @@ class BatchTrainableNetwork(RunnableNetwork):
             loss=chosen,
             optimizer=self.resolve_optimizer(optimizer, learning_rate),
             batch_size=samples,
-            augmentation=as_augmentation(augmentation, self.input_shape),
+            augmentation=as_augmentation(augmentation, self.input_shape, self.output_shape, chosen),
             threads=threads,
             shards=min(asked, samples),
             l1=l1,

@@ -217,7 +217,7 @@ def read_changes(text: str) -> Augmentation | None:
     Examples
     --------
     >>> read_changes("shift=1,flip"), read_changes("none")
-    (Augmentation(shift=1, rotate=0.0, scale=0.0, shear=0.0, flip=True, erase=0, fill=0.0), None)
+    (Augmentation(shift=1, flip=True), None)
     """
     if text.strip() == "none":
         return None

@@ -14,6 +14,7 @@ from purecnn.backend.devices import explained
 from purecnn.backend.random import DROPOUT, Drawn, stream
 from purecnn.backend.sharding import shard_bounds
 from purecnn.backend.types import Array
+from purecnn.datasets.mixing import next_ones
 from purecnn.layers.base import Layer
 from purecnn.layers.registry import is_own
 from purecnn.training.jobs import JobKind
@@ -27,7 +28,7 @@ from purecnn.training.update import ParameterUpdate
 
 
 class WholeBatch(Shards):
-    """A batch that is its own only shard, whose layers draw what the host's shards would have drawn."""
+    """A batch that is its own only shard, drawn for as the host's shards would have been."""
 
     def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
         """Return a generator for each of the host's shards, and how many samples it has."""
@@ -37,6 +38,10 @@ class WholeBatch(Shards):
         first = self.parameter_update.batch * self.count  # shards of the step's batches before this one
         keys = (stream(self.seed, DROPOUT + layer.position, step, first + i) for i in range(len(bounds)))
         return [(key, last - first) for key, (first, last) in zip(keys, bounds, strict=True)]
+
+    def partners(self, samples: int) -> Array:
+        """Return the places of the samples that the host's shards would have mixed them with."""
+        return next_ones(shard_bounds(samples, self.count))
 
 
 class DeviceTrainer(Trainer):

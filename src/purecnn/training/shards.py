@@ -16,6 +16,8 @@ import numpy as np
 from purecnn.backend.arrays import module_of, to_device, to_host
 from purecnn.backend.random import DROPOUT, Drawn, stream
 from purecnn.backend.types import Array
+from purecnn.datasets.augmentation import Augmentation
+from purecnn.datasets.mixing import Mixture, draw_mixture, next_ones
 from purecnn.errors import DivergedError, ShapeError
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import Zeros, is_barrier
@@ -138,6 +140,7 @@ class Shards:
     ) -> None:
         self.network, self.x, self.y, self.parameter_update = network, x, y, parameter_update
         self.loss, self.augmentation = settings.loss, settings.augmentation
+        self.mixes = self.augmentation is not None and self.augmentation.mixes
         #: A loss of this package returns a number and a new array like the output: those need no check.
         self.is_own_loss = is_own(self.loss.function) and is_own(self.loss.prime)
         self.seed, self.count = network.seed, settings.shard_count
@@ -220,7 +223,11 @@ class Shards:
         on how the batch is cut.
         """
         if self.augmentation is None or output.ndim != 4:
-            return self.y.batch(rows, output.dtype), self.y.weighting(rows), 1.0
+            target = self.y.batch(rows, output.dtype)
+            if self.mixes:
+                target = np.array(columns(target, np.empty(output.shape, output.dtype)))
+                self.mixture().mix(target, self.partners(len(rows)))
+            return target, self.y.weighting(rows), 1.0
         augmentation, preparation = self.augmentation, self.network.preprocessing
         beyond = augmentation.fill * preparation.scale + preparation.shift
 
@@ -281,8 +288,22 @@ class Shards:
                 seed=self.seed,
                 step=self.network.updates,
                 workspace=replica.workspace.host,
+                most=255.0 if self.network.preprocessing.kind == "bytes" else None,
             )
-        return replica.take(self.x, places, augment)
+        x = replica.take(self.x, places, augment)
+        if self.mixes:
+            self.mixture().mix_images(x, self.partners(len(rows)))
+        return x
+
+    def partners(self, samples: int) -> Array:
+        """Return the places of the samples that those of a shard are mixed with."""
+        return next_ones([(0, samples)])
+
+    def mixture(self) -> Mixture:
+        """Return how the samples of the batch at hand are mixed."""
+        asked, (_, height, width) = self.augmentation or Augmentation(), self.network.input_shape or (0, 0, 0)
+        step, batch = self.network.updates, self.parameter_update.batch
+        return draw_mixture(asked.mixup, asked.cutmix, (height, width), self.seed, step, batch)
 
     def draws(self, layer: Layer, number: int, samples: int) -> Drawn:
         """Return where a layer's draws for the so many samples of a shard of this step come from."""
