@@ -87,6 +87,29 @@ def test_batches_of_other_sizes_and_single_samples() -> None:
     assert bits(plain[0]) == bits(plain[1])
 
 
+def test_label_maps_and_steps_of_several_batches_of_them() -> None:
+    """The pixels to ignore differ from batch to batch, so that batches weigh otherwise than by samples."""
+    maps = RANDOM.integers(0, 3, (24, 8, 8)).astype(np.uint8)
+    maps[:10, :5] = 255
+    options: dict[str, Any] = {"ignore_label": 255, "class_weight": {1: 2.0}, "optimizer": SGD(0.1)}
+
+    def pixels() -> Network:
+        layers = [
+            Convolutional(kernel_size=3, depth=4, padding=1),
+            ReLU(),
+            Convolutional(kernel_size=1, depth=3),
+        ]
+        return Network(layers, dtype=np.float64)
+
+    stepping, fitted, several = pixels(), pixels(), pixels()
+    loss = stepping.train_on_batch(IMAGES[:24], maps, shards=2, **copy.deepcopy(options))
+    history = fitted.fit(IMAGES[:24], maps, batch_size=24, shuffle=False, shards=2, **copy.deepcopy(options))
+    assert bits(stepping) == bits(fitted)
+    assert [loss] == history.loss
+    several.fit(IMAGES[:24], maps, batch_size=8, accumulate=3, shuffle=False, **copy.deepcopy(options))
+    np.testing.assert_allclose(several.parameters, fitted.parameters, rtol=1e-10, atol=1e-13)
+
+
 def freeze(made: Network) -> None:
     made[0].trainable = False
 

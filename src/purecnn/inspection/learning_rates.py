@@ -109,6 +109,7 @@ def find_learning_rate(
     shards: int | None = None,
     sample_weight: npt.ArrayLike | None = None,
     class_weight: Mapping[int, float] | str | None = None,
+    ignore_label: int | None = None,
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> LearningRateRange:
@@ -130,8 +131,10 @@ def find_learning_rate(
         How many rates to try, at least 10; an epoch after the other, where they are more than one has.
     stop_at : float
         A running mean of the losses this many times its lowest ends the test, above 1.
-    batch_size, loss, loss_prime, augmentation, threads, shards, sample_weight, class_weight, l1, l2
+    batch_size, loss, loss_prime, augmentation, threads, shards
         As `Network.fit` takes them: those of the training that is to follow.
+    sample_weight, class_weight, ignore_label, l1, l2
+        Likewise.
     optimizer : str or Optimizer
         As `Network.fit` takes it; its own rate does not matter.
 
@@ -194,6 +197,7 @@ def find_learning_rate(
             callbacks=rising,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            ignore_label=ignore_label,
             l1=l1,
             l2=l2,
         )

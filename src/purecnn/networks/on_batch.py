@@ -117,6 +117,7 @@ class BatchTrainableNetwork(RunnableNetwork):
         shards: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
+        ignore_label: int | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> float:
@@ -130,7 +131,7 @@ class BatchTrainableNetwork(RunnableNetwork):
         ----------
         x, y : array_like
             Samples and answers of one batch, as `fit` takes them.
-        loss, loss_prime, learning_rate, augmentation, sample_weight, class_weight, l1, l2
+        loss, loss_prime, learning_rate, augmentation, sample_weight, class_weight, ignore_label, l1, l2
             As `fit` takes them.
         optimizer : str or Optimizer
             As `fit` takes it. An object has its state, of which `steps` and `state` tell, and a rate that may
@@ -172,7 +173,13 @@ class BatchTrainableNetwork(RunnableNetwork):
             raise TypeError(f"x must be an array of the samples of one batch, got {x!r:.100}; fit reads it")
         check_threads(threads, self.device)
         rows: Any = self.as_rows(x)  # no data set, so an array
-        targets = self.targets(y, len(rows), sample_weight=sample_weight, class_weight=class_weight)
+        targets = self.targets(
+            y,
+            len(rows),
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            ignore_label=ignore_label,
+        )
         if self.updates == 0:
             warn_of_pixels(rows, self.input_shape or (), self.preprocessing, self.layers)
         chosen = self.loss(loss, loss_prime, targets)
