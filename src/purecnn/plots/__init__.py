@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from purecnn.messages.lazy import lazily
 
 if TYPE_CHECKING:
+    from purecnn.plots.answer_images import image_answers as image_answers
     from purecnn.plots.attribution import grad_cam as grad_cam
     from purecnn.plots.attribution import saliency as saliency
     from purecnn.plots.boundary import decision_boundary as decision_boundary
@@ -30,6 +31,7 @@ else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
         {
+            "answer_images": "image_answers",
             "attribution": "grad_cam saliency",
             "boundary": "decision_boundary",
             "confusions": "confusion_matrix mistakes",

@@ -247,7 +247,18 @@ def caption(found: Answers, number: int) -> str:
 
 
 def verdict(found: Answers, number: int) -> str:
-    """Return in words what was said of a sample, and what is true, each class with its score."""
+    """Return in words what was said of a sample, and what is true, each class with its score.
+
+    Of images, how far the answer is from what is true.
+    """
+    if found.are_maps:
+        counted = found.counted[number]
+        right = (found.said[number] == found.truth[number])[counted]
+        share = f"{100 * right.mean():.1f} %" if right.size else "none"
+        return f"{share} of {right.size:,} pixels are right"
+    if found.answers_are_images:
+        error = np.sqrt(((found.outputs[number] - found.truth[number]) ** 2).mean())
+        return f"root of the mean squared error {error:.4g}"
     if found.task == "multilabel":
         sides = (found.said[number], found.truth[number] > 0.5)
         return "says {}; is {}".format(*(listed(found.names, side) for side in sides))

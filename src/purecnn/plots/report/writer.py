@@ -22,7 +22,7 @@ from purecnn.metrics.classification import calibration_error
 from purecnn.metrics.registry import formatted, written
 from purecnn.networks.network import Network
 from purecnn.plots.pages import asset, page, plotly_script
-from purecnn.plots.report import answers, internals
+from purecnn.plots.report import answers, images, internals
 from purecnn.plots.report.sections import Section, document, facts, numbers, text
 
 
@@ -39,13 +39,15 @@ def write_report(
     title: str = "A network",
     subtitle: str = "",
     threads: int | None = None,
+    ignore_label: int | None = None,
 ) -> Path:
     """Write a report on a network as one HTML file that opens offline (about 6 MB).
 
     It shows the curves of the training, what the network confuses, how good it is at each class and how sure,
-    or at each label, or its values against the true ones, the worst mistakes, kernels, feature maps, saliency
-    and Grad-CAM, an embedding, the time by layer, and what was used. What does not apply to the network or
-    the data is left out with one sentence.
+    or at each label, or its values against the true ones, or pictures beside the masks or images that are
+    true and those that it answers with, the worst mistakes, kernels, feature maps, saliency and Grad-CAM, an
+    embedding, the time by layer, and what was used. What does not apply to the network or the data is left
+    out with one sentence.
 
     Parameters
     ----------
@@ -65,6 +67,8 @@ def write_report(
         Plain text at the top.
     threads : int, optional
         Number of worker threads.
+    ignore_label : int, optional
+        As `Network.evaluate` takes it.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def write_report(
     True
     """
     plotly_script()  # better to fail before all the work than behind it
-    found = find(network, x, y, loss=loss, names=names, threads=threads)
+    found = find(network, x, y, loss=loss, names=names, threads=threads, ignore_label=ignore_label)
     machine = environment.machine()
     used = [
         ("seed", found.network.seed),
@@ -103,7 +107,7 @@ def write_report(
     ]
     lead = "What this report was made with: the network's own seed, checksums, versions and the machine."
     last = Section("repeat", "What was used", lead, facts(used))
-    loss_found = found.network.evaluate(x, y, loss=loss, threads=threads)["loss"]
+    loss_found = found.network.evaluate(x, y, loss=loss, threads=threads, ignore_label=ignore_label)["loss"]
     return write_sections(
         path, found, loss_found, history, last, title=title, subtitle=subtitle, held_out="validation set"
     )
@@ -154,15 +158,12 @@ def write_sections(
     network = found.network
     sections = [
         answers.learning(history, held_out, note),
-        answers.confusions(found),
-        *([answers.classes(found)] if found.task != "regression" else []),
-        *([answers.sureness(found)] if found.are_classes else []),
-        answers.mistakes(found),
+        *(images.sections(found) if found.answers_are_images else of_answers(found)),
         internals.layers(network),
         internals.kernels(network),
         internals.maps(found),
         internals.attention(found),
-        internals.apart(found),
+        *([] if found.answers_are_images else [internals.apart(found)]),
         internals.time_spent(found),
         last,
     ]
@@ -170,6 +171,16 @@ def write_sections(
     file = Path(file_name(path)).absolute()
     write_whole(file, [page(text(title), body, asset("report.css"), plotly_script())])
     return file
+
+
+def of_answers(found: Answers) -> list[Section]:
+    """Return the sections on answers that are no images."""
+    return [
+        answers.confusions(found),
+        *([answers.classes(found)] if found.task != "regression" else []),
+        *([answers.sureness(found)] if found.are_classes else []),
+        answers.mistakes(found),
+    ]
 
 
 def at_a_glance(found: Answers, loss: float) -> list[tuple[str, str]]:
