@@ -342,6 +342,8 @@ def exported():
         AveragePooling((2, 3), 1, ((1, 0), (1, 1))),
         AveragePooling(2, 1, "same", count_padding=False),
     ]
+    each = Convolutional(kernel_size=(2, 3), depth=4, groups=4, stride=2, padding=1, per_position_bias=True)
+    yield "biases of positions, a group for each channel", [conv(4), each, Flatten()], (2, 5, 4)
     yield "windows", [*layers, Flatten(), Dense(output_size=3)], (2, 17, 16)
     inner = Residual([Convolutional(kernel_size=3, depth=8, padding=1)])
     layers = [
@@ -670,7 +672,7 @@ NO_LAYER = [
      "takes a part of axis 1 in steps of 1, wanted height and width, by 1"),
     ([node("Slice", ["x", "s", "e", "a", "t"], ["y"])],
      {"s": np.array([0]), "e": np.array([9]), "a": np.array([3]), "t": np.array([2])}, "in steps of 2"),
-    ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([1, 0, 0, 0, 0, 0, 0, 0])}, "none around samples"),
+    ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([1, 0, 0, 0, -1, 0, 0, 0])}, "none around samples"),
     ([node("Pad", ["x", "p"], ["y"], mode="edge")], {"p": np.array([0, 1, 0, 0, 0, 0, 0, 0])},
      "around channels zeros alone"),
     ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([0, -1, 0, 0, 0, 0, 0, 0])}, "at least 0"),

@@ -23,7 +23,7 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
-from purecnn.layers.spatial.convolution import Convolutional
+from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.transposed import TransposedConvolutional
 from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
@@ -283,16 +283,24 @@ class Builder:
             return False
         biases = self.held.array(call, 0 if call.node.inputs[0] not in self.finder.data else 1)
         per_map = (1, shape[0], *[1] * (len(shape) - 1))
-        per_position = type(last) is Convolutional and (1, *shape) == (1,) * (4 - biases.ndim) + biases.shape
+        kind, configuration = type(last), last.configuration()
+        per_position = (
+            issubclass(kind, Convolutional) and (1, *shape) == (1,) * (4 - biases.ndim) + biases.shape
+        )
         given: dict[str, Any] = {"bias": True}
         if per_position and per_map != (1, *shape):
             given["per_position_bias"] = True
+            if isinstance(
+                last, DepthwiseConvolutional
+            ):  # which has none such, but is this with as many groups
+                del configuration["depth_multiplier"]
+                kind, given = Convolutional, {**given, "depth": last.depth, "groups": last.groups}
         else:
             try:
                 biases = np.broadcast_to(biases, per_map)
             except ValueError:
                 return False
-        layers[-1] = made = type(last).from_configuration(last.configuration() | given)
+        layers[-1] = made = kind.from_configuration(configuration | given)
         made.bind(last.input_shape or ())
         wanted = made.parameter_shapes()["biases"]
         made.parameters.update(last.parameters, biases=biases.reshape(wanted).copy())
