@@ -72,12 +72,11 @@ def load_keras(path: Path) -> Network:
 
     Notes
     -----
-    What acts in training alone and
-    draws (``RandomFlip``, ``GaussianDropout``) is left out: `Augmentation` does such things here. The
-    optimizer's state and the loss stay behind. ``Add``, ``Concatenate``, ``Multiply``, ``Maximum`` and
-    ``Average`` become `Branches`, the sum of two a `Residual`, and what multiplies each channel by a number
-    squeeze-and-excitation. Models may have their channels last or first. No code in the file is run: a
-    ``Lambda`` is refused.
+    What acts in training alone and draws (``RandomFlip``, ``GaussianDropout``) is left out: `Augmentation`
+    does such things here. The optimizer's state and the loss stay behind. ``Add``, ``Concatenate``,
+    ``Multiply``, ``Maximum`` and ``Average`` become `Branches`, the sum of two a `Residual`, and what
+    multiplies each channel by a number squeeze-and-excitation. Models may have their channels last or first.
+    No code in the file is run: a ``Lambda`` is refused.
     """
     with told(path):
         try:
