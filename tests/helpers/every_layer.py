@@ -12,19 +12,24 @@ from purecnn import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
     AveragePooling,
+    AveragePooling1D,
     BatchNormalization,
     Branches,
     ChannelShuffle,
     Convolutional,
+    Convolutional1D,
     Cropping,
     Dense,
     DepthToSpace,
     DepthwiseConvolutional,
+    DepthwiseConvolutional1D,
     Dropout,
     Flatten,
     GaussianNoise,
     GlobalAveragePooling,
+    GlobalAveragePooling1D,
     GlobalMaxPooling,
+    GlobalMaxPooling1D,
     GroupNormalization,
     HardSigmoid,
     HardSwish,
@@ -33,6 +38,7 @@ from purecnn import (
     LeakyReLU,
     LogSoftmax,
     MaxPooling,
+    MaxPooling1D,
     Mish,
     PReLU,
     ReflectionPadding,
@@ -53,6 +59,7 @@ from purecnn import (
     TransposedConvolutional,
     UpSampling,
     ZeroPadding,
+    ZeroPadding1D,
 )
 
 #: A new layer is added here, over odd geometries; where it is made with sizes, they say the shape.
@@ -244,6 +251,48 @@ EVERY = {
     "stochastic depth": (StochasticDepth(0.1), (3, 2, 2)),
     "stochastic depth of vectors": (StochasticDepth(0.1), (5,)),
     "gaussian noise": (GaussianNoise(0.3), (2, 3, 4)),
+    "signals, convolution": (Convolutional1D(kernel_size=3, depth=4), (2, 7)),
+    "signals, convolution, stride does not tile": (
+        Convolutional1D(kernel_size=2, depth=2, stride=3, padding=1),
+        (1, 9),
+    ),
+    "signals, convolution, same and stride": (
+        Convolutional1D(kernel_size=4, depth=3, stride=2, padding="same"),
+        (2, 7),
+    ),
+    "signals, convolution, kernel as large as the signal": (Convolutional1D(kernel_size=5, depth=2), (3, 5)),
+    "signals, convolution, groups and dilation": (
+        Convolutional1D(kernel_size=2, depth=4, groups=2, dilation=3, bias=False),
+        (4, 6),
+    ),
+    "signals, convolution, one channel": (Convolutional1D(kernel_size=1, depth=1), (1, 2)),
+    "signals, depthwise convolution": (
+        DepthwiseConvolutional1D(kernel_size=3, depth_multiplier=2, padding=2, stride=2),
+        (3, 6),
+    ),
+    "signals, max pooling": (MaxPooling1D(2), (3, 8)),
+    "signals, max pooling, overlapping": (MaxPooling1D(3, stride=2), (2, 8)),
+    "signals, average pooling": (AveragePooling1D(3), (2, 10)),
+    "signals, average pooling, stride skips values": (AveragePooling1D(2, stride=3), (2, 9)),
+    "signals, global average pooling": (GlobalAveragePooling1D(), (3, 5)),
+    "signals, global max pooling": (GlobalMaxPooling1D(), (3, 5)),
+    "signals, zero padding": (ZeroPadding1D((2, 1)), (2, 3)),
+    "signals, batch normalization": (BatchNormalization(), (3, 5)),
+    "signals, spatial dropout": (SpatialDropout(0.4), (6, 3)),
+    "signals, prelu": (PReLU(per_channel=True), (3, 4)),
+    "signals, residual": (
+        Residual(
+            [Convolutional1D(kernel_size=3, depth=3, stride=2, padding=1), Tanh(), BatchNormalization()],
+            shortcut=[Convolutional1D(kernel_size=1, depth=3, stride=2)],
+        ),
+        (2, 5),
+    ),
+    "signals, branches": (
+        Branches(
+            [Convolutional1D(kernel_size=3, depth=3, padding=1)], [GlobalMaxPooling1D()], merge="multiply"
+        ),
+        (3, 4),
+    ),
     "residual": (Residual([Dense(5, 5), Tanh()]), (5,)),
     "residual with shortcut": (
         Residual(

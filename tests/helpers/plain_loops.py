@@ -13,6 +13,60 @@ import math
 
 import numpy as np
 
+# ----------------------------------------------------------------------------------------------- signals
+
+
+def conv1d_forward(x, kernels, biases, stride, padding, dilation=1, groups=1):
+    """x (C, L, N), kernels (M, C / groups, K), biases None or (M,) -> y (M, OL, N); two paddings."""
+    (_, length, samples), (maps, channels, size) = x.shape, kernels.shape
+    before, behind = padding
+    y = np.zeros((maps, (before + length + behind - (size - 1) * dilation - 1) // stride + 1, samples))
+    for m, p, n in np.ndindex(y.shape):
+        y[m, p, n] = 0.0 if biases is None else biases[m]
+        for c in range(channels):
+            for j in range(size):
+                place = p * stride + j * dilation - before
+                if 0 <= place < length:
+                    y[m, p, n] += kernels[m, c, j] * x[m // (maps // groups) * channels + c, place, n]
+    return y
+
+
+def conv1d_backward(g, x, kernels, stride, padding, dilation=1, groups=1):
+    """g (M, OL, N), x (C, L, N), kernels (M, C / groups, K) -> dx, dkernels and dbiases (M,)."""
+    (_, length, _), (maps, channels, size) = x.shape, kernels.shape
+    dx, dkernels, dbiases = np.zeros(x.shape), np.zeros(kernels.shape), np.zeros(maps)
+    for m, p, n in np.ndindex(g.shape):
+        dbiases[m] += g[m, p, n]
+        for c in range(channels):
+            for j in range(size):
+                place, channel = p * stride + j * dilation - padding[0], m // (maps // groups) * channels + c
+                if 0 <= place < length:
+                    dx[channel, place, n] += kernels[m, c, j] * g[m, p, n]
+                    dkernels[m, c, j] += x[channel, place, n] * g[m, p, n]
+    return dx, dkernels, dbiases
+
+
+def pool1d(x, g, size, stride):
+    """x (C, L, N), g (C, OL, N) -> the largest of each window and its dx, the mean of each and its dx."""
+    largest, mean, dlargest, dmean = (
+        np.zeros(g.shape),
+        np.zeros(g.shape),
+        np.zeros(x.shape),
+        np.zeros(x.shape),
+    )
+    for c, p, n in np.ndindex(g.shape):
+        window = [p * stride + j for j in range(size)]
+        best = window[0]
+        for place in window:
+            mean[c, p, n] += x[c, place, n] / size
+            dmean[c, place, n] += g[c, p, n] / size
+            if x[c, place, n] > x[c, best, n]:
+                best = place
+        largest[c, p, n] = x[c, best, n]
+        dlargest[c, best, n] += g[c, p, n]
+    return largest, dlargest, mean, dmean
+
+
 # ------------------------------------------------------------------------------------------- convolution
 
 

@@ -40,6 +40,35 @@ def rows(array):
 
 # --------------------------------------------------------------------------------------- worked by hand
 
+SIGNAL = np.array([1.0, 2, 4, 8])[None, :, None]
+
+
+def test_conv1d_by_hand():
+    kernel = np.array([[[1.0, 10]]])
+    # 1 + 20, 2 + 40, 4 + 80; with a zero before, every second one: 0 + 10, 2 + 40
+    found = loops.conv1d_forward(SIGNAL, kernel, None, 1, (0, 0))
+    assert found[0, :, 0].tolist() == [21, 42, 84]
+    found = loops.conv1d_forward(SIGNAL, kernel, np.array([0.5]), 2, (1, 0))
+    assert found[0, :, 0].tolist() == [10.5, 42.5]
+    # holes of one: 1 + 40, 2 + 80
+    assert loops.conv1d_forward(SIGNAL, kernel, None, 1, (0, 0), 2)[0, :, 0].tolist() == [41, 82]
+
+
+def test_conv1d_backward_by_hand():
+    g, kernel = np.array([1.0, 0, -1])[None, :, None], np.array([[[1.0, 10]]])
+    dx, dkernels, dbiases = loops.conv1d_backward(g, SIGNAL, kernel, 1, (0, 0))
+    assert dx[0, :, 0].tolist() == [1, 10, -1, -10]
+    assert dkernels.tolist() == [[[1 - 4, 2 - 8]]]
+    assert dbiases.tolist() == [0]
+
+
+def test_pool1d_by_hand():
+    x, g = np.array([3.0, 3, 1, 5, 9])[None, :, None], np.array([2.0, 4])[None, :, None]
+    largest, dlargest, mean, dmean = (array[0, :, 0].tolist() for array in loops.pool1d(x, g, 2, 2))
+    assert (largest, dlargest) == ([3, 5], [2, 0, 0, 4, 0])  # a tie goes to the first, the last is left over
+    assert (mean, dmean) == ([3, 3], [1, 1, 2, 2, 0])
+
+
 X = image([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
 K = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
 
@@ -488,3 +517,22 @@ def test_original_network_sample_by_sample():
         if n in (0, 4):
             for name in p:
                 close(p[name], file[f"after_{n + 1}/{name}"])
+
+
+@pytest.mark.parametrize("case", cases("signals"))
+def test_signals_are_pytorchs(case):
+    data = {
+        k.removeprefix(f"{case['name']}/"): a
+        for k, a in load("signals").items()
+        if k.startswith(f"{case['name']}/")
+    }
+    x, g, kernels = data["input"], data["output_gradient"], data["kernels"]
+    geometry = case["stride"], (case["padding"],) * 2, case["dilation"], case["groups"]
+    close(loops.conv1d_forward(x, kernels, data["biases"], *geometry), data["output"])
+    dx, dkernels, dbiases = loops.conv1d_backward(g, x, kernels, *geometry)
+    close(dx, data["dinput"])
+    close(dkernels, data["dkernels"])
+    close(dbiases, data["dbiases"])
+    pooled = loops.pool1d(x, data["pool_gradient"], *case["pool"])
+    for found, name in zip(pooled, ("max", "dmax", "average", "daverage"), strict=True):
+        close(found, data[name])

@@ -17,18 +17,23 @@ from purecnn import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
     AveragePooling,
+    AveragePooling1D,
     BatchNormalization,
     ChannelShuffle,
     Convolutional,
+    Convolutional1D,
     Cropping,
     Dense,
     DepthToSpace,
     DepthwiseConvolutional,
+    DepthwiseConvolutional1D,
     Dropout,
     Flatten,
     GaussianNoise,
     GlobalAveragePooling,
+    GlobalAveragePooling1D,
     GlobalMaxPooling,
+    GlobalMaxPooling1D,
     GroupNormalization,
     HardSigmoid,
     HardSwish,
@@ -37,6 +42,7 @@ from purecnn import (
     LeakyReLU,
     LogSoftmax,
     MaxPooling,
+    MaxPooling1D,
     Mish,
     Network,
     PReLU,
@@ -59,6 +65,7 @@ from purecnn import (
     TransposedConvolutional,
     UpSampling,
     ZeroPadding,
+    ZeroPadding1D,
 )
 from purecnn.backend.checks import pair, positive, within
 from purecnn.backend.random import as_seed
@@ -588,6 +595,14 @@ def test_a_seed_decides_the_parameters():
         (ChannelShuffle(2), (4, 7, 8), (4, 7, 8)),
         (UpSampling((2, 3)), (3, 7, 8), (3, 14, 24)),
         (DepthToSpace(2), (8, 7, 5), (2, 14, 10)),
+        (Convolutional1D(kernel_size=3, depth=5, stride=2, padding=1), (2, 9), (5, 5)),
+        (Convolutional1D(kernel_size=4, depth=5, stride=3, padding="same"), (2, 8), (5, 3)),
+        (DepthwiseConvolutional1D(kernel_size=3, depth_multiplier=2, dilation=3), (3, 9), (6, 3)),
+        (MaxPooling1D(3, stride=2), (3, 8), (3, 3)),
+        (AveragePooling1D(), (3, 7), (3, 3)),
+        (GlobalAveragePooling1D(), (3, 7), (3,)),
+        (GlobalMaxPooling1D(), (3, 1), (3,)),
+        (ZeroPadding1D((1, 2)), (3, 7), (3, 10)),
         (BatchNormalization(), (3, 7, 8), (3, 7, 8)),
         (GroupNormalization(3), (3, 7, 8), (3, 7, 8)),
         (LayerNormalization("sample"), (3, 7, 8), (3, 7, 8)),
@@ -619,6 +634,7 @@ def test_multiply_adds_count_the_products_of_one_sample():
     transposed = TransposedConvolutional((4, 6, 5), (3, 2), 6, groups=2, stride=2)
     assert transposed.multiply_adds() == 4 * 6 * 5 * 3 * 3 * 2
     assert TransposedConvolutional(kernel_size=3, depth=2).multiply_adds() == 0
+    assert Convolutional1D((4, 9), 3, 6, groups=2, stride=2).multiply_adds() == 6 * 4 * 2 * 3
     normalization = BatchNormalization()
     assert normalization.multiply_adds() == 0
     normalization.bind((4, 6, 5))

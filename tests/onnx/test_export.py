@@ -23,25 +23,31 @@ from purecnn import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
     AveragePooling,
+    AveragePooling1D,
     BatchNormalization,
     Branches,
     ChannelShuffle,
     Convolutional,
+    Convolutional1D,
     Cropping,
     Dense,
     DepthToSpace,
     DepthwiseConvolutional,
+    DepthwiseConvolutional1D,
     Dropout,
     Flatten,
     GaussianNoise,
     GlobalAveragePooling,
+    GlobalAveragePooling1D,
     GlobalMaxPooling,
+    GlobalMaxPooling1D,
     GroupNormalization,
     Identity,
     Layer,
     LayerNormalization,
     LeakyReLU,
     MaxPooling,
+    MaxPooling1D,
     Network,
     PReLU,
     Preprocessing,
@@ -57,6 +63,7 @@ from purecnn import (
     TransposedConvolutional,
     UpSampling,
     ZeroPadding,
+    ZeroPadding1D,
     export_onnx,
     save,
 )
@@ -71,7 +78,7 @@ from purecnn.version import __version__
 onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
 
 ROOT = Path(__file__).parents[2]
-IMAGE = (4, 9, 11)
+IMAGE, SIGNAL = (4, 9, 11), (4, 13)
 #: Operators that onnxruntime has in float32 alone, of those that float64 networks become.
 FLOAT32_ALONE = {"AveragePool", "Conv", "ConvTranspose", "Erf"}
 
@@ -184,6 +191,23 @@ CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
     "corners aligned, one row": ((2, 1, 3), [UpSampling(2, "bilinear", align_corners=True)]),
     "DepthToSpace": (IMAGE, [DepthToSpace(2)]),
     "depth to space, depth first": ((18, 2, 3), [DepthToSpace(3, "DCR")]),
+    "Convolutional1D": (SIGNAL, [Convolutional1D(kernel_size=3, depth=5, stride=2, padding=1)]),
+    "signals, same, lopsided": (SIGNAL, [Convolutional1D(kernel_size=4, depth=3, padding="same")]),
+    "signals, groups": (
+        SIGNAL,
+        [Convolutional1D(kernel_size=3, depth=6, groups=2, dilation=2, bias=False), BatchNormalization()],
+    ),
+    "DepthwiseConvolutional1D": (SIGNAL, [DepthwiseConvolutional1D(kernel_size=3, depth_multiplier=2)]),
+    "MaxPooling1D": (SIGNAL, [MaxPooling1D(3, 2)]),
+    "AveragePooling1D": (SIGNAL, [AveragePooling1D(2)]),
+    "GlobalAveragePooling1D": (SIGNAL, [GlobalAveragePooling1D()]),
+    "GlobalMaxPooling1D": (SIGNAL, [GlobalMaxPooling1D()]),
+    "signals, dropout": (SIGNAL, [SpatialDropout(0.9), Tanh()]),
+    "ZeroPadding1D": (SIGNAL, [ZeroPadding1D((2, 1)), Tanh()]),
+    "signals, residual": (
+        SIGNAL,
+        [Residual([Convolutional1D(kernel_size=3, depth=4, padding=1), BatchNormalization()]), Flatten()],
+    ),
     "GlobalAveragePooling": (IMAGE, [GlobalAveragePooling()]),
     "GlobalMaxPooling": (IMAGE, [GlobalMaxPooling()]),
     "AdaptiveAveragePooling": (IMAGE, [AdaptiveAveragePooling((3, 1))]),

@@ -22,6 +22,7 @@ from purecnn import (
     Callback,
     Checkpoint,
     Convolutional,
+    Convolutional1D,
     Dataset,
     Dense,
     Dropout,
@@ -84,6 +85,8 @@ def around(layer, shape):
     shape = shape or layer.input_shape
     if len(shape) == 3:
         first = Convolutional(kernel_size=1, depth=shape[0], per_position_bias=True)
+    elif len(shape) == 2:
+        first = Convolutional1D(kernel_size=1, depth=shape[0])
     else:
         first = Dense(output_size=shape[0])
     return [first, layer, Flatten()], shape

@@ -48,6 +48,13 @@ if TYPE_CHECKING:
     from purecnn.layers.reshape import ChannelShuffle as ChannelShuffle
     from purecnn.layers.reshape import Flatten as Flatten
     from purecnn.layers.reshape import Reshape as Reshape
+    from purecnn.layers.signals.convolution import Convolutional1D as Convolutional1D
+    from purecnn.layers.signals.convolution import DepthwiseConvolutional1D as DepthwiseConvolutional1D
+    from purecnn.layers.signals.padding import ZeroPadding1D as ZeroPadding1D
+    from purecnn.layers.signals.pooling import AveragePooling1D as AveragePooling1D
+    from purecnn.layers.signals.pooling import GlobalAveragePooling1D as GlobalAveragePooling1D
+    from purecnn.layers.signals.pooling import GlobalMaxPooling1D as GlobalMaxPooling1D
+    from purecnn.layers.signals.pooling import MaxPooling1D as MaxPooling1D
     from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling as AdaptiveAveragePooling
     from purecnn.layers.spatial.adaptive_pooling import AdaptiveMaxPooling as AdaptiveMaxPooling
     from purecnn.layers.spatial.convolution import Convolutional as Convolutional
@@ -77,6 +84,9 @@ else:
             "composites.branches": "Branches",
             "composites.residual": "Residual",
             "composites.separable": "SeparableConvolutional",
+            "signals.convolution": "Convolutional1D DepthwiseConvolutional1D",
+            "signals.padding": "ZeroPadding1D",
+            "signals.pooling": "AveragePooling1D GlobalAveragePooling1D GlobalMaxPooling1D MaxPooling1D",
             "spatial.convolution": "Convolutional DepthwiseConvolutional",
             "dense": "Dense",
             "dropout": "Dropout SpatialDropout StochasticDepth",

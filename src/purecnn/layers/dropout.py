@@ -80,8 +80,9 @@ class Dropout(TrainingNoise):
 class SpatialDropout(Dropout):
     """In training set whole maps of ``(C, H, W, N)`` to zero with probability `rate`, and scale the rest.
 
-    Neighbouring pixels of a map say nearly the same, so `Dropout` hides little of it. As Keras's
-    ``SpatialDropout2D`` and PyTorch's ``Dropout2d``.
+    Neighbouring pixels of a map say nearly the same, so `Dropout` hides little of it. Of signals
+    ``(C, L, N)`` it hides whole channels. As Keras's ``SpatialDropout2D`` and ``SpatialDropout1D``, PyTorch's
+    ``Dropout2d`` and ``Dropout1d``.
 
     Parameters
     ----------
@@ -106,16 +107,17 @@ class SpatialDropout(Dropout):
     sample_axes = 3
 
     def infer(self, input_shape: Shape) -> Shape:
-        """Return the image's shape."""
-        if len(input_shape) != 3:
+        """Return the image's shape, or the signal's."""
+        if len(input_shape) not in (2, 3):
             raise ShapeError(
-                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
+                f"{self} wants images of shape (channels, height, width), or signals of shape "
+                f"(channels, length), got samples of {input_shape}"
             )
         return input_shape
 
     def lay_out(self, x: Array) -> Array:
         """Return where the mask for x goes: a value for each map of each image."""
-        return self.workspace.array("mask", (x.shape[0], 1, 1, x.shape[3]), x.dtype)
+        return self.workspace.array("mask", (x.shape[0], *[1] * (x.ndim - 2), x.shape[-1]), x.dtype)
 
 
 class StochasticDepth(Dropout):

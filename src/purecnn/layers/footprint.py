@@ -19,6 +19,7 @@ from purecnn.layers.activations.gated import GELU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.reshape import ChannelShuffle
+from purecnn.layers.signals.base import SignalLayer
 from purecnn.layers.spatial.adaptive_pooling import AdaptivePooling
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalMaxPooling
@@ -185,3 +186,8 @@ def _of_cropping(layer: Cropping) -> Footprint:
 @taken.register(DepthToSpace)
 def _of_values_moved(layer: Layer) -> Footprint:
     return Footprint(math.prod(layer.output_shape or ()), 0, NODE)
+
+
+@taken.register
+def _of_signals(layer: SignalLayer) -> Footprint:
+    return taken(layer.image_layer)

@@ -35,6 +35,14 @@ from purecnn.layers.noise import GaussianNoise
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import SampleNormalization
 from purecnn.layers.reshape import ChannelShuffle, Flatten, Reshape
+from purecnn.layers.signals.convolution import Convolutional1D
+from purecnn.layers.signals.padding import ZeroPadding1D
+from purecnn.layers.signals.pooling import (
+    AveragePooling1D,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+)
 from purecnn.layers.spatial.adaptive_pooling import AdaptiveAveragePooling, AdaptiveMaxPooling
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
@@ -247,7 +255,9 @@ def merged(layer: Layer, given: Range | None) -> Range | None:
 
 #: Of each class with a `forward` of its own. A new layer is added here.
 RULES: dict[type[Layer], Rule] = {
-    **dict.fromkeys((BatchNormalization, Convolutional, Dense, SampleNormalization), anything),
+    **dict.fromkeys(
+        (BatchNormalization, Convolutional, Convolutional1D, Dense, SampleNormalization), anything
+    ),
     TransposedConvolutional: anything,
     **dict.fromkeys((ELU, HardSigmoid, LeakyReLU, ReLU, ReLU6, SELU, Sigmoid, Softplus), rising),
     **dict.fromkeys((Identity, Softsign, Tanh), rising),
@@ -256,11 +266,13 @@ RULES: dict[type[Layer], Rule] = {
     **dict.fromkeys((ChannelShuffle, ReflectionPadding, ReplicationPadding), moved),
     **dict.fromkeys((Branches, Residual, SeparableConvolutional), merged),
     **dict.fromkeys((AdaptiveMaxPooling, GlobalMaxPooling, MaxPooling), largest),
+    **dict.fromkeys((GlobalMaxPooling1D, MaxPooling1D), largest),
     **dict.fromkeys((AdaptiveAveragePooling, AveragePooling, GlobalAveragePooling, UpSampling), averaged),
+    **dict.fromkeys((AveragePooling1D, GlobalAveragePooling1D), averaged),
     Dropout: dropped,
     GaussianNoise: blurred,
     LogSoftmax: logarithms,
     PReLU: learnt_slope,
     Softmax: distribution,
-    ZeroPadding: with_zeros,
+    **dict.fromkeys((ZeroPadding, ZeroPadding1D), with_zeros),
 }

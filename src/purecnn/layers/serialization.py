@@ -44,7 +44,7 @@ from purecnn.layers.file_checks import (
 from purecnn.layers.footprint import MAX_BYTES, footprint
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.registry import LAYERS
-from purecnn.layers.shapes import NamedShape, sample_shape
+from purecnn.layers.shapes import exact_shape
 from purecnn.version import __version__
 
 #: The text that makes a model's file a checkpoint, and how the names of the arrays that belong to it begin.
@@ -246,7 +246,7 @@ def build(
     if not layers:
         raise FileFormatError("its architecture has no layers, wanted at least 1")
     dtype = np.dtype(texts["dtype"])
-    shape: Shape = NamedShape(check_shape("its input", sample_shape(decode(texts, "input_shape", list))))
+    shape: Shape = check_shape("its input", exact_shape(decode(texts, "input_shape", list)))
     input_shape = shape
     for place, layer in enumerate(layers):
         shape = check_shape(f"the output of layer {place}, {layer},", layer.bind(shape))

@@ -14,8 +14,9 @@ from purecnn.errors import ShapeError
 
 #: The shape of one sample as it is given: a size, sizes, or an image's axes by name.
 ShapeLike = int | Sequence[int] | Mapping[str, int]
-#: An image's axes, as they are named.
+#: An image's axes, as they are named, and a signal's.
 AXES = ("channels", "height", "width")
+SIGNAL_AXES = ("channels", "length")
 
 
 def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -30,13 +31,13 @@ def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 class NamedShape(tuple[int, ...]):
-    """The shape of an image whose axes were named: its channels are first, even if they look as if last."""
+    """The shape of an image, or a signal, whose axes were named: channels first, even if they seem last."""
 
 
 def sample_shape(shape: ShapeLike) -> Shape:
     """Return the shape of one sample; a column ``(n, 1)``, as the original program writes it, means ``(n,)``.
 
-    An image's axes may be named; then nobody doubts that its channels are first.
+    An image's axes may be named, or a signal's; then nobody doubts that its channels are first.
 
     Examples
     --------
@@ -44,19 +45,36 @@ def sample_shape(shape: ShapeLike) -> Shape:
     (3380,)
     >>> sample_shape({"channels": 64, "height": 28, "width": 1})
     (64, 28, 1)
+    >>> sample_shape({"channels": 8, "length": 1})
+    (8, 1)
     """
     if isinstance(shape, NamedShape):
         return shape
     if isinstance(shape, Mapping):
-        if set(shape) != set(AXES):
-            raise ShapeError(f"a shape by names must have {', '.join(AXES)}, got {dict(shape)!r:.200}")
-        return NamedShape(sample_shape([shape[axis] for axis in AXES]))
+        for axes in (AXES, SIGNAL_AXES):
+            if set(shape) == set(axes):
+                return exact_shape([shape[axis] for axis in axes])
+        raise ShapeError(
+            f"a shape by names must have {', '.join(AXES)}, or {', '.join(SIGNAL_AXES)}, "
+            f"got {dict(shape)!r:.200}"
+        )
     sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
     if not sizes or not all(is_integer(size) and size >= 1 for size in sizes):
         raise ShapeError(f"a shape must be made of positive integers, got {shape!r}")
     if len(sizes) == 2 and sizes[1] == 1:
         sizes = sizes[:1]
     return tuple(int(size) for size in sizes)
+
+
+def exact_shape(sizes: Sequence[int]) -> NamedShape:
+    """Return the shape of one sample, as `sample_shape`, of which nothing is doubted: two axes are no column.
+
+    Examples
+    --------
+    >>> exact_shape([8, 1])
+    (8, 1)
+    """
+    return NamedShape(sample_shape([*sizes, 1, 1] if sizes else sizes)[: len(sizes)])
 
 
 def seems_channels_last(shape: Shape) -> bool:
@@ -90,6 +108,23 @@ def image_shape(layer: object, shape: Shape) -> tuple[int, int, int]:
     return channels, height, width
 
 
+def signal_shape(layer: object, shape: Shape) -> tuple[int, int]:
+    """Return the shape of samples that must be signals: channels, length.
+
+    Raises
+    ------
+    ShapeError
+        If they are none; it names the layer that wants them.
+    """
+    if len(shape) != 2:
+        instead = f"; {type(layer).__name__[:-2]} takes images" if len(shape) == 3 else ""
+        raise ShapeError(
+            f"{layer} wants signals of shape (channels, length), got samples of {tuple(shape)}{instead}"
+        )
+    channels, length = shape
+    return channels, length
+
+
 def check_channels(name: str, shape: Shape) -> None:
     """Refuse the shape of an image whose channels seem to be last: much fits, and nothing is learnt.
 
@@ -108,10 +143,15 @@ def check_channels(name: str, shape: Shape) -> None:
 
 def meant(name: str, shape: Shape) -> str:
     """Return how to say that the first axis of a shape is the channels."""
-    return f"{name}={dict(zip(AXES, shape, strict=True))} says that {shape[0]} channels are meant"
+    return f"{name}={named(shape)} says that {shape[0]} channels are meant"
+
+
+def named(shape: Shape) -> dict[str, int]:
+    """Return a shape with its axes by name: those of an image, or of a signal."""
+    return dict(zip(AXES if len(shape) == 3 else SIGNAL_AXES, shape, strict=True))
 
 
 def plain(shape: Shape) -> Shape | dict[str, int]:
     """Return a shape as a configuration has it: by names where it was named and would else be doubted."""
-    named = isinstance(shape, NamedShape) and seems_channels_last(shape)
-    return dict(zip(AXES, shape, strict=True)) if named else shape
+    doubted = seems_channels_last(shape) or shape[1:] == (1,)
+    return named(shape) if isinstance(shape, NamedShape) and doubted else shape

@@ -89,7 +89,7 @@ LAYERS = (
         'LayerNormalization() over the channels, LayerNormalization("sample") over all of a sample',
     ),
     Row("Dropout", "Dropout", "Dropout"),
-    Row("SpatialDropout", "SpatialDropout2D", "Dropout2d"),
+    Row("SpatialDropout", "SpatialDropout2D SpatialDropout1D", "Dropout2d Dropout1d"),
     Row(
         "StochasticDepth",
         "DropPath",
@@ -97,6 +97,20 @@ LAYERS = (
         "the last of a residual's layers: Residual([*layers, StochasticDepth(0.2)])",
     ),
     Row("GaussianNoise", "GaussianNoise", ""),
+    Row(
+        "Convolutional1D", "Conv1D Convolution1D", "Conv1d LazyConv1d", "channels first; kernels as PyTorch's"
+    ),
+    Row("DepthwiseConvolutional1D", "DepthwiseConv1D", "", "DepthwiseConvolutional1D(kernel_size=3)"),
+    Row("MaxPooling1D", "MaxPooling1D MaxPool1D", "MaxPool1d", "MaxPooling1D(2)"),
+    Row("AveragePooling1D", "AveragePooling1D AvgPool1D", "AvgPool1d", "AveragePooling1D(2)"),
+    Row(
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling1D GlobalAvgPool1D",
+        "",
+        "it gives vectors; PyTorch's AdaptiveAvgPool1d(1) with a Flatten behind it",
+    ),
+    Row("GlobalMaxPooling1D", "GlobalMaxPooling1D GlobalMaxPool1D", "", "it gives vectors"),
+    Row("ZeroPadding1D", "ZeroPadding1D", "ZeroPad1d", "ZeroPadding1D((2, 0)), before and behind"),
     Row("ZeroPadding", "ZeroPadding2D", "ZeroPad2d"),
     Row("ReflectionPadding", "", "ReflectionPad2d"),
     Row("ReplicationPadding", "", "ReplicationPad2d"),

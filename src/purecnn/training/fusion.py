@@ -19,6 +19,7 @@ from purecnn.kernels import cpu
 from purecnn.kernels.geometry import Window
 from purecnn.layers.base import Layer
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.signals.steps import with_turns
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.pooling import MaxPooling
 
@@ -166,7 +167,7 @@ def pool_first(layers: Sequence[Layer]) -> list[Layer]:
 
 def unfused(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers to run where each shall run by itself: the fused kernels are the host's alone."""
-    return [step for layer in layers for step in layer.steps()]
+    return with_turns(layers, [step for layer in layers for step in layer.steps()])
 
 
 def fits(layer: Layer, follower: Layer) -> bool:

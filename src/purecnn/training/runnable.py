@@ -189,7 +189,7 @@ class RunnableNetwork(LayerStack):
         check_range("x", array, self.dtype)
         if self.input_shape is None:
             axes = next((f.sample_axes for f in self.layers if f.sample_axes is not None), None)
-            self.bind(infer_shape(array, wants_images=axes == 3))
+            self.bind(infer_shape(array, axes))
         else:
             self.sync()
         batch = as_batch(array, self.input_shape or ())

@@ -23,6 +23,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.registry import is_own
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.signals.steps import ToImages, ToSignals, Turning
 from purecnn.layers.spatial.convolution import Convolutional
 
 #: Values of a dense layer's step that are computed at a time: so many stay in the cache beside the weights
@@ -140,7 +141,7 @@ class SigmoidPlan(ActivationPlan):
 class ReshapePlan(LayerPlan):
     """The same values under other axes: a view of them, or a copy where they lie in another order."""
 
-    def __init__(self, layer: Flatten | Reshape, x: Array, is_free: bool) -> None:
+    def __init__(self, layer: Flatten | Reshape | Turning, x: Array, is_free: bool) -> None:
         shape = (*(layer.output_shape or ()), 1)
         self.x, self.output = x, x.reshape(shape)
         if not np.may_share_memory(self.output, x):
@@ -219,6 +220,8 @@ PLANS: dict[type[Layer], type[LayerPlan]] = {
     Reshape: ReshapePlan,
     Sigmoid: SigmoidPlan,
     Tanh: TanhPlan,
+    ToImages: ReshapePlan,
+    ToSignals: ReshapePlan,
 }
 
 

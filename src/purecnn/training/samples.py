@@ -9,7 +9,7 @@ import numpy as np
 
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.layers.shapes import meant, seems_channels_last
+from purecnn.layers.shapes import NamedShape, meant, seems_channels_last
 
 
 def as_batch(x: Array, shape: Shape, name: str = "x") -> Array:
@@ -20,6 +20,7 @@ def as_batch(x: Array, shape: Shape, name: str = "x") -> Array:
     ==============================  =============================================================
     ``(features,)``                 ``(n, features)``, or columns ``(n, features, 1)``
     ``(1, height, width)``          ``(n, 1, height, width)``, ``(n, height, width)``, or flat
+    ``(1, length)``                 ``(n, 1, length)``, ``(n, length)``
     any other, of two axes or more  ``(n, *shape)``, or flat
     ==============================  =============================================================
 
@@ -43,6 +44,8 @@ def as_batch(x: Array, shape: Shape, name: str = "x") -> Array:
         hint = f": a lone sample is a batch of one, {name}[np.newaxis]"
     elif len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0]):
         hint = f": its channels are last, {name}.transpose(0, 3, 1, 2) moves them"
+    elif len(shape) == 2 and x.shape[1:] == shape[::-1]:
+        hint = f": its channels are last, {name}.transpose(0, 2, 1) moves them"
     listed = f"{', '.join(wanted[:-1])} or {wanted[-1]}" if wanted[1:] else wanted[0]
     raise ShapeError(f"{name} must have shape {listed}, the samples first, got {x.shape}{hint}")
 
@@ -62,17 +65,26 @@ def refuse_channels_last(name: str, shape: Shape) -> None:
         )
 
 
-def infer_shape(x: Array, wants_images: bool) -> Shape:
+def infer_shape(x: Array, axes: int | None) -> Shape:
     """Return the shape of one sample of a sample-first batch, for a network that was given none.
+
+    Parameters
+    ----------
+    x : ndarray
+        Samples first.
+    axes : int or None
+        How many axes the first layer that cares wants: 3 for images, 2 for signals.
 
     Raises
     ------
     ShapeError
-        If images are wanted and `x` has flat rows: their height and width can't be known; or if it seems to
-        have its channels last.
+        If images are wanted and `x` has flat rows: their height and width can't be known; if signals are and
+        it has images; or if it seems to have its channels last.
     """
-    shape = x.shape[1:]
+    shape, wants_images = x.shape[1:], axes == 3
     refuse_channels_last("x", x.shape)
+    if axes == 2:
+        return infer_signal(x)
     if wants_images and len(shape) == 2:
         return (1, *shape)
     if wants_images and len(shape) != 3:
@@ -85,3 +97,24 @@ def infer_shape(x: Array, wants_images: bool) -> Shape:
     if not shape:
         raise ShapeError(f"x must be a batch, the samples on the first axis; got shape {x.shape}")
     return shape
+
+
+def infer_signal(x: Array) -> Shape:
+    """Return the shape of one signal of a batch ``(n, channels, length)``, or ``(n, length)`` of one channel.
+
+    Raises
+    ------
+    ShapeError
+        If it is none; or if there are at most 4 times and more channels, as where these are last.
+    """
+    if x.ndim == 2:
+        return 1, x.shape[1]
+    if x.ndim != 3:
+        raise ShapeError(f"signals must have shape (n, length) or (n, channels, length), got {x.shape}")
+    channels, length = x.shape[1:]
+    if length <= 4 < channels:
+        raise ShapeError(
+            f"x must have its channels first, (n, channels, length), got {x.shape}: x.transpose(0, 2, 1) "
+            f"moves them, and {meant('input_shape', (channels, length))}"
+        )
+    return NamedShape((channels, length))

@@ -172,9 +172,12 @@ class Shards:
         self.replicas: list[Replica | None] = [None] * (count if barriers else workers)
 
     def by_step(self, views: list[dict[str, Array]]) -> list[dict[str, Array]]:
-        """Return the views of the network's layers for the steps that stand for them."""
+        """Return the views of the network's layers for the steps that stand for them, in their shapes."""
         arrays = (array for view in views for array in view.values())
-        return [{name: next(arrays) for name in layer.parameters} for layer in self.layers]
+        return [
+            {name: next(arrays).reshape(own.shape) for name, own in layer.parameters.items()}
+            for layer in self.layers
+        ]
 
     def way(self, kind: JobKind) -> Callable[[int, int, Shard], None]:
         """Return what takes a shard through a segment, forward or back: ``(segment, worker, shard)``."""

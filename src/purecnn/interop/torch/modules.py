@@ -297,7 +297,8 @@ def _(layer: Dropout) -> list[Module]:
 
 @translate.register
 def _(layer: SpatialDropout) -> list[Module]:
-    return [Module(f"nn.Dropout2d({layer.rate!r})", layer)]
+    axes = len(layer.input_shape or ()) - 1
+    return [Module(f"nn.Dropout{axes}d({layer.rate!r})", layer)]
 
 
 @translate.register

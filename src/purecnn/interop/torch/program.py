@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from purecnn.interop.torch import images  # noqa: F401 - which adds the rules of its layers
+from purecnn.interop.torch import images, signals  # noqa: F401 - which add the rules of their layers
 from purecnn.interop.torch.modules import MERGED, Module, modules, named
 from purecnn.layers.base import Layer
 from purecnn.messages.signatures import explained

@@ -57,7 +57,7 @@ class PReLU(ElementWise):
 
     def column(self) -> Array:
         """Return the slopes beside the input."""
-        return self.parameters["slopes"].reshape(-1, *[1] * len(self.input_shape or ()))
+        return self.parameters["slopes"].reshape(-1, *[1] * (self.input.ndim - 1))
 
     def forward(self, input: Array) -> Array:
         """Return x where x > 0, else a x."""

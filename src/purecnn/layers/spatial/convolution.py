@@ -14,7 +14,7 @@ from purecnn.errors import ShapeError
 from purecnn.kernels.geometry import Padding, Window, same_border
 from purecnn.layers.base import Layer
 from purecnn.layers.initializers import check_scheme
-from purecnn.layers.shapes import plain, sample_shape
+from purecnn.layers.shapes import AXES, SIGNAL_AXES, plain, sample_shape
 
 
 def ambiguous_sizes(kind: str, *given: Any) -> str:
@@ -29,9 +29,10 @@ Convolutional(kernel_size=3, depth=32), and leave input_shape, (channels, height
     last = max((place for place, value in enumerate(given) if value is not None), default=-1)
     numbers = ", ".join(repr(value) for value in given[: last + 1])
     depth = "" if kind.startswith("Depthwise") else ", depth=32"
+    axes = ", ".join(SIGNAL_AXES if kind.endswith("1D") else AXES)
     return (
         f"{kind}({numbers}) does not say which number is which: name them, as in "
-        f"{kind}(kernel_size=3{depth}), and leave input_shape, (channels, height, width), to the network"
+        f"{kind}(kernel_size=3{depth}), and leave input_shape, ({axes}), to the network"
     )
 
 

@@ -22,7 +22,7 @@ from purecnn.layers.shapes import as_dtype
 from purecnn.messages.signatures import explained
 from purecnn.networks.functional import host_copy
 from purecnn.networks.network import Network
-from purecnn.onnx.exporter import activations, images  # noqa: F401 - which add rules of their layers
+from purecnn.onnx.exporter import activations, images, signals  # noqa: F401 - which add rules
 from purecnn.onnx.exporter.layers import ELEMENT_TYPES, Nodes, described
 from purecnn.onnx.schema import SCHEMA
 from purecnn.version import __version__
