@@ -11,6 +11,8 @@ import pytest
 
 from purecnn import (
     Dense,
+    Flatten,
+    GroupNormalization,
     HardSigmoid,
     Network,
     PureCNNError,
@@ -26,6 +28,7 @@ from purecnn.errors import FileFormatError
 from purecnn.formats.hdf5 import Group
 from purecnn.interop.keras.graph import BEGINNING, Functional, Opened, entry, inputs
 from purecnn.interop.keras.layers import translate
+from purecnn.interop.keras.weights import named
 
 h5py = pytest.importorskip("h5py")
 HERE = Path(__file__).parents[1] / "fixtures" / "weights"
@@ -47,7 +50,7 @@ def assert_same_outputs(network, name):
     np.testing.assert_allclose(network.predict(x), y, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("file", [*MODELS, *BRANCHING])
+@pytest.mark.parametrize("file", [*MODELS, *BRANCHING, "normalized.keras"])
 def test_a_model_gives_keras_outputs_and_can_be_saved_here(file, tmp_path):
     network = load_keras(HERE / file)
     assert_same_outputs(network, file.partition(".")[0])
@@ -63,6 +66,35 @@ def test_weights_alone_go_into_a_given_network(file):
     network.parameters = np.zeros_like(network.parameters)
     load_keras_weights(network, HERE / file)
     assert_same_outputs(network, name)
+
+
+def test_weights_of_normalizations_that_are_alike_go_where_they_are_told():
+    network = load_keras(HERE / "normalized.keras")
+    network.parameters = np.zeros_like(network.parameters)
+    with pytest.raises(ValueError, match="does not say which comes first"):
+        load_keras_weights(network, HERE / "normalized.keras")
+    group, layer = "layers/group_normalization", "layers/layer_normalization"
+    order = [group, layer, f"{group}_1", f"{layer}_1", f"{layer}_2", "layers/dense", f"{layer}_3"]
+    load_keras_weights(network, HERE / "normalized.keras", layers=["layers/conv2d", *order])
+    assert_same_outputs(network, "normalized")
+
+
+def test_one_array_of_a_normalization_does_not_say_which_it_is():
+    for name, arrays in (
+        ("group_normalization", 1),
+        ("layer_normalization_2", 1),
+        ("batch_normalization", 3),
+    ):
+        with pytest.raises(FileFormatError, match="lacks gamma or beta, and does not say which: load_keras"):
+            named(name, [None] * arrays)
+    assert list(named("layer_normalization_1", [None] * 2)) == ["gamma", "beta"]
+    assert not named("group_normalization", [])
+
+
+def test_groups_of_flattened_images_are_refused():
+    network = Network([Flatten(), GroupNormalization(2), Dense(output_size=2)], input_shape=(2, 2, 3))
+    with pytest.raises(ShapeError, match="given flattened images, whose values Keras has in other groups"):
+        load_keras_weights(network, HERE / "chain.h5")
 
 
 def kinds(layers):

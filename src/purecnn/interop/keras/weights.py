@@ -48,7 +48,12 @@ NUMBERED = {
     "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"],
     "p_re_lu": ["alpha"],
 }
-MOVING = ["moving_mean", "moving_variance"]
+#: What normalizations have besides gamma and beta.
+NORMALIZATIONS = {
+    "batch_normalization": ["moving_mean", "moving_variance"],
+    "group_normalization": [],
+    "layer_normalization": [],
+}
 
 
 Variables = dict[str, Variable]
@@ -236,17 +241,18 @@ def named(name: str, found: Sequence[Variable]) -> Variables:
     """Return a layer's arrays by Keras's names for them, which follow from the layer's class."""
     kind = re.sub(r"_[0-9]+$", "", name)
     ends = NUMBERED.get(kind, [])
-    if kind == "batch_normalization":
-        if len(found) == 3:
+    if kind in NORMALIZATIONS:
+        others = NORMALIZATIONS[kind]
+        if len(found) == len(others) + 1:
             raise FileFormatError(
                 f"{short(repr(name))} lacks gamma or beta, and does not say which: load_keras, which "
                 f"reads a .keras file, is wanted"
             )
-        ends = ["gamma", "beta", *MOVING] if len(found) == 4 else MOVING
+        ends = ["gamma", "beta", *others] if len(found) == len(others) + 2 else others
     if len(found) > len(ends):
         raise FileFormatError(
             f"{short(repr(name))} has {len(found)} arrays, which no layer here takes; wanted are those of "
-            f"{', '.join([*NUMBERED, 'batch_normalization'])}"
+            f"{', '.join([*NUMBERED, *NORMALIZATIONS])}"
         )
     return dict(zip(ends, found, strict=False))
 

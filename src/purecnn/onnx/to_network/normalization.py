@@ -58,7 +58,15 @@ class Matcher:
         return inputs[0], tuple(sorted(axis % rank for axis in given if rank))
 
     def standardized(self, value: str) -> tuple[str, tuple[int, ...], float] | None:
-        """Return x, axes and epsilon of ``(x - mean) / sqrt(variance + epsilon)``, None if it is none."""
+        """Return x, axes and epsilon of ``(x - mean) / sqrt(variance + epsilon)``, None if it is none.
+
+        Of three axes, samples, groups and what is in these, PyTorch's exporters write it as one operator.
+        """
+        x, *arrays = self.inputs(value, "InstanceNormalization") or ("",)
+        scales, shifts = (self.constants.get(name) for name in arrays) if len(arrays) == 2 else (None, None)
+        if scales is not None and shifts is not None and len(self.shapes[x]) == 3:
+            bare = bool((scales == 1).all() and not shifts.any())
+            return (x, (2,), self.made[value].number("epsilon", 1e-5)) if bare else None
         centred, *divisors = self.inputs(value, "Div") or ("",)
         x, *means = self.inputs(centred, "Sub") or ("",)
         roots = self.inputs(divisors[0], "Sqrt") if divisors else ()
