@@ -185,7 +185,7 @@ FORMATS = {
         run_files.request_seeds, run_files.answered, run_files.lying_requests, needs="starlette"
     ),
     "keras": Format(
-        model_files.fixtures("nested.keras"),
+        model_files.fixtures("nested.keras", "pooled2.keras", "branches2.keras"),
         p.load_keras,
         model_files.lying_keras,
         name="a.keras",

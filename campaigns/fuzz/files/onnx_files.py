@@ -50,8 +50,20 @@ def sample(value: Any) -> Any:
 
 @cache
 def onnx_seeds() -> list[bytes]:
-    """Return a chain of layers, and a graph that branches."""
-    return [written(lambda path: p.export_onnx(small_network(), path)), model(branching(), "output")]
+    """Return a chain of layers, a graph that branches, and one whose branches nest."""
+    networks = [small_network(), nested_network()]
+    made = [written(lambda path, network=network: p.export_onnx(network, path)) for network in networks]
+    return [made[0], model(branching(), "output"), made[1]]
+
+
+def nested_network() -> p.Network:
+    """Return a network of branches within each other and one behind the other, by all merges."""
+    maps = p.Convolutional(kernel_size=1, depth=2)
+    inner = p.Branches([p.Tanh()], [p.GlobalAveragePooling(), p.Sigmoid()], merge="multiply")
+    layers = [maps, p.Residual([p.Branches([inner], [p.SiLU()], [], merge="mean")])]
+    for merge in ("concatenate", "concatenate", "maximum"):
+        layers.append(p.Branches([], [p.Softsign(), p.BatchNormalization()], merge=merge))
+    return p.Network([*layers, p.Flatten(), p.Dense(output_size=2)], input_shape=(1, 4, 3))
 
 
 def branching() -> Nodes:
