@@ -325,6 +325,32 @@ def test_scores_and_a_lone_output(device):
     alike(run(device), run("cpu"))
 
 
+@pytest.mark.parametrize("loss", ["categorical_cross_entropy", "dice", "mse"])
+def test_label_maps_with_pixels_to_ignore(loss, device):
+    x, _ = data()
+    y = (x.reshape(-1, 8, 8) > 100) + (x.reshape(-1, 8, 8) > 180)
+    y = np.where(x.reshape(-1, 8, 8) % 7 == 0, 255, y)
+
+    def run(where):
+        layers = [Convolutional(kernel_size=3, depth=3, padding=1), Softmax()]
+        network = Network(layers, input_shape=(1, 8, 8), dtype=np.float64, device=where)
+        history = network.fit(
+            x,
+            y,
+            loss=loss,
+            epochs=2,
+            shards=1,
+            ignore_label=255,
+            class_weight={0: 0.5},
+            augmentation=Augmentation(shift=1, rotate=10),
+            validation_data=(x, y),
+        )
+        assert network.task == "segmentation"
+        return network, history
+
+    alike(run(device), run("cpu"))
+
+
 def test_frozen_layers_stay_where_they_are(device):
     def run(where):
         network = whole(device=where)
