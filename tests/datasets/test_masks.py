@@ -81,6 +81,15 @@ def test_both_are_brought_to_size_alike(tmp_path: Path, crop: bool, size: Any) -
     assert set(np.unique(y)) == {0, 1}
 
 
+def test_a_mask_takes_the_nearest_pixel(tmp_path: Path) -> None:
+    save(tmp_path / "x" / "1.png", np.zeros((1, 4), np.uint8))
+    save(tmp_path / "y" / "1.png", np.arange(4, dtype=np.uint8)[np.newaxis])
+    places = tmp_path / "x", tmp_path / "y"
+    assert MaskFolder(*places, (1, 3), crop=False).labels.tolist() == [[[0, 2, 3]]]
+    assert MaskFolder(*places, (1, 8), crop=False).labels.tolist() == [[[0, 0, 1, 1, 2, 2, 3, 3]]]
+    assert MaskFolder(*places, (1, 2)).labels.tolist() == [[[1, 2]]]
+
+
 def test_masks_of_other_numbers(tmp_path: Path) -> None:
     mask = np.array([[0, 255], [128, 0]], np.uint8)
     save(tmp_path / "x" / "1.jpg", mask)

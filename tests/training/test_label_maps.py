@@ -35,6 +35,7 @@ from purecnn import (
     save,
 )
 from purecnn import load as load_network
+from purecnn.backend.digests import digest
 from purecnn.metrics import intersection_over_union, pixel_accuracy
 from purecnn.training.targets import Targets
 
@@ -247,6 +248,30 @@ def test_balanced_weights_are_those_of_pixels() -> None:
     found = made.targets(y, 4, sample_weight=[1, 2, 3, 0], class_weight={1: 2}, ignore_label=255)
     each = np.where(y == 255, 0, np.array([1, 2, 1])[y % 255]).sum(axis=(1, 2)) * [1, 2, 3, 0]
     close(found.weights, each)
+
+
+def test_a_sample_of_weight_2_counts_as_the_sample_twice() -> None:
+    weights = np.arange(40) % 4
+    rows, found = np.repeat(np.arange(40), weights), []
+    for x, y, given in (
+        (IMAGES, IGNORED, {"sample_weight": weights, "shards": 3}),
+        (IMAGES[rows], IGNORED[rows], {"shards": 1}),
+    ):
+        layers = [Convolutional(kernel_size=3, depth=3, padding=1), Softmax()]
+        made = Network(layers, input_shape=(1, 6, 8), dtype=np.float64)
+        options: Any = {"optimizer": "sgd", "learning_rate": 0.5, "batch_size": 100, "ignore_label": 255}
+        history = made.fit(x, y, epochs=3, class_weight={1: 3}, **options, **given)
+        found.append([*made.parameters, *history.loss])
+    close(found[0], found[1], 1e-9)
+
+
+def test_weights_of_classes_decide_even_where_all_samples_weigh_alike() -> None:
+    halves, made = np.repeat([[[0, 1]]], 3, axis=0).repeat(4, axis=2).repeat(6, axis=1), network(Softmax())
+    one, other = (made.targets(halves, 3, class_weight=weights) for weights in ({0: 1, 1: 3}, {0: 3, 1: 1}))
+    assert one.weights is not None
+    assert other.weights is not None
+    assert np.array_equal(one.weights, other.weights)
+    assert digest(*one.decisive()) != digest(*other.decisive())
 
 
 def test_a_network_of_label_maps_is_saved_with_its_task(tmp_path: Path) -> None:
