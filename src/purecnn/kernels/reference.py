@@ -241,12 +241,15 @@ def adaptive_max_pool_forward(x: Array, size: Pair, workspace: Workspace) -> tup
     return y, rows
 
 
-def at_largest(x: Array, g: Array, axis: int) -> Array:
-    """x (..., L, ...), g without that axis -> g where the first of the largest along it lies, else 0."""
-    xp = module_of(x)
-    cells = xp.arange(x.shape[axis]).reshape(-1, *[1] * (x.ndim - 1 - axis))
-    found: Array = xp.expand_dims(g, axis) * (cells == xp.expand_dims(xp.argmax(x, axis=axis), axis))
-    return found
+def give_largest(g: Array, x: Array, largest: Array, dx: Array, axis: int) -> None:
+    """g, largest without an axis of x (..., L, ...) -> added to dx where the first of the largest lies."""
+    xp, none = module_of(x), x.dtype.type(0)
+    largest, left = xp.expand_dims(largest, axis), xp.expand_dims(g, axis)
+    for number in range(x.shape[axis]):
+        line = (*(slice(None),) * axis, slice(number, number + 1))
+        won = x[line] == largest
+        dx[line] += xp.where(won, left, none)
+        left = xp.where(won, none, left)  # what is given is given once
 
 
 def adaptive_max_pool_backward(g: Array, x: Array, rows: Array, workspace: Workspace) -> Array:
@@ -257,11 +260,12 @@ def adaptive_max_pool_backward(g: Array, x: Array, rows: Array, workspace: Works
     drows = workspace.array("row_gradients", rows.shape, g.dtype)
     drows.fill(0)
     for place, window in enumerate(adaptive_windows(x.shape[1], g.shape[1])):
-        drows[:, window] += at_largest(rows[:, window], g[:, place], 1)
+        met = rows[:, window]
+        give_largest(g[:, place], met, met.max(axis=1), drows[:, window], 1)
     dx = workspace.array("input_gradient", x.shape, g.dtype)
     dx.fill(0)
     for place, window in enumerate(adaptive_windows(x.shape[2], g.shape[2])):
-        dx[:, :, window] += at_largest(x[:, :, window], drows[:, :, place], 2)
+        give_largest(drows[:, :, place], x[:, :, window], rows[:, :, place], dx[:, :, window], 2)
     return dx
 
 
