@@ -143,8 +143,8 @@ class StochasticDepth(Dropout):
     >>> layer = StochasticDepth(0.5)
     >>> layer.training, layer.random = True, np.random.Generator(np.random.Philox(0))
     >>> layer.forward(np.ones((2, 4)))
-    array([[0., 0., 2., 2.],
-           [0., 0., 2., 2.]])
+    array([[0., 0., 2., 0.],
+           [0., 0., 2., 0.]])
     """
 
     def lay_out(self, x: Array) -> Array:

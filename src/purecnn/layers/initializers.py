@@ -96,7 +96,7 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     Examples
     --------
     >>> drawn = orthogonal((2, 3, 1), np.random.default_rng(0)).reshape(2, 3)
-    >>> (drawn @ drawn.T).round(12).tolist()
+    >>> abs(drawn @ drawn.T).round(12).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
     rows, columns = shape[0], int(np.prod(shape[1:]))

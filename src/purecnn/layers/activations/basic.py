@@ -150,10 +150,10 @@ class LogSoftmax(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> LogSoftmax().forward(np.array([[1000.0], [1000.0], [0.0]])).round(4)
-    array([[   -0.6931],
-           [   -0.6931],
-           [-1000.6931]])
+    >>> LogSoftmax().forward(np.array([[100.0], [100.0], [0.0]])).round(4)
+    array([[  -0.6931],
+           [  -0.6931],
+           [-100.6931]])
     """
 
     gain = "glorot"
