@@ -274,6 +274,12 @@ EVERY = {
     "signals, max pooling, overlapping": (MaxPooling1D(3, stride=2), (2, 8)),
     "signals, average pooling": (AveragePooling1D(3), (2, 10)),
     "signals, average pooling, stride skips values": (AveragePooling1D(2, stride=3), (2, 9)),
+    "signals, max pooling, same": (MaxPooling1D(3, 2, "same"), (2, 6)),
+    "signals, average pooling, padded": (AveragePooling1D(3, 2, (1, 2)), (2, 6)),
+    "signals, average pooling, of the values within": (
+        AveragePooling1D(2, 1, 1, count_padding=False),
+        (2, 5),
+    ),
     "signals, global average pooling": (GlobalAveragePooling1D(), (3, 5)),
     "signals, global max pooling": (GlobalMaxPooling1D(), (3, 5)),
     "signals, zero padding": (ZeroPadding1D((2, 1)), (2, 3)),

@@ -40,6 +40,7 @@ from purecnn import (
     ZeroPadding1D,
     load,
     save,
+    torch_code,
     trace,
 )
 from purecnn.inspection.timing import time_layers
@@ -101,6 +102,29 @@ def test_signals_are_the_loops(shape, depth, size, stride, padding, dilation, gr
         for found, expected in ((output, wanted), (back, dx), (gradients["kernels"], dkernels)):
             close(found, expected, tolerance, tolerance)
         close(gradients["biases"], dbiases, tolerance, tolerance)
+
+
+@pytest.mark.parametrize("padding", [1, (2, 0), "same"])
+@pytest.mark.parametrize("counts", [True, False])
+def test_padded_poolings_are_those_of_padded_signals(padding, counts):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 8, 3))
+    before, behind = (
+        (0, 1) if padding == "same" else (1, 1) if padding == 1 else padding
+    )  # ceil(8 / 2) of them
+    for kind, fill in ((MaxPooling1D, -np.inf), (AveragePooling1D, 0.0)):
+        options = {} if kind is MaxPooling1D else {"count_padding": counts}
+        layer = kind(3, 2, padding, **options)
+        whole = np.pad(x, ((0, 0), (before, behind), (0, 0)), constant_values=fill)
+        g = rng.standard_normal((2, (8 + before + behind - 3) // 2 + 1, 3))
+        found = loops.pool1d(whole, g, 3, 2)
+        y, dx = found[:2] if kind is MaxPooling1D else found[2:]
+        if kind is AveragePooling1D and not counts:
+            ones = np.pad(np.ones((2, 8, 3)), ((0, 0), (before, behind), (0, 0)))
+            share = loops.pool1d(ones, g, 3, 2)[2]
+            y, dx = y / share, loops.pool1d(whole, g / share, 3, 2)[3]
+        close(layer.forward(x), y)
+        close(layer.backward(g), dx[:, before : before + 8])
 
 
 def signal_layers():
@@ -388,6 +412,15 @@ def test_samples_as_users_have_them():
             "window of 4, larger than the signal of length 3$",
         ),
         (lambda: MaxPooling1D(0), ValueError, "pool_size must be an integer of at least 1, got 0"),
+        (lambda: MaxPooling1D(2, padding=(0, 2)), ValueError, r"less than the window, 2, .*; got \(0, 2\)"),
+        (lambda: MaxPooling1D(2, padding="valid"), ValueError, "got 'valid': that is a padding of 0"),
+        (lambda: MaxPooling1D(5, padding=1).bind((2, 2)), ShapeError, r"with a padding of \(1, 1\)$"),
+        (lambda: AveragePooling1D(2, count_padding=1), TypeError, "count_padding must be True or False"),
+        (
+            lambda: torch_code(Network([AveragePooling1D(2, 1, "same", False)], input_shape=(1, 5))),
+            TypeError,
+            r"does not count and is uneven, .* got \(0, 1\) at a window of 2",
+        ),
         (lambda: AveragePooling1D(2, 1.5), TypeError, "stride must be an integer of at least 1, got 1.5"),
         (lambda: GlobalMaxPooling1D().bind((3,)), ShapeError, r"channels, length\), got samples of \(3,\)$"),
         (lambda: ZeroPadding1D((1, -1)), ValueError, r"padding must be at least 0, got \(1, -1\)"),

@@ -200,6 +200,14 @@ CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
     "DepthwiseConvolutional1D": (SIGNAL, [DepthwiseConvolutional1D(kernel_size=3, depth_multiplier=2)]),
     "MaxPooling1D": (SIGNAL, [MaxPooling1D(3, 2)]),
     "AveragePooling1D": (SIGNAL, [AveragePooling1D(2)]),
+    "signals, poolings with a border": (
+        SIGNAL,
+        [
+            MaxPooling1D(3, 2, "same"),
+            AveragePooling1D(2, 1, (0, 1)),
+            AveragePooling1D(3, 1, 1, count_padding=False),
+        ],
+    ),
     "GlobalAveragePooling1D": (SIGNAL, [GlobalAveragePooling1D()]),
     "GlobalMaxPooling1D": (SIGNAL, [GlobalMaxPooling1D()]),
     "signals, dropout": (SIGNAL, [SpatialDropout(0.9), Tanh()]),

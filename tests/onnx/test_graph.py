@@ -23,17 +23,22 @@ from purecnn import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
     AveragePooling,
+    AveragePooling1D,
     BatchNormalization,
     Branches,
     ChannelShuffle,
     Convolutional,
+    Convolutional1D,
     Cropping,
     Dense,
     DepthToSpace,
     DepthwiseConvolutional,
+    DepthwiseConvolutional1D,
     Flatten,
     GlobalAveragePooling,
+    GlobalAveragePooling1D,
     GlobalMaxPooling,
+    GlobalMaxPooling1D,
     GroupNormalization,
     HardSigmoid,
     HardSwish,
@@ -42,6 +47,7 @@ from purecnn import (
     LeakyReLU,
     LogSoftmax,
     MaxPooling,
+    MaxPooling1D,
     Mish,
     Network,
     PReLU,
@@ -63,6 +69,7 @@ from purecnn import (
     TransposedConvolutional,
     UpSampling,
     ZeroPadding,
+    ZeroPadding1D,
     export_onnx,
     load_onnx,
     networks,
@@ -345,6 +352,16 @@ def exported():
     each = Convolutional(kernel_size=(2, 3), depth=4, groups=4, stride=2, padding=1, per_position_bias=True)
     yield "biases of positions, a group for each channel", [conv(4), each, Flatten()], (2, 5, 4)
     yield "windows", [*layers, Flatten(), Dense(output_size=3)], (2, 17, 16)
+    inner = [Convolutional1D(kernel_size=3, depth=4, padding=1), BatchNormalization()]
+    layers = [
+        *(Convolutional1D(kernel_size=4, depth=4, padding="same"), ReLU(), MaxPooling1D(3, 2, 1)),
+        *(ZeroPadding1D((0, 2)), Convolutional1D(kernel_size=3, depth=4, stride=2, groups=2, bias=False)),
+        *(Residual(inner), DepthwiseConvolutional1D(kernel_size=3, depth_multiplier=2, dilation=2)),
+        *(AveragePooling1D(2, 1, (1, 0)), AveragePooling1D(3, 1, "same", count_padding=False)),
+        Branches([], [GlobalMaxPooling1D(), Sigmoid()], merge="multiply"),
+    ]
+    yield "signals", [*layers, Flatten(), Dense(output_size=3)], (2, 31)
+    yield "signals to vectors", [*layers, GlobalAveragePooling1D(), Dense(output_size=3)], (2, 31)
     inner = Residual([Convolutional(kernel_size=3, depth=8, padding=1)])
     layers = [
         *(Convolutional(kernel_size=3, depth=8, padding=1), BatchNormalization(), ReLU()),

@@ -10,6 +10,7 @@ from purecnn.layers.signals.pooling import (
     GlobalAveragePooling1D,
     GlobalMaxPooling1D,
     MaxPooling1D,
+    Pooling1D,
 )
 
 
@@ -36,14 +37,37 @@ def _(layer: ZeroPadding1D) -> list[Module]:
     return [Module(f"nn.ZeroPad1d({layer.padding})", layer)]
 
 
+def padded_pooling(layer: Pooling1D) -> tuple[str, tuple[int, ...]]:
+    """Return the padding that a pooling of PyTorch takes as its argument, and that which it does not take.
+
+    It takes as much before as behind, of half of the window at most.
+    """
+    before, behind = layer.border
+    if not before and not behind:
+        return "", ()
+    even = before == behind and 2 * before <= layer.pool_size
+    return (f", padding={before}", ()) if even else ("", layer.border)
+
+
 @translate.register
 def _(layer: MaxPooling1D) -> list[Module]:
-    return [Module(f"nn.MaxPool1d({layer.pool_size}, stride={layer.stride})", layer)]
+    even, border = padded_pooling(layer)
+    around = [Module(f"nn.ConstantPad1d({border}, float('-inf'))", layer)] if border else []
+    return [*around, Module(f"nn.MaxPool1d({layer.pool_size}, stride={layer.stride}{even})", layer)]
 
 
 @translate.register
 def _(layer: AveragePooling1D) -> list[Module]:
-    return [Module(f"nn.AvgPool1d({layer.pool_size}, stride={layer.stride})", layer)]
+    even, border = padded_pooling(layer)
+    if border and not layer.count_padding:
+        raise TypeError(
+            f"AveragePooling1D can't be written as a module of PyTorch where its padding does not count and "
+            f"is uneven, or more than half of the window: got {border} at a window of {layer.pool_size}"
+        )
+    uncounted = "" if layer.count_padding or not even else ", count_include_pad=False"
+    call = f"nn.AvgPool1d({layer.pool_size}, stride={layer.stride}{even}{uncounted})"
+    around = [Module(f"nn.ZeroPad1d({border})", layer)] if border else []
+    return [*around, Module(call, layer)]
 
 
 @translate.register

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
-from purecnn.backend.checks import positive
+from purecnn.backend.checks import flag, pair, positive
 from purecnn.backend.types import Shape
+from purecnn.kernels.geometry import Padding, Pair
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import signal_shape
 from purecnn.layers.signals.base import SignalLayer, too_short
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
-from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
+from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling, Pooling
 
 
 class Pooling1D(SignalLayer):
@@ -23,30 +25,66 @@ class Pooling1D(SignalLayer):
     stride : int, optional
         Step of the window; the window's own length when left out. Values at the end that fill no window are
         dropped, as in PyTorch and Keras by default.
+    padding : int, (int, int) or "same"
+        By how much windows reach past the signal, less than their own length: on both sides; before and
+        behind; or "same", for ``ceil(L / stride)`` values, the odd one behind, as in Keras.
     """
 
-    def __init__(self, pool_size: int = 2, stride: int | None = None) -> None:
+    image_layer: Pooling
+
+    def __init__(self, pool_size: int = 2, stride: int | None = None, padding: int | Pair | str = 0) -> None:
         super().__init__()
         self.pool_size = positive("pool_size", pool_size)
         self.stride = self.pool_size if stride is None else positive("stride", stride)
+        self.padding: str | Pair
+        if isinstance(padding, str):
+            if padding.lower() != "same":
+                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
+                raise ValueError(f'padding must be an integer, a pair or "same", got {padding!r}{valid}')
+            self.padding = "same"
+        else:
+            self.padding = pair("padding", padding, least=0)
+            if max(self.padding) >= self.pool_size:
+                raise ValueError(
+                    f"padding must be less than the window, {self.pool_size}, so that each window has a "
+                    f"value of the signal; got {self.padding}"
+                )
         self.hold_image_layer()
+
+    @abstractmethod
+    def make_image_layer(self) -> Pooling:
+        """Return the pooling of images."""
+
+    def along_rows(self) -> tuple[Pair, Pair, str | Padding]:
+        """Return the geometry as a pooling of images of one row has it: window, stride, padding."""
+        padding = self.padding if isinstance(self.padding, str) else ((0, 0), self.padding)
+        return (1, self.pool_size), (1, self.stride), padding
+
+    @property
+    def border(self) -> Pair:
+        """By how much windows reach past the signal that this layer is bound to: before and behind."""
+        return self.image_layer.border[1]
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(C, OL)``."""
-        if signal_shape(self, input_shape)[1] < self.pool_size:
-            raise too_short(self, self.pool_size, input_shape)
+        _, length = signal_shape(self, input_shape)
+        if not isinstance(self.padding, str) and length + sum(self.padding) < self.pool_size:
+            around = f" with a padding of {self.padding}" if any(self.padding) else ""
+            raise too_short(self, self.pool_size, input_shape, around)
         return super().infer(input_shape)
 
     def configuration(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"pool_size": self.pool_size, "stride": self.stride}
+        """Return the constructor's arguments, without the padding where there is none."""
+        found: dict[str, Any] = {"pool_size": self.pool_size, "stride": self.stride}
+        return found if self.padding == (0, 0) else {**found, "padding": self.padding}
 
 
 class MaxPooling1D(Pooling1D):
     """Keep the largest value of each window of ``(C, L, N)``; its gradient goes to where it came from.
 
-    ``y[c, p, n] = max over j of x[c, p s + j, n]``. A tie goes to the first, as in PyTorch: a `MaxPooling`
-    whose images have one row. PyTorch's ``MaxPool1d``, Keras's ``MaxPooling1D``, both without padding.
+    ``y[c, p, n] = max over j of x[c, p s + j, n]``, of what lies within the signal. A tie goes to the first,
+    as in PyTorch: a `MaxPooling` whose images have one row. PyTorch's ``MaxPool1d``, Keras's
+    ``MaxPooling1D``.
 
     Parameters
     ----------
@@ -54,6 +92,9 @@ class MaxPooling1D(Pooling1D):
         Length of the window.
     stride : int, optional
         Step of the window; the window's own length when left out.
+    padding : int, (int, int) or "same"
+        By how much windows reach past the signal, less than their own length: on both sides; before and
+        behind; or "same", for ``ceil(L / stride)`` values, the odd one behind, as in Keras.
 
     Examples
     --------
@@ -62,16 +103,17 @@ class MaxPooling1D(Pooling1D):
     array([4., 3.])
     """
 
-    def make_image_layer(self) -> Layer:
+    def make_image_layer(self) -> MaxPooling:
         """Return the pooling of images."""
-        return MaxPooling((1, self.pool_size), (1, self.stride))
+        return MaxPooling(*self.along_rows())
 
 
 class AveragePooling1D(Pooling1D):
     """Replace each window of ``(C, L, N)`` by its mean; its gradient is shared out evenly.
 
     ``y[c, p, n] = mean over j of x[c, p s + j, n]``: an `AveragePooling` whose images have one row. PyTorch's
-    ``AvgPool1d``, Keras's ``AveragePooling1D``, both without padding.
+    ``AvgPool1d``, whose ``count_include_pad`` is `count_padding`; Keras's ``AveragePooling1D`` does not count
+    the padding.
 
     Parameters
     ----------
@@ -79,6 +121,10 @@ class AveragePooling1D(Pooling1D):
         Length of the window.
     stride : int, optional
         Step of the window; the window's own length when left out.
+    padding : int, (int, int) or "same"
+        As `MaxPooling1D`'s.
+    count_padding : bool
+        Whether what lies past the signal counts, as zeros; else the mean is that of the values within.
 
     Examples
     --------
@@ -87,9 +133,24 @@ class AveragePooling1D(Pooling1D):
     array([2.5, 2.5])
     """
 
-    def make_image_layer(self) -> Layer:
+    def __init__(
+        self,
+        pool_size: int = 2,
+        stride: int | None = None,
+        padding: int | Pair | str = 0,
+        count_padding: bool = True,
+    ) -> None:
+        self.count_padding = flag("count_padding", count_padding)
+        super().__init__(pool_size, stride, padding)
+
+    def make_image_layer(self) -> AveragePooling:
         """Return the pooling of images."""
-        return AveragePooling((1, self.pool_size), (1, self.stride))
+        return AveragePooling(*self.along_rows(), self.count_padding)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        found = super().configuration()
+        return found if self.count_padding else {**found, "count_padding": False}
 
 
 class GlobalPooling1D(SignalLayer):

@@ -39,7 +39,13 @@ def _zero_padding(layer: ZeroPadding1D, nodes: Nodes, input: str) -> str:
 
 
 def _pooling(layer: Pooling1D, nodes: Nodes, input: str, operator: str) -> str:
-    return nodes.add(operator, input, kernel_shape=(layer.pool_size,), strides=(layer.stride,))
+    attributes: dict[str, tuple[int, ...] | int] = {}
+    if any(layer.border):
+        attributes["pads"] = layer.border
+        if isinstance(layer, AveragePooling1D):
+            attributes["count_include_pad"] = int(layer.count_padding)
+    shape = {"kernel_shape": (layer.pool_size,), "strides": (layer.stride,)}
+    return nodes.add(operator, input, **shape, **attributes)
 
 
 @become.register

@@ -23,13 +23,17 @@ from purecnn.layers.dense import Dense
 from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
+from purecnn.layers.signals.convolution import Convolutional1D
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.transposed import TransposedConvolutional
 from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
-from purecnn.onnx.to_network import resampling  # noqa: F401 - which adds the rule of Resize
+from purecnn.onnx.to_network import (
+    resampling,  # noqa: F401 - which adds the rule of Resize
+    signals,
+)
 from purecnn.onnx.to_network.finder import LayerFinder, Step, refuse
 from purecnn.onnx.to_network.rules import MAKERS, LayerArrays, channel_shuffle
 
@@ -152,7 +156,7 @@ def task(graph: Runtime) -> Task | None:
 
 
 #: Layers that may have biases, and may lack them.
-BIASED = (Convolutional, Dense, TransposedConvolutional)
+BIASED = (Convolutional, Convolutional1D, Dense, TransposedConvolutional)
 
 
 class Builder:
@@ -308,7 +312,8 @@ class Builder:
 
     def layers_for(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
         """Return the layers that a node is."""
-        maker = None if call.node.domain else MAKERS.get(call.node.operator)
+        known = {**MAKERS, **signals.MAKERS} if len(shape) == 2 else MAKERS
+        maker = None if call.node.domain else known.get(call.node.operator)
         if maker is None:
             refuse(call, "no layer of this package computes it")
         try:
