@@ -271,8 +271,7 @@ def adaptive_max_pool_backward(g: Array, x: Array, rows: Array, workspace: Works
 
 def dense_forward(x: Array, weights: Array, biases: Array | None, workspace: Workspace) -> Array:
     """x (I, N), weights (O, I), biases (O, 1) or None -> y (O, N) = weights @ x + biases."""
-    y: Array = weights @ x
-    return y if biases is None else y + biases
+    return weights @ x + biases if biases is not None else weights @ x
 
 
 def dense_backward(
