@@ -50,7 +50,7 @@ def assert_same_outputs(network, name):
     np.testing.assert_allclose(network.predict(x), y, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("file", [*MODELS, *BRANCHING, "normalized.keras"])
+@pytest.mark.parametrize("file", [*MODELS, *BRANCHING, "normalized.keras", "signals.keras"])
 def test_a_model_gives_keras_outputs_and_can_be_saved_here(file, tmp_path):
     network = load_keras(HERE / file)
     assert_same_outputs(network, file.partition(".")[0])
@@ -95,6 +95,39 @@ def test_groups_of_flattened_images_are_refused():
     network = Network([Flatten(), GroupNormalization(2), Dense(output_size=2)], input_shape=(2, 2, 3))
     with pytest.raises(ShapeError, match="given flattened images, whose values Keras has in other groups"):
         load_keras_weights(network, HERE / "chain.h5")
+
+
+@pytest.mark.parametrize("file", ["signals.keras", "signals.weights.h5"])
+def test_weights_of_signals_go_into_a_given_network(file):
+    network = load_keras(HERE / "signals.keras")
+    network.parameters = np.zeros_like(network.parameters)
+    order = "conv1d batch_normalization conv1d_1 conv1d_2 depthwise_conv1d p_re_lu conv1d_3 "
+    order += "batch_normalization_1 dense_1 conv1d_4 dense_2 dense conv1d_5 dense_3"
+    load_keras_weights(network, HERE / file, layers=[f"layers/{name}" for name in order.split()])
+    assert_same_outputs(network, "signals")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "shape", "words"),
+    [
+        ("Conv1D", {"filters": 2, "kernel_size": [3]}, (2, 8, 8), "gets samples with 3 axes, wanted signals"),
+        ("Conv1D", {"filters": 2, "kernel_size": [3], "padding": "reflect"}, (2, 8), "has padding 'reflect'"),
+        ("Conv1D", {"filters": 2, "kernel_size": [3, 3]}, (2, 8), "has kernel_size .*, wanted an integer"),
+        ("MaxPooling1D", {"padding": "causal"}, (2, 8), "has padding 'causal', .* wanted 'valid' or 'same'"),
+        ("ZeroPadding1D", {"padding": [1, 2, 3]}, (2, 8), "has padding .*, wanted one integer or two"),
+        ("GlobalMaxPooling1D", {}, (8,), "gets samples with 1 axes, wanted signals"),
+    ],
+)
+def test_layers_of_signals_that_have_no_counterpart(kind, config, shape, words):
+    with pytest.raises(FileFormatError, match=words):
+        translate(kind, config, shape)
+
+
+def test_a_padded_average_of_signals_is_kerass():
+    (layer,) = translate("AveragePooling1D", {"pool_size": [3], "padding": "same"}, (1, 4)).layers
+    x = np.array([1.0, 2, 3, 4])[None, :, None]
+    # two windows from 0 on: ceil(4 / 3); one zero before and one behind, which do not count
+    np.testing.assert_allclose(layer.forward(x)[0, :, 0], [1.5, 3.5])
 
 
 def kinds(layers):

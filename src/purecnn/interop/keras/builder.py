@@ -12,6 +12,7 @@ from purecnn.errors import FileFormatError
 from purecnn.interop.keras.config import Config, channels_last, integers, is_old, number, sample_shape
 from purecnn.interop.keras.graph import Entry, Joint, Step, every
 from purecnn.interop.keras.layers import in_new_words, translate
+from purecnn.interop.keras.signals import KINDS
 from purecnn.interop.keras.translated import Translated
 from purecnn.interop.keras.weights import MAX_DEPTH
 from purecnn.layers.base import Layer
@@ -58,6 +59,8 @@ class Builder:
         Of the Keras that wrote the file.
     is_first : bool
         Whether images have their channels first.
+    are_signals : bool
+        Whether samples of two axes are signals.
 
     Attributes
     ----------
@@ -65,8 +68,8 @@ class Builder:
         What was made so far.
     """
 
-    def __init__(self, version: str, is_first: bool) -> None:
-        self.is_old, self.is_first = is_old(version), is_first
+    def __init__(self, version: str, is_first: bool, are_signals: bool = False) -> None:
+        self.is_old, self.is_first, self.are_signals = is_old(version), is_first, are_signals
         self.built = Built(is_first=is_first)
 
     def layers(self, steps: list[Step], shape: Shape, depth: int = 0) -> tuple[list[Layer], Shape]:
@@ -113,7 +116,7 @@ class Builder:
 
     def begin(self, entry: Entry, shape: Shape) -> Shape:
         """Return the shape of the samples that a layer says it gets; the first one must say it."""
-        found = sample_shape(entry.config, self.is_first)
+        found = sample_shape(entry.config, self.is_first, self.are_signals)
         if shape and found not in (None, shape):
             raise FileFormatError(f"takes samples of shape {found}, and gets {shape}")
         if shape:
@@ -128,6 +131,9 @@ class Builder:
         config = in_new_words(entry.config) if self.is_old else entry.config
         if self.is_first:
             config = channels_last(entry.kind, config, shape)
+        elif self.are_signals and entry.kind == "Reshape":
+            target = integers(config, "target_shape")
+            config = {**config, "target_shape": list(target[::-1] if len(target) == 2 else target)}
         found = translate(entry.kind, config, shape)
         for layer in found.layers:
             if entry.config.get("trainable") is False:
@@ -178,7 +184,8 @@ def build(steps: list[Step], version: str) -> Built:
         raise FileFormatError(
             "its layers have data_format 'channels_first' and 'channels_last', wanted one for all"
         )
-    builder = Builder(version, formats == {"channels_first"})
+    are_signals = any(entry.kind in KINDS for entry in every(steps))
+    builder = Builder(version, formats == {"channels_first"}, are_signals)
     built = builder.built
     built.layers, _ = builder.layers(steps, ())
     if not built.layers:

@@ -177,10 +177,11 @@ def channels_last(kind: str, config: Config, shape: Shape) -> Config:
     return given
 
 
-def sample_shape(config: Config, is_first: bool = False) -> Shape | None:
+def sample_shape(config: Config, is_first: bool = False, are_signals: bool = False) -> Shape | None:
     """Return the shape of one sample that a layer's config states, channels first; None where it has none.
 
-    `is_first` says whether they are first in the config too.
+    `is_first` says whether they are first in the config too, `are_signals` whether those of two axes have
+    channels.
     """
     stated = config.get("batch_shape", config.get("batch_input_shape"))
     if stated is None:
@@ -190,4 +191,5 @@ def sample_shape(config: Config, is_first: bool = False) -> Shape | None:
     sizes = integers({"batch_shape": stated[1:]}, "batch_shape") if None not in stated[1:] else ()
     if not sizes or min(sizes) < 1:
         raise FileFormatError(f"has batch_shape {stated!r:.60}, wanted known sizes after the batch's")
-    return (sizes[2], *sizes[:2]) if len(sizes) == 3 and not is_first else sizes
+    turns = not is_first and (len(sizes) == 3 or (len(sizes) == 2 and are_signals))
+    return (sizes[-1], *sizes[:-1]) if turns else sizes

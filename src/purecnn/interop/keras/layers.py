@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError
+from purecnn.interop.keras import signals
 from purecnn.interop.keras.config import (
     ACTIVATIONS,
     HARD_SIGMOID_2,
@@ -34,6 +35,12 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape
+from purecnn.layers.signals.pooling import (
+    AveragePooling1D,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+)
 from purecnn.layers.spatial.adaptive_pooling import (
     AdaptiveAveragePooling,
     AdaptiveMaxPooling,
@@ -256,29 +263,37 @@ TRANSLATIONS: dict[str, Translation] = {
     "AdaptiveMaxPooling2D": adaptive(AdaptiveMaxPooling),
     "AveragePooling2D": pooling(AveragePooling),
     "BatchNormalization": normalization,
+    "AveragePooling1D": signals.pooling(AveragePooling1D),
+    "Conv1D": lambda config, shape: signals.convolution(config, shape, activation(config)),
     "Conv2D": convolution,
     "Cropping2D": border(Cropping, "cropping"),
     "Conv2DTranspose": transposed,
     "Dense": fully_connected,
+    "DepthwiseConv1D": lambda config, shape: signals.depthwise(config, shape, activation(config)),
     "DepthwiseConv2D": depthwise,
     "Dropout": lambda config, shape: Translated([Dropout(number(config, "rate"))]),
     "ELU": lambda config, shape: Translated([ELU(number(config, "alpha", 1.0))]),
     "Flatten": flattened,
     "GaussianNoise": lambda config, shape: Translated([GaussianNoise(number(config, "stddev"))]),
+    "GlobalAveragePooling1D": signals.over_all(GlobalAveragePooling1D),
     "GlobalAveragePooling2D": over_all(GlobalAveragePooling, AdaptiveAveragePooling),
+    "GlobalMaxPooling1D": signals.over_all(GlobalMaxPooling1D),
     "GlobalMaxPooling2D": over_all(GlobalMaxPooling, AdaptiveMaxPooling),
     "GroupNormalization": group_normalization,
     "Identity": lambda config, shape: Translated([Identity()]),
     "LayerNormalization": layer_normalization,
     "LeakyReLU": leaky,
+    "MaxPooling1D": signals.pooling(MaxPooling1D),
     "MaxPooling2D": pooling(MaxPooling),
     "PReLU": prelu,
     "ReLU": relu,
     "Reshape": reshaped,
     "SeparableConv2D": separable,
     "Softmax": softmax,
+    "SpatialDropout1D": lambda config, shape: Translated([SpatialDropout(number(config, "rate"))]),
     "SpatialDropout2D": lambda config, shape: Translated([SpatialDropout(number(config, "rate"))]),
     "UpSampling2D": upsampling,
+    "ZeroPadding1D": signals.zero_padding,
     "ZeroPadding2D": border(ZeroPadding, "padding"),
 }
 

@@ -5,6 +5,7 @@ Keras keeps channels last: this turns its arrays into ours, also behind a Flatte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -22,6 +23,8 @@ from purecnn.layers.file_checks import check_finite
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, SampleNormalization
 from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.signals.base import SignalLayer
+from purecnn.layers.signals.convolution import Convolutional1D, DepthwiseConvolutional1D
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.transposed import TransposedConvolutional
 
@@ -122,6 +125,26 @@ def _(
 
 
 @wanted.register
+def _(layer: Convolutional1D) -> dict[str, Shape]:
+    maps, channels, size = layer.parameter_shapes()["kernels"]
+    if isinstance(layer, DepthwiseConvolutional1D):
+        channels = maps // layer.depth_multiplier
+        shapes: dict[str, Shape] = {"depthwise_kernel": (size, channels, layer.depth_multiplier)}
+    else:
+        shapes = {"kernel": (size, channels, maps)}
+    return {**shapes, "bias": (maps,)} if layer.bias else shapes
+
+
+@convert.register
+def _(
+    layer: Convolutional1D, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+) -> dict[str, Array]:
+    deep = isinstance(layer, DepthwiseConvolutional1D)
+    found = {"kernels": given["depthwise_kernel"].transpose(1, 2, 0) if deep else given["kernel"].T}
+    return {**found, "biases": given["bias"]} if layer.bias else found
+
+
+@wanted.register
 def _(layer: DepthwiseConvolutional) -> dict[str, Shape]:
     channels = (layer.input_shape or (0,))[0]
     shapes: dict[str, Shape] = {"depthwise_kernel": (*layer.kernel_size, channels, layer.depth_multiplier)}
@@ -213,18 +236,23 @@ def ordered(array: Array, rows: Array | None) -> Array:
     return array if rows is None else array[rows]
 
 
-def channels_last(shape: Shape) -> Array | None:
+def channels_last(shape: Shape, are_signals: bool = False) -> Array | None:
     """Return, for each value of an image ``(C, H, W)`` flattened, its place in Keras's ``(H, W, C)``.
+
+    Of signals, where there are any, that in ``(L, C)``.
 
     Examples
     --------
-    >>> channels_last((2, 1, 2))
-    array([0, 2, 1, 3])
+    >>> channels_last((2, 1, 2)), channels_last((2, 2), True)
+    (array([0, 2, 1, 3]), array([0, 2, 1, 3]))
     """
-    if len(shape) != 3 or shape[0] == 1 or shape[1] * shape[2] == 1:
+    channels, *sizes = shape
+    if len(shape) != 3 and not (are_signals and len(shape) == 2):
         return None
-    channels, height, width = shape
-    return np.arange(channels * height * width).reshape(height, width, channels).transpose(2, 0, 1).ravel()
+    pixels = math.prod(sizes)
+    if channels == 1 or pixels == 1:
+        return None
+    return np.arange(channels * pixels).reshape(pixels, channels).T.ravel()
 
 
 def same(a: Array | None, b: Array | None) -> bool:
@@ -257,7 +285,9 @@ def parts(
         If the two orders can't be made to meet: an image reshaped to another one, a flattened image that is
         the output, vectors in different orders that are added.
     """
-    found, order = ordered_parts(layers, front, None, plain, is_first)
+    every = (part for layer in layers for part in (layer, *layer.parts()))
+    are_signals = any(isinstance(part, SignalLayer) for part in every)
+    found, order = ordered_parts(layers, front, None, plain, is_first, are_signals)
     if order is not None:
         raise ShapeError(
             f"{front}{len(layers) - 1}, the last one, gives a flattened image, which Keras has in another "
@@ -267,7 +297,12 @@ def parts(
 
 
 def ordered_parts(
-    layers: Sequence[Layer], front: str, order: Array | None, plain: Collection[int], is_first: bool
+    layers: Sequence[Layer],
+    front: str,
+    order: Array | None,
+    plain: Collection[int],
+    is_first: bool,
+    are_signals: bool,
 ) -> tuple[list[Part], Array | None]:
     """Return the parts, and for each value of the vector that comes last its place in Keras.
 
@@ -286,7 +321,8 @@ def ordered_parts(
             since = []
         elif isinstance(layer, Flatten | Reshape):
             after = layer.output_shape or ()
-            current, needed = order if len(shape) == 1 else channels_last(shape), channels_last(after)
+            current = order if len(shape) == 1 else channels_last(shape, are_signals)
+            needed = channels_last(after, are_signals)
             since = since if len(shape) == 1 else []
             if len(after) == 1:
                 order = current
@@ -304,7 +340,7 @@ def ordered_parts(
             ends = []
             for name, branch in layer.branches.items():
                 lead = f"{label} {layer.name_of(name)} ".replace("  ", " ")
-                inner, end = ordered_parts(branch, lead, order, plain, is_first)
+                inner, end = ordered_parts(branch, lead, order, plain, is_first, are_signals)
                 found += inner
                 ends.append((end, (branch[-1].output_shape if branch else shape) or ()))
             order, since = merged_order(layer, label, ends), []

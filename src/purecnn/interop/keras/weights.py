@@ -41,9 +41,11 @@ MAX_RATIO, FREE_BYTES = 20, 1 << 20
 MAX_DEPTH = 20
 #: What the files call a layer's arrays by number, for each class that has any.
 NUMBERED = {
+    "conv1d": ["kernel", "bias"],
     "conv2d": ["kernel", "bias"],
     "conv2d_transpose": ["kernel", "bias"],
     "dense": ["kernel", "bias"],
+    "depthwise_conv1d": ["depthwise_kernel", "bias"],
     "depthwise_conv2d": ["depthwise_kernel", "bias"],
     "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"],
     "p_re_lu": ["alpha"],
