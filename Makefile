@@ -122,6 +122,7 @@ fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_metrics.py
 	$(BENCH)/bin/python tests/fixtures/make_weights.py
 	$(BENCH)/bin/python tests/fixtures/make_onnx.py
+	$(BENCH)/bin/python tests/fixtures/make_names.py torch
 
 clean: ## remove the environments, the caches and what was built
 	rm -rf $(VENV) .venv-* build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache

@@ -6,14 +6,19 @@ from purecnn.messages import calls, near_names, vocabulary
 
 PAGE = Path(__file__).parents[1] / "guides" / "other-libraries.md"
 TABLES = {
-    "layers": vocabulary.LAYERS,
-    "arguments": vocabulary.ARGUMENTS,
-    "initializations": vocabulary.INITIALIZATIONS,
+    **vocabulary.LAYER_TABLES,
     "losses": vocabulary.LOSSES,
     "metrics": vocabulary.METRICS,
-    "parts": vocabulary.PARTS,
+    "optimizers": vocabulary.OPTIMIZERS,
+    "schedules": vocabulary.SCHEDULES,
+    "callbacks": vocabulary.CALLBACKS,
+    "augmentation": vocabulary.AUGMENTATIONS,
+    "initializations": vocabulary.INITIALIZATIONS,
+    "data": vocabulary.DATA,
+    "arguments": vocabulary.ARGUMENTS,
     "attributes": (*calls.METHODS, *calls.HISTORIES),
-    "without": vocabulary.WITHOUT,
+    "otherwise": vocabulary.OTHERWISE,
+    **{f"absent {topic}": rows for topic, rows in vocabulary.ABSENT.items()},
 }
 
 

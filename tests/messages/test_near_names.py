@@ -59,6 +59,9 @@ def network():
         ("Linear", "it is called Dense here"),
         ("CrossEntropyLoss", "it is called softmax_cross_entropy here, behind a last Dense"),
         ("LSTM", "there are no recurrent layers"),
+        ("Conv1d", "it is called Convolutional1D here"),
+        ("MultiheadAttention", "there are no transformers"),
+        ("RandomErasing", r"it is called Augmentation here, Augmentation\(erase=8\)"),
         ("relu", "did you mean 'ReLU'"),
         ("Convolutionl", "did you mean 'Convolutional'"),
     ],
@@ -152,7 +155,10 @@ class Loader:
             {"callbacks": EarlyStopping("val_loss")},
             "to watch val_loss, .*: it is called validation_loss here",
         ),
-        ({"optimizer": "nadam"}, "got 'nadam': did you mean 'adam'?"),
+        ({"optimizer": "nadam"}, "got 'nadam': use Adam or AdamW"),
+        ({"optimizer": "adma"}, r"got 'adma': did you mean 'adam'\?"),
+        ({"loss": "poisson"}, "got 'poisson': write it: fit"),
+        ({"metrics": "auc"}, "got 'auc': scikit-learn's functions take what predict returns"),
     ],
 )
 def test_words_of_other_libraries(options, words):

@@ -143,16 +143,21 @@ def suggestion(value: object, known: Collection[str]) -> str:
     --------
     >>> suggestion("mean_squared_error", ["mse", "huber"])
     ': it is called mse here'
+    >>> suggestion("nadam", ["sgd", "adam"])
+    ': use Adam or AdamW'
     """
     from purecnn.messages.calls import HISTORIES
     from purecnn.messages.near_names import hint
-    from purecnn.messages.vocabulary import INITIALIZATIONS, LOSSES, METRICS
+    from purecnn.messages.vocabulary import CHOICES
 
-    found = (
-        hint(value, known, (*LOSSES, *METRICS, *INITIALIZATIONS, *HISTORIES))
-        if isinstance(value, str)
-        else ""
-    )
+    names = {one.lower() for one in known}
+    rows = [
+        row
+        for here, absent in CHOICES
+        if any(one.here.lower() in names for one in here)
+        for row in (*here, *absent)
+    ]
+    found = hint(value, known, (*rows, *HISTORIES)) if isinstance(value, str) else ""
     return f": {found}" if found else ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from purecnn.messages.vocabulary import Row
+from purecnn.messages.words.row import Row
 
 #: Attributes of a network.
 METHODS = (

@@ -6,11 +6,15 @@ Answers to names that are not there: what was probably meant, by `vocabulary` or
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from types import FrameType
 
 from purecnn.messages.calls import OPTIONS
 from purecnn.messages.vocabulary import ARGUMENTS, IMPORTS, Row
+
+#: What is code in a note: a call, with calls among its arguments and one behind it, or a special method.
+CODE = re.compile(r"(?<![\w.])\w[\w.]*\((?:[^()]|\([^()]*\))*\)(?:\.\w+\(\))?|\b__\w+__\b")
 
 
 def row_of(rows: Iterable[Row], name: str, known: Collection[str] | None = None) -> Row | None:
@@ -143,19 +147,37 @@ def missing_attribute(owner: str, name: str, rows: Iterable[Row]) -> str:
 def table(rows: Iterable[Row]) -> str:
     """Return rows as a table of Markdown: what a thing is called here, in Keras and in PyTorch.
 
+    Where nothing has a name here, that column is left out.
+
     Examples
     --------
     >>> print(table([Row("depth", "filters", "out_channels")]))
     | here | Keras, scikit-learn | PyTorch | |
     |---|---|---|---|
     | `depth` | `filters` | `out_channels` | |
+    >>> print(table([Row("", "", "LBFGS", "use Adam")]))
+    | Keras | PyTorch | why, or what to write |
+    |---|---|---|
+    | | `LBFGS` | use Adam |
+    >>> print(table([Row("MaxPooling", "", "MaxPool2d", "MaxPooling(2)")]).splitlines()[-1])
+    | `MaxPooling` | | `MaxPool2d` | `MaxPooling(2)` |
     """
+    rows = list(rows)
+    titles = ["here", "Keras, scikit-learn", "PyTorch", ""]
+    if all(not row.here for row in rows):
+        titles = ["Keras", "PyTorch", "why, or what to write"]
 
     def code(names: str) -> str:
         return ", ".join(f"`{name}`" for name in names.split())
 
-    lines = ["| here | Keras, scikit-learn | PyTorch | |", "|---|---|---|---|"]
-    for row in rows:
-        cells = [code(row.here), code(row.keras), code(row.torch), row.note]
-        lines.append("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|")
+    def line(cells: list[str]) -> str:
+        return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+
+    lines = [line(titles), "|" + "---|" * len(titles)]
+    lines += [
+        line(
+            [code(row.here), code(row.keras), code(row.torch), CODE.sub(r"`\g<0>`", row.note)][-len(titles) :]
+        )
+        for row in rows
+    ]
     return "\n".join(lines)
