@@ -42,9 +42,11 @@ from purecnn import (
     CNNClassifier,
     CNNRegressor,
     Convolutional,
+    Convolutional1D,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePooling1D,
     Network,
     ReLU,
     ShapeError,
@@ -742,3 +744,33 @@ def test_channels_last_are_refused_unless_they_are_named(kind):
         kind(**options).fit(x, y)
     named = kind(input_shape={"channels": 28, "height": 28, "width": 1}, **options)
     assert clone(named).fit(x, y).network_.input_shape == (28, 28, 1)
+
+
+def signal_layers(shape=None, outputs=3, seed=0):
+    layers = [Convolutional1D(kernel_size=3, depth=4), ReLU(), GlobalAveragePooling1D()]
+    return [*layers, Dense(output_size=outputs), Softmax()]
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "given", "wanted"),
+    [
+        (signal_layers(), None, (60, 2, 20), (2, 20)),
+        (signal_layers(), None, (60, 20), (1, 20)),
+        (signal_layers(), (2, 20), (60, 40), (2, 20)),
+        (signal_layers, {"channels": 2, "length": 20}, (60, 2, 20), (2, 20)),
+        (signal_layers, {"channels": 2, "length": 20}, (60, 40), (2, 20)),
+    ],
+)
+def test_signals_go_in_as_they_are(network, shape, given, wanted):
+    x, y = np.random.default_rng(0).standard_normal(given), np.arange(60) % 3
+    model = CNNClassifier(network, input_shape=shape, epochs=1, random_state=0).fit(x, y)
+    assert model.network_.input_shape == wanted
+    assert model.predict(x[:5]).shape == (5,)
+    assert clone(model).fit(x, y).score(x, y) == model.score(x, y)
+
+
+def test_signals_with_their_channels_last_are_refused():
+    with pytest.raises(
+        ShapeError, match=r"X must have its channels first, .* got \(60, 20, 2\): X.transpose"
+    ):
+        CNNClassifier(signal_layers(), epochs=1).fit(np.zeros((60, 20, 2)), np.arange(60) % 3)

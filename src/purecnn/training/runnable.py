@@ -38,7 +38,7 @@ from purecnn.training.fusion import fuse, unfused
 from purecnn.training.inference import CHUNK, CHUNK_BYTES, DEVICE_CHUNK, Plan, piece
 from purecnn.training.replica import Replica
 from purecnn.training.rows import Rows
-from purecnn.training.samples import as_batch, infer_shape
+from purecnn.training.samples import as_batch, infer_shape, wanted_axes
 from purecnn.training.targets import Targets
 from purecnn.training.weights import weighted_targets
 
@@ -188,8 +188,7 @@ class RunnableNetwork(LayerStack):
         array = as_array("x", x)
         check_range("x", array, self.dtype)
         if self.input_shape is None:
-            axes = next((f.sample_axes for f in self.layers if f.sample_axes is not None), None)
-            self.bind(infer_shape(array, axes))
+            self.bind(infer_shape(array, wanted_axes(self.layers)))
         else:
             self.sync()
         batch = as_batch(array, self.input_shape or ())

@@ -5,10 +5,13 @@ Where arrays of samples meet a network: users keep the sample first, inside the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
+from purecnn.layers.base import Layer
 from purecnn.layers.shapes import NamedShape, meant, seems_channels_last
 
 
@@ -65,6 +68,18 @@ def refuse_channels_last(name: str, shape: Shape) -> None:
         )
 
 
+def wanted_axes(layers: Iterable[Layer]) -> int | None:
+    """Return how many axes the first layer that cares wants samples to have; None where none does.
+
+    Examples
+    --------
+    >>> from purecnn import Dense, MaxPooling1D, ReLU
+    >>> wanted_axes([ReLU(), MaxPooling1D(2), Dense(output_size=1)])
+    2
+    """
+    return next((layer.sample_axes for layer in layers if layer.sample_axes is not None), None)
+
+
 def infer_shape(x: Array, axes: int | None) -> Shape:
     """Return the shape of one sample of a sample-first batch, for a network that was given none.
 
@@ -99,7 +114,7 @@ def infer_shape(x: Array, axes: int | None) -> Shape:
     return shape
 
 
-def infer_signal(x: Array) -> Shape:
+def infer_signal(x: Array, name: str = "x") -> Shape:
     """Return the shape of one signal of a batch ``(n, channels, length)``, or ``(n, length)`` of one channel.
 
     Raises
@@ -110,11 +125,13 @@ def infer_signal(x: Array) -> Shape:
     if x.ndim == 2:
         return 1, x.shape[1]
     if x.ndim != 3:
-        raise ShapeError(f"signals must have shape (n, length) or (n, channels, length), got {x.shape}")
+        raise ShapeError(
+            f"{name}, signals, must have shape (n, length) or (n, channels, length), got {x.shape}"
+        )
     channels, length = x.shape[1:]
     if length <= 4 < channels:
         raise ShapeError(
-            f"x must have its channels first, (n, channels, length), got {x.shape}: x.transpose(0, 2, 1) "
-            f"moves them, and {meant('input_shape', (channels, length))}"
+            f"{name} must have its channels first, (n, channels, length), got {x.shape}: "
+            f"{name}.transpose(0, 2, 1) moves them, and {meant('input_shape', (channels, length))}"
         )
     return NamedShape((channels, length))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -25,7 +25,7 @@ from purecnn.interop.sklearn.bases import BaseEstimator, sklearn
 from purecnn.interop.sklearn.plans import Plan, planned, usual_epochs
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import drops_last
-from purecnn.layers.shapes import ShapeLike, check_channels, sample_shape
+from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
 from purecnn.losses.base import Loss
 from purecnn.losses.tasks import Task
 from purecnn.metrics.inputs import as_weights
@@ -33,7 +33,7 @@ from purecnn.networks.network import Network
 from purecnn.optimizers.base import Optimizer
 from purecnn.optimizers.registry import as_optimizer
 from purecnn.optimizers.schedules import Schedule
-from purecnn.training.samples import as_batch, refuse_channels_last
+from purecnn.training.samples import as_batch, infer_signal, refuse_channels_last, wanted_axes
 
 
 class Estimator(BaseEstimator):
@@ -107,7 +107,7 @@ class Estimator(BaseEstimator):
         array = sklearn("utils.validation").check_array(X, allow_nd=True, estimator=self, input_name="X")
         if not anew:
             self.check_features(X, array)
-        shape = self.wanted_shape(array.shape) if anew else self.network_.input_shape or ()
+        shape = self.wanted_shape(array) if anew else self.network_.input_shape or ()
         return as_batch(array, shape, "X"), shape
 
     def check_features(self, X: Any, array: Array, reset: bool = False) -> None:
@@ -121,12 +121,17 @@ class Estimator(BaseEstimator):
             base._check_feature_names(named, reset=reset)
             base._check_n_features(named, reset=reset)
 
-    def wanted_shape(self, given: Shape) -> Shape:
-        """Return the shape of one sample of an array of shape `given`: the one asked for, or what it says."""
+    def wanted_shape(self, array: Array) -> Shape:
+        """Return the shape of one sample of an array: the one asked for, or what it says."""
+        given, plan = array.shape, self.network
+        takes_signals = isinstance(plan, Sequence) and not isinstance(plan, str) and wanted_axes(plan) == 2
         if self.input_shape is not None:
             shape = sample_shape(self.input_shape)
             check_channels("input_shape", shape)
-            return (1, *shape) if len(shape) == 2 else shape
+            is_image = not takes_signals and not isinstance(shape, NamedShape)
+            return (1, *shape) if len(shape) == 2 and is_image else shape
+        if takes_signals:
+            return infer_signal(array, "X")
         if len(given) > 4:
             raise ShapeError(
                 f"X must have shape (n, values), (n, height, width) or (n, channels, height, width), "

@@ -44,7 +44,8 @@ class CNNClassifier(ClassifierMixin, Estimator):
         `networks.lenet`.
     input_shape : tuple of int, optional
         Of one sample, ``(channels, height, width)`` or ``(height, width)``: wanted for images in flat rows,
-        which are else only rows.
+        which are else only rows. Of signals ``(channels, length)``, by names where a function makes the
+        layers.
     epochs : int, optional
         How often to go over the samples at most; left out, as often as takes about 2,000 steps, from 10 to
         200 times.
