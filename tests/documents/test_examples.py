@@ -146,6 +146,32 @@ def test_mnist_checks_its_own_accuracy(tmp_path):
     assert len((EXAMPLES / "mnist.py").read_text(encoding="utf-8").splitlines()) <= 60
 
 
+def test_segmentation(tmp_path):
+    printed, sentence, status = run("segmentation.py", tmp_path, "--epochs", "2", "--images", "160")
+    overlap, right = re.search(r"mean overlap: ([\d.]+)%, right pixels: ([\d.]+)%", printed).groups()
+    assert float(right) > 50  # most are ground, and batch normalization has seen ten batches
+    assert status == 1
+    assert sentence == f"the mean overlap is {overlap}%; at least 60.0% is wanted\n"
+
+
+def test_autoencoder(tmp_path):
+    printed, sentence, status = run("autoencoder.py", tmp_path, "--epochs", "1", "--images", "2000")
+    noise, drawn = re.search(
+        r"off by ([\d.]+) under the noise, by ([\d.]+) as it was drawn", printed
+    ).groups()
+    assert float(noise) == pytest.approx(0.170, abs=0.002)
+    assert float(drawn) < 0.27  # an empty picture is off by 0.32
+    assert status == 1
+    assert sentence == f"a pixel is off by {drawn}; at most 0.14 is wanted\n"
+
+
+def test_signals(tmp_path):
+    printed, sentence, status = run("signals.py", tmp_path, "--epochs", "4", "--signals", "500")
+    found = re.search(r"accuracy: ([\d.]+)% of 100 other signals", printed)[1]
+    assert float(found) > 35  # one of five is a guess
+    assert (sentence, status) == (f"the accuracy is {found}%; at least 93.0% is wanted\n", 1)
+
+
 def test_by_hand(tmp_path):
     printed, sentence, status = run("by_hand.py", tmp_path)
     assert (sentence, status) == ("", 0)

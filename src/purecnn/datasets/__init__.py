@@ -2,7 +2,7 @@
 
 `catalog` loads the usual ones by name, `mnist` lies in the package, `folders` reads sorted pictures, `masks`
 pictures with their masks, `dataset` is what reads samples from outside of memory, `framing` puts a picture
-into its frame, `augmentation` changes images in training.
+into its frame, `augmentation` changes images in training, `synthetic` makes sets for other tasks.
 
 Imports `backend`, `formats` and what samples are in `layers`. Begin with `catalog`.
 """
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from purecnn.datasets.framing import prepare_object as prepare_object
     from purecnn.datasets.masks import MaskFolder as MaskFolder
     from purecnn.datasets.splits import stratified_split as stratified_split
+    from purecnn.datasets.synthetic import cluttered_digits as cluttered_digits
+    from purecnn.datasets.synthetic import signals as signals
 else:
     __all__, __getattr__, __dir__ = lazily(
         __name__,
@@ -37,5 +39,6 @@ else:
             "framing": "prepare_digit prepare_object",
             "masks": "MaskFolder",
             "splits": "stratified_split",
+            "synthetic": "cluttered_digits signals",
         },
     )
