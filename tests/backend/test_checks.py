@@ -46,6 +46,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "y": {"y": Y[::-1]},
     "epochs": {"epochs": 3},
     "batch_size": {"batch_size": 5},
+    "accumulate": {"accumulate": 2},
     "loss": {"loss": "mse"},
     "optimizer": {"optimizer": "sgd"},
     "learning_rate": {"learning_rate": 0.1},
@@ -68,6 +69,7 @@ OTHERS = {
     "threads": "test_threads_on_a_device_are_refused, and test_training's bits",
     "callbacks": "test_fitting",
     "verbose": "test_fitting",
+    "ignore_label": "test_label_maps",
     "resume": "test_a_rate_given_to_a_resumed_run",
     "ranks": "test_distributed",
 }

@@ -843,6 +843,38 @@ def kl_divergence_prime(y_true, y_pred):
     return categorical_cross_entropy_prime(y_true, y_pred)
 
 
+def categorical_focal_cross_entropy(y_true, y_pred, gamma=2.0):
+    """y_true and probabilities y_pred (classes, N) -> mean over N of -sum of y (1 - p)^gamma log p."""
+    total = 0.0
+    for i in np.ndindex(y_pred.shape):
+        total -= y_true[i] * (1 - y_pred[i]) ** gamma * math.log(y_pred[i])
+    return total / y_pred.shape[1]
+
+
+def categorical_focal_cross_entropy_prime(y_true, y_pred, gamma=2.0):
+    slope = np.zeros(y_pred.shape)
+    for i in np.ndindex(y_pred.shape):
+        p = y_pred[i]
+        slope[i] = y_true[i] * (gamma * (1 - p) ** (gamma - 1) * math.log(p) - (1 - p) ** gamma / p)
+    return slope / y_pred.shape[1]
+
+
+def binary_focal_cross_entropy(y_true, y_pred, gamma=2.0):
+    def term(y, p):
+        return -y * (1 - p) ** gamma * math.log(p) - (1 - y) * p**gamma * math.log(1 - p)
+
+    return _mean(term, y_true, y_pred)
+
+
+def binary_focal_cross_entropy_prime(y_true, y_pred, gamma=2.0):
+    def slope(y, p):
+        yes = gamma * (1 - p) ** (gamma - 1) * math.log(p) - (1 - p) ** gamma / p
+        no = p**gamma / (1 - p) - gamma * p ** (gamma - 1) * math.log(1 - p)
+        return y * yes + (1 - y) * no
+
+    return _each(slope, y_true, y_pred)
+
+
 # -------------------------------------------------------------------------------------------- optimizers
 # parameters and gradients: dicts of arrays under the same names; parameters change in place. state: a dict,
 # empty before the first step, that the caller keeps from step to step.

@@ -273,6 +273,9 @@ def test_losses_by_hand():
     close(loops.hinge(np.array([1.0, 0.0, 1.0]), np.array([0.5, 0.25, 2.0])), (0.5 + 1.25 + 0) / 3)
     close(loops.log_cosh(np.zeros(1), np.array([math.log(2)])), math.log((2 + 0.5) / 2))
     close(loops.kl_divergence(y, p), math.log(2))
+    close(loops.categorical_focal_cross_entropy(y, p), math.log(2) / 4)
+    close(loops.binary_focal_cross_entropy(y, p), (math.log(2) / 4 - math.log(0.75) / 16) / 2)
+    close(loops.binary_focal_cross_entropy(y, p, gamma=1), (math.log(2) / 2 - math.log(0.75) / 4) / 2)
 
 
 def test_optimizers_by_hand():

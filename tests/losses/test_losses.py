@@ -6,7 +6,7 @@ import pytest
 from helpers.torch_numbers import cases, close, listed, part
 from purecnn import ShapeError, check_gradients, losses
 from purecnn.layers.registry import is_own
-from purecnn.losses import LOSSES, Loss, as_loss, classification, label_smoothing
+from purecnn.losses import LOSSES, Loss, as_loss, classification, focal, label_smoothing
 from purecnn.losses.base import columns
 
 
@@ -76,6 +76,40 @@ def test_weights_leave_the_predictions_dtype(name, dtype):
 def test_a_weight_is_wanted_for_each_sample():
     with pytest.raises(ShapeError, match=r"one weight a sample, shape \(2,\), got \(3,\)"):
         losses.mse(np.zeros((4, 2)), np.ones((4, 2)), sample_weight=np.ones(3))
+
+
+# Focal loss -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_losses_of_scores_are_finite_for_any_and_cross_entropies_without_gamma(gamma, dtype):
+    z = np.array([[1e4, -1e4, 0.0, 3.0, 1e-30], [-1e4, 1e4, 0.0, -40.0, -1e-30]], dtype)
+    y = np.array([[1.0, 1.0, 0.0, 0.25, 1.0], [0.0, 0.0, 1.0, 0.75, 0.0]], dtype)
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        found = focal.softmax_focal_cross_entropy_both(y, z, gamma)
+        of_two = focal.sigmoid_focal_cross_entropy_both(y, z, gamma)
+    for (loss, slope), plain in (
+        (found, losses.softmax_cross_entropy),
+        (of_two, losses.sigmoid_binary_cross_entropy),
+    ):
+        assert np.isfinite(loss)
+        assert np.isfinite(slope).all()
+        assert slope.dtype == dtype
+        assert not slope[:, 0].any()  # it is right, with all certainty
+        assert (
+            abs(slope[0, 1] * slope[0].size * (1 if plain is losses.softmax_cross_entropy else 2) + 1) < 1e-6
+        )
+        if gamma == 0:
+            close(loss, plain(y, z), rtol=1e-6)
+            close(slope, getattr(losses, f"{plain.__name__}_prime")(y, z), rtol=1e-6, atol=1e-6)
+
+
+def test_a_focal_loss_of_a_negative_gamma_is_refused():
+    y = np.eye(2)
+    for function in (losses.categorical_focal_cross_entropy, losses.binary_focal_cross_entropy_prime):
+        with pytest.raises(ValueError, match="gamma must be a number at least 0, got -1"):
+            function(y, y, gamma=-1)
 
 
 # Label smoothing ------------------------------------------------------------------------------------------

@@ -14,7 +14,12 @@ from purecnn.losses.base import columns
 from purecnn.training.weights import weighted_targets
 
 #: Losses over classes, and what they are of probabilities or of scores.
-OF_CLASSES = ("categorical_cross_entropy", "softmax_cross_entropy", "kl_divergence")
+OF_CLASSES = (
+    "categorical_cross_entropy",
+    "softmax_cross_entropy",
+    "kl_divergence",
+    "categorical_focal_cross_entropy",
+)
 PER_ELEMENT = (
     "mse",
     "mean_absolute_error",
@@ -23,6 +28,7 @@ PER_ELEMENT = (
     "hinge",
     "binary_cross_entropy",
     "sigmoid_binary_cross_entropy",
+    "binary_focal_cross_entropy",
 )
 
 

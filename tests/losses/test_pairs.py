@@ -79,6 +79,8 @@ RIGHT = {
     "categorical_cross_entropy": {"Softmax"},
     "kl_divergence": {"Softmax"},
     "binary_cross_entropy": {"Softmax", "Sigmoid", "HardSigmoid"},
+    "binary_focal_cross_entropy": {"Softmax", "Sigmoid", "HardSigmoid"},
+    "categorical_focal_cross_entropy": {"Softmax"},
     "dice": {"Softmax", "Sigmoid", "HardSigmoid"},
     "softmax_cross_entropy": ALL - {"Softmax", "Sigmoid", "HardSigmoid"},
     "sigmoid_binary_cross_entropy": BOTH_SIDES,

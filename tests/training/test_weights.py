@@ -25,6 +25,8 @@ LAST = {
     "categorical_cross_entropy": (Softmax, 3),
     "kl_divergence": (Softmax, 3),
     "binary_cross_entropy": (Sigmoid, 3),
+    "categorical_focal_cross_entropy": (Softmax, 3),
+    "binary_focal_cross_entropy": (Sigmoid, 3),
     "softmax_cross_entropy": (Identity, 3),
     "mse": (Tanh, 3),
     "hinge": (Identity, 3),

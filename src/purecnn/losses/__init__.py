@@ -1,8 +1,8 @@
 """Losses: how wrong an answer is, as one number, and its derivative.
 
-`base` explains the arguments of all; `classification`, `overlap` and `regression` have the functions,
-`registry` names them, `smoothing` spreads targets over all classes. `tasks` decides what the outputs are,
-`pairs` which loss goes with which last layer.
+`base` explains the arguments of all; `classification`, `focal`, `overlap` and `regression` have the
+functions, `registry` names them, `smoothing` spreads targets over all classes. `tasks` decides what the
+outputs are, `pairs` which loss goes with which last layer.
 
 Imports `layers`. Begin with `base`.
 """
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     )
     from purecnn.losses.classification import softmax_cross_entropy as softmax_cross_entropy
     from purecnn.losses.classification import softmax_cross_entropy_prime as softmax_cross_entropy_prime
+    from purecnn.losses.focal import binary_focal_cross_entropy as binary_focal_cross_entropy
+    from purecnn.losses.focal import binary_focal_cross_entropy_prime as binary_focal_cross_entropy_prime
+    from purecnn.losses.focal import categorical_focal_cross_entropy as categorical_focal_cross_entropy
+    from purecnn.losses.focal import (
+        categorical_focal_cross_entropy_prime as categorical_focal_cross_entropy_prime,
+    )
     from purecnn.losses.overlap import dice as dice
     from purecnn.losses.overlap import dice_prime as dice_prime
     from purecnn.losses.registry import LOSSES as LOSSES
@@ -52,6 +58,10 @@ else:
                 "categorical_cross_entropy_prime kl_divergence kl_divergence_prime "
                 "sigmoid_binary_cross_entropy sigmoid_binary_cross_entropy_prime "
                 "softmax_cross_entropy softmax_cross_entropy_prime"
+            ),
+            "focal": (
+                "binary_focal_cross_entropy binary_focal_cross_entropy_prime categorical_focal_cross_entropy "
+                "categorical_focal_cross_entropy_prime"
             ),
             "overlap": "dice dice_prime",
             "registry": "as_loss LOSSES",

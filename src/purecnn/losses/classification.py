@@ -28,7 +28,7 @@ def checked(p: Array) -> Array:
     return p
 
 
-def _inside(p: Array) -> Array:
+def inside(p: Array) -> Array:
     """Return probabilities kept off 0 and 1 by the dtype's epsilon, so that logarithms stay finite."""
     xp = module_of(p)
     margin = np.finfo(p.dtype).eps
@@ -52,14 +52,14 @@ def binary_cross_entropy(y_true: Array, y_pred: Array, sample_weight: Array | No
     """
     xp = module_of(y_pred)
     y, p = same(y_true, y_pred)
-    p = _inside(checked(p))
+    p = inside(checked(p))
     return mean(weigh(-y * xp.log(p) - (1 - y) * xp.log1p(-p), sample_weight))
 
 
 def binary_cross_entropy_prime(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
     """Return ``((1 - y) / (1 - p) - y / p) / size``."""
     y, p = same(y_true, y_pred)
-    p = _inside(p)
+    p = inside(p)
     return scaled(weigh((1 - y) / (1 - p) - y / p, sample_weight), 1 / p.size, p)
 
 
@@ -97,7 +97,7 @@ def categorical_cross_entropy_prime(
 ) -> Array:
     """Return ``-y / p / N``."""
     y, p = same(columns(y_true, y_pred), y_pred)
-    p = _inside(p)
+    p = inside(p)
     return scaled(weigh(y / p, sample_weight), -1 / p[0].size, p)
 
 

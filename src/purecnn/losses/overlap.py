@@ -49,7 +49,7 @@ def dice(y_true: Array, y_pred: Array, smooth: float = 1.0, sample_weight: Array
     Examples
     --------
     >>> p = np.array([[0.5, 1.0, 0.0, 0.5]]).reshape(1, 2, 2, 1)
-    >>> dice(np.array([[[0], [1]], [[0], [1]]]), p)
+    >>> round(dice(np.array([[[0], [1]], [[0], [1]]]), p), 6)
     0.2
     """
     xp = module_of(y_pred)

@@ -25,6 +25,14 @@ from purecnn.losses.classification import (
     softmax_cross_entropy_prime,
     softmax_kl_divergence_both,
 )
+from purecnn.losses.focal import (
+    binary_focal_cross_entropy,
+    binary_focal_cross_entropy_prime,
+    categorical_focal_cross_entropy,
+    categorical_focal_cross_entropy_prime,
+    sigmoid_focal_cross_entropy_both,
+    softmax_focal_cross_entropy_both,
+)
 from purecnn.losses.overlap import dice, dice_prime
 from purecnn.losses.regression import (
     hinge,
@@ -60,6 +68,24 @@ LOSSES = {
         categorical_cross_entropy_prime,
         Softmax,
         softmax_cross_entropy_both,
+        "classes",
+        weighted=True,
+        predictions="probabilities",
+    ),
+    "binary_focal_cross_entropy": Loss(
+        binary_focal_cross_entropy,
+        binary_focal_cross_entropy_prime,
+        Sigmoid,
+        sigmoid_focal_cross_entropy_both,
+        "shares",
+        weighted=True,
+        predictions="probabilities",
+    ),
+    "categorical_focal_cross_entropy": Loss(
+        categorical_focal_cross_entropy,
+        categorical_focal_cross_entropy_prime,
+        Softmax,
+        softmax_focal_cross_entropy_both,
         "classes",
         weighted=True,
         predictions="probabilities",
@@ -103,7 +129,8 @@ def as_loss(loss: str | Loss | LossFunction, prime: LossPrime | None = None) -> 
     >>> as_loss("mes")
     Traceback (most recent call last):
     ValueError: loss must be one of mse, mean_absolute_error, huber, log_cosh, hinge, binary_cross_entropy, \
-categorical_cross_entropy, dice, kl_divergence, softmax_cross_entropy, sigmoid_binary_cross_entropy, got 'mes'
+categorical_cross_entropy, binary_focal_cross_entropy, categorical_focal_cross_entropy, dice, kl_divergence, \
+softmax_cross_entropy, sigmoid_binary_cross_entropy, got 'mes'
     """
     if isinstance(loss, Loss | str) and prime is not None:
         raise ValueError(

@@ -27,6 +27,18 @@ LOSSES = (
         "BCEWithLogitsLoss binary_cross_entropy_with_logits MultiLabelSoftMarginLoss SoftMarginLoss",
         "behind a last Dense, with no Sigmoid; SoftMarginLoss has -1 for 0",
     ),
+    Row(
+        "categorical_focal_cross_entropy",
+        "CategoricalFocalCrossentropy categorical_focal_crossentropy",
+        "focal FocalLoss focal_loss",
+        "behind a Softmax; Keras's alpha is fit(..., class_weight={0: 0.25, 1: 0.75})",
+    ),
+    Row(
+        "binary_focal_cross_entropy",
+        "BinaryFocalCrossentropy binary_focal_crossentropy",
+        "sigmoid_focal_loss",
+        "behind a Sigmoid",
+    ),
     Row("mse", "mean_squared_error MeanSquaredError", "MSELoss mse_loss"),
     Row("mean_absolute_error", "mae MeanAbsoluteError", "L1Loss l1_loss"),
     Row("huber", "Huber huber_loss", "HuberLoss SmoothL1Loss smooth_l1_loss"),
