@@ -47,7 +47,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-cores bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -148,6 +148,9 @@ bench-recipes: $(RUN_STAMP) ## train every recipe with five seeds and write what
 bench-ranks: $(DEV_STAMP) ## measure a step against 1, 2 and 4 ranks and what large batches cost, and write docs/scaling.md
 	$(VENV)/bin/python -m benchmarks.ranks
 	$(VENV)/bin/python -m benchmarks.batch_sizes
+
+bench-architectures: $(BENCH_STAMP) ## measure a training step of each network of the literature beside PyTorch, and write docs/guides/architectures.md
+	$(BENCH)/bin/python -m benchmarks.architectures --write
 
 bench-cores: $(DEV_STAMP) ## predict a step on 4, 8 and 16 cores, check the model on those that there are, and write docs/engine.md
 	$(VENV)/bin/python -m benchmarks.cores

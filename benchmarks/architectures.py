@@ -2,9 +2,10 @@
 
     python -m benchmarks.architectures [--only NAME] [--rounds N] [--steps N] [--threads N] [--write]
 
-Batches of 64 colour images of 32 x 32, Adam, each program in a process of its own, in turns. PyTorch's is the
-faster of both memory layouts, with glibc's malloc told to keep its memory. The tests' fixtures hold the networks to
-PyTorch's. With --write the table goes into docs/guides/architectures.md and the figures into benchmarks/results.
+Batches of 64 colour images of 32 x 32, Adam, each program in a process of its own, in turns. PyTorch's is
+the faster of both memory layouts, with glibc's malloc told to keep its memory. The tests' fixtures hold the
+networks to PyTorch's. With --write the table goes into docs/guides/architectures.md and the figures into
+benchmarks/results.
 """
 
 from __future__ import annotations

@@ -240,6 +240,7 @@ class Inverted(nn.Module):
         act: Make,
         excited: nn.Module | None = None,
         slow: bool = False,
+        skipped: float = 0.0,
     ) -> None:
         super().__init__()
         inputs, wide, outputs = maps
@@ -247,10 +248,13 @@ class Inverted(nn.Module):
         layers.append(unit(wide, wide, kernel, stride, wide, act, slow))
         layers += [excited] if excited else []
         self.body = nn.Sequential(*layers, unit(wide, outputs, 1, act=None, slow=slow))
-        self.adds = stride == 1 and inputs == outputs
+        self.adds, self.skipped = stride == 1 and inputs == outputs, skipped
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.body(x)
+        if self.adds and self.skipped and self.training:
+            kept = 1 - self.skipped
+            y = y * torch.empty(len(y), 1, 1, 1, dtype=y.dtype).bernoulli_(kept).div_(kept)
         return y.add_(x) if self.adds else y
 
 
@@ -299,20 +303,123 @@ def mobilenet_v3_small(
 
 
 def efficientnet_b0(
-    channels: int, classes: int, width: float = 1.0, stem_stride: int = 1, dropout: float = 0.2
+    channels: int,
+    classes: int,
+    width: float = 1.0,
+    stem_stride: int = 1,
+    dropout: float = 0.2,
+    stochastic_depth: float = 0.2,
 ) -> nn.Module:
     maps = rounded(32 * width)
     layers: list[nn.Module] = [unit(channels, maps, 3, stem_stride, act=silu, slow=True)]
     rows = [(1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2)]
+    block = 0
     for t, kernel, c, n, s in [*rows, (6, 5, 112, 3, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1)]:
         for place in range(n):
             outputs = rounded(c * width)
             excited = Excited(maps * t, maps // 4, silu, nn.Sigmoid)
             sizes = maps, maps * t, outputs
-            layers.append(Inverted(sizes, kernel, 1 if place else s, silu, excited, slow=True))
-            maps = outputs
+            rate = stochastic_depth * block / 16
+            layers.append(Inverted(sizes, kernel, 1 if place else s, silu, excited, True, rate))
+            maps, block = outputs, block + 1
     last = rounded(1280 * width)
     return nn.Sequential(*layers, unit(maps, last, 1, act=silu, slow=True), *ending(last, classes, dropout))
+
+
+class ShuffleUnit(nn.Module):
+    def __init__(self, inputs: int, outputs: int, groups: int, first: int) -> None:
+        super().__init__()
+        self.halves, narrow = inputs != outputs, outputs // 4
+        self.one, self.groups = unit(inputs, narrow, 1, groups=first), groups
+        self.two = unit(narrow, narrow, 3, 2 if self.halves else 1, narrow, None)
+        self.three = unit(narrow, outputs - inputs if self.halves else outputs, 1, groups=groups, act=None)
+        self.pool, self.act = nn.AvgPool2d(3, 2, 1), relu()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.one(x)
+        n, c, h, w = y.shape
+        y = y.view(n, self.groups, c // self.groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+        y = self.three(self.two(y))
+        merged: torch.Tensor = self.act(torch.cat([self.pool(x), y], 1) if self.halves else y.add_(x))
+        return merged
+
+
+def shufflenet(
+    channels: int, classes: int, groups: int = 3, width: float = 1.0, stem_stride: int = 1
+) -> nn.Module:
+    maps = round(24 * width / groups) * groups
+    layers: list[nn.Module] = [unit(channels, maps, 3, stem_stride)]
+    if stem_stride > 1:
+        layers.append(nn.MaxPool2d(3, 2, 1))
+    for stage, blocks in enumerate((4, 8, 4)):
+        outputs = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}[groups] * 2**stage
+        outputs = round(outputs * width / (4 * groups)) * 4 * groups
+        for block in range(blocks):
+            layers.append(ShuffleUnit(maps, outputs, groups, groups if stage or block else 1))
+            maps = outputs
+    return nn.Sequential(*layers, *ending(maps, classes))
+
+
+class Level(nn.Module):
+    """A size of a U-Net, and all smaller ones."""
+
+    def __init__(self, channels: int, maps: int, depth: int) -> None:
+        super().__init__()
+        self.before = nn.Sequential(unit(channels, maps, 3), unit(maps, maps, 3))
+        self.inner: nn.Module | None = None
+        if depth:
+            self.pool, self.inner = nn.MaxPool2d(2), Level(maps, 2 * maps, depth - 1)
+            self.up = nn.ConvTranspose2d(2 * maps, maps, 2, 2)
+            self.after = nn.Sequential(unit(2 * maps, maps, 3), unit(maps, maps, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.before(x)
+        if self.inner is not None:
+            x = self.after(torch.cat([x, self.up(self.inner(self.pool(x)))], 1))
+        return x
+
+
+def unet(channels: int, classes: int, depth: int = 3, width: int = 16) -> nn.Module:
+    return nn.Sequential(Level(channels, width, depth), nn.Conv2d(width, classes, 1))
+
+
+def autoencoder(channels: int, code: int, side: tuple[int, int], width: int = 16) -> nn.Module:
+    small = (2 * width, side[0] // 4, side[1] // 4)
+    size = small[0] * small[1] * small[2]
+    return nn.Sequential(
+        unit(channels, width, 3, 2),
+        unit(width, 2 * width, 3, 2),
+        nn.Flatten(),
+        nn.Linear(size, code),
+        nn.Linear(code, size),
+        relu(),
+        nn.Unflatten(1, small),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(width),
+        relu(),
+        nn.ConvTranspose2d(width, channels, 4, 2, 1),
+        nn.Sigmoid(),
+    )
+
+
+class SignalBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for place, kernel in enumerate((8, 5, 3)):
+            conv = nn.Conv1d(outputs if place else inputs, outputs, kernel, padding="same", bias=False)
+            layers += [conv, nn.BatchNorm1d(outputs), *([relu()] if place < 2 else [])]
+        self.body, norm = nn.Sequential(*layers), nn.BatchNorm1d(outputs)
+        conv = nn.Conv1d(inputs, outputs, 1, bias=False)
+        self.shortcut = nn.Sequential(conv, norm) if inputs != outputs else norm
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet_1d(channels: int, classes: int, width: int = 64) -> nn.Module:
+    blocks = SignalBlock(channels, width), SignalBlock(width, 2 * width), SignalBlock(2 * width, 2 * width)
+    return nn.Sequential(*blocks, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(2 * width, classes))
 
 
 #: Each by the name that purecnn gives it, as functions of (channels, classes), for images of 32 x 32.
@@ -329,5 +436,6 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
     "mobilenet-v1": mobilenet_v1,
     "mobilenet-v2": mobilenet_v2,
     "mobilenet-v3-small": mobilenet_v3_small,
+    "shufflenet": shufflenet,
     "efficientnet-b0": efficientnet_b0,
 }

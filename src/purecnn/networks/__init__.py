@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from purecnn.networks.architectures.concatenated import densenet as densenet
     from purecnn.networks.architectures.concatenated import inception_small as inception_small
     from purecnn.networks.architectures.concatenated import squeezenet as squeezenet
+    from purecnn.networks.architectures.images import autoencoder as autoencoder
+    from purecnn.networks.architectures.images import unet as unet
     from purecnn.networks.architectures.mobile import efficientnet_b0 as efficientnet_b0
     from purecnn.networks.architectures.mobile import mobilenet_v1 as mobilenet_v1
     from purecnn.networks.architectures.mobile import mobilenet_v2 as mobilenet_v2
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from purecnn.networks.architectures.registry import ARCHITECTURES as ARCHITECTURES
     from purecnn.networks.architectures.residual import resnet as resnet
     from purecnn.networks.architectures.residual import wide_resnet as wide_resnet
+    from purecnn.networks.architectures.shuffle import shufflenet as shufflenet
+    from purecnn.networks.architectures.signals import resnet_1d as resnet_1d
     from purecnn.networks.architectures.vgg import vgg_small as vgg_small
     from purecnn.networks.files import load as load
     from purecnn.networks.files import save as save
@@ -44,8 +48,11 @@ else:
         {
             "architectures.concatenated": "densenet inception_small squeezenet",
             "architectures.mobile": "efficientnet_b0 mobilenet_v1 mobilenet_v2 mobilenet_v3_small",
+            "architectures.images": "autoencoder unet",
             "architectures.registry": "ARCHITECTURES",
             "architectures.residual": "resnet wide_resnet",
+            "architectures.shuffle": "shufflenet",
+            "architectures.signals": "resnet_1d",
             "architectures.vgg": "vgg_small",
             "files": "load save",
             "functional": "fit predict train",

@@ -149,15 +149,15 @@ class Product(Merge):
     def combine(self, ends: list[Array]) -> Array:
         """Return the product of all ends."""
         axes = max(end.ndim for end in ends)
+        self.is_spread = [end.ndim < axes for end in ends]
         #: Vectors with axes of length one where images have their height and width.
         self.factors = [
-            end.reshape(len(end), *[1] * (axes - end.ndim), end.shape[-1]) if end.ndim < axes else end
-            for end in ends
+            end.reshape(len(end), *[1] * (axes - end.ndim), end.shape[-1]) if spread else end
+            for end, spread in zip(ends, self.is_spread, strict=True)
         ]
         whole = next(end for end in ends if end.ndim == axes)
-        first, *rest = self.factors
-        y = self.workspace.like("output", whole)
-        y[...] = first
+        first, second, *rest = sorted(self.factors, key=lambda factor: factor.shape != whole.shape)
+        y: Array = self.xp.multiply(first, second, out=self.workspace.like("output", whole))
         for factor in rest:
             y *= factor
         return y
@@ -165,15 +165,12 @@ class Product(Merge):
     def share(self, g: Array) -> list[Array]:
         """Return g times the product of the others for each, summed where it was spread."""
         shares: list[Array] = []
-        for place, factor in enumerate(self.factors):
-            part = self.workspace.like(f"share {place}", g)
-            part[...] = g
-            for other, held in enumerate(self.factors):
-                if other != place:
-                    part *= held
-            if factor.shape != g.shape:
-                part = part.sum(axis=tuple(range(1, g.ndim - 1)))
-            shares.append(part)
+        for place, is_spread in enumerate(self.is_spread):
+            other, *rest = (held for spot, held in enumerate(self.factors) if spot != place)
+            part: Array = self.xp.multiply(g, other, out=self.workspace.like(f"share {place}", g))
+            for held in rest:
+                part *= held
+            shares.append(part.sum(axis=tuple(range(1, g.ndim - 1))) if is_spread else part)
         return shares
 
 

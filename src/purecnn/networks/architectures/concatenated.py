@@ -12,7 +12,6 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling
-from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.networks.architectures.blocks import classifier, first_stride, normalized, of_images
 from purecnn.networks.network import Network
@@ -129,9 +128,8 @@ def inception_small(
         return Branches(convolved(one, 1), convolved(three, 3), merge="concatenate")
 
     def smaller(maps: int) -> Layer:
-        # zeros around what a ReLU gave never are the largest
-        pooled = [ZeroPadding(1), MaxPooling(3, stride=2)]
-        return Branches(convolved(maps, 3, stride=2), pooled, merge="concatenate")
+        pooled = MaxPooling(3, stride=2, padding=1)
+        return Branches(convolved(maps, 3, stride=2), [pooled], merge="concatenate")
 
     layers = [
         *convolved(96, 3),

@@ -11,6 +11,7 @@ from purecnn.layers.activations.rectified import ReLU, ReLU6
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.residual import Residual
 from purecnn.layers.dense import Dense
+from purecnn.layers.dropout import StochasticDepth
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.shapes import ShapeLike
 from purecnn.networks.architectures.blocks import (
@@ -40,6 +41,7 @@ def inverted_residual(
     activation: Activation,
     gate: Layer | None = None,
     normalization: Callable[[], Layer] = BatchNormalization,
+    skipped: float = 0.0,
 ) -> list[Layer]:
     """Return a block that expands the maps, filters each by itself, and makes few of them again.
 
@@ -58,6 +60,8 @@ def inverted_residual(
         Behind the depthwise convolution: squeeze-and-excitation.
     normalization : callable
         Makes a batch normalization.
+    skipped : float
+        Rate of the stochastic depth of a block whose input is added.
 
     Examples
     --------
@@ -71,7 +75,9 @@ def inverted_residual(
         *([] if gate is None else [gate]),
         *normal(after, 1, activation=None),
     ]
-    return [Residual(layers)] if stride == 1 and before == after else layers
+    if stride > 1 or before != after:
+        return layers
+    return [Residual([*layers, *([StochasticDepth(skipped)] if skipped else [])])]
 
 
 def mobilenet_v1(
@@ -256,6 +262,7 @@ def efficientnet_b0(
     *,
     width: float = 1.0,
     dropout: float = 0.2,
+    stochastic_depth: float = 0.2,
     stem_stride: int | None = None,
 ) -> Network:
     """Return EfficientNet-B0: blocks as MobileNetV2's, each with squeeze-and-excitation and swish.
@@ -275,6 +282,8 @@ def efficientnet_b0(
         Factor of the numbers of maps, which are rounded to multiples of 8.
     dropout : float
         Rate of the dropout in front of the dense layer.
+    stochastic_depth : float
+        Rate at which training skips a block, at the end; it grows from 0 with each of the 16 blocks.
     stem_stride : int, optional
         Stride of the first convolution: 2 as in the paper, with images below 96 pixels 1.
 
@@ -297,12 +306,23 @@ def efficientnet_b0(
         *((1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2)),
         *((6, 5, 112, 3, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1)),
     ]
+    place = 0
     for expansion, window, depth, blocks, stride in stages:
         for block in range(blocks):
             expanded, after = expansion * maps, scaled(depth * width)
             gate = squeeze_and_excitation(expanded, max(1, maps // 4), SiLU, Sigmoid)
             steps = stride if block == 0 else 1
-            layers += inverted_residual(maps, expanded, after, window, steps, SiLU, gate, slow_statistics)
-            maps = after
+            layers += inverted_residual(
+                maps,
+                expanded,
+                after,
+                window,
+                steps,
+                SiLU,
+                gate,
+                slow_statistics,
+                skipped=stochastic_depth * place / 16,
+            )
+            maps, place = after, place + 1
     layers += [*normal(scaled(1280 * width), 1), *classifier(classes, dropout)]
     return Network(layers, input_shape=shape, seed=seed)

@@ -14,6 +14,7 @@ from purecnn.networks.architectures.mobile import (
     mobilenet_v3_small,
 )
 from purecnn.networks.architectures.residual import resnet, wide_resnet
+from purecnn.networks.architectures.shuffle import shufflenet
 from purecnn.networks.architectures.vgg import vgg_small
 from purecnn.networks.network import Network
 
@@ -31,5 +32,6 @@ ARCHITECTURES: dict[str, Callable[[ShapeLike, int, int | None], Network]] = {
     "mobilenet-v1": mobilenet_v1,
     "mobilenet-v2": mobilenet_v2,
     "mobilenet-v3-small": mobilenet_v3_small,
+    "shufflenet": shufflenet,
     "efficientnet-b0": efficientnet_b0,
 }
