@@ -100,7 +100,7 @@ class Layer(ABC):
         `fit`. Inside of a layer made of others the factors of both multiply.
     """
 
-    #: How many axes a sample must have: 3 for an image, 1 for a vector, None where any will do.
+    #: How many axes a sample must have: 3 for an image, 2 for a signal, 1 for a vector, None for any.
     sample_axes: int | None = None
     #: Whether the layer draws random numbers in training, from its `random`.
     draws = False
