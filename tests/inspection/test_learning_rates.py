@@ -129,6 +129,7 @@ def test_steepest_descent_by_hand() -> None:
         ({"high": -1}, "high must be a number above 0, got -1"),
         ({"low": 1, "high": 1}, "high must be above low, 1, got 1"),
         ({"steps": 9}, "steps must be an integer of at least 10, got 9"),
+        ({"steps": 10**30}, "steps must be at most 1000000, got 10{30}"),
         ({"stop_at": 1}, "stop_at must be a number above 1, got 1"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
     ],

@@ -105,6 +105,15 @@ def test_a_vector_has_a_factor_for_each_channel(image):
     np.testing.assert_allclose(layer.backward(g), wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("vector_first", [False, True])
+def test_a_vector_stays_one_beside_an_image_of_one_pixel(vector_first):
+    paths = [[], [GlobalAveragePooling()]]
+    layer = Branches(*(paths[::-1] if vector_first else paths), merge="multiply")
+    x = np.array([2.0, -3.0]).reshape(2, 1, 1, 1)
+    np.testing.assert_array_equal(layer.forward(x), x * x)
+    np.testing.assert_array_equal(layer.backward(np.ones_like(x)), 2 * x)
+
+
 # What the engine makes of it ------------------------------------------------------------------------------
 
 NESTED = {

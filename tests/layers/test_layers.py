@@ -759,6 +759,13 @@ def test_a_refused_shape_leaves_the_layer_as_it_was():
         (lambda: run_untold(), ValueError, r"Dropout\(rate=0.5\) in training needs a generator"),
         (lambda: LeakyReLU(1), ValueError, "slope must be a number at least 0 and below 1, got 1"),
         (lambda: PReLU(per_channel=1), TypeError, "per_channel must be True or False, got 1"),
+        (lambda: BatchNormalization(affine=None), TypeError, "affine must be True or False, got None"),
+        (lambda: LayerNormalization(affine=[1, 2]), TypeError, r"affine must be True or False, got \[1, 2\]"),
+        (
+            lambda: Convolutional(kernel_size=3, depth=2, per_position_bias=1),
+            TypeError,
+            "per_position_bias must be True or False, got 1",
+        ),
         (lambda: PReLU(initial=np.nan), ValueError, "initial must be a finite number, got nan"),
         (lambda: ELU(0), ValueError, "alpha must be a number above 0, got 0"),
         (lambda: GELU("fast"), ValueError, "approximate must be one of none, tanh, got 'fast'"),

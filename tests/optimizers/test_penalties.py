@@ -265,6 +265,8 @@ def test_a_clipping_that_is_taken_off_between_steps_is_off():
         ({"l2": -0.5}, ValueError, "l2 must be a number at least 0, got -0.5"),
         ({"l2": "much"}, TypeError, "l2 must be a finite number at least 0, got 'much'"),
         ({"l1": float("nan")}, ValueError, "l1 must be a number at least 0, got nan"),
+        ({"l1": {}}, TypeError, "l1 must be a finite number at least 0, got {}"),
+        ({"l2": np.zeros(2)}, TypeError, "l2 must be a finite number at least 0, got array"),
     ],
 )
 def test_bad_penalties_are_refused_in_one_sentence(options, error, words):

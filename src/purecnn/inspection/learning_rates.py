@@ -30,6 +30,8 @@ from purecnn.optimizers.registry import as_optimizer
 
 #: What stays of the running mean of the losses in a step, by which the end is decided.
 STAYS = 0.9
+#: More steps than anybody takes, at few megabytes.
+MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,8 @@ def find_learning_rate(
     if high <= low:
         raise ValueError(f"high must be above low, {low:g}, got {high:g}")
     steps, size = positive("steps", steps, least=10), positive("batch_size", batch_size)
+    if steps > MOST_STEPS:
+        raise ValueError(f"steps must be at most {MOST_STEPS}, got {steps}")
     stop_at = within("stop_at", stop_at, 1, open_low=True)
     given = as_network(network)
     twin = copy.deepcopy(given).to(given.device)

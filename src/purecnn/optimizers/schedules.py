@@ -19,6 +19,9 @@ __all__ = ["Constant", "Cosine", "CosineRestarts", "Exponential", "OneCycle", "S
 
 Schedule = Callable[[float], float]
 
+#: The whole training is at most so many times as long as a cycle of restarts.
+MOST_CYCLES = 1_000_000
+
 
 def ease(start: float, end: float, progress: float) -> float:
     """Go from `start` to `end` along half a cosine wave: slow, fast, slow.
@@ -129,8 +132,22 @@ class CosineRestarts:
         within("peak", self.peak, 0, open_low=True)
         within("end", self.end, 0)
         positive("cycles", self.cycles)
-        within("growth", self.growth, 0, open_low=True)
-        within("factor", self.factor, 0, open_low=True)
+        growth = within("growth", self.growth, 0, open_low=True)
+        factor = within("factor", self.factor, 0, open_low=True)
+        # The shortest cycle has length 1, and none is shorter than what `__call__` allows for rounding.
+        ratio, whole = max(growth, 1 / growth), 0.0
+        for number in range(min(self.cycles, MOST_CYCLES + 1)):
+            whole += ratio**number
+            if whole > MOST_CYCLES:
+                raise ValueError(
+                    f"the shortest cycle must take at least a millionth of the training, got "
+                    f"cycles={self.cycles} and growth={growth:g}"
+                )
+        if (self.cycles - 1) * math.log10(factor) > 100:
+            raise ValueError(
+                f"factor must not let the rate grow beyond 1e100 times its start, got {factor:g} for "
+                f"{self.cycles} cycles"
+            )
 
     def __call__(self, progress: float) -> float:
         """Return the rate at `progress`."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from purecnn.backend.arrays import module_of
+from purecnn.backend.checks import within
 from purecnn.backend.sharding import add_tree
 from purecnn.backend.types import Array
 from purecnn.layers.batchwise import Zeros
@@ -57,7 +58,8 @@ class ParameterUpdate:
     """
 
     def __init__(self, network: RunnableNetwork, settings: FitSettings, shards: int, zeros: Zeros) -> None:
-        self.settings, optimizer, l1, l2 = settings, settings.optimizer, settings.l1, settings.l2
+        self.settings, optimizer = settings, settings.optimizer
+        l1, l2 = within("l1", settings.l1, 0), within("l2", settings.l2, 0)
         self.optimizer, self.parameters, self.zeros = optimizer, network.parameters, zeros
         weights: Array | None = None
         if l1 or l2 or not optimizer.decay_biases:

@@ -139,7 +139,7 @@ class Product(Merge):
     @classmethod
     def shape(cls, shapes: Sequence[Shape]) -> Shape:
         """Return the shape of the images, or that of all."""
-        largest = max(shapes, key=math.prod)
+        largest = max(shapes, key=lambda shape: (len(shape), math.prod(shape)))
         if any(shape not in (largest, largest[:1]) for shape in shapes):
             raise ShapeError(
                 "wants arrays of one shape, or images and vectors with a number for each channel"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from purecnn.backend.checks import is_number
+from purecnn.backend.checks import flag, is_number
 from purecnn.backend.types import Array, Shape
 from purecnn.layers.base import Layer
 
@@ -27,12 +27,14 @@ class Affine(Layer):
 
         Raises
         ------
+        TypeError
+            If `affine` is no bool.
         ValueError
             If `initial_gamma` is no finite number, or there is no gamma to begin anywhere.
         """
         if not is_number(initial_gamma):
             raise ValueError(f"initial_gamma must be a finite number, got {initial_gamma!r}")
-        self.affine, self.initial_gamma = bool(affine), float(initial_gamma)
+        self.affine, self.initial_gamma = flag("affine", affine), float(initial_gamma)
         if not self.affine and self.initial_gamma != 1:
             raise ValueError(
                 f"initial_gamma is where gamma begins, with affine=False there is none, got {initial_gamma}"

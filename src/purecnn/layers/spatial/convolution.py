@@ -134,7 +134,7 @@ class Convolutional(Layer):
         if self.depth % self.groups:
             raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
         self.bias = flag("bias", bias)
-        self.per_position_bias = bool(per_position_bias)
+        self.per_position_bias = flag("per_position_bias", per_position_bias)
         if self.per_position_bias and not self.bias:
             raise ValueError(
                 "per_position_bias=True wants bias=True, got bias=False: a layer without biases has none to "
