@@ -52,8 +52,8 @@ def draw(
         or columns if these are fewer, that are orthonormal (Saxe et al. 2013,
         https://arxiv.org/abs/1312.6120); "zeros"; "normal": N(0, 1), the original program's, biases too;
         "auto": whichever `gain` names.
-    gain : {"he", "glorot"}
-        What the activation that follows wants.
+    gain : {"he", "glorot", ""}
+        What the activation that follows wants; where it wants nothing, "glorot" is drawn.
     rng : numpy.random.Generator
         Where the numbers come from; drawn in float64, then rounded, so both dtypes start alike.
     dtype : dtype
@@ -75,7 +75,7 @@ def draw(
         return rng.standard_normal(shape).astype(dtype)
     if name.startswith("bias"):
         return np.zeros(shape, dtype)
-    chosen = gain if scheme == "auto" else scheme
+    chosen = (gain or "glorot") if scheme == "auto" else scheme
     if chosen == "zeros":
         return np.zeros(shape, dtype)
     if chosen == "orthogonal":

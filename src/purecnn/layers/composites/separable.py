@@ -105,6 +105,11 @@ class SeparableConvolutional(Composite):
         """The convolution of 1 x 1."""
         return self.branches[""][1]  # type: ignore[return-value]
 
+    @property
+    def bias(self) -> bool:
+        """Whether the outputs have biases."""
+        return self.pointwise.bias
+
     def inside(self) -> dict[str, Layer]:
         """Return both convolutions by name."""
         return dict(zip(("depthwise", "pointwise"), self.branches.get("", ()), strict=False))
