@@ -40,6 +40,7 @@ from purecnn.messages import calls, near_names, vocabulary
 from purecnn.messages.lazy import public_names
 from purecnn.messages.signatures import explained
 from purecnn.metrics.registry import METRICS
+from purecnn.optimizers import schedules
 from purecnn.optimizers.schedules import Cosine
 
 X = np.random.default_rng(0).random((20, 4), dtype=np.float32)
@@ -72,6 +73,19 @@ def test_names_of_other_libraries(name, words):
     with pytest.raises(ImportError, match=f"cannot import name '{name}' from 'purecnn': {words}"):
         exec(f"from purecnn import {name}")
     assert not hasattr(purecnn, name)
+
+
+def test_schedules_of_other_libraries():
+    words = "'PolynomialDecay'.*: a schedule is a function: LearningRate"
+    with pytest.raises(AttributeError, match=words):
+        _ = schedules.PolynomialDecay
+    with pytest.raises(ImportError, match=f"cannot import name {words}"):
+        exec("from purecnn.optimizers.schedules import PolynomialDecay")
+    with pytest.raises(AttributeError, match="'cosin': did you mean 'Cosine'"):
+        _ = schedules.cosin
+    with pytest.raises(AttributeError, match="did you mean 'Identity'"):
+        _ = purecnn.identity
+    assert not hasattr(schedules, "__path__")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from importlib.machinery import PathFinder
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 
@@ -44,16 +44,46 @@ def lazily(
             return value
         if name.startswith("__") or is_module(package, name):  # which is about to be imported
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        # here: for what is missing alone
-        from purecnn.messages.near_names import is_import, missing_name
-
-        reason = missing_name(package, name, sorted(places), public_names())
-        if is_import(sys._getframe(1)):
-            _, colon, advice = reason.partition(": ")
-            raise ImportError(f"cannot import name {name!r} from {package!r}{colon}{advice}")
-        raise AttributeError(reason)
+        raise missing(package, name, places, sys._getframe(1))
 
     return public, get, lambda: public
+
+
+def answering(module: str, public: Collection[str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module that users import from and that is no package.
+
+    Parameters
+    ----------
+    module : str
+        Its name.
+    public : collection of str
+        Its public names.
+
+    Examples
+    --------
+    >>> answering("schedules", ["Cosine"])("CosineDecay")
+    Traceback (most recent call last):
+    AttributeError: module 'schedules' has no attribute 'CosineDecay': it is called Cosine here
+    """
+
+    def get(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise missing(module, name, public, sys._getframe(1))
+
+    return get
+
+
+def missing(module: str, name: str, known: Collection[str], frame: FrameType) -> Exception:
+    """Return the error of a name that a module does not have, for the frame that asks for it."""
+    # here: for what is missing alone
+    from purecnn.messages.near_names import is_import, missing_name
+
+    reason = missing_name(module, name, sorted(known), public_names())
+    if is_import(frame):
+        _, colon, advice = reason.partition(": ")
+        return ImportError(f"cannot import name {name!r} from {module!r}{colon}{advice}")
+    return AttributeError(reason)
 
 
 def public_names() -> dict[str, str]:

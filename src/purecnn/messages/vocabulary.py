@@ -39,16 +39,20 @@ __all__ = [
     "OTHERWISE",
     "PARTS",
     "SCHEDULES",
-    "WITHOUT",
     "Row",
 ]
 
 #: What a program is made of beside layers, losses and metrics.
 PARTS = (*OPTIMIZERS, *SCHEDULES, *CALLBACKS, *AUGMENTATIONS, *DATA)
-#: What has no name here.
-WITHOUT = (*OTHERWISE, *(row for rows in ABSENT.values() for row in rows))
-#: The rows of public names.
-IMPORTS = (*LAYERS, *LOSSES, *METRICS, *PARTS, *WITHOUT)
+#: The rows of public names: no initializations, which are chosen by name alone.
+IMPORTS = (
+    *LAYERS,
+    *LOSSES,
+    *METRICS,
+    *PARTS,
+    *OTHERWISE,
+    *(row for topic, rows in ABSENT.items() if topic != "initializers" for row in rows),
+)
 #: What is chosen by name: the names here, and what there is not.
 CHOICES = (
     (LOSSES, ABSENT["losses"]),

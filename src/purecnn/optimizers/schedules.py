@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from purecnn.backend.checks import positive, within
+from purecnn.messages.lazy import answering
 from purecnn.messages.signatures import explained_class
 
 __all__ = ["Constant", "Cosine", "CosineRestarts", "Exponential", "OneCycle", "Schedule", "Step", "WarmUp"]
@@ -21,6 +23,9 @@ Schedule = Callable[[float], float]
 
 #: The whole training is at most so many times as long as a cycle of restarts.
 MOST_CYCLES = 1_000_000
+
+if not TYPE_CHECKING:
+    __getattr__ = answering(__name__, __all__)
 
 
 def ease(start: float, end: float, progress: float) -> float:
