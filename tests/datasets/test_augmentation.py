@@ -276,14 +276,19 @@ def test_each_step_has_changes_of_its_own():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"shift": -1}, "shift must be a number of at least 0, got -1"),
-        ({"shift": np.inf}, "shift must be a number of at least 0, got inf"),
+        ({"shift": -1}, "shift must be a number of at least 0 and below 1e+09, got -1"),
+        ({"shift": np.inf}, "shift must be a number of at least 0 and below 1e+09, got inf"),
         ({"rotate": 180}, "rotate must be a number of at least 0 and below 180, got 180"),
         ({"scale": 1}, "scale must be a number of at least 0 and below 1, got 1"),
         ({"shear": "5"}, "shear must be a number of at least 0 and below 90, got '5'"),
         ({"flip": 1}, "flip must be True or False, got 1"),
-        ({"erase": 1.5}, "erase must be an integer of at least 0, in pixels, got 1.5"),
-        ({"erase": -1}, "erase must be an integer of at least 0, in pixels, got -1"),
+        ({"shift": 1e30}, "shift must be a number of at least 0 and below 1e+09, got 1e+30"),
+        ({"erase": 1.5}, "erase must be an integer of at least 0 and below 1e+09, in pixels, got 1.5"),
+        ({"erase": -1}, "erase must be an integer of at least 0 and below 1e+09, in pixels, got -1"),
+        (
+            {"erase": 10**19},
+            "erase must be an integer of at least 0 and below 1e+09, in pixels, got 10000000000000000000",
+        ),
         ({"fill": np.nan}, "fill must be a finite number, got nan"),
     ],
 )

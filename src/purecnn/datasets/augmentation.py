@@ -5,7 +5,6 @@ More samples than there are: each image is shifted, turned, scaled, mirrored a l
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -30,6 +29,8 @@ from purecnn.messages.signatures import explained_class
 
 #: Which of a sample's numbers decides what: fixed, so that one setting does not change the draws of another.
 DOWN, RIGHT, ANGLE, SCALE, SHEAR, FLIP, ERASE_DOWN, ERASE_RIGHT, DRAWS = range(9)
+#: No image is so large, in pixels, and an index may still be added to it.
+FURTHEST = 1e9
 #: The settings of colours, in the order of their numbers and of the changes.
 COLOURS = ("brightness", "contrast", "saturation", "hue")
 
@@ -114,11 +115,10 @@ class Augmentation:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, below in (("shift", math.inf), ("rotate", 180.0), ("scale", 1.0), ("shear", 90.0)):
+        for name, below in (("shift", FURTHEST), ("rotate", 180.0), ("scale", 1.0), ("shear", 90.0)):
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value < below:
-                bound = f" and below {below:g}" if below < math.inf else ""
-                raise ValueError(f"{name} must be a number of at least 0{bound}, got {value!r}")
+                raise ValueError(f"{name} must be a number of at least 0 and below {below:g}, got {value!r}")
         for name, most in (*((name, 1.0) for name in COLOURS[:3]), ("hue", 0.5)):
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value <= most:
@@ -129,8 +129,11 @@ class Augmentation:
                 raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
         if not isinstance(self.flip, bool | np.bool_):
             raise TypeError(f"flip must be True or False, got {self.flip!r}")
-        if not is_integer(self.erase) or self.erase < 0:
-            raise ValueError(f"erase must be an integer of at least 0, in pixels, got {self.erase!r}")
+        if not is_integer(self.erase) or not 0 <= self.erase < FURTHEST:
+            raise ValueError(
+                f"erase must be an integer of at least 0 and below {FURTHEST:g}, in pixels, "
+                f"got {self.erase!r}"
+            )
         if not is_number(self.fill):
             raise ValueError(f"fill must be a finite number, got {self.fill!r}")
         if self.fill and not (self.shift or self.warps or self.erase):
