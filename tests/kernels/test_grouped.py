@@ -22,6 +22,7 @@ from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, reference
 from purecnn.kernels.geometry import Window
 from purecnn.kernels.grouped import GroupedConvolution
+from purecnn.kernels.pointwise import PointwiseConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
 from purecnn.training.fusion import PooledConvolutional, fuse
@@ -45,6 +46,7 @@ GEOMETRIES = {  # image (C, H, W), maps, size, stride, padding, dilation, groups
     "all at once": ((6, 9, 8), 4, (2, 3), (2, 1), ((1, 2), (3, 0)), (3, 2), 2),
     "padding wider than the window": ((2, 3, 3), 2, (2, 1), (1, 1), ((3, 1), (2, 4)), (1, 1), 2),
     "stride cuts rows off": ((2, 6, 6), 2, (1, 1), (4, 4), ((0, 0), (0, 0)), (1, 1), 2),
+    "pointwise": ((72, 1, 2), 64, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
     "one of all": ((1, 1, 1), 1, (1, 1), (1, 1), ((0, 0), (0, 0)), (2, 2), 1),
 }
 
@@ -113,15 +115,38 @@ def test_the_geometry_alone_decides_how_a_convolution_is_laid_out():
     assert kind() is Winograd
     assert kind(stride=(2, 1)) is Unrolled
     assert kind(groups=8) is kind(dilation=(1, 2)) is GroupedConvolution
+    wide = np.zeros((256, 2, 2, 32), np.float32)
+    assert type(cpu.lay_out(wide, 256, Window((1, 1)), Workspace())) is PointwiseConvolution
+    for other in (
+        Window((1, 1), (2, 2)),
+        Window((1, 1), padding=((0, 1), (0, 0))),
+        Window((2, 1)),
+        Window((1, 1), groups=2),
+    ):
+        assert type(cpu.lay_out(wide, 256, other, Workspace())) is not PointwiseConvolution
+    assert type(cpu.lay_out(wide, 32, Window((1, 1)), Workspace())) is Unrolled
+
+
+def test_the_calls_of_inference_of_a_pointwise_convolution():
+    rng = np.random.default_rng(0)
+    x, kernels, biases = (rng.standard_normal(shape) for shape in ((72, 1, 2, 3), (64, 72, 1, 1), (64,)))
+    addend = rng.standard_normal((64, 1, 2, 3))
+    calls, y = cpu.conv2d_calls(roomy(x), kernels, biases, Window((1, 1)), Workspace(), None, addend, True)
+    for call in calls:
+        call()
+    wanted = np.einsum("mc,chwn->mhwn", kernels[..., 0, 0], x) + biases[:, None, None, None] + addend
+    np.testing.assert_allclose(y, np.maximum(wanted, 0), rtol=1e-12, atol=1e-12)
 
 
 @modules
-@pytest.mark.parametrize("name", ["two groups", "all at once"])
+@pytest.mark.parametrize("name", ["two groups", "all at once", "pointwise"])
 def test_one_bias_for_each_position(name, module):
     held(module, name, 2, np.float64, Workspace(), per_position=True)
 
 
-@pytest.mark.parametrize("name", ["two groups", "depthwise, stride", "holes, padded", "all at once"])
+@pytest.mark.parametrize(
+    "name", ["two groups", "depthwise, stride", "holes, padded", "all at once", "pointwise"]
+)
 def test_memory_that_lies_otherwise(name):
     held(cpu, name, 2, np.float64, Workspace(), change=roomy)
 

@@ -24,7 +24,7 @@ from purecnn import (
     Softmax,
     layers,
 )
-from purecnn.kernels import group_norm, reference
+from purecnn.kernels import normalization, reference
 
 # name: layer, sample, and what the loops are told
 GEOMETRIES = {
@@ -215,7 +215,7 @@ def test_sums_that_overflow_do_not_warn():
     x = np.full((2, 40, 2), 3e38, np.float32)
     with np.errstate(over="warn", invalid="warn"):
         GroupNormalization(1).forward(x)
-    assert group_norm.divisor(7, 2, 5) == 1
+    assert normalization.divisor(7, 2, 5) == 1
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from purecnn import (
 from purecnn.backend.processes import can_fork
 from purecnn.backend.sharding import shard_count
 from purecnn.errors import DivergedError, WorkerError
-from purecnn.kernels import batch_norm, reference
+from purecnn.kernels import normalization, reference
 from purecnn.losses import as_loss
 from purecnn.training.host import HostTrainer
 from purecnn.training.settings import FitSettings
@@ -133,8 +133,8 @@ def test_a_mean_far_from_zero_costs_no_digits():
 def test_moments_of_parts_are_those_of_the_whole(parts):
     values = np.add(np.random.default_rng(0).standard_normal((3, 5)), [[0.0], [5.0], [1e4]])
     cut = np.split(values, np.cumsum(parts)[:-1], axis=1)
-    told = [batch_norm.moment_sums(p, np.empty_like(p)) for p in cut]
-    mean, squares = batch_norm.add_moments(np.array(parts, float), *map(np.array, zip(*told, strict=True)))
+    told = [normalization.moment_sums(p, np.empty_like(p)) for p in cut]
+    mean, squares = normalization.add_moments(np.array(parts, float), *map(np.array, zip(*told, strict=True)))
     close(mean, values.mean(axis=1), 1e-13)
     close(squares / 5, values.var(axis=1), 1e-7)
 

@@ -1,7 +1,7 @@
 """CPU kernels: the functions of `reference` at NumPy's full speed, on memory that is laid out once.
 
-A convolution is laid out by `unrolled`, `winograd`, `winograd_square` or `grouped`, one whose output is
-pooled at once by `pooled`: this module chooses by the geometry.
+A convolution is laid out by `unrolled`, `winograd`, `winograd_square`, `pointwise` or `grouped`, one whose
+output is pooled at once by `pooled`: this module chooses by the geometry.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels import winograd, winograd_square
+from purecnn.kernels import pointwise, winograd, winograd_square
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
+from purecnn.kernels.pointwise import PointwiseConvolution
 from purecnn.kernels.pooled import PhasedPooling, PooledConvolution
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.transposed import (
@@ -50,13 +51,15 @@ __all__ = [
 
 def lay_out(
     x: Array, maps: int, window: Window, workspace: Workspace, pool: Pair | None = None
-) -> RowConvolution | GroupedConvolution:
+) -> RowConvolution | GroupedConvolution | PointwiseConvolution:
     """Return the arrays and views of a convolution, by the algorithm that its geometry asks for.
 
     With `pool` it is a dense one whose output is pooled later, and lies in the order of that pooling.
     """
     if pool is not None:
         return in_rows(x, maps, window, workspace, pool, whole=True)
+    if pointwise.suits(x, maps, window):
+        return PointwiseConvolution(x, maps, workspace)
     return (in_rows if window.is_dense else GroupedConvolution)(x, maps, window, workspace)
 
 
@@ -170,7 +173,7 @@ def conv2d_calls(
     """
     maps = len(kernels)
 
-    def build() -> RowConvolution | GroupedConvolution | PooledConvolution:
+    def build() -> RowConvolution | GroupedConvolution | PointwiseConvolution | PooledConvolution:
         if pool is not None:
             return lay_out_pooled(x, maps, window, pool, workspace)
         return lay_out(x, maps, window, workspace)

@@ -15,6 +15,7 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window, along_batch
 from purecnn.kernels.grouped import GroupedConvolution, GroupedProducts, spread_out, turned
+from purecnn.kernels.pointwise import PointwiseConvolution
 from purecnn.kernels.pooled import by_rows
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.unrolled import Unrolled
@@ -65,13 +66,15 @@ class TurnedConvolution(TransposedConvolution):
 
     Parameters
     ----------
-    convolution : RowConvolution or GroupedConvolution
+    convolution : RowConvolution, GroupedConvolution or PointwiseConvolution
         Of x, laid out for its `turned_window`.
     groups : int
         Into how many the channels are cut.
     """
 
-    def __init__(self, convolution: RowConvolution | GroupedConvolution, groups: int) -> None:
+    def __init__(
+        self, convolution: RowConvolution | GroupedConvolution | PointwiseConvolution, groups: int
+    ) -> None:
         self.convolution, self.groups = convolution, groups
 
     def forward(self, kernels: Array, biases: Array | None) -> Array:

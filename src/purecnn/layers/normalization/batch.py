@@ -11,7 +11,7 @@ from purecnn.backend.arrays import module_of
 from purecnn.backend.checks import is_number, within
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.kernels import batch_norm
+from purecnn.kernels import normalization
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import BatchwiseLayer, Zeros
 from purecnn.layers.normalization.affine import Affine
@@ -54,7 +54,7 @@ class Statistics:
         self.total = float(counts.sum())
         if self.total < 2:
             raise ValueError(too_few(self.layer, self.total))
-        mean, squares = batch_norm.add_moments(counts, told[:, 0], told[:, 1])
+        mean, squares = normalization.add_moments(counts, told[:, 0], told[:, 1])
         self.batch[0], self.batch[1] = mean, squares / self.total
 
     def told(self) -> list[Array]:
@@ -174,7 +174,7 @@ class BatchNormalization(Affine, BatchwiseLayer):
         """Tell each channel's mean and squared deviations in this shard; keep ``input - mean``."""
         # What was before may leave its place: the deviations are all that the backward pass needs.
         self.centred = input if self.in_place else self.workspace.like("centred", input)
-        self.mean, squares = batch_norm.moment_sums(input, self.centred)
+        self.mean, squares = normalization.moment_sums(input, self.centred)
         self.exchange.counts[self.shard] = input[0].size
         told = self.exchange.moments[self.shard]
         told[0], told[1] = self.mean, squares
@@ -189,7 +189,7 @@ class BatchNormalization(Affine, BatchwiseLayer):
             self.inverse = 1 / self.xp.sqrt(variance + self.epsilon)
             self.scale = gamma * self.inverse
             shift = beta - self.mean * self.scale
-            return batch_norm.scale_forward(x, self.scale, shift, self.workspace.like("output", x))
+            return normalization.scale_forward(x, self.scale, shift, self.workspace.like("output", x))
         if self.is_alone:
             self.exchange = self.place(1, np.zeros)
             self.measure(x)
@@ -200,7 +200,7 @@ class BatchNormalization(Affine, BatchwiseLayer):
         self.scale = gamma * self.inverse
         self.offset = self.mean - mean
         shift = beta + self.offset * self.scale
-        return batch_norm.scale_forward(
+        return normalization.scale_forward(
             self.centred, self.scale, shift, self.workspace.like("output", self.centred)
         )
 
@@ -211,8 +211,8 @@ class BatchNormalization(Affine, BatchwiseLayer):
 
     def measure_back(self, output_gradient: Array) -> None:
         """Write dgamma = sum of g xhat and dbeta = sum of g, of this shard, and tell both."""
-        total = batch_norm.channel_sums(output_gradient)
-        product = batch_norm.channel_sums(output_gradient, self.centred)
+        total = normalization.channel_sums(output_gradient)
+        product = normalization.channel_sums(output_gradient, self.centred)
         product = self.inverse * (product + self.offset * total)
         told = self.exchange.sums[self.shard]
         told[0], told[1] = total, product
@@ -239,18 +239,18 @@ class BatchNormalization(Affine, BatchwiseLayer):
         out = self.centred
         if not self.execution.run_by_engine:  # a second backward pass still needs it
             out = self.workspace.like("input_gradient", self.centred)
-        return batch_norm.scale_backward(g, self.centred, self.scale, slope, shift, out)
+        return normalization.scale_backward(g, self.centred, self.scale, slope, shift, out)
 
     def backward_frozen(self, g: Array) -> Array | None:
         """Return ``gamma / sqrt(running variance + epsilon) g``: the statistics stand still."""
         centred = self.xp.subtract(
-            self.input, batch_norm.column(self.mean, g), out=self.workspace.like("centred", self.input)
+            self.input, normalization.column(self.mean, g), out=self.workspace.like("centred", self.input)
         )
-        self.write(self.inverse * batch_norm.channel_sums(g, centred), batch_norm.channel_sums(g))
+        self.write(self.inverse * normalization.channel_sums(g, centred), normalization.channel_sums(g))
         if not self.propagate:
             return None
         return self.xp.multiply(
-            g, batch_norm.column(self.scale, g), out=self.workspace.like("input_gradient", g)
+            g, normalization.column(self.scale, g), out=self.workspace.like("input_gradient", g)
         )
 
     def remember(self, exchange: Statistics) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from purecnn.backend.checks import choice, positive, within
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.kernels import group_norm
+from purecnn.kernels import normalization
 from purecnn.layers.normalization.affine import Affine
 
 #: Over what a layer normalization goes.
@@ -21,7 +21,7 @@ class SampleNormalization(Affine):
     epsilon: float
 
     def laid_out(self) -> Shape:
-        """Return ``(G, B, S, M)`` of a batch, M for each sample: see `kernels.group_norm`."""
+        """Return ``(G, B, S, M)`` of a batch, M for each sample: see `kernels.normalization`."""
         raise NotImplementedError
 
     def forward(self, input: Array) -> Array:
@@ -34,7 +34,7 @@ class SampleNormalization(Affine):
         own = ordered is not x or self.in_place
         centred = ordered if own else self.workspace.array("centred", x.shape, x.dtype)
         self.centred = centred.reshape(self.shape)
-        y, self.mean, self.inverse = group_norm.group_norm_forward(
+        y, self.mean, self.inverse = normalization.group_norm_forward(
             ordered.reshape(self.shape),
             *self.factors(self.parameters),
             self.epsilon,
@@ -62,7 +62,7 @@ class SampleNormalization(Affine):
         if self.propagate:  # by itself a second backward pass still needs what is kept
             kept = self.execution.run_by_engine
             out = self.centred if kept else self.workspace.array("input_gradient", self.shape, g.dtype)
-        dx = group_norm.group_norm_backward(
+        dx = normalization.group_norm_backward(
             self.in_order("output_gradient", g).reshape(self.shape),
             self.centred,
             self.factors(self.parameters)[0],
