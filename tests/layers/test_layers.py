@@ -19,6 +19,7 @@ from purecnn import (
     AveragePooling,
     AveragePooling1D,
     BatchNormalization,
+    Branches,
     ChannelShuffle,
     Convolutional,
     Convolutional1D,
@@ -705,6 +706,17 @@ def test_a_refused_shape_leaves_the_layer_as_it_was():
         (lambda: Dense(3, 2).forward(np.ones((3, 1))), ValueError, "has no weights yet: give it rng"),
         (lambda: Dense(output_size=2).forward(np.ones((3, 1))), ValueError, "has no weights yet"),
         (lambda: Dense(3, 2).bind((4,)), ShapeError, "wants 3 inputs, got 4"),
+        (
+            lambda: Network([Branches([], [Dense(output_size=10**30)])], input_shape=3),
+            ShapeError,
+            r"would have outputs of shape \(10{30},\) for an input of \(3,\), wanted at most 1e\+18 numbers",
+        ),
+        (
+            lambda: Convolutional(kernel_size=3, depth=10**18, padding=1).bind((1, 1, 1)),
+            ShapeError,
+            r"would have kernels of shape \(10{18}, 1, 3, 3\) for an input of \(1, 1, 1\), wanted at most",
+        ),
+        (lambda: ZeroPadding(10**10).bind((1, 1, 1)), ShapeError, "would have outputs of shape"),
         (
             lambda: Dense(3, 2).bind((1, 2, 3)),
             ShapeError,

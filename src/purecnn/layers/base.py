@@ -7,6 +7,7 @@ last axis: images are ``(C, H, W, N)``, vectors ``(features, N)``, and a lone sa
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -25,6 +26,9 @@ from purecnn.layers.shapes import as_dtype
 from purecnn.messages.signatures import explain_constructor, explained
 
 Rule = TypeVar("Rule")
+
+#: An array of float64 can have no more numbers, whatever the memory.
+MOST_NUMBERS = 1e18
 
 
 def check_style(layer: Layer, front: str = "") -> None:
@@ -198,7 +202,8 @@ class Layer(ABC):
         Raises
         ------
         ShapeError
-            If the layer was declared, or bound and given parameters, for another shape.
+            If the layer was declared, or bound and given parameters, for another shape, or its outputs or
+            parameters are more numbers than an array can have.
         """
         before = (self.input_shape, self.output_shape)
         self.output_shape = self.infer(input_shape)
@@ -210,6 +215,13 @@ class Layer(ABC):
                 raise ShapeError(
                     f"{self} was given {name} of shape {np.shape(parameter)} for an input of {before[0]}; "
                     f"an input of {input_shape} wants {shapes[name]}"
+                )
+        for what, shape in {"outputs": self.output_shape, **shapes}.items():
+            if math.prod(shape) > MOST_NUMBERS:
+                self.input_shape, self.output_shape = before
+                raise ShapeError(
+                    f"{self} would have {what} of shape {shape} for an input of {input_shape}, wanted "
+                    f"at most {MOST_NUMBERS:g} numbers"
                 )
         return self.output_shape
 
