@@ -154,7 +154,7 @@ class Targets:
                 )
             return cls(array)
         if array.size != samples * outputs:
-            kinds = "label maps" if len(output_shape) == 3 else "integer labels"
+            kinds = "integer label maps" if len(output_shape) == 3 else "integer labels"
             shape = (samples, *output_shape[1:]) if len(output_shape) == 3 else (samples,)
             raise ShapeError(
                 f"y must be {kinds} of shape {shape} or values of shape ({samples}, {outputs}), "
