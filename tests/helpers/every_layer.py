@@ -286,13 +286,6 @@ EVERY = {
     "signals, batch normalization": (BatchNormalization(), (3, 5)),
     "signals, spatial dropout": (SpatialDropout(0.4), (6, 3)),
     "signals, prelu": (PReLU(per_channel=True), (3, 4)),
-    "signals, residual": (
-        Residual(
-            [Convolutional1D(kernel_size=3, depth=3, stride=2, padding=1), Tanh(), BatchNormalization()],
-            shortcut=[Convolutional1D(kernel_size=1, depth=3, stride=2)],
-        ),
-        (2, 5),
-    ),
     "signals, branches": (
         Branches(
             [Convolutional1D(kernel_size=3, depth=3, padding=1)], [GlobalMaxPooling1D()], merge="multiply"
@@ -300,6 +293,13 @@ EVERY = {
         (3, 4),
     ),
     "residual": (Residual([Dense(5, 5), Tanh()]), (5,)),
+    "signals, residual": (
+        Residual(
+            [Convolutional1D(kernel_size=3, depth=3, stride=2, padding=1), Tanh(), BatchNormalization()],
+            shortcut=[Convolutional1D(kernel_size=1, depth=3, stride=2)],
+        ),
+        (2, 5),
+    ),
     "residual with shortcut": (
         Residual(
             [Convolutional(kernel_size=3, depth=3, stride=2, padding=1), BatchNormalization(), Tanh()],
