@@ -34,8 +34,55 @@ TRAINING, TEST = ("train", "training"), ("test", "testing", "val", "valid", "val
 NAMED = 5
 
 
+class PictureFolder:
+    """Pictures that are read batch by batch: what `ImageFolder` and `MaskFolder` share.
+
+    Attributes
+    ----------
+    paths : list of pathlib.Path
+        The pictures.
+    shape : (int, int, int)
+        ``(channels, height, width)`` of every image.
+    crop : bool
+        Whether a picture of other proportions loses what is too much on both sides; else it is stretched.
+    """
+
+    paths: list[Path]
+    shape: tuple[int, int, int]
+    crop: bool
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def batch(self, rows: Array) -> NDArray[np.uint8]:
+        """Read some pictures.
+
+        Parameters
+        ----------
+        rows : array_like of int
+            Their numbers.
+
+        Returns
+        -------
+        ndarray of uint8
+            ``(len(rows), channels, height, width)``.
+
+        Raises
+        ------
+        FileFormatError
+            If one is no whole picture; the sentence names it.
+        OSError
+            If one can't be read.
+        """
+        images = np.empty((len(rows), *self.shape), np.uint8)
+        for image, row in zip(images, rows, strict=True):
+            pixels = read_picture(self.paths[row], self.shape[0])
+            image[...] = fitted(np.atleast_3d(pixels), self.shape[1], self.shape[2], self.crop)
+        return images
+
+
 @explained_class
-class ImageFolder:
+class ImageFolder(PictureFolder):
     r"""A folder that holds one folder of pictures for each class: a `Dataset` that is read batch by batch.
 
     Classes and pictures are in the order of their names. Passed over are names that begin with a dot, what
@@ -166,35 +213,6 @@ class ImageFolder:
             raise FileFormatError(others[0])
         self.skipped += others
         return found
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def batch(self, rows: Array) -> NDArray[np.uint8]:
-        """Read some pictures.
-
-        Parameters
-        ----------
-        rows : array_like of int
-            Their numbers.
-
-        Returns
-        -------
-        ndarray of uint8
-            ``(len(rows), channels, height, width)``.
-
-        Raises
-        ------
-        FileFormatError
-            If one is no whole picture; the sentence names it.
-        OSError
-            If one can't be read.
-        """
-        images = np.empty((len(rows), *self.shape), np.uint8)
-        for image, row in zip(images, rows, strict=True):
-            pixels = read_picture(self.paths[row], self.shape[0])
-            image[...] = fitted(np.atleast_3d(pixels), self.shape[1], self.shape[2], self.crop)
-        return images
 
     def load(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read everything into memory: images ``(n, channels, height, width)`` and labels ``(n,)``."""

@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purecnn.backend.checks import file_name, is_integer, pair
-from purecnn.backend.types import Array
-from purecnn.datasets.folders import cropped, fitted, pictures_in
+from purecnn.datasets.folders import PictureFolder, cropped, pictures_in
 from purecnn.errors import FileFormatError
-from purecnn.formats.pictures import picture_shape, read_mask, read_picture
+from purecnn.formats.pictures import picture_shape, read_mask
 from purecnn.messages.signatures import explained_class
 
 
 @explained_class
-class MaskFolder:
+class MaskFolder(PictureFolder):
     """A folder of pictures and one of their masks, a class for each pixel: a `Dataset`, read batch by batch.
 
     A picture and its mask have the same name up to the ending: ``pictures/cat.jpg`` and ``masks/cat.png``. A
@@ -178,35 +177,6 @@ class MaskFolder:
             if self.ignore_label is not None:
                 known += f", or {self.ignore_label}, to be ignored"
             raise FileFormatError(f"{path}: has the label {mask[wrong][0]}, wanted one from {known}")
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def batch(self, rows: Array) -> NDArray[np.uint8]:
-        """Read some pictures.
-
-        Parameters
-        ----------
-        rows : array_like of int
-            Their numbers.
-
-        Returns
-        -------
-        ndarray of uint8
-            ``(len(rows), channels, height, width)``.
-
-        Raises
-        ------
-        FileFormatError
-            If one is no whole picture; the sentence names it.
-        OSError
-            If one can't be read.
-        """
-        images = np.empty((len(rows), *self.shape), np.uint8)
-        for image, row in zip(images, rows, strict=True):
-            pixels = read_picture(self.paths[row], self.shape[0])
-            image[...] = fitted(np.atleast_3d(pixels), self.shape[1], self.shape[2], self.crop)
-        return images
 
     def load(self) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
         """Read all into memory: images ``(n, channels, height, width)`` and masks ``(n, height, width)``."""
