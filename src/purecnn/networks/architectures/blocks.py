@@ -68,6 +68,37 @@ def scaled(channels: float, divisor: int = 8) -> int:
     return found if found >= 0.9 * channels else found + divisor
 
 
+def convolution(
+    depth: int, kernel_size: int = 3, *, stride: int = 1, groups: int = 1, bias: bool = False
+) -> Layer:
+    """Return a convolution whose border keeps the image's size, where it has no stride.
+
+    Examples
+    --------
+    >>> convolution(16, 5).bind((3, 32, 32))
+    (16, 32, 32)
+    """
+    return Convolutional(
+        kernel_size=kernel_size,
+        depth=depth,
+        stride=stride,
+        padding=kernel_size // 2,
+        groups=groups,
+        bias=bias,
+    )
+
+
+def dropped(rate: float) -> list[Layer]:
+    """Return a dropout, none where its rate is 0.
+
+    Examples
+    --------
+    >>> len(dropped(0.2)), dropped(0.0)
+    (1, [])
+    """
+    return [Dropout(rate)] if rate else []
+
+
 def normalized(
     depth: int,
     kernel_size: int = 3,
@@ -85,14 +116,7 @@ def normalized(
     ['Convolutional', 'BatchNormalization', 'ReLU']
     """
     return [
-        Convolutional(
-            kernel_size=kernel_size,
-            depth=depth,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            bias=False,
-        ),
+        convolution(depth, kernel_size, stride=stride, groups=groups),
         normalization(),
         *([] if activation is None else [activation()]),
     ]
@@ -138,5 +162,4 @@ def classifier(classes: int, dropout: float = 0.0, before: Sequence[Layer] = ())
     >>> [type(layer).__name__ for layer in classifier(10, dropout=0.2)]
     ['GlobalAveragePooling', 'Dropout', 'Dense', 'Softmax']
     """
-    hidden = [Dropout(dropout)] if dropout else []
-    return [GlobalAveragePooling(), *before, *hidden, Dense(output_size=classes), Softmax()]
+    return [GlobalAveragePooling(), *before, *dropped(dropout), Dense(output_size=classes), Softmax()]

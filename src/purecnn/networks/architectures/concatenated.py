@@ -7,13 +7,18 @@ from purecnn.layers.activations.basic import Softmax
 from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.branches import Branches
-from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.shapes import ShapeLike
-from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
-from purecnn.networks.architectures.blocks import classifier, first_stride, normalized, of_images
+from purecnn.networks.architectures.blocks import (
+    classifier,
+    convolution,
+    dropped,
+    first_stride,
+    normalized,
+    of_images,
+)
 from purecnn.networks.network import Network
 
 
@@ -65,11 +70,10 @@ def densenet(
     growth = positive("growth", growth)
 
     def convolved(maps: int, kernel_size: int) -> list[Layer]:
-        convolution = Convolutional(kernel_size=kernel_size, depth=maps, padding=kernel_size // 2, bias=False)
-        return [BatchNormalization(), ReLU(), convolution, *([Dropout(dropout)] if dropout else [])]
+        return [BatchNormalization(), ReLU(), convolution(maps, kernel_size), *dropped(dropout)]
 
     maps = 16
-    layers: list[Layer] = [Convolutional(kernel_size=3, depth=maps, padding=1, bias=False)]
+    layers: list[Layer] = [convolution(maps)]
     for block in range(3):
         if block:
             layers += [*convolved(maps, 1), AveragePooling(2)]
@@ -121,8 +125,7 @@ def inception_small(
         maps = max(1, round(maps * width))
         if normalize:
             return normalized(maps, kernel_size, stride=stride)
-        padding = kernel_size // 2
-        return [Convolutional(kernel_size=kernel_size, depth=maps, stride=stride, padding=padding), ReLU()]
+        return [convolution(maps, kernel_size, stride=stride, bias=True), ReLU()]
 
     def module(one: int, three: int) -> Layer:
         return Branches(convolved(one, 1), convolved(three, 3), merge="concatenate")
@@ -183,8 +186,7 @@ def squeezenet(
     """
 
     def convolved(maps: float, kernel_size: int, stride: int = 1) -> list[Layer]:
-        depth, padding = max(1, round(maps * width)), kernel_size // 2
-        return [Convolutional(kernel_size=kernel_size, depth=depth, stride=stride, padding=padding), ReLU()]
+        return [convolution(max(1, round(maps * width)), kernel_size, stride=stride, bias=True), ReLU()]
 
     def fire(squeezed: int, expanded: int) -> list[Layer]:
         paths = convolved(expanded, 1), convolved(expanded, 3)
@@ -196,7 +198,7 @@ def squeezenet(
         *(*fire(16, 64), *fire(16, 64), MaxPooling(3, stride=2)),
         *(*fire(32, 128), *fire(32, 128), MaxPooling(3, stride=2)),
         *(*fire(48, 192), *fire(48, 192), *fire(64, 256), *fire(64, 256)),
-        *([Dropout(dropout)] if dropout else []),
-        *(Convolutional(kernel_size=1, depth=classes), ReLU(), GlobalAveragePooling(), Softmax()),
+        *dropped(dropout),
+        *(convolution(classes, 1, bias=True), ReLU(), GlobalAveragePooling(), Softmax()),
     ]
     return Network(layers, input_shape=shape, seed=seed)

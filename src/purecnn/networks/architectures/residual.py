@@ -6,13 +6,11 @@ from purecnn.backend.checks import choice, positive
 from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.residual import Residual
-from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.shapes import ShapeLike
-from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.padding import ZeroPadding
 from purecnn.layers.spatial.pooling import MaxPooling
-from purecnn.networks.architectures.blocks import classifier, normalized, of_images
+from purecnn.networks.architectures.blocks import classifier, convolution, dropped, normalized, of_images
 from purecnn.networks.network import Network
 
 SHORTCUTS = ("zeros", "convolution")
@@ -141,7 +139,7 @@ def wide_resnet(
     (10,)
     """
     blocks, width = blocks_of("wide_resnet", depth, 4), positive("width", width)
-    layers: list[Layer] = [Convolutional(kernel_size=3, depth=16, padding=1, bias=False)]
+    layers: list[Layer] = [convolution(16)]
     before = 16
     for stage in range(3):
         for block in range(blocks):
@@ -149,13 +147,13 @@ def wide_resnet(
             first = [BatchNormalization(), ReLU()]
             inner = [
                 *normalized(maps, stride=stride),
-                *([Dropout(dropout)] if dropout else []),
-                Convolutional(kernel_size=3, depth=maps, padding=1, bias=False),
+                *dropped(dropout),
+                convolution(maps),
             ]
             if maps == before:
                 layers.append(Residual([*first, *inner]))
             else:  # where the shapes differ the shortcut begins behind the activation, too
-                beside = [Convolutional(kernel_size=1, depth=maps, stride=stride, bias=False)]
+                beside = [convolution(maps, 1, stride=stride)]
                 layers += [*first, Residual(inner, beside)]
             before = maps
     layers += [BatchNormalization(), ReLU(), *classifier(classes)]

@@ -6,11 +6,10 @@ from purecnn.backend.checks import positive
 from purecnn.layers.activations.basic import Softmax
 from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
-from purecnn.layers.dropout import Dropout
 from purecnn.layers.reshape import Flatten
 from purecnn.layers.shapes import ShapeLike
 from purecnn.layers.spatial.pooling import MaxPooling
-from purecnn.networks.architectures.blocks import normalized, of_images
+from purecnn.networks.architectures.blocks import dropped, normalized, of_images
 from purecnn.networks.network import Network
 
 
@@ -55,6 +54,5 @@ def vgg_small(
     for pair in range(3):
         maps = positive("width", width) * 2**pair
         layers += [*normalized(maps), *normalized(maps), MaxPooling(2)]
-    hidden = [Dropout(dropout)] if dropout else []
-    layers += [Flatten(), *hidden, Dense(output_size=classes), Softmax()]
+    layers += [Flatten(), *dropped(dropout), Dense(output_size=classes), Softmax()]
     return Network(layers, input_shape=of_images("vgg_small", input_shape), seed=seed)
