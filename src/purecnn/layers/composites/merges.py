@@ -204,12 +204,16 @@ class Maximum(Merge):
 
 
 def in_one_array(steps: Sequence[Layer]) -> None:
-    """Let each concatenation among these steps know the one whose first channels are its output."""
+    """Let each concatenation among these steps know the one whose first channels are its output.
+
+    What comes behind the last one must not work in place: the way back reads the first channels once more.
+    """
     ends = {id(step.fork): step for step in steps if isinstance(step, Ending)}
     for step, fork, cross in zip(steps, steps[1:], steps[2:], strict=False):
         behind = ends.get(id(fork)) if type(fork) is Fork and type(cross) is Cross else None
         if type(step) is Concatenation and type(behind) is Concatenation:
             step.behind, behind.before = behind, step
+            behind.output_is_free = False
 
 
 #: What a composite may do with the ends of its branches, by name.
