@@ -59,3 +59,26 @@ def test_refusals():
         signals(0)
     with pytest.raises(ValueError, match="size must be at least that of a digit, 28, got 20"):
         cluttered_digits(np.zeros((1, 28, 28), np.uint8), np.zeros(1, int), 3, size=20)
+
+
+@pytest.mark.parametrize(
+    ("digits", "labels", "wanted"),
+    [
+        (np.zeros((2, 784), np.uint8), [0, 1], r"digits must be uint8 .* got uint8 of shape \(2, 784\)"),
+        (np.zeros((2, 28, 28)), [0, 1], r"digits must be uint8 .* got float64 of shape \(2, 28, 28\)"),
+        (np.zeros((2, 5, 28), np.uint8), [0, 1], r"at least 7 x 7 pixels, got uint8 of shape \(2, 5, 28\)"),
+        (np.zeros((2, 28, 28), np.uint8), [0], r"labels must be 2 integers, .* got int64 of shape \(1,\)"),
+        (np.zeros((2, 28, 28), np.uint8), [0, 0.5], "labels must be 2 integers, .* got float64"),
+        (np.zeros((2, 28, 28), np.uint8), [0, 254], "labels must be from 0 to 253, got 0 to 254"),
+        (np.zeros((2, 28, 28), np.uint8), [-1, 0], "labels must be from 0 to 253, got -1 to 0"),
+    ],
+)
+def test_digits_that_are_none_are_refused(digits, labels, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        cluttered_digits(digits, np.array(labels), 2)
+
+
+@pytest.mark.parametrize("noise", [-1, np.nan, "much"])
+def test_noise_that_is_none_is_refused(noise):
+    with pytest.raises(ValueError, match=f"noise must be a number of at least 0, got {noise!r}"):
+        signals(5, noise=noise)

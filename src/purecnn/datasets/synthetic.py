@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from purecnn.backend.checks import positive
+from purecnn.backend.checks import as_array, is_number, positive
 from purecnn.backend.random import as_seed
 from purecnn.backend.types import Array
+from purecnn.errors import ShapeError
 from purecnn.messages.signatures import explained
 
 #: The shapes of `signals`, in the order of their labels.
@@ -50,7 +51,9 @@ def cluttered_digits(
     Raises
     ------
     ValueError
-        If `samples` is not at least 1, or an image smaller than a digit.
+        If `samples` is not at least 1, an image smaller than a digit, or a label not from 0 to 253.
+    ShapeError
+        If the digits are no uint8 images, or the labels not as many integers.
 
     Examples
     --------
@@ -61,6 +64,19 @@ def cluttered_digits(
     ((3, 40, 40), True)
     """
     samples, size = positive("samples", samples), positive("size", size)
+    digits, labels = as_array("digits", digits), as_array("labels", labels)
+    if digits.dtype != np.uint8 or digits.ndim != 3 or min(digits.shape[1:]) < SIDE or not len(digits):
+        raise ShapeError(
+            f"digits must be uint8 (n, height, width), one or more of at least {SIDE} x {SIDE} pixels, "
+            f"got {digits.dtype} of shape {digits.shape}"
+        )
+    if labels.shape != (len(digits),) or labels.dtype.kind not in "iu":
+        raise ShapeError(
+            f"labels must be {len(digits)} integers, one for each digit, got {labels.dtype} of shape "
+            f"{labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() > 253:
+        raise ValueError(f"labels must be from 0 to 253, got {labels.min()} to {labels.max()}")
     height, width = digits.shape[1:]
     if size < max(height, width):
         raise ValueError(f"size must be at least that of a digit, {max(height, width)}, got {size}")
@@ -79,7 +95,7 @@ def cluttered_digits(
             place, digit = np.s_[down : down + height, right : right + width], digits[number]
             image[place] = np.maximum(image[place], digit)
             mask[place][(digit >= FAINT) & (mask[place] == 0)] = 255
-            mask[place][digit >= INK] = labels[number] + 1
+            mask[place][digit >= INK] = int(labels[number]) + 1
     return images, masks
 
 
@@ -108,7 +124,7 @@ def signals(samples: int, *, length: int = 128, noise: float = 0.5, seed: int = 
     Raises
     ------
     ValueError
-        If `samples` or `length` is not at least 1.
+        If `samples` or `length` is not at least 1, or `noise` no number of at least 0.
 
     Examples
     --------
@@ -117,6 +133,8 @@ def signals(samples: int, *, length: int = 128, noise: float = 0.5, seed: int = 
     ((10, 1, 32), array([2, 2, 2, 2, 2]))
     """
     samples, length = positive("samples", samples), positive("length", length)
+    if not is_number(noise) or noise < 0:
+        raise ValueError(f"noise must be a number of at least 0, got {noise!r}")
     random = np.random.default_rng(as_seed(seed))
     y = random.permutation(np.arange(samples) % len(SHAPES))
     periods, begins, amplitudes = (
