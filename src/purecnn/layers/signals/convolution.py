@@ -14,7 +14,12 @@ from purecnn.errors import ShapeError
 from purecnn.layers.initializers import check_scheme
 from purecnn.layers.shapes import plain, sample_shape, signal_shape
 from purecnn.layers.signals.base import SignalLayer, too_short
-from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional, ambiguous_sizes
+from purecnn.layers.spatial.convolution import (
+    Convolutional,
+    Depthwise,
+    DepthwiseConvolutional,
+    ambiguous_sizes,
+)
 
 
 class Convolutional1D(SignalLayer):
@@ -98,7 +103,7 @@ class Convolutional1D(SignalLayer):
             )
         self.declared_shape = None if input_shape is None else sample_shape(input_shape)
         self.kernel_size = positive("kernel_size", kernel_size)
-        self.depth = positive("depth", depth)
+        self.depth: int = positive("depth", depth)
         self.stride = positive("stride", stride)
         self.padding: str | int
         if isinstance(padding, str):
@@ -110,7 +115,7 @@ class Convolutional1D(SignalLayer):
         else:
             self.padding = positive("padding", padding, least=0)
         self.dilation = positive("dilation", dilation)
-        self.groups = positive("groups", groups)
+        self.groups: int = positive("groups", groups)
         if self.depth % self.groups:
             raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
         self.bias = flag("bias", bias)
@@ -182,7 +187,7 @@ class Convolutional1D(SignalLayer):
         }
 
 
-class DepthwiseConvolutional1D(Convolutional1D):
+class DepthwiseConvolutional1D(Depthwise, Convolutional1D):
     """Map each channel of ``(C, L, N)`` by itself: a convolution of as many groups as there are channels.
 
     Parameters
@@ -238,23 +243,6 @@ class DepthwiseConvolutional1D(Convolutional1D):
     def make_image_layer(self) -> Convolutional:
         """Return the convolution of images."""
         return DepthwiseConvolutional(depth_multiplier=self.depth_multiplier, **self.along_rows())
-
-    def bind(self, input_shape: Shape) -> Shape:
-        """Fix the shape of one signal, and so how many groups and maps there are."""
-        before = self.groups, self.depth
-        self.groups, self.depth = input_shape[0], input_shape[0] * self.depth_multiplier
-        try:
-            return super().bind(input_shape)
-        except ShapeError:
-            self.groups, self.depth = before
-            raise
-
-    def configuration(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            "depth_multiplier": self.depth_multiplier,
-            **{k: value for k, value in super().configuration().items() if k not in ("depth", "groups")},
-        }
 
 
 #: What other libraries' words for a padding mean here.

@@ -241,7 +241,33 @@ class Convolutional(Layer):
         return int(np.prod(self.output_shape)) * window
 
 
-class DepthwiseConvolutional(Convolutional):
+class Depthwise(Layer):
+    """What a convolution needs to have one group for each channel: groups and maps follow the input."""
+
+    depth: int
+    groups: int
+    depth_multiplier: int
+
+    def bind(self, input_shape: Shape) -> Shape:
+        """Fix the shape of one sample, and so how many groups and maps there are."""
+        before = self.groups, self.depth
+        self.groups, self.depth = input_shape[0], input_shape[0] * self.depth_multiplier
+        try:
+            return super().bind(input_shape)
+        except ShapeError:
+            self.groups, self.depth = before
+            raise
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        left_out = ("depth", "groups", "per_position_bias")
+        return {
+            "depth_multiplier": self.depth_multiplier,
+            **{name: value for name, value in super().configuration().items() if name not in left_out},
+        }
+
+
+class DepthwiseConvolutional(Depthwise, Convolutional):
     """Map each channel of ``(C, H, W, N)`` by itself: a convolution of as many groups as there are channels.
 
     Before a convolution of 1 x 1, which mixes the channels, it makes a depthwise separable convolution
@@ -296,21 +322,3 @@ class DepthwiseConvolutional(Convolutional):
             rng=rng,
             dtype=dtype,
         )
-
-    def bind(self, input_shape: Shape) -> Shape:
-        """Fix the shape of one image, and so how many groups and maps there are."""
-        before = self.groups, self.depth
-        self.groups, self.depth = input_shape[0], input_shape[0] * self.depth_multiplier
-        try:
-            return super().bind(input_shape)
-        except ShapeError:
-            self.groups, self.depth = before
-            raise
-
-    def configuration(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        left_out = ("depth", "groups", "per_position_bias")
-        return {
-            "depth_multiplier": self.depth_multiplier,
-            **{name: value for name, value in super().configuration().items() if name not in left_out},
-        }
