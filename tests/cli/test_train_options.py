@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -417,3 +418,8 @@ def test_options_and_commands_of_other_names(command: list[Any], words: str) -> 
     result = run(*command)
     assert result.exit_code == 2
     assert words in result.output
+
+
+def test_help_names_every_change_of_images():
+    (text,) = (option.help for option in purecnn.commands["train"].params if option.name == "augment")
+    assert [one.name for one in fields(Augmentation) if one.name not in text] == []

@@ -102,8 +102,8 @@ OF_ANY_RUN = {
     is_flag=False,
     flag_value=USUAL_CHANGES,
     metavar="[CHANGES]",
-    help="Change the images a little in each step: "
-    f"shift, rotate, scale, shear, flip, erase and fill, say shift=1,flip, or none.  "
+    help="Change the images a little in each step: shift, rotate, scale, shear, flip, erase, fill, "
+    "brightness, contrast, saturation, hue, mixup and cutmix, say shift=1,flip, or none.  "
     f"[alone: {USUAL_CHANGES}]",
 )
 @click.option(
