@@ -27,7 +27,6 @@ from purecnn import (
     check_gradients,
     summary,
 )
-from purecnn.layers.composites.merges import Concatenation
 
 MERGES = ("add", "concatenate", "multiply", "maximum", "mean")
 
@@ -231,20 +230,6 @@ def test_same_bits_in_any_number_of_threads_and_processes(monkeypatch, name):
 def test_copies_and_files_bring_every_path(tmp_path):
     for name in NESTED:
         hold_to_copies_and_files(lambda name=name: build(name, np.float32), tmp_path)
-
-
-def test_a_dense_block_writes_one_array():
-    network = build("a dense block")
-    network.bind((1, 8, 8))
-    replica = network.replica(network.steps(), training=True)
-    for samples in (5, 3, 5):
-        values, outputs = replica.take(np.ones((samples, 64)), slice(None)), []
-        for step in replica.layers:
-            values = step.forward(values)
-            if isinstance(step, Concatenation):
-                outputs.append(values)
-        assert [len(output) for output in outputs] == [5, 6, 8, 24]
-        assert all(np.shares_memory(output, outputs[-1]) for output in outputs)
 
 
 def test_what_draws_on_paths_has_a_stream_of_its_own():

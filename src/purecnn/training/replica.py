@@ -16,7 +16,6 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array, Shape
 from purecnn.layers.base import Layer
 from purecnn.layers.batchwise import is_barrier, trains
-from purecnn.layers.composites.merges import in_one_array
 from purecnn.layers.composites.steps import pair_up
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.training.rows import Rows
@@ -54,7 +53,6 @@ class Replica:
         self.xp, self.workspace, self.targets = xp, Workspace(xp), Workspace()
         self.barriers = {i: layer for i, layer in enumerate(self.layers) if is_barrier(layer)}
         pair_up(self.layers)
-        in_one_array(self.layers)
         for layer in self.layers:
             layer.training = training and trains(layer)
         for layer, follower in itertools.pairwise(self.layers):

@@ -132,9 +132,7 @@ class Composite(Layer):
 
     def join(self) -> Merge:
         """Return the step that puts the ends of the branches together."""
-        step = MERGES[self.merge](len(self.branches))
-        step.output_shape = self.output_shape
-        return step
+        return MERGES[self.merge](len(self.branches))
 
     def inside(self) -> dict[str, Layer]:
         """Return the layers by what stands in front of their arrays' names."""
