@@ -15,7 +15,7 @@ from purecnn.backend.arrays import module_of
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import reference
-from purecnn.kernels.geometry import Pair, Window, along_batch, pad
+from purecnn.kernels.geometry import Pair, Window, along_batch, blank_canvas, cropped, on_canvas, pad
 from purecnn.kernels.reference import (
     dense_backward,
     dense_forward,
@@ -132,7 +132,7 @@ def conv2d_backward(
     )
     for i, j, pixels in window.taps(positions):
         dx[:, *pixels] += unrolled[:, i, j]
-    return dx[:, top : top + x.shape[1], left : left + x.shape[2]]
+    return cropped(dx, window.padding)
 
 
 def transposed_conv2d_forward(
@@ -150,10 +150,10 @@ def transposed_conv2d_forward(
     lines = x.reshape(window.groups, len(x) // window.groups, -1)
     cells = xp.matmul(flat.transpose(0, 2, 1), lines)
     cells = cells.reshape(maps, *window.size, *positions, x.shape[3])
-    canvas = xp.zeros((maps, *reference.canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
+    canvas = blank_canvas(x, maps, window, size)
     for i, j, pixels in window.taps(positions):
         canvas[:, *pixels] += cells[:, i, j]
-    y = reference.on_canvas(canvas, window, size)
+    y = on_canvas(canvas, window, size)
     return y if biases is None else y + along_batch(biases, 4)
 
 
@@ -177,8 +177,8 @@ def transposed_conv2d_backward(
             g, x, kernels, kernels_gradient, biases_gradient, window, workspace, propagate
         )
     xp, each = module_of(x), len(x) // window.groups
-    canvas = xp.zeros((len(g), *reference.canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
-    reference.on_canvas(canvas, window, size)[...] = g
+    canvas = blank_canvas(x, len(g), window, size)
+    on_canvas(canvas, window, size)[...] = g
     into = workspace.array("unrolled", (len(g), *window.size, *positions, x.shape[3]), x.dtype)
     cells = unroll(canvas, window, positions, into)
     flat = kernels.reshape(window.groups, each, -1)

@@ -25,6 +25,12 @@ def pad(x: Array, padding: Padding) -> Array:
     return x if padding == ((0, 0), (0, 0)) else module_of(x).pad(x, ((0, 0), *padding, (0, 0)))
 
 
+def cropped(padded: Array, padding: Padding) -> Array:
+    """(C, top + H + bottom, left + W + right, N) -> (C, H, W, N), the view that the padding lies around."""
+    (top, bottom), (left, right) = padding
+    return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right]
+
+
 def border_places(mode: str, size: int, before: int, behind: int) -> Array:
     """Return which pixel each one of an axis with a border is, (before + size + behind,).
 
@@ -52,7 +58,7 @@ def bordered(x: Array, border: Padding, value: float, workspace: Workspace) -> A
     y = workspace.array("bordered", (channels, top + height + bottom, left + width + right, batch), x.dtype)
     y[:, :top], y[:, top + height :] = value, value
     y[:, :, :left], y[:, :, left + width :] = value, value
-    y[:, top : top + height, left : left + width] = x
+    cropped(y, border)[...] = x
     return y
 
 
@@ -150,3 +156,21 @@ class Window(NamedTuple):
         each, seen = maps // self.groups, channels // self.groups
         for group in range(self.groups):
             yield slice(group * each, (group + 1) * each), slice(group * seen, (group + 1) * seen)
+
+
+def blank_canvas(x: Array, maps: int, window: Window, size: Pair) -> Array:
+    """x (C, H, W, N) -> zeros (M, rows, columns, N), room for what pixels add and the output of `size`."""
+    rows, columns = (
+        max((count - 1) * step + reach, before + outputs)
+        for count, step, reach, (before, _), outputs in zip(
+            x.shape[1:3], window.stride, window.reach, window.padding, size, strict=True
+        )
+    )
+    canvas: Array = module_of(x).zeros((maps, rows, columns, x.shape[3]), dtype=x.dtype)
+    return canvas
+
+
+def on_canvas(canvas: Array, window: Window, size: Pair) -> Array:
+    """Return the part of such an array that is the output, a view."""
+    (top, _), (left, _) = window.padding
+    return canvas[:, top : top + size[0], left : left + size[1]]

@@ -16,7 +16,18 @@ import numpy as np
 from purecnn.backend.arrays import module_of
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Pair, Window, adaptive_windows, along_batch, output_size, pad, tap
+from purecnn.kernels.geometry import (
+    Pair,
+    Window,
+    adaptive_windows,
+    along_batch,
+    blank_canvas,
+    cropped,
+    on_canvas,
+    output_size,
+    pad,
+    tap,
+)
 
 
 def relu_forward(x: Array, out: Array, workspace: Workspace) -> Array:
@@ -83,8 +94,7 @@ def conv2d_backward(
                 dx[channels, *pixels] += xp.tensordot(kernels[maps, :, i, j].T, g[maps], axes=1)
     if biases_gradient is not None:
         biases_gradient[...] = g.sum(axis=tuple(range(biases_gradient.ndim, 4)))
-    (top, _), (left, _) = window.padding
-    return dx[:, top : top + x.shape[1], left : left + x.shape[2]] if propagate else None
+    return cropped(dx, window.padding) if propagate else None
 
 
 def transposed_conv2d_forward(
@@ -97,11 +107,11 @@ def transposed_conv2d_forward(
     that `window` describes; `size` is OH and OW.
     """
     xp, maps = module_of(x), kernels.shape[1] * window.groups
-    canvas = xp.zeros((maps, *canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
+    canvas = blank_canvas(x, maps, window, size)
     for channels, seen in window.cut(len(x), maps):
         for i, j, pixels in window.taps((x.shape[1], x.shape[2])):
             canvas[seen, *pixels] += xp.tensordot(kernels[channels, :, i, j].T, x[channels], axes=1)
-    y: Array = on_canvas(canvas, window, size)
+    y = on_canvas(canvas, window, size)
     return y if biases is None else y + along_batch(biases, 4)
 
 
@@ -121,7 +131,7 @@ def transposed_conv2d_backward(
     ``dkernels[:, :, i, j] = x @ g[tap].T`` and ``dx += kernels[:, :, i, j] @ g[tap]``, group by group.
     """
     xp, size = module_of(x), (g.shape[1], g.shape[2])
-    canvas = xp.zeros((len(g), *canvas_size(x, window, size), x.shape[3]), dtype=x.dtype)
+    canvas = blank_canvas(x, len(g), window, size)
     on_canvas(canvas, window, size)[...] = g
     dx = xp.zeros_like(x)
     for channels, seen in window.cut(len(x), len(g)):
@@ -133,23 +143,6 @@ def transposed_conv2d_backward(
     if biases_gradient is not None:
         biases_gradient[...] = g.sum(axis=(1, 2, 3))
     return dx if propagate else None
-
-
-def canvas_size(x: Array, window: Window, size: Pair) -> Pair:
-    """Return the rows and columns that hold all that pixels of x add, and the output of `size` too."""
-    rows, columns = (
-        max((count - 1) * step + reach, before + outputs)
-        for count, step, reach, (before, _), outputs in zip(
-            x.shape[1:3], window.stride, window.reach, window.padding, size, strict=True
-        )
-    )
-    return rows, columns
-
-
-def on_canvas(canvas: Array, window: Window, size: Pair) -> Array:
-    """Return the part of such an array that is the output, a view."""
-    (top, _), (left, _) = window.padding
-    return canvas[:, top : top + size[0], left : left + size[1]]
 
 
 def max_pool_forward(x: Array, size: Pair, stride: Pair, workspace: Workspace) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from purecnn.backend.arrays import module_of
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.geometry import Padding, Pair, border_places, tap
+from purecnn.kernels.geometry import Padding, Pair, border_places, cropped, tap
 
 
 def phases(factor: int) -> list[tuple[int, float]]:
@@ -198,7 +198,7 @@ def border_pad_forward(x: Array, padding: Padding, mode: str, workspace: Workspa
     (channels, height, width, samples), (rows, columns) = x.shape, padding
     y = workspace.array("output", (channels, height + sum(rows), width + sum(columns), samples), x.dtype)
     across = slice(columns[0], columns[0] + width)
-    y[:, rows[0] : rows[0] + height, across] = x
+    cropped(y, padding)[...] = x
     for line, source in border_lines(height, rows, mode):
         y[:, line, across] = y[:, source, across]
     for line, source in border_lines(width, columns, mode):
@@ -217,4 +217,4 @@ def border_pad_backward(g: Array, padding: Padding, mode: str, workspace: Worksp
         dy[:, :, source] += dy[:, :, line]
     for line, source in border_lines(height, rows, mode):
         dy[:, source, across] += dy[:, line, across]
-    return dy[:, rows[0] : rows[0] + height, across]
+    return cropped(dy, padding)

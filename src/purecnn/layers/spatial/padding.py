@@ -13,7 +13,7 @@ from purecnn.backend.checks import pair
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels import resampling
-from purecnn.kernels.geometry import Padding, Pair
+from purecnn.kernels.geometry import Padding, Pair, cropped
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import image_shape
 
@@ -37,12 +37,6 @@ def sides(name: str, value: int | Pair | Padding) -> Padding:
         vertical, horizontal = pair(name, value, least=0)  # type: ignore[arg-type]
         found = (vertical, vertical), (horizontal, horizontal)
     return pair(name, found[0], least=0), pair(name, found[1], least=0)
-
-
-def within(whole: Array, border: Padding) -> Array:
-    """(C, top + H + bottom, left + W + right, N) -> the view (C, H, W, N) of what the border lies around."""
-    (top, bottom), (left, right) = border
-    return whole[:, top : whole.shape[1] - bottom, left : whole.shape[2] - right]
 
 
 class ImagePadding(Layer):
@@ -107,7 +101,7 @@ class ZeroPadding(ImagePadding):
     def inner(self, padded: Array) -> Array:
         """Return the view of an array that the image itself lies in."""
         front, behind = self.channels
-        return within(padded[front : len(padded) - behind], self.padding)
+        return cropped(padded[front : len(padded) - behind], self.padding)
 
     def forward(self, input: Array) -> Array:
         """Return x with zeros around it."""
@@ -234,14 +228,14 @@ class Cropping(Layer):
 
     def forward(self, input: Array) -> Array:
         """Return the part of x within, a view."""
-        return within(self.receive(input), self.cropping)
+        return cropped(self.receive(input), self.cropping)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient with zeros around it."""
         g = self.receive_gradient(output_gradient)
         dx = self.workspace.array("input_gradient", (*(self.input_shape or ()), g.shape[-1]), g.dtype)
         dx.fill(0)
-        self.xp.copyto(within(dx, self.cropping), g)
+        self.xp.copyto(cropped(dx, self.cropping), g)
         return dx
 
     def configuration(self) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from purecnn.backend.checks import flag, pair
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels import reference
-from purecnn.kernels.geometry import Padding, Pair, bordered, output_size, same_border
+from purecnn.kernels.geometry import Padding, Pair, bordered, cropped, output_size, same_border
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import image_shape
-from purecnn.layers.spatial.padding import sides, within
+from purecnn.layers.spatial.padding import sides
 
 
 class Pooling(Layer):
@@ -138,7 +138,7 @@ class MaxPooling(Pooling):
         back = self.kernel_set.max_pool_backward(
             g, self.winners, self.input.shape, self.pool_size, self.stride, self.workspace
         )
-        return within(back, self.border) if self.is_padded else back
+        return cropped(back, self.border) if self.is_padded else back
 
 
 class AveragePooling(Pooling):
@@ -214,7 +214,7 @@ class AveragePooling(Pooling):
         back = reference.average_pool_backward(
             g, self.padded_shape, self.pool_size, self.stride, self.workspace
         )
-        return within(back, self.border) if self.is_padded else back
+        return cropped(back, self.border) if self.is_padded else back
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments, as `MaxPooling` does."""
