@@ -31,6 +31,7 @@ from purecnn.errors import CheckpointError, FileFormatError
 from purecnn.formats import read_safetensors, write_safetensors
 from purecnn.interop.torch.weights import state_dict
 from purecnn.layers.base import rule_for
+from purecnn.layers.registry import LAYERS
 from purecnn.losses import huber, huber_prime
 
 
@@ -227,6 +228,14 @@ class Leaky(ReLU):
 
     def backward(self, output_gradient):
         return -self.receive_gradient(output_gradient)
+
+
+@pytest.mark.parametrize("promise", ["non_decreasing", "output_is_free", "overwrites"])
+def test_no_layer_loses_a_promise_that_stands_in_a_base_without_passes(promise):
+    for kind in LAYERS.values():
+        for base in kind.__mro__[:-1]:
+            if vars(base).get(promise):
+                assert getattr(kind, promise), (kind, base)
 
 
 def test_what_a_class_promises_is_not_inherited_by_other_passes():

@@ -17,8 +17,6 @@ class Affine(Layer):
     there are.
     """
 
-    output_is_free = True
-    overwrites = True
     affine: bool
     initial_gamma: float
 

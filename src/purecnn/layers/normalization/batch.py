@@ -127,6 +127,9 @@ class BatchNormalization(Affine, BatchwiseLayer):
     (array([0.2]), array([1.1]))
     """
 
+    output_is_free = True
+    overwrites = True
+
     def __init__(
         self, *, epsilon: float = 1e-5, momentum: float = 0.1, affine: bool = True, initial_gamma: float = 1.0
     ) -> None:

@@ -18,6 +18,8 @@ OVER = ("channels", "sample")
 class SampleNormalization(Affine):
     """What normalizations share whose statistics are a sample's own: no shard waits for another."""
 
+    output_is_free = True
+    overwrites = True
     epsilon: float
 
     def laid_out(self) -> Shape:

@@ -12,7 +12,6 @@ class GlobalPooling(Layer):
     """What both global poolings share: ``(C, H, W, N)`` becomes ``(C, N)``, whatever the image's size."""
 
     sample_axes = 3
-    output_is_free = True
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(C,)``."""
@@ -64,6 +63,8 @@ class GlobalMaxPooling(GlobalPooling):
     array([[0., 3.],
            [0., 0.]])
     """
+
+    output_is_free = True
 
     def forward(self, input: Array) -> Array:
         """Return the largest value of each map, ``(C, N)``."""
