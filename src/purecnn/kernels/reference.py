@@ -11,6 +11,8 @@ maps out, H height, W width, N batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from purecnn.backend.arrays import module_of
@@ -196,16 +198,23 @@ def average_pool_backward(
     return dx
 
 
-def adaptive_average_pool_forward(x: Array, size: Pair, workspace: Workspace) -> Array:
-    """x (C, H, W, N) -> y (C, OH, OW, N): the mean of each of OH x OW windows, first within rows."""
+def adaptive_pool(
+    x: Array, size: Pair, reduction: Callable[..., Array], workspace: Workspace
+) -> tuple[Array, Array]:
+    """x (C, H, W, N) -> the windows reduced, (C, OH, OW, N), and their rows before, (C, H, OW, N)."""
     channels, height, width, samples = x.shape
     rows = workspace.array("rows", (channels, height, size[1], samples), x.dtype)
     for place, window in enumerate(adaptive_windows(width, size[1])):
-        rows[:, :, place] = x[:, :, window].mean(axis=2)
+        rows[:, :, place] = reduction(x[:, :, window], axis=2)
     y = workspace.array("output", (channels, *size, samples), x.dtype)
     for place, window in enumerate(adaptive_windows(height, size[0])):
-        y[:, place] = rows[:, window].mean(axis=1)
-    return y
+        y[:, place] = reduction(rows[:, window], axis=1)
+    return y, rows
+
+
+def adaptive_average_pool_forward(x: Array, size: Pair, workspace: Workspace) -> Array:
+    """x (C, H, W, N) -> y (C, OH, OW, N): the mean of each of OH x OW windows, first within rows."""
+    return adaptive_pool(x, size, module_of(x).mean, workspace)[0]
 
 
 def adaptive_average_pool_backward(g: Array, input_shape: tuple[int, ...], workspace: Workspace) -> Array:
@@ -224,14 +233,7 @@ def adaptive_average_pool_backward(g: Array, input_shape: tuple[int, ...], works
 
 def adaptive_max_pool_forward(x: Array, size: Pair, workspace: Workspace) -> tuple[Array, Array]:
     """x (C, H, W, N) -> y (C, OH, OW, N), the largest of each window, and those of its rows (C, H, OW, N)."""
-    channels, height, width, samples = x.shape
-    rows = workspace.array("rows", (channels, height, size[1], samples), x.dtype)
-    for place, window in enumerate(adaptive_windows(width, size[1])):
-        rows[:, :, place] = x[:, :, window].max(axis=2)
-    y = workspace.array("output", (channels, *size, samples), x.dtype)
-    for place, window in enumerate(adaptive_windows(height, size[0])):
-        y[:, place] = rows[:, window].max(axis=1)
-    return y, rows
+    return adaptive_pool(x, size, module_of(x).max, workspace)
 
 
 def give_largest(g: Array, x: Array, largest: Array, dx: Array, axis: int) -> None:
