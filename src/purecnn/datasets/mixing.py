@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,6 +64,7 @@ def next_ones(bounds: list[tuple[int, int]]) -> Array:
     return np.concatenate([np.roll(np.arange(first, last), -1) for first, last in bounds])
 
 
+@lru_cache(maxsize=1)  # asked for by each shard of a batch, for its images and for its targets
 def draw_mixture(
     mixup: float, cutmix: float, size: tuple[int, int], seed: int, step: int, batch: int = 0
 ) -> Mixture:
