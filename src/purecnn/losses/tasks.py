@@ -62,6 +62,11 @@ def as_task(task: object) -> Task | None:
     raise ValueError(f"task must be one of {', '.join(TASKS)} or None, got {task!r:.100}")
 
 
+def are_binary(values: Array) -> bool:
+    """Return whether all values are 0 or 1."""
+    return bool(((values == 0) | (values == 1)).all())
+
+
 def form_of(y: Array) -> str:
     """Return what targets look like, one of `FORMS`.
 
@@ -83,10 +88,7 @@ def form_of(y: Array) -> str:
             return "labels"
         y = y[:, np.newaxis]
     lone = y.shape[1] == 1
-    for rows in (y[:FIRST], y):
-        if not ((rows == 0) | (rows == 1)).all():
-            break
-    else:
+    if are_binary(y[:FIRST]) and are_binary(y):
         if lone:
             return "binary"
         return "one-hot" if (y.sum(axis=1) == 1).all() else "multi-hot"

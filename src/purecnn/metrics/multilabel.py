@@ -15,6 +15,7 @@ import numpy.typing as npt
 from purecnn.backend.checks import as_array
 from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
+from purecnn.losses.tasks import are_binary
 from purecnn.metrics.inputs import as_weights
 
 #: How one number comes of a number for each label.
@@ -28,7 +29,7 @@ def as_label_rows(
     t, p = as_array("y_true", y_true), as_array("y_pred", y_pred)
     if t.ndim != 2 or t.shape != p.shape:
         raise ShapeError(f"y_true and y_pred must have one shape, (n, labels), got {t.shape} and {p.shape}")
-    if not ((t == 0) | (t == 1)).all():
+    if not are_binary(t):
         raise ValueError(f"y_true must hold zeros and ones, one a label, got {t[(t != 0) & (t != 1)][0]:g}")
     return t == 1, p > 0.5, as_weights(sample_weight, len(t))
 

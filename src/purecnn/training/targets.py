@@ -13,7 +13,7 @@ import numpy.typing as npt
 from purecnn.backend.checks import as_array, check_range, is_integer
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.losses.tasks import form_of
+from purecnn.losses.tasks import are_binary, form_of
 from purecnn.metrics.inputs import answers, tally
 
 #: Samples whose pixels are weighed at a time, and those that are looked at first.
@@ -326,11 +326,6 @@ def label_maps(array: Array, output_shape: Shape, ignore_label: int | None = Non
             + (": ignore_label=255 leaves those pixels out" if worst == 255 and ignore_label is None else "")
         )
     return array.reshape(len(array), *size).astype(stored_as(classes, ignore_label))
-
-
-def are_binary(values: Array) -> bool:
-    """Return whether all values are 0 or 1."""
-    return bool(((values == 0) | (values == 1)).all())
 
 
 def stored_as(classes: int, ignore_label: int | None) -> type[np.integer[Any]]:
