@@ -21,7 +21,7 @@ from purecnn.training.jobs import JobKind
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
-from purecnn.training.shards import Shard, Shards
+from purecnn.training.shards import Shards
 from purecnn.training.targets import Targets
 from purecnn.training.trainer import Trainer
 from purecnn.training.update import ParameterUpdate
@@ -70,8 +70,7 @@ class DeviceTrainer(Trainer):
 
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Take the whole batch for a shard."""
-        whole = self.parameter_update.weight  # of all batches of the step, where it takes several
-        self.batch = Shard(0, rows, places, self.y.weight(rows) / whole if whole else 1.0)
+        self.batch = self.only_shard(rows, places)
         return 1
 
     def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:

@@ -185,8 +185,7 @@ class HostTrainer(Trainer):
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all workers; return how many shards it has."""
         if self.count == 1 and self.pool is None:
-            whole = self.parameter_update.weight  # of all batches of the step, where it takes several
-            self.batch = [Shard(0, rows, places, self.y.weight(rows) / whole if whole else 1.0)]
+            self.batch = [self.only_shard(rows, places)]
             return 1
         self.samples = len(rows)
         self.rows[: self.samples], self.places[: self.samples] = rows, places

@@ -21,7 +21,7 @@ from purecnn.training.jobs import JobKind
 from purecnn.training.rows import Rows
 from purecnn.training.runnable import RunnableNetwork
 from purecnn.training.settings import FitSettings
-from purecnn.training.shards import Shards
+from purecnn.training.shards import Shard, Shards
 from purecnn.training.targets import Targets
 from purecnn.training.update import ParameterUpdate
 
@@ -162,6 +162,11 @@ class Trainer(ABC):
     @abstractmethod
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all that take part in the step; return how many shards it has."""
+
+    def only_shard(self, rows: Array, places: Array) -> Shard:
+        """Return a batch that is not cut as a shard."""
+        whole = self.parameter_update.weight  # of all batches of the step, where it takes several
+        return Shard(0, rows, places, self.y.weight(rows) / whole if whole else 1.0)
 
     def run_shards(self, count: int) -> None:
         """Take so many shards there and back, side by side from one batchwise layer to the next."""
