@@ -144,10 +144,7 @@ class Trainer(ABC):
         self.parameter_update.decide()
         self.parameter_update.begin_batch(0, 1, 0.0)
         count, shards = self.begin_batch(rows, places), self.shards
-        shards.passing = [None] * count
-        for segment in range(shards.last):
-            self.run_jobs(JobKind.FORWARD, segment, range(count))
-            self.meet(shards.exchanges[segment], count)
+        self.run_to_last_meeting(count)
         for layer, exchange in zip(shards.batchwise, shards.exchanges, strict=True):
             layer.average(exchange, len(rows) / (before + len(rows)))
         return before + len(rows)
@@ -171,14 +168,19 @@ class Trainer(ABC):
     def run_shards(self, count: int) -> None:
         """Take so many shards there and back, side by side from one batchwise layer to the next."""
         shards = self.shards
-        shards.passing = [None] * count
-        for segment in range(shards.last):
-            self.run_jobs(JobKind.FORWARD, segment, range(count))
-            self.meet(shards.exchanges[segment], count)
+        self.run_to_last_meeting(count)
         self.run_jobs(JobKind.FORWARD, shards.last, range(count))
         for segment in reversed(range(shards.last_back, shards.last)):
             self.meet_back(shards.exchanges[segment], count)
             self.run_jobs(JobKind.BACKWARD, segment, range(count))
+
+    def run_to_last_meeting(self, count: int) -> None:
+        """Take so many shards forward, side by side, until the last batchwise layer has measured them."""
+        shards = self.shards
+        shards.passing = [None] * count
+        for segment in range(shards.last):
+            self.run_jobs(JobKind.FORWARD, segment, range(count))
+            self.meet(shards.exchanges[segment], count)
 
     @abstractmethod
     def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:
