@@ -21,10 +21,10 @@ from purecnn.layers.base import Layer
 from purecnn.layers.composites.merges import Sum
 from purecnn.layers.composites.steps import Cross, Ending
 from purecnn.layers.dense import Dense
-from purecnn.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from purecnn.layers.footprint import footprint
-from purecnn.layers.noise import GaussianNoise
+from purecnn.layers.noise import TrainingNoise
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.registry import is_own
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.pooling import MaxPooling
 from purecnn.training.fusion import fits, pool_first, unfused
@@ -283,14 +283,12 @@ def spans(arrays: Iterable[Array], home: Array) -> list[Array]:
     return [bits[first:last] for first, last in edges]
 
 
-#: What hands on its input outside of training.
-QUIET = (Dropout, GaussianNoise, SpatialDropout, StochasticDepth)
-
-
 def inference_steps(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers to run for `layers` where nothing is trained, in order, some standing for several."""
     steps: list[Layer] = []
-    rest = pool_first([step for step in unfused(layers) if type(step) not in QUIET])
+    # Noise of this package hands on its input here; what is derived from it may do something else.
+    kept = [step for step in unfused(layers) if not (isinstance(step, TrainingNoise) and is_own(step))]
+    rest = pool_first(kept)
     while rest:
         layer = rest.pop(0)
         if type(layer) not in MATRIX:
