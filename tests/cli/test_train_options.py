@@ -200,7 +200,7 @@ def test_a_report_of_a_validated_run_says_so() -> None:
             ["--augment", "shift"],
             "--augment must be settings such as shift=2,rotate=10,scale=0.1,flip, or none",
         ),
-        (["--augment", "turn=3"], "or none, got 'turn=3'"),
+        (["--augment", "turn=3"], "or none, got 'turn=3'; settings are shift, rotate, scale,"),
         (["--augment", "shift=far"], "or none, got 'shift=far'"),
         (["--augment", "flip=1"], "or none, got 'flip=1'"),
         (["--augment", "shift=1,shift=2"], "or none, got 'shift=1,shift=2'"),

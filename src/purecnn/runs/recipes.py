@@ -221,11 +221,15 @@ def read_changes(text: str) -> Augmentation | None:
     """
     if text.strip() == "none":
         return None
-    wanted = f"--augment must be settings such as {USUAL_CHANGES},flip, or none, got {text!r:.200}"
+    known = [field.name for field in fields(Augmentation)]
+    wanted = (
+        f"--augment must be settings such as {USUAL_CHANGES},flip, or none, got {text!r:.200}; "
+        f"settings are {', '.join(known)}"
+    )
     settings: dict[str, Any] = {}
     for part in text.split(","):
         name, given, value = (word.strip() for word in part.partition("="))
-        if name not in {field.name for field in fields(Augmentation)} or name in settings:
+        if name not in known or name in settings:
             raise ValueError(wanted)
         try:
             settings[name] = float(value) if given else True
