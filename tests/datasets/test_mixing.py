@@ -1,6 +1,7 @@
 """Mixup, CutMix and colour jitter: formulas by hand, draws, answers mixed as images, bits, refusals."""
 
 import colorsys
+import re
 
 import numpy as np
 import pytest
@@ -105,8 +106,10 @@ def test_answers_that_can_not_be_mixed():
     images = Network([Convolutional(kernel_size=3, depth=4, padding=1), Softmax()])
     with pytest.raises(ShapeError, match=r"numbers in a row, got outputs that are images, \(4, 8, 8\)"):
         images.fit(x, np.zeros((8, 8, 8), int), augmentation=Augmentation(cutmix=1.0))
-    with pytest.raises(ValueError, match="mixup must be a number of at least 0, got -1"):
-        Augmentation(mixup=-1)
+    for value in (-1, 1e308, float("inf")):
+        refusal = f"mixup must be a number of at least 0 and below 1e+09, got {value!r}"
+        with pytest.raises(ValueError, match=re.escape(refusal)):
+            Augmentation(mixup=value)
     with pytest.raises(ValueError, match=r"hue must be a number from 0 to 0\.5, got 0\.6"):
         Augmentation(hue=0.6)
 

@@ -31,6 +31,9 @@ from purecnn.messages.signatures import explained_class
 DOWN, RIGHT, ANGLE, SCALE, SHEAR, FLIP, ERASE_DOWN, ERASE_RIGHT, DRAWS = range(9)
 #: No image is so large, in pixels, and an index may still be added to it.
 FURTHEST = 1e9
+#: The settings that are at least 0 and below a number. Of mixing: shares from Beta(v, v) of a larger v are
+#: 1/2 but for a ten-thousandth, and 0 where its sums overflow.
+BELOW = {"shift": FURTHEST, "rotate": 180.0, "scale": 1.0, "shear": 90.0, "mixup": 1e9, "cutmix": 1e9}
 #: The settings of colours, in the order of their numbers and of the changes.
 COLOURS = ("brightness", "contrast", "saturation", "hue")
 
@@ -115,7 +118,7 @@ class Augmentation:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, below in (("shift", FURTHEST), ("rotate", 180.0), ("scale", 1.0), ("shear", 90.0)):
+        for name, below in BELOW.items():
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value < below:
                 raise ValueError(f"{name} must be a number of at least 0 and below {below:g}, got {value!r}")
@@ -123,10 +126,6 @@ class Augmentation:
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value <= most:
                 raise ValueError(f"{name} must be a number from 0 to {most:g}, got {value!r}")
-        for name in ("mixup", "cutmix"):
-            value = getattr(self, name)
-            if not is_number(value) or value < 0:
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
         if not isinstance(self.flip, bool | np.bool_):
             raise TypeError(f"flip must be True or False, got {self.flip!r}")
         if not is_integer(self.erase) or not 0 <= self.erase < FURTHEST:
