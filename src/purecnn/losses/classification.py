@@ -24,7 +24,7 @@ def checked(p: Array) -> Array:
         low, high, near = number(p.min()), number(p.max()), float(np.sqrt(np.finfo(p.dtype).eps))
         if low < -near or high > 1 + near:
             worst = low if low < -near else high
-            raise ValueError(f"a cross-entropy of probabilities wants them from 0 to 1, got {worst:g}")
+            raise ValueError(f"a loss of probabilities wants them from 0 to 1, got {worst:g}")
     return p
 
 

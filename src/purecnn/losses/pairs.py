@@ -18,7 +18,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.noise import TrainingNoise
 from purecnn.layers.ranges import output_range
 from purecnn.layers.registry import is_own
-from purecnn.losses.base import Loss
+from purecnn.losses.base import Loss, unwrapped
 from purecnn.losses.tasks import Task, form_of
 
 #: The right pairs, by what a loss's targets are: one for each kind of last layer.
@@ -89,7 +89,7 @@ def check_targets(loss: Loss, y: Array, layers: Sequence[Layer], output_shape: S
     Raises
     ------
     ValueError
-        If a binary cross-entropy gets a target outside 0 to 1, or bytes as targets are more than the last
+        If a loss of shares gets a target outside 0 to 1, or bytes as targets are more than the last
         layer can give, or a Softmax has a single output.
     ShapeError
         If a cross-entropy over classes gets outputs that are no vectors.
@@ -114,7 +114,8 @@ def check_targets(loss: Loss, y: Array, layers: Sequence[Layer], output_shape: S
         least, most = y.min(), y.max()
         if least < 0 or most > 1:
             raise ValueError(
-                f"targets of a binary cross-entropy must be from 0 to 1, got {least if least < 0 else most}"
+                f"targets of {unwrapped(loss).__name__} must be from 0 to 1, "
+                f"got {least if least < 0 else most}"
                 f"{': pixels of images want y / 255' if y.dtype == np.uint8 else ''}"
             )
     if outputs is not None and y.ndim == 2 and y.dtype == np.uint8 and y.max() > max(1, outputs.high):
