@@ -309,12 +309,15 @@ def test_no_loss_is_ever_negative(name, dtype):
     assert str(loss.function(np.eye(3, dtype=dtype), np.eye(3, dtype=dtype)))[0] != "-"
 
 
-@pytest.mark.parametrize("name", ["binary_cross_entropy", "categorical_cross_entropy", "kl_divergence"])
+@pytest.mark.parametrize(
+    "name", ["binary_cross_entropy", "categorical_cross_entropy", "dice", "kl_divergence"]
+)
 @pytest.mark.parametrize("value", [1.5, -0.25])
 def test_predictions_that_are_no_probabilities_are_refused(name, value):
-    with pytest.raises(ValueError, match=rf"wants them from 0 to 1, got {value}"):
+    with pytest.raises(ValueError, match=rf"a loss of probabilities wants them from 0 to 1, got {value}"):
         LOSSES[name].function(np.array([[1.0], [0.0]]), np.array([[value], [0.5]]))
     doubled = Activation(lambda x: 0 * x + value, lambda x: 0 * x)
     with warnings.catch_warnings(), pytest.raises(ValueError, match=rf"from 0 to 1, got {value}"):
         Network([Dense(4, 3), doubled]).fit(X, np.eye(3)[Y], loss=name)
-    assert np.isnan(LOSSES[name].function(np.ones((1, 1)), np.full((1, 1), np.nan)))
+    for function in (LOSSES[name].function, LOSSES[name].prime):
+        assert np.isnan(function(np.ones((1, 1)), np.full((1, 1), np.nan))).all()

@@ -55,9 +55,8 @@ def dice(y_true: Array, y_pred: Array, smooth: float = 1.0, sample_weight: Array
     xp = module_of(y_pred)
     y, p, weights, each = _pixels(y_true, y_pred, sample_weight)
     checked(p)
-    over, under = _sums(y, p, weights, within("smooth", smooth, 0))
-    lacking = 1 - over / xp.where(under > 0, under, 1)
-    lacking = xp.where(under > 0, lacking, 0)
+    over, under, is_empty = _sums(y, p, weights, within("smooth", smooth, 0))
+    lacking = xp.where(is_empty, 0, 1 - over / under)
     return mean(lacking if each is None else lacking * each)
 
 
@@ -67,10 +66,10 @@ def dice_prime(
     """Return ``(a - 2 y b) / b^2 / (classes N)``, where a and b are the two sides of the fraction."""
     xp = module_of(y_pred)
     y, p, weights, each = _pixels(y_true, y_pred, sample_weight)
-    over, under = _sums(y, p, weights, within("smooth", smooth, 0))
+    over, under, is_empty = _sums(y, p, weights, within("smooth", smooth, 0))
     share = 1.0 if each is None else each
-    inverse = xp.where(under > 0, 1 / xp.where(under > 0, under, 1), 0) * share
-    outer = inverse * over / xp.where(under > 0, under, 1)
+    inverse = xp.where(is_empty, 0, 1 / under) * share
+    outer = inverse * over / under
     slope = outer[:, np.newaxis] - 2 * y * inverse[:, np.newaxis]
     if weights is not None:
         slope = slope * weights
@@ -105,9 +104,14 @@ def _pixels(
     return y, flat, weights, (each / (number(each.mean()) or 1.0)).astype(flat.dtype)
 
 
-def _sums(y: Array, p: Array, weights: Array | None, smooth: float) -> tuple[Array, Array]:
-    """Return what is above and below the fraction, ``(classes, N)``."""
+def _sums(y: Array, p: Array, weights: Array | None, smooth: float) -> tuple[Array, Array, Array]:
+    """Return what is above and below the fraction, ``(classes, N)``, and where neither holds anything.
+
+    There 1 is below in place of 0. NaN stays NaN, so that a loss that diverges is seen.
+    """
     both, either = y * p, y + p
     if weights is not None:
         both, either = both * weights, either * weights
-    return 2 * both.sum(axis=1) + smooth, either.sum(axis=1) + smooth
+    over, under = 2 * both.sum(axis=1) + smooth, either.sum(axis=1) + smooth
+    is_empty = under <= 0
+    return over, module_of(under).where(is_empty, 1, under), is_empty
