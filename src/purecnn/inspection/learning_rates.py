@@ -28,8 +28,8 @@ from purecnn.networks.network import Network
 from purecnn.optimizers.base import Optimizer
 from purecnn.optimizers.registry import as_optimizer
 
-#: What stays of the running mean of the losses in a step, by which the end is decided.
-STAYS = 0.9
+#: Decay of the running mean of the losses, by which the end is decided.
+DECAY = 0.9
 #: More steps than anybody takes, at few megabytes.
 MOST_STEPS = 1_000_000
 
@@ -81,8 +81,8 @@ class RisingRate(Callback):
         """Set the next rate, or ask for the end."""
         self.losses.append(loss)
         done = len(self.losses)
-        self.mean = STAYS * self.mean + (1 - STAYS) * loss
-        running = self.mean / (1 - STAYS**done)
+        self.mean = DECAY * self.mean + (1 - DECAY) * loss
+        running = self.mean / (1 - DECAY**done)
         self.lowest = min(self.lowest, running)
         if done == len(self.rates):
             self.fit.stop("all rates are tested")

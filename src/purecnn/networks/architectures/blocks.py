@@ -54,14 +54,14 @@ def first_stride(input_shape: Shape, stride: int | None) -> int:
     return 2 if min(input_shape[1:]) >= LARGE else 1
 
 
-def scaled(channels: float, divisor: int = 8) -> int:
+def make_divisible(channels: float, divisor: int = 8) -> int:
     """Return the multiple of a divisor next to a number of channels, and more than 9 tenths of it.
 
     Howard et al. 2017 multiply all channels of MobileNet by a width; what comes out is rounded so.
 
     Examples
     --------
-    >>> scaled(32 * 1.0), scaled(24 * 0.5), scaled(16 * 0.35)
+    >>> make_divisible(32 * 1.0), make_divisible(24 * 0.5), make_divisible(16 * 0.35)
     (32, 16, 8)
     """
     found = max(divisor, int(channels + divisor / 2) // divisor * divisor)

@@ -17,9 +17,9 @@ from purecnn.layers.shapes import ShapeLike
 from purecnn.networks.architectures.blocks import (
     classifier,
     first_stride,
+    make_divisible,
     normalized,
     of_images,
-    scaled,
     squeeze_and_excitation,
 )
 from purecnn.networks.network import Network
@@ -41,7 +41,7 @@ def inverted_residual(
     activation: Activation,
     gate: Layer | None = None,
     normalization: Callable[[], Layer] = BatchNormalization,
-    skipped: float = 0.0,
+    stochastic_depth: float = 0.0,
 ) -> list[Layer]:
     """Return a block that expands the maps, filters each by itself, and makes few of them again.
 
@@ -60,7 +60,7 @@ def inverted_residual(
         Behind the depthwise convolution: squeeze-and-excitation.
     normalization : callable
         Makes a batch normalization.
-    skipped : float
+    stochastic_depth : float
         Rate of the stochastic depth of a block whose input is added.
 
     Examples
@@ -77,7 +77,7 @@ def inverted_residual(
     ]
     if stride > 1 or before != after:
         return layers
-    return [Residual([*layers, *([StochasticDepth(skipped)] if skipped else [])])]
+    return [Residual([*layers, *([StochasticDepth(stochastic_depth)] if stochastic_depth else [])])]
 
 
 def mobilenet_v1(
@@ -120,13 +120,13 @@ def mobilenet_v1(
     4231976
     """
     shape = of_images("mobilenet_v1", input_shape)
-    maps = scaled(32 * width)
+    maps = make_divisible(32 * width)
     layers = normalized(maps, stride=first_stride(shape, stem_stride))
     # maps and stride of each pair
     pairs = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
     for after, stride in pairs:
         layers += normalized(maps, stride=stride, groups=maps)
-        maps = scaled(after * width)
+        maps = make_divisible(after * width)
         layers += normalized(maps, 1)
     return Network([*layers, *classifier(classes, dropout)], input_shape=shape, seed=seed)
 
@@ -171,7 +171,7 @@ def mobilenet_v2(
     3504872
     """
     shape = of_images("mobilenet_v2", input_shape)
-    maps = scaled(32 * width)
+    maps = make_divisible(32 * width)
     layers = normalized(maps, stride=first_stride(shape, stem_stride), activation=ReLU6)
     # expansion, maps, blocks, stride of the first block: the paper's table 2
     stages = [
@@ -180,10 +180,10 @@ def mobilenet_v2(
     ]
     for expansion, depth, blocks, stride in stages:
         for block in range(blocks):
-            after = scaled(depth * width)
+            after = make_divisible(depth * width)
             layers += inverted_residual(maps, expansion * maps, after, 3, stride if block == 0 else 1, ReLU6)
             maps = after
-    layers += normalized(scaled(1280 * max(1.0, width)), 1, activation=ReLU6)
+    layers += normalized(make_divisible(1280 * max(1.0, width)), 1, activation=ReLU6)
     return Network([*layers, *classifier(classes, dropout)], input_shape=shape, seed=seed)
 
 
@@ -228,7 +228,7 @@ def mobilenet_v3_small(
     """
     shape = of_images("mobilenet_v3_small", input_shape)
     normal = partial(normalized, activation=HardSwish, normalization=slow_statistics)
-    maps = scaled(16 * width)
+    maps = make_divisible(16 * width)
     layers = normal(maps, stride=first_stride(shape, stem_stride))
     # window, expanded maps, maps, whether it is gated, activation, stride: the paper's table 2
     blocks: list[tuple[int, int, int, bool, Activation, int]] = [
@@ -246,11 +246,15 @@ def mobilenet_v3_small(
         ),
     ]
     for window, wide, depth, is_gated, activation, stride in blocks:
-        expanded, after = scaled(wide * width), scaled(depth * width)
-        gate = squeeze_and_excitation(expanded, scaled(expanded / 4), ReLU, HardSigmoid) if is_gated else None
+        expanded, after = make_divisible(wide * width), make_divisible(depth * width)
+        gate = (
+            squeeze_and_excitation(expanded, make_divisible(expanded / 4), ReLU, HardSigmoid)
+            if is_gated
+            else None
+        )
         layers += inverted_residual(maps, expanded, after, window, stride, activation, gate, slow_statistics)
         maps = after
-    hidden = [Dense(output_size=scaled(1024 * width)), HardSwish()]
+    hidden = [Dense(output_size=make_divisible(1024 * width)), HardSwish()]
     layers += [*normal(6 * maps, 1), *classifier(classes, dropout, before=hidden)]
     return Network(layers, input_shape=shape, seed=seed)
 
@@ -299,7 +303,7 @@ def efficientnet_b0(
     """
     shape = of_images("efficientnet_b0", input_shape)
     normal = partial(normalized, activation=SiLU, normalization=slow_statistics)
-    maps = scaled(32 * width)
+    maps = make_divisible(32 * width)
     layers = normal(maps, stride=first_stride(shape, stem_stride))
     # expansion, window, maps, blocks, stride of the first block: the paper's table 1
     stages = [
@@ -309,7 +313,7 @@ def efficientnet_b0(
     place = 0
     for expansion, window, depth, blocks, stride in stages:
         for block in range(blocks):
-            expanded, after = expansion * maps, scaled(depth * width)
+            expanded, after = expansion * maps, make_divisible(depth * width)
             gate = squeeze_and_excitation(expanded, max(1, maps // 4), SiLU, Sigmoid)
             steps = stride if block == 0 else 1
             layers += inverted_residual(
@@ -321,8 +325,8 @@ def efficientnet_b0(
                 SiLU,
                 gate,
                 slow_statistics,
-                skipped=stochastic_depth * place / 16,
+                stochastic_depth=stochastic_depth * place / 16,
             )
             maps, place = after, place + 1
-    layers += [*normal(scaled(1280 * width), 1), *classifier(classes, dropout)]
+    layers += [*normal(make_divisible(1280 * width), 1), *classifier(classes, dropout)]
     return Network(layers, input_shape=shape, seed=seed)
