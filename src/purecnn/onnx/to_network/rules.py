@@ -69,6 +69,11 @@ class LayerArrays:
             refuse(call, f"its input {place} is missing")
         return found.astype(self.finder.dtype)
 
+    def of_convolution(self, call: OperatorCall) -> dict[str, Array]:
+        """Return a convolution's kernels, and its biases where it has any, by their names here."""
+        found = {"kernels": self.array(call, 1)}
+        return found if self.constant(call, 2) is None else {**found, "biases": self.array(call, 2)}
+
 
 Maker = Callable[[LayerArrays, OperatorCall, list[Layer], Shape], list[Layer]]
 MAKERS: dict[str, Maker] = {}
@@ -93,7 +98,8 @@ def images(call: OperatorCall, shape: Shape) -> None:
 @maker("Conv")
 def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
-    kernels = held.array(call, 1)
+    arrays = held.of_convolution(call)
+    kernels = arrays["kernels"]
     over = window(call, shape[1:], kernels.shape[2:])
     (top, bottom), (left, right) = over.pads
     groups = call.integer("group", 1)
@@ -102,7 +108,6 @@ def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sha
         "stride": over.strides,
         "dilation": over.dilations,
     }
-    biases = held.constant(call, 2)
     before: list[Layer] = []
     if top == bottom and left == right:
         arguments["padding"] = (top, left)
@@ -112,24 +117,23 @@ def _conv(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sha
         if same != over.pads:
             arguments["padding"] = 0
             before = [ZeroPadding(over.pads)]  # type: ignore[arg-type]
-    arguments["bias"] = biases is not None
+    arguments["bias"] = "biases" in arrays
     if groups == shape[0] > 1:
         layer: Layer = DepthwiseConvolutional(depth_multiplier=len(kernels) // groups, **arguments)
     else:
         layer = Convolutional(depth=len(kernels), groups=groups, **arguments)
-    arrays = {"kernels": kernels} | ({} if biases is None else {"biases": biases.astype(kernels.dtype)})
     return [*before, held.of_file(layer, **arrays)]
 
 
 @maker("ConvTranspose")
 def _conv_transpose(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
-    kernels, groups = held.array(call, 1), call.integer("group", 1)
+    arrays, groups = held.of_convolution(call), call.integer("group", 1)
+    kernels = arrays["kernels"]
     over = transposed_window(call, shape[1:], kernels.shape[2:])
     # What kernels reach and is not the output's is cut off; what they don't reach is added to it.
     ends = [a - b - c for a, b, c in zip(over.reach(shape[1:]), over.starts, over.sizes, strict=True)]
     sides = tuple((start, max(end, 0)) for start, end in zip(over.starts, ends, strict=True))
-    biases = held.constant(call, 2)
     layer = TransposedConvolutional(
         kernel_size=over.cells,  # type: ignore[arg-type]
         depth=kernels.shape[1] * groups,
@@ -138,9 +142,8 @@ def _conv_transpose(held: LayerArrays, call: OperatorCall, layers: list[Layer], 
         output_padding=tuple(max(-end, 0) for end in ends),  # type: ignore[arg-type]
         dilation=over.dilations,  # type: ignore[arg-type]
         groups=groups,
-        bias=biases is not None,
+        bias="biases" in arrays,
     )
-    arrays = {"kernels": kernels} | ({} if biases is None else {"biases": biases.astype(kernels.dtype)})
     return [held.of_file(layer, **arrays)]
 
 
@@ -167,9 +170,8 @@ def _dense(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Sh
 def _normalization(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     if call.integer("training_mode", 0) or not call.integer("spatial", 1):
         refuse(call, "it is in training, or has a mean for each position")
-    epsilon = call.number("epsilon", 1e-5)  # a float32 in the file: 1e-5 is 9.99999975e-06 there
     layer = BatchNormalization(
-        epsilon=epsilon if held.finder.dtype == np.float64 else float(f"{epsilon:.6g}"),
+        epsilon=epsilon_of(held, call),
         momentum=float(f"{min(1.0, max(0.0, 1 - call.number('momentum', 0.9))):.6g}"),
     )
     gamma, beta, mean, variance = (held.array(call, place) for place in range(1, 5))
@@ -261,12 +263,25 @@ def _dropout(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: 
     return [Dropout(rate)]
 
 
+def filling(held: LayerArrays, call: OperatorCall) -> float:
+    """Return the number that a Pad puts around its input."""
+    value = held.constant(call, 2)
+    return call.number("value", 0.0) if value is None else float(value.reshape(-1)[0])
+
+
+def sides(held: LayerArrays, call: OperatorCall, rank: int) -> tuple[Any, list[tuple[int, int]]]:
+    """Return the pads of a Pad as it has them, and what it adds before and behind along each of all axes."""
+    given, axes = held.constant(call, 1), held.constant(call, 3)
+    pads = call.integers("pads") if given is None else given.tolist()
+    along = list(range(rank)) if axes is None else [axis % rank for axis in axes.tolist()]
+    found = {axis: (pads[place], pads[place + len(along)]) for place, axis in enumerate(along)}
+    return pads, [found.get(axis, (0, 0)) for axis in range(rank)]
+
+
 @maker("Pad")
 def _pad(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
-    value = held.constant(call, 2)
-    filled = call.number("value", 0.0) if value is None else float(value.reshape(-1)[0])
-    mode = call.text("mode", "constant")
+    filled, mode = filling(held, call), call.text("mode", "constant")
     kinds: dict[str, Callable[[Any], Layer]] = {
         "constant": ZeroPadding,
         "reflect": ReflectionPadding,
@@ -276,12 +291,7 @@ def _pad(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shap
         refuse(call, f"its mode is {mode!r}, wanted one of {', '.join(kinds)}")
     if mode == "constant" and filled:
         refuse(call, f"it puts {filled} around images, wanted zeros")
-    given = held.constant(call, 1)
-    pads = call.integers("pads") if given is None else given.tolist()
-    axes = held.constant(call, 3)
-    along = list(range(4)) if axes is None else [axis % 4 for axis in axes.tolist()]
-    sides = {axis: (pads[place], pads[place + len(along)]) for place, axis in enumerate(along)}
-    samples, channels, *around = (sides.get(axis, (0, 0)) for axis in range(4))
+    pads, (samples, channels, *around) = sides(held, call, 4)
     if any(samples) or (any(channels) and mode != "constant"):
         refuse(call, f"its pads are {pads}, wanted none around samples, and around channels zeros alone")
     return [ZeroPadding(around, channels=channels) if any(channels) else kinds[mode](around)]  # type: ignore[arg-type]
@@ -296,14 +306,14 @@ def _cropping(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape:
     else:
         given = (held.constant(call, place) for place in range(1, 5))
         starts, ends, axes, steps = (None if array is None else array.tolist() for array in given)
-    sides, sizes = {}, (held.finder.samples, *shape)
+    cut, sizes = {}, (held.finder.samples, *shape)
     for place, (start, end) in enumerate(zip(starts or (), ends or (), strict=True)):
         axis, step = axes[place] % 4 if axes else place, steps[place] if steps else 1
         first, behind, _ = slice(start, end, step).indices(sizes[axis])
-        sides[axis] = first, sizes[axis] - max(first, behind)
-        if step != 1 or (axis < 2 and any(sides[axis])):
+        cut[axis] = first, sizes[axis] - max(first, behind)
+        if step != 1 or (axis < 2 and any(cut[axis])):
             refuse(call, f"it takes a part of axis {axis} in steps of {step}, wanted height and width, by 1")
-    return [Cropping((sides.get(2, (0, 0)), sides.get(3, (0, 0))))]
+    return [Cropping((cut.get(2, (0, 0)), cut.get(3, (0, 0))))]
 
 
 def channel_shuffle(call: OperatorCall, shape: Shape) -> ChannelShuffle | None:
@@ -321,36 +331,45 @@ def around(over: Window) -> tuple[tuple[int, int], ...]:
 
 def pooling_window(call: OperatorCall, shape: Shape) -> Window:
     """Return a pooling's window, if it is one of this package's."""
-    images(call, shape)
     over = window(call, shape[1:], ceil=bool(call.integer("ceil_mode", 0)))
-    if over.dilations != (1, 1):
+    if any(apart != 1 for apart in over.dilations):
         refuse(call, f"its dilations are {over.dilations}, wanted 1")
     return over
 
 
+def counts_padding(call: OperatorCall, over: Window) -> bool:
+    """Return whether the means of an average pooling count what lies around; they do where nothing does."""
+    counts = bool(call.integer("count_include_pad", 0))
+    if counts and any(map(any, over.pads)) and any(over.beyond):
+        refuse(call, f"its pads {over.pads} count, and what lies past them does not; wanted no ceil_mode")
+    return not any(map(any, around(over))) or (counts and not any(over.beyond))
+
+
+def reduced_axes(held: LayerArrays, call: OperatorCall) -> Any:
+    """Return the axes of a reduction, which newer operator sets have as an input."""
+    given = held.constant(call, 1)
+    return call.integers("axes", []) if given is None else given.tolist()
+
+
 @maker("MaxPool")
 def _max_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
     over = pooling_window(call, shape)
     return [MaxPooling(over.cells, over.strides, around(over))]  # type: ignore[arg-type]
 
 
 @maker("AveragePool")
 def _average_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
+    images(call, shape)
     over = pooling_window(call, shape)
-    counts = bool(call.integer("count_include_pad", 0))
-    if counts and any(map(any, over.pads)) and any(over.beyond):
-        refuse(call, f"its pads {over.pads} count, and what lies past them does not; wanted no ceil_mode")
-    counts = counts and not any(over.beyond)
-    around_it: Any = around(over) if any(map(any, around(over))) else 0
-    return [AveragePooling(over.cells, over.strides, around_it, counts or not around_it)]  # type: ignore[arg-type]
+    return [AveragePooling(over.cells, over.strides, around(over), counts_padding(call, over))]  # type: ignore[arg-type]
 
 
 @maker("GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean")
 def _global_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     if call.node.operator.startswith("Reduce"):
-        given = held.constant(call, 1)
-        axes = call.integers("axes", []) if given is None else given.tolist()
+        axes = reduced_axes(held, call)
         if sorted(axis % 4 for axis in axes) != [2, 3]:
             refuse(call, f"its axes are {axes}, wanted 2 and 3, height and width")
     return [GlobalMaxPooling() if "Max" in call.node.operator else GlobalAveragePooling()]

@@ -17,19 +17,29 @@ from purecnn.layers.signals.pooling import (
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import window
 from purecnn.onnx.to_network.finder import refuse
-from purecnn.onnx.to_network.rules import LayerArrays, Maker, around
+from purecnn.onnx.to_network.rules import (
+    LayerArrays,
+    Maker,
+    around,
+    counts_padding,
+    filling,
+    pooling_window,
+    reduced_axes,
+    sides,
+)
 
 
 def convolution(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     """``Conv``."""
-    kernels, biases, groups = held.array(call, 1), held.constant(call, 2), call.integer("group", 1)
+    arrays, groups = held.of_convolution(call), call.integer("group", 1)
+    kernels = arrays["kernels"]
     over = window(call, shape[1:], kernels.shape[2:])
     (pads,) = over.pads
     arguments: dict[str, Any] = {
         "kernel_size": over.cells[0],
         "stride": over.strides[0],
         "dilation": over.dilations[0],
-        "bias": biases is not None,
+        "bias": "biases" in arrays,
     }
     before: list[Layer] = []
     if pads[0] == pads[1]:
@@ -43,46 +53,33 @@ def convolution(held: LayerArrays, call: OperatorCall, layers: list[Layer], shap
         layer: Layer = DepthwiseConvolutional1D(depth_multiplier=len(kernels) // groups, **arguments)
     else:
         layer = Convolutional1D(depth=len(kernels), groups=groups, **arguments)
-    arrays = {"kernels": kernels} | ({} if biases is None else {"biases": biases.astype(kernels.dtype)})
     return [*before, held.of_file(layer, **arrays)]
 
 
 def padding(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     """``Pad``, of zeros."""
-    value, given, axes = (held.constant(call, place) for place in (2, 1, 3))
-    filled = call.number("value", 0.0) if value is None else float(value.reshape(-1)[0])
-    mode = call.text("mode", "constant")
+    filled, mode = filling(held, call), call.text("mode", "constant")
     if mode != "constant" or filled:
         refuse(call, f"its mode is {mode!r} and its value {filled:g}, wanted zeros around signals")
-    pads = call.integers("pads") if given is None else given.tolist()
-    along = list(range(3)) if axes is None else [axis % 3 for axis in axes.tolist()]
-    sides = {axis: (pads[place], pads[place + len(along)]) for place, axis in enumerate(along)}
-    if any(any(sides.get(axis, ())) for axis in (0, 1)):
+    pads, (samples, channels, ends) = sides(held, call, 3)
+    if any(samples) or any(channels):
         refuse(call, f"its pads are {pads}, wanted none around samples and channels")
-    return [ZeroPadding1D(sides.get(2, (0, 0)))]
+    return [ZeroPadding1D(ends)]
 
 
 def pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     """``MaxPool`` and ``AveragePool``."""
-    over = window(call, shape[1:], ceil=bool(call.integer("ceil_mode", 0)))
-    if over.dilations != (1,):
-        refuse(call, f"its dilations are {over.dilations}, wanted 1")
-    (sides,), beyond = around(over), any(over.beyond)
+    over = pooling_window(call, shape)
+    (ends,) = around(over)
     if call.node.operator == "MaxPool":
-        return [MaxPooling1D(over.cells[0], over.strides[0], sides)]
-    counts = bool(call.integer("count_include_pad", 0))
-    if counts and any(map(any, over.pads)) and beyond:
-        refuse(call, f"its pads {over.pads} count, and what lies past them does not; wanted no ceil_mode")
-    return [
-        AveragePooling1D(over.cells[0], over.strides[0], sides, not any(sides) or (counts and not beyond))
-    ]
+        return [MaxPooling1D(over.cells[0], over.strides[0], ends)]
+    return [AveragePooling1D(over.cells[0], over.strides[0], ends, counts_padding(call, over))]
 
 
 def global_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     """``GlobalAveragePool``, ``GlobalMaxPool``, and reductions of the signal's axis."""
     if call.node.operator.startswith("Reduce"):
-        given = held.constant(call, 1)
-        axes = call.integers("axes", []) if given is None else given.tolist()
+        axes = reduced_axes(held, call)
         if [axis % 3 for axis in axes] != [2]:
             refuse(call, f"its axes are {axes}, wanted 2, the length")
     return [GlobalMaxPooling1D() if "Max" in call.node.operator else GlobalAveragePooling1D()]
