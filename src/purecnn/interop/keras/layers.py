@@ -150,11 +150,16 @@ def fully_connected(config: Config, shape: Shape) -> Translated:
     return Translated([layer, *activation(config)], biased(config, "kernel"))
 
 
-def normalization(config: Config, shape: Shape) -> Translated:
-    """``BatchNormalization``, whose momentum is what stays."""
+def last_axis(config: Config, shape: Shape) -> None:
+    """Refuse a layer along another axis than the last one, the channels."""
     axis = integers(config, "axis", -1)
     if axis not in ((-1,), (len(shape),)):
         raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+
+
+def normalization(config: Config, shape: Shape) -> Translated:
+    """``BatchNormalization``, whose momentum is what stays."""
+    last_axis(config, shape)
     only(config, "renorm", False)
     names = affine_names(config)
     momentum = round(1 - number(config, "momentum", 0.99), 12)  # 0.99 is 0.01, not 0.010000000000000009
@@ -169,9 +174,7 @@ def affine_names(config: Config) -> list[str]:
 
 def group_normalization(config: Config, shape: Shape) -> Translated:
     """``GroupNormalization``: -1 groups are as many as channels."""
-    axis = integers(config, "axis", -1)
-    if axis not in ((-1,), (len(shape),)):
-        raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+    last_axis(config, shape)
     groups, names = one(config, "groups", 32), affine_names(config)
     layer = GroupNormalization(
         shape[0] if groups == -1 else groups, epsilon=number(config, "epsilon", 1e-3), affine=bool(names)
@@ -244,9 +247,7 @@ def prelu(config: Config, shape: Shape) -> Translated:
 
 def softmax(config: Config, shape: Shape) -> Translated:
     """``Softmax`` over the last axis."""
-    axis = integers(config, "axis", -1)
-    if axis not in ((-1,), (len(shape),)):
-        raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+    last_axis(config, shape)
     return Translated([Softmax()])
 
 
@@ -261,13 +262,13 @@ TRANSLATIONS: dict[str, Translation] = {
     "Activation": lambda config, shape: Translated(activation(config)),
     "AdaptiveAveragePooling2D": adaptive(AdaptiveAveragePooling),
     "AdaptiveMaxPooling2D": adaptive(AdaptiveMaxPooling),
+    "AveragePooling1D": signals.pooling(AveragePooling1D),
     "AveragePooling2D": pooling(AveragePooling),
     "BatchNormalization": normalization,
-    "AveragePooling1D": signals.pooling(AveragePooling1D),
     "Conv1D": lambda config, shape: signals.convolution(config, shape, activation(config)),
     "Conv2D": convolution,
-    "Cropping2D": border(Cropping, "cropping"),
     "Conv2DTranspose": transposed,
+    "Cropping2D": border(Cropping, "cropping"),
     "Dense": fully_connected,
     "DepthwiseConv1D": lambda config, shape: signals.depthwise(config, shape, activation(config)),
     "DepthwiseConv2D": depthwise,

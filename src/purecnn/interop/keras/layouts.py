@@ -105,73 +105,41 @@ def convert(
     return {}
 
 
-@wanted.register
-def _(layer: Convolutional) -> dict[str, Shape]:
-    channels = (layer.input_shape or (0,))[0]
-    shapes: dict[str, Shape] = {"kernel": (*layer.kernel_size, channels // layer.groups, layer.depth)}
+@wanted.register(Convolutional)
+@wanted.register(Convolutional1D)
+@wanted.register(TransposedConvolutional)
+def _(layer: Convolutional | Convolutional1D | TransposedConvolutional) -> dict[str, Shape]:
+    first, second, *size = layer.parameter_shapes()["kernels"]
+    shapes: dict[str, Shape] = {"kernel": (*size, second, first)}
     return {**shapes, "bias": (layer.depth,)} if layer.bias else shapes
 
 
-@convert.register
+@wanted.register(DepthwiseConvolutional)
+@wanted.register(DepthwiseConvolutional1D)
+def _(layer: DepthwiseConvolutional | DepthwiseConvolutional1D) -> dict[str, Shape]:
+    maps, _, *size = layer.parameter_shapes()["kernels"]
+    multiplier = layer.depth_multiplier
+    shapes: dict[str, Shape] = {"depthwise_kernel": (*size, maps // multiplier, multiplier)}
+    return {**shapes, "bias": (layer.depth,)} if layer.bias else shapes
+
+
+@convert.register(Convolutional)
+@convert.register(Convolutional1D)
+@convert.register(TransposedConvolutional)
 def _(
-    layer: Convolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
+    layer: Convolutional | Convolutional1D | TransposedConvolutional,
+    given: Mapping[str, Array],
+    columns: Array | None,
+    rows: Array | None,
 ) -> dict[str, Array]:
-    found = {"kernels": given["kernel"].transpose(3, 2, 0, 1)}
-    if layer.per_position_bias:
-        found["biases"] = np.broadcast_to(given["bias"][:, None, None], layer.output_shape or ())
-    elif layer.bias:
-        found["biases"] = given["bias"]
-    return found
-
-
-@wanted.register
-def _(layer: Convolutional1D) -> dict[str, Shape]:
-    maps, channels, size = layer.parameter_shapes()["kernels"]
-    if isinstance(layer, DepthwiseConvolutional1D):
-        channels = maps // layer.depth_multiplier
-        shapes: dict[str, Shape] = {"depthwise_kernel": (size, channels, layer.depth_multiplier)}
+    if "depthwise_kernel" in given:
+        found = {"kernels": np.moveaxis(given["depthwise_kernel"], (-2, -1), (0, 1))}
     else:
-        shapes = {"kernel": (size, channels, maps)}
-    return {**shapes, "bias": (maps,)} if layer.bias else shapes
-
-
-@convert.register
-def _(
-    layer: Convolutional1D, given: Mapping[str, Array], columns: Array | None, rows: Array | None
-) -> dict[str, Array]:
-    deep = isinstance(layer, DepthwiseConvolutional1D)
-    found = {"kernels": given["depthwise_kernel"].transpose(1, 2, 0) if deep else given["kernel"].T}
-    return {**found, "biases": given["bias"]} if layer.bias else found
-
-
-@wanted.register
-def _(layer: DepthwiseConvolutional) -> dict[str, Shape]:
-    channels = (layer.input_shape or (0,))[0]
-    shapes: dict[str, Shape] = {"depthwise_kernel": (*layer.kernel_size, channels, layer.depth_multiplier)}
-    return {**shapes, "bias": (layer.depth,)} if layer.bias else shapes
-
-
-@convert.register
-def _(
-    layer: DepthwiseConvolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
-) -> dict[str, Array]:
-    found = {"kernels": given["depthwise_kernel"].transpose(2, 3, 0, 1)}
-    return {**found, "biases": given["bias"]} if layer.bias else found
-
-
-@wanted.register
-def _(layer: TransposedConvolutional) -> dict[str, Shape]:
-    channels = (layer.input_shape or (0,))[0]
-    shapes: dict[str, Shape] = {"kernel": (*layer.kernel_size, layer.depth // layer.groups, channels)}
-    return {**shapes, "bias": (layer.depth,)} if layer.bias else shapes
-
-
-@convert.register
-def _(
-    layer: TransposedConvolutional, given: Mapping[str, Array], columns: Array | None, rows: Array | None
-) -> dict[str, Array]:
-    found = {"kernels": given["kernel"].transpose(3, 2, 0, 1)}
-    return {**found, "biases": given["bias"]} if layer.bias else found
+        found = {"kernels": np.moveaxis(given["kernel"], (-1, -2), (0, 1))}
+    if layer.bias:
+        shape = layer.parameter_shapes()["biases"]
+        found["biases"] = np.broadcast_to(given["bias"].reshape(-1, *[1] * (len(shape) - 1)), shape)
+    return found
 
 
 @wanted.register
