@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.interruptions import Kill, Killed
+from helpers.workers import PROCESSES, use
 from purecnn import (
     SGD,
     Adam,
@@ -114,10 +115,10 @@ def test_a_run_on_a_plateau_is_resumed_to_the_same_bits(tmp_path: Path, kill: Ki
     assert trained(resume=path, threads=2) == wanted
 
 
-@pytest.mark.parametrize("kind", ["fork", "spawn"])
+@pytest.mark.parametrize("kind", PROCESSES)
 def test_processes_take_steps_of_the_rate_that_fell(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     wanted = trained(threads=1)
-    monkeypatch.setenv("PURECNN_WORKERS", kind)
+    use(monkeypatch, kind)
     assert trained(threads=2) == wanted
 
 

@@ -9,6 +9,7 @@ import pytest
 from helpers import torch_numbers
 from helpers.interruptions import Kill, Killed
 from helpers.torch_numbers import close, part
+from helpers.workers import PROCESSES, use
 from purecnn import (
     SGD,
     BatchNormalization,
@@ -167,8 +168,8 @@ def test_statistics_stay_where_that_is_asked_for_and_where_the_layer_is_frozen()
 def test_bits_are_the_same_at_any_number_of_workers(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     wanted = bits(trained(WeightAverage(kind), threads=1))
     assert bits(trained(WeightAverage(kind), threads=2)) == wanted
-    for workers in ("fork", "spawn"):
-        monkeypatch.setenv("PURECNN_WORKERS", workers)
+    for workers in PROCESSES:
+        use(monkeypatch, workers)
         assert bits(trained(WeightAverage(kind), threads=2)) == wanted
 
 

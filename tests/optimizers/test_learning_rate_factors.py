@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.workers import PROCESSES, use
 from purecnn import (
     SGD,
     Adam,
@@ -89,11 +90,11 @@ def test_bits_do_not_depend_on_the_workers(monkeypatch: pytest.MonkeyPatch, opti
 
     wanted = run(1)
     assert run(2) == wanted
-    monkeypatch.setenv("PURECNN_WORKERS", "fork")
-    assert run(2) == wanted
-    monkeypatch.undo()
-    monkeypatch.setenv("PURECNN_WORKERS", "spawn")
-    assert run(2) == wanted
+    for kind in PROCESSES:
+        if kind == "spawn":  # whose workers import the module anew
+            monkeypatch.undo()
+        use(monkeypatch, kind)
+        assert run(2) == wanted
 
 
 def test_single_samples_too() -> None:

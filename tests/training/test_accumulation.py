@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.interruptions import Kill, Killed
+from helpers.workers import PROCESSES, use
 from purecnn import (
     SGD,
     Adam,
@@ -140,8 +141,10 @@ def test_bits_do_not_depend_on_the_workers(
 
     wanted = run(1)
     assert run(2) == wanted
-    for kind in ("fork", "spawn") if not long else ("fork",):
-        monkeypatch.setenv("PURECNN_WORKERS", kind)
+    for kind in PROCESSES:
+        if long and kind == "spawn":  # whose workers import the module anew
+            continue
+        use(monkeypatch, kind)
         assert run(2) == wanted
 
 
