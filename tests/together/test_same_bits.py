@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.interruptions import Kill, Killed
 from helpers.workers import KINDS, use
 from purecnn import (
     AdamW,
@@ -48,23 +49,6 @@ class OnDisk:
 
     def batch(self, rows: Any) -> Any:
         return IMAGES[rows]
-
-
-class Killed(BaseException):
-    """What a kill is within a process."""
-
-
-class Kill(Callback):
-    """End a run at its so many-th step."""
-
-    last = True
-
-    def __init__(self, step: int) -> None:
-        self.at = step
-
-    def step(self, epoch: int, step: int, loss: float) -> None:
-        if self.fit.epoch * self.fit.steps + step == self.at:
-            raise Killed
 
 
 def network() -> Network:

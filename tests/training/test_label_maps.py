@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.interruptions import Kill, Killed
 from helpers.torch_numbers import close, load
 from helpers.workers import COMPANIES, use
 from purecnn import (
@@ -16,7 +17,6 @@ from purecnn import (
     Augmentation,
     BatchNormalization,
     Branches,
-    Callback,
     Checkpoint,
     Convolutional,
     Dense,
@@ -129,24 +129,14 @@ def test_the_same_bits_on_any_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert bits == wanted, (kind, threads)
 
 
-class Stop(Callback):
-    """End a run at its so many-th step."""
-
-    last = True
-
-    def step(self, epoch: int, step: int, loss: float) -> None:
-        if self.fit.epoch * self.fit.steps + step == 4:
-            raise KeyboardInterrupt
-
-
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path) -> None:
     given: Any = {"epochs": 3, "batch_size": 16, "ignore_label": 255, "class_weight": {0: 0.5}, "shards": 2}
     given["augmentation"] = Augmentation(shift=1)
     whole = network(Softmax())
     history = whole.fit(IMAGES, IGNORED, **given)
     path = tmp_path / "checkpoint"
-    with pytest.raises(KeyboardInterrupt):
-        network(Softmax()).fit(IMAGES, IGNORED, callbacks=[Checkpoint(path, every=1), Stop()], **given)
+    with pytest.raises(Killed):
+        network(Softmax()).fit(IMAGES, IGNORED, callbacks=[Checkpoint(path, every=1), Kill(4)], **given)
     resumed = network(Softmax())
     assert resumed.fit(IMAGES, IGNORED, resume=path, **given).loss == history.loss
     assert resumed.parameters.tobytes() == whole.parameters.tobytes()
