@@ -1,7 +1,8 @@
 """Keras: its models become networks, its weights those of a network. h5py is the extra `hdf5`.
 
-`model` reads a saved model, `layers` translates its layers, `layouts` turns its arrays, `weights` reads
-weights alone.
+`model` reads a saved model, `graph` finds the branches in its config and `builder` makes a network of them;
+`layers` translates each layer, with `images` and `signals` for those of one kind; `layouts` turns the arrays,
+`weights` reads weights alone.
 
 Imports what `purecnn.interop` does. Begin with `model`.
 """

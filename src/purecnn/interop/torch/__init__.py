@@ -1,7 +1,7 @@
 """PyTorch: weights go there and come back as a state dict, networks go as a program.
 
-`modules` says what each layer is in PyTorch, `images` what those of images without parameters are,
-`weights` reads and writes state dicts, `program` writes Python.
+`modules` says what each layer is in PyTorch, `images` what those of images without parameters are, `signals`
+what those of signals are, `weights` reads and writes state dicts, `program` writes Python.
 
 Imports what `purecnn.interop` does. Begin with `modules`.
 """
