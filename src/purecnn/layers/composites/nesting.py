@@ -147,8 +147,8 @@ class Nesting(ABC):
         """Return the step that merges some paths, which end in `ends`."""
         return Meeting(value, self.merges[value], ends, paths)
 
-    def shortcut(self, value: str, start: str) -> tuple[Any, str] | None:
-        """Return a step that makes a value of one further back, at most of `start`, and that one."""
+    def pattern(self, value: str, start: str) -> tuple[Any, str] | None:
+        """Return one step for several values, `value` the last, and what it is given, at first `start`."""
         return None
 
     def take(self, value: str) -> None:
@@ -180,7 +180,7 @@ class Nesting(ABC):
         value = end
         while value != start:
             self.take(value)
-            found = self.shortcut(value, start)
+            found = self.pattern(value, start)
             if found is not None:
                 steps.append(found[0])
                 value = found[1]
@@ -217,7 +217,7 @@ class Nesting(ABC):
                 and self.users[source] == [user]
                 and self.dominators.above[source] == fork
                 and len(found) + len(waiting) + len(self.sources[source]) <= most
-                and self.shortcut(source, fork) is None
+                and self.pattern(source, fork) is None
             ):
                 self.take(source)
                 waiting += [(inner, source) for inner in reversed(self.sources[source])]

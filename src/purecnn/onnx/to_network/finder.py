@@ -194,7 +194,7 @@ class LayerFinder(Nesting):
             raise FileFormatError(f"the output {output!r} does not depend on the input's numbers")
         return self.way(output, self.input.name)
 
-    def shortcut(self, value: str, start: str) -> tuple[Step, str] | None:
+    def pattern(self, value: str, start: str) -> tuple[Step, str] | None:
         """Return the activation, or the PRelu or normalization of several nodes, that a value is made by."""
         call = self.makers[value]
         if call.node.outputs[0] != value:
