@@ -386,6 +386,8 @@ def exported():
         )
     twice = [Branches([Residual([conv(2)])], [SiLU()], merge="mean")]
     yield "mean of a residual", [*twice, *copied(twice), Flatten()], (2, 6, 5)
+    gated = Branches([SiLU()], [conv(2), Tanh()], merge="multiply")  # a product itself, as a node of its file
+    yield "product with an activation that is one", [gated, Flatten()], (2, 6, 5)
     squeeze = [GlobalAveragePooling(), Dense(output_size=2), ReLU(), Dense(output_size=4), HardSigmoid()]
     excited = Branches([], squeeze, merge="multiply")
     yield "squeeze", [conv(4), Residual([conv(4), excited]), ReLU(), GlobalAveragePooling()], (2, 6, 5)
