@@ -20,6 +20,7 @@ from purecnn.layers.spatial.convolution import (
     DepthwiseConvolutional,
     ambiguous_sizes,
 )
+from purecnn.layers.spatial.padding import MEANT, padding_word
 
 
 class Convolutional1D(SignalLayer):
@@ -107,11 +108,8 @@ class Convolutional1D(SignalLayer):
         self.stride = positive("stride", stride)
         self.padding: str | int
         if isinstance(padding, str):
-            if padding.lower() != "same":
-                raise ValueError(
-                    f'padding must be an integer or "same", got {padding!r}{MEANT.get(padding, "")}'
-                )
-            self.padding = "same"
+            causal = ": that is a ZeroPadding1D(((kernel_size - 1) * dilation, 0)) before the layer"
+            self.padding = padding_word(padding, "an integer", {**MEANT, "causal": causal})
         else:
             self.padding = positive("padding", padding, least=0)
         self.dilation = positive("dilation", dilation)
@@ -243,10 +241,3 @@ class DepthwiseConvolutional1D(Depthwise, Convolutional1D):
     def make_image_layer(self) -> Convolutional:
         """Return the convolution of images."""
         return DepthwiseConvolutional(depth_multiplier=self.depth_multiplier, **self.along_rows())
-
-
-#: What other libraries' words for a padding mean here.
-MEANT = {
-    "valid": ": that is a padding of 0",
-    "causal": ": that is a ZeroPadding1D(((kernel_size - 1) * dilation, 0)) before the layer",
-}

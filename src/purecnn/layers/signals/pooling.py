@@ -12,6 +12,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.shapes import signal_shape
 from purecnn.layers.signals.base import SignalLayer, too_short
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
+from purecnn.layers.spatial.padding import padding_word
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling, Pooling
 
 
@@ -38,10 +39,7 @@ class Pooling1D(SignalLayer):
         self.stride = self.pool_size if stride is None else positive("stride", stride)
         self.padding: str | Pair
         if isinstance(padding, str):
-            if padding.lower() != "same":
-                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
-                raise ValueError(f'padding must be an integer, a pair or "same", got {padding!r}{valid}')
-            self.padding = "same"
+            self.padding = padding_word(padding, "an integer, a pair")
         else:
             self.padding = pair("padding", padding, least=0)
             if max(self.padding) >= self.pool_size:

@@ -14,7 +14,8 @@ from purecnn.errors import ShapeError
 from purecnn.kernels.geometry import Padding, Window, same_border
 from purecnn.layers.base import Layer
 from purecnn.layers.initializers import check_scheme
-from purecnn.layers.shapes import AXES, SIGNAL_AXES, plain, sample_shape
+from purecnn.layers.shapes import AXES, SIGNAL_AXES, image_shape, plain, sample_shape
+from purecnn.layers.spatial.padding import padding_word
 
 
 def ambiguous_sizes(kind: str, *given: Any) -> str:
@@ -121,12 +122,7 @@ class Convolutional(Layer):
         self.stride = pair("stride", stride)
         self.padding: str | tuple[int, int]
         if isinstance(padding, str):
-            if padding.lower() != "same":
-                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
-                raise ValueError(
-                    f'padding must be an integer, a pair of them or "same", got {padding!r}{valid}'
-                )
-            self.padding = "same"
+            self.padding = padding_word(padding, "an integer, a pair of them")
         else:
             self.padding = pair("padding", padding, least=0)
         self.dilation = pair("dilation", dilation)
@@ -170,10 +166,7 @@ class Convolutional(Layer):
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(depth, OH, OW)``."""
-        if len(input_shape) != 3:
-            raise ShapeError(
-                f"{self} wants images of shape (channels, height, width), got samples of {input_shape}"
-            )
+        image_shape(self, input_shape)
         if self.declared_shape not in (None, input_shape):
             raise ShapeError(f"{self} wants images of shape {self.declared_shape}, got {input_shape}")
         if input_shape[0] % self.groups:

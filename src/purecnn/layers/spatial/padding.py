@@ -6,7 +6,7 @@ pixels, which no convolution puts around it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from purecnn.backend.checks import pair
@@ -37,6 +37,24 @@ def sides(name: str, value: int | Pair | Padding) -> Padding:
         vertical, horizontal = pair(name, value, least=0)  # type: ignore[arg-type]
         found = (vertical, vertical), (horizontal, horizontal)
     return pair(name, found[0], least=0), pair(name, found[1], least=0)
+
+
+#: What other libraries' words for a padding mean here.
+MEANT = {"valid": ": that is a padding of 0"}
+
+
+def padding_word(given: str, wanted: str, meant: Mapping[str, str] = MEANT) -> str:
+    """Return "same", the one padding that is a word, or refuse another: `wanted` are those that are none.
+
+    Examples
+    --------
+    >>> padding_word("SAME", "an integer")
+    'same'
+    """
+    word = given.lower()
+    if word != "same":
+        raise ValueError(f'padding must be {wanted} or "same", got {given!r}{meant.get(word, "")}')
+    return word
 
 
 class ImagePadding(Layer):

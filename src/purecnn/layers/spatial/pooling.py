@@ -15,7 +15,7 @@ from purecnn.kernels import reference
 from purecnn.kernels.geometry import Padding, Pair, bordered, cropped, output_size, same_border
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import image_shape
-from purecnn.layers.spatial.padding import sides
+from purecnn.layers.spatial.padding import padding_word, sides
 
 
 class Pooling(Layer):
@@ -47,12 +47,7 @@ class Pooling(Layer):
         self.stride = self.pool_size if stride is None else pair("stride", stride)
         self.padding: str | Padding
         if isinstance(padding, str):
-            if padding.lower() != "same":
-                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
-                raise ValueError(
-                    f'padding must be an integer, pairs of them or "same", got {padding!r}{valid}'
-                )
-            self.padding = "same"
+            self.padding = padding_word(padding, "an integer, pairs of them")
         else:
             self.padding = sides("padding", padding)
             for window, beyond in zip(self.pool_size, self.padding, strict=True):

@@ -17,7 +17,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.initializers import check_scheme
 from purecnn.layers.shapes import image_shape, plain, sample_shape
 from purecnn.layers.spatial.convolution import ambiguous_sizes
-from purecnn.layers.spatial.padding import sides
+from purecnn.layers.spatial.padding import padding_word, sides
 
 
 class TransposedConvolutional(Layer):
@@ -116,17 +116,12 @@ class TransposedConvolutional(Layer):
         self.output_padding = pair("output_padding", output_padding, least=0)
         self.padding: str | Padding
         if isinstance(padding, str):
-            if padding.lower() != "same":
-                valid = ": that is a padding of 0" if padding.lower() == "valid" else ""
-                raise ValueError(
-                    f'padding must be an integer, a pair of them, two pairs or "same", got {padding!r}{valid}'
-                )
+            self.padding = padding_word(padding, "an integer, a pair of them, two pairs")
             if any(self.output_padding):
                 raise ValueError(
                     f'output_padding must be 0 where padding is "same", which decides the size, got '
                     f"{self.output_padding}"
                 )
-            self.padding = "same"
         else:
             self.padding = sides("padding", padding)
         most = tuple(map(max, self.stride, self.dilation))
