@@ -12,7 +12,7 @@ from purecnn.backend.types import Shape
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.base import Composite
 from purecnn.layers.shapes import plain
-from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional, ambiguous_sizes
+from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional, given_sizes
 
 
 class SeparableConvolutional(Composite):
@@ -74,13 +74,7 @@ class SeparableConvolutional(Composite):
         rng: np.random.Generator | int | None = None,
         dtype: npt.DTypeLike | None = None,
     ) -> None:
-        if isinstance(input_shape, int):
-            raise TypeError(ambiguous_sizes("SeparableConvolutional", input_shape, kernel_size, depth))
-        if kernel_size is None or depth is None:
-            raise TypeError(
-                f"SeparableConvolutional needs kernel_size and depth; got kernel_size={kernel_size}, "
-                f"depth={depth}"
-            )
+        kernel_size, depth = given_sizes("SeparableConvolutional", input_shape, kernel_size, depth)
         depthwise = DepthwiseConvolutional(
             input_shape,  # type: ignore[arg-type]
             kernel_size,

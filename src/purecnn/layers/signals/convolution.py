@@ -10,20 +10,21 @@ import numpy.typing as npt
 
 from purecnn.backend.checks import flag, positive
 from purecnn.backend.types import Shape
-from purecnn.errors import ShapeError
 from purecnn.layers.initializers import check_scheme
 from purecnn.layers.shapes import plain, sample_shape, signal_shape
 from purecnn.layers.signals.base import SignalLayer, too_short
 from purecnn.layers.spatial.convolution import (
+    Convolution,
     Convolutional,
     Depthwise,
     DepthwiseConvolutional,
     ambiguous_sizes,
+    given_sizes,
 )
 from purecnn.layers.spatial.padding import MEANT, padding_word
 
 
-class Convolutional1D(SignalLayer):
+class Convolutional1D(Convolution, SignalLayer):
     """Map signals ``(C, L, N)`` to feature maps ``(depth, OL, N)`` by cross-correlation.
 
     ``y[m, p] = biases[m] + sum over c, j of kernels[m, c, j] x[c, p s + j d]``, c over the channels of the
@@ -95,16 +96,10 @@ class Convolutional1D(SignalLayer):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__()
-        kind = type(self).__name__
-        if isinstance(input_shape, int):
-            raise TypeError(ambiguous_sizes(kind, input_shape, kernel_size, depth))
-        if kernel_size is None or depth is None:
-            raise TypeError(
-                f"{kind} needs kernel_size and depth; got kernel_size={kernel_size}, depth={depth}"
-            )
+        size, maps = given_sizes(type(self).__name__, input_shape, kernel_size, depth)
         self.declared_shape = None if input_shape is None else sample_shape(input_shape)
-        self.kernel_size = positive("kernel_size", kernel_size)
-        self.depth: int = positive("depth", depth)
+        self.kernel_size = positive("kernel_size", size)
+        self.depth = positive("depth", maps)
         self.stride = positive("stride", stride)
         self.padding: str | int
         if isinstance(padding, str):
@@ -113,9 +108,7 @@ class Convolutional1D(SignalLayer):
         else:
             self.padding = positive("padding", padding, least=0)
         self.dilation = positive("dilation", dilation)
-        self.groups: int = positive("groups", groups)
-        if self.depth % self.groups:
-            raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
+        self.set_groups(groups)
         self.bias = flag("bias", bias)
         self.initialization = check_scheme(initialization)
         self.hold_image_layer()
@@ -154,11 +147,8 @@ class Convolutional1D(SignalLayer):
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(depth, OL)``."""
-        channels, length = signal_shape(self, input_shape)
-        if self.declared_shape not in (None, input_shape):
-            raise ShapeError(f"{self} wants signals of shape {self.declared_shape}, got {input_shape}")
-        if channels % self.groups:
-            raise ShapeError(f"{self} wants channels in {self.groups} groups, got {channels} channels")
+        _, length = signal_shape(self, input_shape)
+        self.check_input("signals", input_shape)
         border = 0 if isinstance(self.padding, str) else self.padding
         if self.padding != "same" and length + 2 * border < self.reach:
             raise too_short(self, self.reach, input_shape, f" with a border of {border}" if border else "")

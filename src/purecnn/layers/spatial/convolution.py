@@ -37,7 +37,55 @@ Convolutional(kernel_size=3, depth=32), and leave input_shape, (channels, height
     )
 
 
-class Convolutional(Layer):
+def given_sizes(kind: str, input_shape: object, kernel_size: Any, depth: int | None) -> tuple[Any, int]:
+    """Return `kernel_size` and `depth`, which a layer of that kind must be given, and by their names.
+
+    Raises
+    ------
+    TypeError
+        If one is missing, or a number stands where the shape does, so that it isn't clear which is which.
+    """
+    if isinstance(input_shape, int):
+        raise TypeError(ambiguous_sizes(kind, input_shape, kernel_size, depth))
+    if kernel_size is None or depth is None:
+        raise TypeError(f"{kind} needs kernel_size and depth; got kernel_size={kernel_size}, depth={depth}")
+    return kernel_size, depth
+
+
+class Convolution(Layer):
+    """What all convolutions share, of images or signals: channels and maps, in groups."""
+
+    declared_shape: Shape | None
+    depth: int
+    groups: int
+
+    def set_groups(self, groups: int) -> None:
+        """Check and keep into how many groups the channels and the maps are cut.
+
+        Raises
+        ------
+        ValueError
+            If the groups do not divide `depth`.
+        """
+        self.groups = positive("groups", groups)
+        if self.depth % self.groups:
+            raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
+
+    def check_input(self, samples: str, input_shape: Shape) -> None:
+        """Refuse samples, images or signals, of another shape than declared, or channels not in the groups.
+
+        Raises
+        ------
+        ShapeError
+            If they are.
+        """
+        if self.declared_shape not in (None, input_shape):
+            raise ShapeError(f"{self} wants {samples} of shape {self.declared_shape}, got {input_shape}")
+        if input_shape[0] % self.groups:
+            raise ShapeError(f"{self} wants channels in {self.groups} groups, got {input_shape[0]} channels")
+
+
+class Convolutional(Convolution):
     """Map images ``(C, H, W, N)`` to feature maps ``(depth, OH, OW, N)`` by cross-correlation.
 
     ``y[m, p, q] = biases[m] + sum over c, i, j of kernels[m, c, i, j] x[c, p sh + i dh, q sw + j dw]``,
@@ -110,15 +158,10 @@ class Convolutional(Layer):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(input_shape, int):
-            raise TypeError(ambiguous_sizes("Convolutional", input_shape, kernel_size, depth))
-        if kernel_size is None or depth is None:
-            raise TypeError(
-                f"Convolutional needs kernel_size and depth; got kernel_size={kernel_size}, depth={depth}"
-            )
+        size, maps = given_sizes("Convolutional", input_shape, kernel_size, depth)
         self.declared_shape = None if input_shape is None else sample_shape(input_shape)
-        self.kernel_size = pair("kernel_size", kernel_size)
-        self.depth = positive("depth", depth)
+        self.kernel_size = pair("kernel_size", size)
+        self.depth = positive("depth", maps)
         self.stride = pair("stride", stride)
         self.padding: str | tuple[int, int]
         if isinstance(padding, str):
@@ -126,9 +169,7 @@ class Convolutional(Layer):
         else:
             self.padding = pair("padding", padding, least=0)
         self.dilation = pair("dilation", dilation)
-        self.groups = positive("groups", groups)
-        if self.depth % self.groups:
-            raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
+        self.set_groups(groups)
         self.bias = flag("bias", bias)
         self.per_position_bias = flag("per_position_bias", per_position_bias)
         if self.per_position_bias and not self.bias:
@@ -166,11 +207,7 @@ class Convolutional(Layer):
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(depth, OH, OW)``."""
-        image_shape(self, input_shape)
-        if self.declared_shape not in (None, input_shape):
-            raise ShapeError(f"{self} wants images of shape {self.declared_shape}, got {input_shape}")
-        if input_shape[0] % self.groups:
-            raise ShapeError(f"{self} wants channels in {self.groups} groups, got {input_shape[0]} channels")
+        self.check_input("images", image_shape(self, input_shape))
         border = self.borders(input_shape)
         window = Window(self.kernel_size, self.stride, border, self.dilation, self.groups)
         rows, columns = window.positions(input_shape)
@@ -234,11 +271,9 @@ class Convolutional(Layer):
         return int(np.prod(self.output_shape)) * window
 
 
-class Depthwise(Layer):
+class Depthwise(Convolution):
     """What a convolution needs to have one group for each channel: groups and maps follow the input."""
 
-    depth: int
-    groups: int
     depth_multiplier: int
 
     def bind(self, input_shape: Shape) -> Shape:

@@ -13,14 +13,13 @@ from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels.geometry import Padding, Pair, Window
 from purecnn.layers import initializers
-from purecnn.layers.base import Layer
 from purecnn.layers.initializers import check_scheme
 from purecnn.layers.shapes import image_shape, plain, sample_shape
-from purecnn.layers.spatial.convolution import ambiguous_sizes
+from purecnn.layers.spatial.convolution import Convolution, given_sizes
 from purecnn.layers.spatial.padding import padding_word, sides
 
 
-class TransposedConvolutional(Layer):
+class TransposedConvolutional(Convolution):
     """Map images ``(C, H, W, N)`` to larger ones ``(depth, OH, OW, N)``: a convolution's way back.
 
     ``y[m, p sh + i dh - top, q sw + j dw - left]`` is the sum over c, p, q, i, j of
@@ -101,16 +100,10 @@ class TransposedConvolutional(Layer):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(input_shape, int):
-            raise TypeError(ambiguous_sizes("TransposedConvolutional", input_shape, kernel_size, depth))
-        if kernel_size is None or depth is None:
-            raise TypeError(
-                f"TransposedConvolutional needs kernel_size and depth; got kernel_size={kernel_size}, "
-                f"depth={depth}"
-            )
+        size, maps = given_sizes("TransposedConvolutional", input_shape, kernel_size, depth)
         self.declared_shape = None if input_shape is None else sample_shape(input_shape)
-        self.kernel_size = pair("kernel_size", kernel_size)
-        self.depth = positive("depth", depth)
+        self.kernel_size = pair("kernel_size", size)
+        self.depth = positive("depth", maps)
         self.stride = pair("stride", stride)
         self.dilation = pair("dilation", dilation)
         self.output_padding = pair("output_padding", output_padding, least=0)
@@ -130,9 +123,7 @@ class TransposedConvolutional(Layer):
                 f"output_padding must be smaller than the stride, {self.stride}, or the dilation, "
                 f"{self.dilation}, got {self.output_padding}"
             )
-        self.groups = positive("groups", groups)
-        if self.depth % self.groups:
-            raise ValueError(f"groups must divide depth, {self.depth}, got {self.groups}")
+        self.set_groups(groups)
         self.bias = flag("bias", bias)
         self.initialization = check_scheme(initialization)
         if self.declared_shape is not None:
@@ -169,21 +160,17 @@ class TransposedConvolutional(Layer):
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return ``(depth, OH, OW)``."""
-        channels, *image = image_shape(self, input_shape)
-        if self.declared_shape not in (None, input_shape):
-            raise ShapeError(f"{self} wants images of shape {self.declared_shape}, got {input_shape}")
-        if channels % self.groups:
-            raise ShapeError(f"{self} wants channels in {self.groups} groups, got {channels} channels")
+        self.check_input("images", image_shape(self, input_shape))
         rows, columns = (
             (size - 1) * step + reach - sum(cut) + more
             for size, step, reach, cut, more in zip(
-                image, self.stride, self.reach, self.border, self.extra, strict=True
+                input_shape[1:], self.stride, self.reach, self.border, self.extra, strict=True
             )
         )
         if rows < 1 or columns < 1:
             raise ShapeError(
-                f"{self} leaves {rows} rows and {columns} columns of an image of {tuple(image)}, wanted at "
-                f"least 1: a smaller padding"
+                f"{self} leaves {rows} rows and {columns} columns of an image of {input_shape[1:]}, "
+                f"wanted at least 1: a smaller padding"
             )
         return self.depth, rows, columns
 
