@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -64,3 +66,7 @@ class Affine(Layer):
                 double = dtype == np.float64
                 self.draw(np.random.default_rng(0), np.float64 if double else np.float32, "")
         return super().receive(input)
+
+    def multiply_adds(self) -> int:
+        """Return one for each value."""
+        return math.prod(self.input_shape or (0,))

@@ -280,7 +280,3 @@ class BatchNormalization(Affine, BatchwiseLayer):
             "affine": self.affine,
             "initial_gamma": self.initial_gamma,
         }
-
-    def multiply_adds(self) -> int:
-        """Return one for each value."""
-        return math.prod(self.input_shape or (0,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 from purecnn.backend.checks import choice, positive, within
@@ -22,9 +23,9 @@ class SampleNormalization(Affine):
     overwrites = True
     epsilon: float
 
+    @abstractmethod
     def laid_out(self) -> Shape:
         """Return ``(G, B, S, M)`` of a batch, M for each sample: see `kernels.normalization`."""
-        raise NotImplementedError
 
     def forward(self, input: Array) -> Array:
         """Return ``gamma xhat + beta``."""
@@ -86,10 +87,6 @@ class SampleNormalization(Affine):
         gamma, beta = self.factors(self.parameters)
         scale = float(self.inverse[group, column]) * (1 if gamma is None else float(gamma[band]))
         return scale, (0.0 if beta is None else float(beta[band])) - float(self.mean[group, column]) * scale
-
-    def multiply_adds(self) -> int:
-        """Return one for each value."""
-        return math.prod(self.input_shape or (0,))
 
 
 class GroupNormalization(SampleNormalization):
