@@ -117,7 +117,7 @@ class Nesting(ABC):
         parts = {value: tuple(sources[value]) for value, merge in merges.items() if merge == "concatenate"}
         self.sources = {**{value: tuple(made) for value, made in sources.items()}, **of_parts(parts)}
         self.dominators = Dominators(root)
-        for value, made in in_order(self.sources):
+        for value, made in topological_order(self.sources):
             self.dominators.hang(value, made)
         waiting, wanted = [last], {last}
         while waiting:
@@ -226,7 +226,7 @@ class Nesting(ABC):
         return found
 
 
-def in_order(sources: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:
+def topological_order(sources: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield values and their sources so that each value's come before it."""
     met: set[str] = set()
     for last in sources:
@@ -244,8 +244,8 @@ def in_order(sources: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequen
                 yield value, before
 
 
-class Lists:
-    """Lists of values in a tree in which those that begin alike share their way.
+class PrefixTree:
+    """Lists of values in a prefix tree: those that begin alike share their way.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ class Lists:
             if len(set(values)) > 1:  # else it is as good made anew where it is wanted
                 self.names.setdefault(place, name)
 
-    def longest(self, name: str, values: Sequence[str]) -> tuple[str, int]:
+    def longest_prefix(self, name: str, values: Sequence[str]) -> tuple[str, int]:
         """Return which other list, of different values, some values begin with, and how many these are."""
         place, found = 0, ("", 0)
         for count, value in enumerate(values, 1):
@@ -285,11 +285,11 @@ def of_parts(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]
     if sum(map(len, lists.values())) > MAX_LISTED:
         return dict(lists)
     behind = {name: values[::-1] for name, values in lists.items()}
-    fronts, backs = Lists(lists), Lists(behind)
+    fronts, backs = PrefixTree(lists), PrefixTree(behind)
     made: dict[str, tuple[str, ...]] = {}
     for name, values in lists.items():
-        front, size = fronts.longest(name, values)
-        back, rest = backs.longest(name, behind[name])
+        front, size = fronts.longest_prefix(name, values)
+        back, rest = backs.longest_prefix(name, behind[name])
         if front:
             made[name] = (front, *values[size:])
         elif back:
