@@ -111,12 +111,12 @@ class RowConvolution(ABC):
         whole: bool = False,
     ) -> None:
         self.x, self.maps, self.channels = x, maps, len(x)
-        self.begin(window)
         # The workspace holds what is laid out: held back, it would live until the collector comes by.
         self.workspace: Workspace = weakref.proxy(workspace)
         self.size, self.stride, self.padding = window.size, window.stride, window.padding
         self.batch: int
         self.batch, self.phases = x.shape[3], pool[1]
+        self.begin()
         # Rows and columns that fill no pooling window are not computed.
         rows, columns = window.positions(x.shape)
         self.rows, self.columns = rows // pool[0] * pool[0], columns // pool[1]
@@ -144,7 +144,7 @@ class RowConvolution(ABC):
     # What the kinds differ in -----------------------------------------------------------------------------
 
     @abstractmethod
-    def begin(self, window: Window) -> None:
+    def begin(self) -> None:
         """Decide what cutting the rows into blocks must know."""
 
     @abstractmethod

@@ -23,7 +23,6 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call, run
-from purecnn.kernels.geometry import Window
 from purecnn.kernels.products import cut_width, in_parts
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.transforms import ONE, VALUES, matrices
@@ -103,10 +102,10 @@ class TiledConvolution(RowConvolution):
 
     down = 1
 
-    def begin(self, window: Window) -> None:
+    def begin(self) -> None:
         """Find the size of a tile and its transforms."""
-        self.tile = VALUES + 1 - window.size[1]
-        self.a, self.b, self.g = matrices(window.size[1], self.x.dtype)
+        self.tile = VALUES + 1 - self.size[1]
+        self.a, self.b, self.g = matrices(self.size[1], self.x.dtype)
 
     def lay_out(self) -> None:
         """Take memory for pixels, values, products and outputs, and make the views of each block."""

@@ -19,7 +19,6 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
-from purecnn.kernels.geometry import Window
 from purecnn.kernels.products import cut_width, in_parts, sums_in_parts
 from purecnn.kernels.rows import RowConvolution, in_runs
 
@@ -73,9 +72,9 @@ class WayBack(NamedTuple):
 class Unrolled(RowConvolution):
     """A convolution by rows unrolled by the window's width: any window, stride and padding."""
 
-    def begin(self, window: Window) -> None:
+    def begin(self) -> None:
         """Find how many rows an input row becomes."""
-        self.depth: int = window.size[1] * self.channels
+        self.depth: int = self.size[1] * self.channels
 
     def lay_out(self) -> None:
         """Take memory for the unrolled input, and make the views of each block."""

@@ -90,13 +90,13 @@ class Scratch(NamedTuple):
 class WinogradSquare(TiledConvolution):
     """A convolution by tiles along both axes, for what `suits`."""
 
-    def begin(self, window: Window) -> None:
+    def begin(self) -> None:
         """Find the sizes of a tile and its transforms along both axes."""
-        super().begin(window)
-        self.down = VALUES + 1 - window.size[0]
-        self.a_down, self.b_down, self.g_down = matrices(window.size[0], self.x.dtype)
+        super().begin()
+        self.down = VALUES + 1 - self.size[0]
+        self.a_down, self.b_down, self.g_down = matrices(self.size[0], self.x.dtype)
         #: How many rows of a tile are the next one's too.
-        self.overlap = window.size[0] - 1
+        self.overlap = self.size[0] - 1
 
     def cut_rows(self, multiple: int) -> list[Pair]:
         """Return where each block of output rows begins and ends: whole tiles and pooling windows."""
