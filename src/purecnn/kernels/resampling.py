@@ -69,7 +69,9 @@ def blends(
         yield (*before, slice(phase, None, factor)), before, far, neighbours(axis, side)
 
 
-def stretch(x: Array, axis: int, factor: int, align_corners: bool, name: str, workspace: Workspace) -> Array:
+def interpolate(
+    x: Array, axis: int, factor: int, align_corners: bool, name: str, workspace: Workspace
+) -> Array:
     """x (..., L, ...) -> y (..., L factor, ...): linear interpolation along an axis, the edges clamped."""
     xp, shape = module_of(x), list(x.shape)
     shape[axis] *= factor
@@ -84,8 +86,10 @@ def stretch(x: Array, axis: int, factor: int, align_corners: bool, name: str, wo
     return y
 
 
-def shrink(g: Array, axis: int, factor: int, align_corners: bool, name: str, workspace: Workspace) -> Array:
-    """g (..., L factor, ...) -> dx (..., L, ...): what `stretch` takes from each pixel, given back to it."""
+def interpolate_backward(
+    g: Array, axis: int, factor: int, align_corners: bool, name: str, workspace: Workspace
+) -> Array:
+    """g (..., L factor, ...) -> dx (..., L, ...): what `interpolate` takes of a pixel, given back."""
     xp, shape = module_of(g), list(g.shape)
     shape[axis] //= factor
     dx = workspace.array(name, tuple(shape), g.dtype)
@@ -110,8 +114,8 @@ def upsample_forward(
     the other.
     """
     if interpolation == "bilinear":
-        high = stretch(x, 1, size[0], align_corners, "rows", workspace)
-        return stretch(high, 2, size[1], align_corners, "output", workspace)
+        high = interpolate(x, 1, size[0], align_corners, "rows", workspace)
+        return interpolate(high, 2, size[1], align_corners, "output", workspace)
     channels, rows, columns, samples = x.shape
     y = workspace.array("output", (channels, rows * size[0], columns * size[1], samples), x.dtype)
     y.reshape(channels, rows, size[0], columns, size[1], samples)[...] = x[:, :, None, :, None]
@@ -123,8 +127,8 @@ def upsample_backward(
 ) -> Array:
     """g (C, H fh, W fw, N) -> dx (C, H, W, N): each pixel gets what was made of it, times its share."""
     if interpolation == "bilinear":
-        high = shrink(g, 2, size[1], align_corners, "rows", workspace)
-        return shrink(high, 1, size[0], align_corners, "input_gradient", workspace)
+        high = interpolate_backward(g, 2, size[1], align_corners, "rows", workspace)
+        return interpolate_backward(high, 1, size[0], align_corners, "input_gradient", workspace)
     shape = (g.shape[0], g.shape[1] // size[0], g.shape[2] // size[1], g.shape[3])
     dx = workspace.array("input_gradient", shape, g.dtype)
     dx.fill(0)
