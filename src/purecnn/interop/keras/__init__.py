@@ -1,4 +1,4 @@
-"""Keras: its models become networks, its weights those of a network. h5py is the extra `hdf5`.
+"""Keras: its models become networks, its weights those of a network. h5py is the extra `keras`.
 
 `model` reads a saved model, `graph` finds the branches in its config and `builder` makes a network of them;
 `layers` translates each layer, with `images` and `signals` for those of one kind; `layouts` turns the arrays,
