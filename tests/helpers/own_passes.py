@@ -8,10 +8,10 @@ from helpers.workers import COMPANIES, use
 from purecnn import SGD, load, save
 
 
-def data(samples=100):
-    """Return images of 8 x 8 and three classes."""
+def data(samples=100, size=8):
+    """Return square images and three classes."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (samples, 8, 8)).astype(np.uint8), rng.integers(0, 3, samples)
+    return rng.integers(0, 256, (samples, size, size)).astype(np.uint8), rng.integers(0, 3, samples)
 
 
 def whole(network, x, y, rate):
@@ -55,6 +55,26 @@ def hold_to_the_same_bits(monkeypatch, build):
         network.fit(x, y, epochs=2, batch_size=128, threads=threads)
         found.add(network.parameters.tobytes())
     assert len(found) == 1
+
+
+def hold_threads_to_the_same_bits(build, x, y):
+    """Train what `build` makes in 1, 2 and 4 threads: all end in the same parameters."""
+    found = set()
+    for threads in (1, 2, 4):
+        network = build()
+        network.fit(x, y, epochs=2, batch_size=64, threads=threads)  # the last batch is short
+        found.add(network.parameters.tobytes())
+    assert len(found) == 1
+
+
+def hold_to_the_same_in_any_order(layer, shape):
+    """Give a layer arrays whose axes lie the other way round in memory: it computes the same as of others."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((5, *shape[::-1])).T
+    g = rng.standard_normal((5, *layer.bind(shape)[::-1])).T
+    found, back = layer.forward(x), layer.backward(g)
+    np.testing.assert_array_equal(found, layer.forward(np.ascontiguousarray(x)))
+    np.testing.assert_array_equal(back, layer.backward(np.ascontiguousarray(g)))
 
 
 def hold_to_copies_and_files(build, folder):

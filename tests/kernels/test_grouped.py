@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import data, hold_threads_to_the_same_bits
 from helpers.torch_numbers import cases, close, part
 from purecnn import (
     Convolutional,
@@ -229,11 +230,8 @@ def test_only_a_dense_convolution_takes_its_pooling_in():
 
 
 def test_the_same_bits_at_any_number_of_threads():
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (100, 9, 9)).astype(np.uint8), rng.integers(0, 3, 100)
-    found = set()
-    for threads in (1, 2, 4):
-        network = Network(
+    def build():
+        return Network(
             [
                 Convolutional(kernel_size=3, depth=4, dilation=2, padding="same"),
                 ReLU(),
@@ -245,9 +243,8 @@ def test_the_same_bits_at_any_number_of_threads():
                 Softmax(),
             ]
         )
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+
+    hold_threads_to_the_same_bits(build, *data(100, size=9))
 
 
 @pytest.mark.parametrize(

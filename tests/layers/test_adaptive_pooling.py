@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import data, hold_threads_to_the_same_bits, hold_to_the_same_in_any_order
 from helpers.torch_numbers import cases, close, part
 from purecnn import (
     AdaptiveAveragePooling,
@@ -75,27 +76,18 @@ def test_windows_that_tile_are_those_of_max_pooling():
     "layer", [AdaptiveAveragePooling((2, 3)), AdaptiveMaxPooling((2, 3)), GlobalMaxPooling()]
 )
 def test_they_take_what_lies_otherwise_in_memory(layer):
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((5, 7, 3, 2)).T
-    g = rng.standard_normal((5, *layer.bind((2, 3, 7))[::-1])).T
-    found, back = layer.forward(x), layer.backward(g)
-    np.testing.assert_array_equal(found, layer.forward(np.ascontiguousarray(x)))
-    np.testing.assert_array_equal(back, layer.backward(np.ascontiguousarray(g)))
+    hold_to_the_same_in_any_order(layer, (2, 3, 7))
 
 
 @pytest.mark.parametrize(
     "layer", [AdaptiveAveragePooling((3, 2)), AdaptiveMaxPooling((3, 2)), GlobalMaxPooling()]
 )
 def test_they_train_the_same_bits_in_any_number_of_threads(layer):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 6, 6)).astype(np.uint8), rng.integers(0, 3, 150)
-    found = set()
-    for threads in (1, 2, 4):
+    def build():
         layers = [Convolutional(kernel_size=3, depth=4), ReLU(), type(layer)(**layer.configuration())]
-        network = Network([*layers, Flatten(), Dense(output_size=3), Softmax()])
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)  # the last batch is short
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+        return Network([*layers, Flatten(), Dense(output_size=3), Softmax()])
+
+    hold_threads_to_the_same_bits(build, *data(150, size=6))
 
 
 @pytest.mark.parametrize("layer", [GlobalMaxPooling(), AdaptiveAveragePooling(2), AdaptiveMaxPooling(2)])

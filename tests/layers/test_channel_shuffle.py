@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import data, hold_threads_to_the_same_bits, hold_to_the_same_in_any_order
 from helpers.torch_numbers import cases, part
 from purecnn import (
     ChannelShuffle,
@@ -45,9 +46,7 @@ def test_channel_shuffle_is_the_loops(shape, groups, batch, dtype):
 
 
 def test_it_takes_what_lies_otherwise_in_memory():
-    x, layer = np.random.default_rng(0).standard_normal((5, 4, 3, 6)).T, ChannelShuffle(2)
-    np.testing.assert_array_equal(layer.forward(x), layer.forward(np.ascontiguousarray(x)))
-    np.testing.assert_array_equal(layer.backward(x), layer.backward(np.ascontiguousarray(x)))
+    hold_to_the_same_in_any_order(ChannelShuffle(2), (6, 3, 4))
 
 
 def test_the_shuffle_of_the_other_number_takes_it_back():
@@ -56,16 +55,12 @@ def test_the_shuffle_of_the_other_number_takes_it_back():
 
 
 def test_it_trains_the_same_bits_in_any_number_of_threads():
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 6, 6)).astype(np.uint8), rng.integers(0, 3, 150)
-    found = set()
-    for threads in (1, 2, 4):
+    def build():
         layers = [Convolutional(kernel_size=3, depth=6), ChannelShuffle(3), ReLU()]
         layers += [Convolutional(kernel_size=1, depth=4, groups=2), GlobalAveragePooling()]
-        network = Network([*layers, Dense(output_size=3), Softmax()])
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)  # the last batch is short
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+        return Network([*layers, Dense(output_size=3), Softmax()])
+
+    hold_threads_to_the_same_bits(build, *data(150, size=6))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import data, hold_threads_to_the_same_bits
 from helpers.torch_numbers import cases, close, part
 from purecnn import (
     Convolutional,
@@ -63,15 +64,11 @@ def test_spatial_dropout_hides_whole_maps_at_its_rate():
 
 
 def test_spatial_dropout_trains_the_same_bits_in_any_number_of_threads():
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 6, 6)).astype(np.uint8), rng.integers(0, 3, 150)
-    found = set()
-    for threads in (1, 2, 4):
+    def build():
         layers = [Convolutional(kernel_size=3, depth=4), SpatialDropout(0.3), ZeroPadding(1), ReLU()]
-        network = Network([*layers, GlobalAveragePooling(), Dense(output_size=3), Softmax()])
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+        return Network([*layers, GlobalAveragePooling(), Dense(output_size=3), Softmax()])
+
+    hold_threads_to_the_same_bits(build, *data(150, size=6))
 
 
 @pytest.mark.parametrize("kind", [GlobalAveragePooling, SpatialDropout])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import data, hold_threads_to_the_same_bits
 from helpers.torch_numbers import cases, close, part
 from purecnn import (
     AveragePooling,
@@ -133,16 +134,12 @@ def test_a_convolution_before_one_gives_what_the_layers_give(pool):
 
 
 def test_the_same_bits_in_any_number_of_threads():
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 7, 7)).astype(np.uint8), rng.integers(0, 3, 150)
-    found = set()
-    for threads in (1, 2, 4):
+    def build():
         layers = [Convolutional(kernel_size=3, depth=4), BatchNormalization(), MaxPooling(2, padding="same")]
         layers += [AveragePooling(3, 2, 1, count_padding=False), GlobalAveragePooling(), Dense(output_size=3)]
-        network = Network(layers)
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+        return Network(layers)
+
+    hold_threads_to_the_same_bits(build, *data(150, size=7))
 
 
 def test_what_a_cell_at_the_edge_is_made_of():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import data, hold_threads_to_the_same_bits
 from helpers.torch_numbers import cases, part
 from purecnn import (
     Convolutional,
@@ -122,10 +123,7 @@ def test_zeros_stay_zeros_where_an_activation_works_in_place():
 
 @pytest.mark.parametrize("layer", [ReflectionPadding(2), ReplicationPadding(2), Cropping(1)])
 def test_they_train_the_same_bits_in_any_number_of_threads(layer):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 6, 6)).astype(np.uint8), rng.integers(0, 3, 150)
-    found = set()
-    for threads in (1, 2, 4):
+    def build():
         layers = [Convolutional(kernel_size=3, depth=4), type(layer)(**layer.configuration()), ReLU()]
         last = [
             Convolutional(kernel_size=2, depth=4),
@@ -133,10 +131,9 @@ def test_they_train_the_same_bits_in_any_number_of_threads(layer):
             Dense(output_size=3),
             Softmax(),
         ]
-        network = Network([*layers, *last])
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)  # the last batch is short
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+        return Network([*layers, *last])
+
+    hold_threads_to_the_same_bits(build, *data(150, size=6))
 
 
 @pytest.mark.parametrize("kind", [*PADDINGS, Cropping])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import data, hold_threads_to_the_same_bits, hold_to_the_same_in_any_order
 from helpers.torch_numbers import cases, close, part
 from purecnn import (
     Convolutional,
@@ -53,12 +54,7 @@ def test_upsampling_is_the_loops(shape, size, how, batch, dtype):
     "layer", [*(UpSampling(2, *way) for way in HOW), DepthToSpace(), DepthToSpace(2, "DCR")]
 )
 def test_they_take_what_lies_otherwise_in_memory(layer):
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((5, 4, 3, 8)).T
-    g = rng.standard_normal((5, *layer.bind((8, 3, 4))[::-1])).T
-    found, back = layer.forward(x), layer.backward(g)
-    np.testing.assert_array_equal(found, layer.forward(np.ascontiguousarray(x)))
-    np.testing.assert_array_equal(back, layer.backward(np.ascontiguousarray(g)))
+    hold_to_the_same_in_any_order(layer, (8, 3, 4))
 
 
 def test_nearest_repeats_at_every_factor_and_hands_on_what_is_not_finite():
@@ -97,15 +93,11 @@ def test_depth_to_space_is_the_loops(shape, block, mode, batch, dtype):
 
 @pytest.mark.parametrize("layer", [*(UpSampling((3, 2), *how) for how in HOW), DepthToSpace(2)])
 def test_they_train_the_same_bits_in_any_number_of_threads(layer):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 6, 6)).astype(np.uint8), rng.integers(0, 3, 150)
-    found = set()
-    for threads in (1, 2, 4):
+    def build():
         layers = [Convolutional(kernel_size=3, depth=4), type(layer)(**layer.configuration()), ReLU()]
-        network = Network([*layers, GlobalAveragePooling(), Dense(output_size=3), Softmax()])
-        network.fit(x, y, epochs=2, batch_size=64, threads=threads)  # the last batch is short
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+        return Network([*layers, GlobalAveragePooling(), Dense(output_size=3), Softmax()])
+
+    hold_threads_to_the_same_bits(build, *data(150, size=6))
 
 
 @pytest.mark.parametrize("kind", [UpSampling, DepthToSpace])

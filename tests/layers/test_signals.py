@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.own_passes import hold_threads_to_the_same_bits
 from helpers.torch_numbers import cases, close, part
 from purecnn import (
     AveragePooling,
@@ -198,12 +199,7 @@ def test_signals_have_the_bits_of_images_of_one_row(signals, batch_size):
 
 
 def test_they_train_the_same_bits_in_any_number_of_threads(signals):
-    found = set()
-    for threads in (1, 2, 4):
-        network = Network(signal_layers())
-        network.fit(*signals, epochs=2, batch_size=64, threads=threads)  # the last batch is short
-        found.add(network.parameters.tobytes())
-    assert len(found) == 1
+    hold_threads_to_the_same_bits(lambda: Network(signal_layers()), *signals)
 
 
 def test_the_engine_runs_images_from_the_first_layer_to_the_last(signals):
