@@ -418,6 +418,7 @@ def test_a_shard_is_done_again_from_its_first_layer_where_nothing_of_it_is_left(
     network, batch = small(dropout=0.2), np.arange(64)
     rows, targets = network.as_rows(x), network.targets(y, 64)
     with HostTrainer(network, rows, targets, settings(64)) as trainer:
+        trainer.parameter_update.begin_batch(0, 1, targets.weight(batch))
         trainer.run_shards(trainer.begin_batch(batch, batch))
         shards, found = trainer.shards, trainer.parameter_update.gradients[1]
         assert (shards.last_back, shards.last) == (1, 4)

@@ -70,7 +70,7 @@ class DeviceTrainer(Trainer):
 
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Take the whole batch for a shard."""
-        self.batch = self.only_shard(rows, places)
+        self.batch = self.as_shard(0, rows, places)
         return 1
 
     def run_jobs(self, kind: JobKind, segment: int, numbers: range) -> None:

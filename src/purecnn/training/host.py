@@ -185,7 +185,7 @@ class HostTrainer(Trainer):
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all workers; return how many shards it has."""
         if self.count == 1 and self.pool is None:
-            self.batch = [self.only_shard(rows, places)]
+            self.batch = [self.as_shard(0, rows, places)]
             return 1
         self.samples = len(rows)
         self.rows[: self.samples], self.places[: self.samples] = rows, places
@@ -263,11 +263,7 @@ class HostTrainer(Trainer):
     def shard(self, number: int, samples: int) -> Shard:
         """Return a shard of the batch of so many samples."""
         first, last = shard_bounds(samples, self.count)[number]
-        rows, places = self.rows[first:last], self.places[first:last]
-        # That of all batches of the step, where it takes several.
-        whole = self.parameter_update.weight or self.y.weight(self.rows[:samples])
-        weight = self.y.weight(rows) / whole
-        return Shard(number, rows, places, weight)
+        return self.as_shard(number, self.rows[first:last], self.places[first:last])
 
     def close(self) -> None:
         """Let the workers go and give BLAS its threads back."""

@@ -139,10 +139,11 @@ class Trainer(ABC):
         """
         places = self.read(rows, following)
         self.network.updates += 1
-        if not self.y.weight(rows):
+        weight = self.y.weight(rows)
+        if not weight:
             return before
         self.parameter_update.decide()
-        self.parameter_update.begin_batch(0, 1, 0.0)
+        self.parameter_update.begin_batch(0, 1, weight)
         count, shards = self.begin_batch(rows, places), self.shards
         self.run_to_last_meeting(count)
         for layer, exchange in zip(shards.batchwise, shards.exchanges, strict=True):
@@ -160,10 +161,9 @@ class Trainer(ABC):
     def begin_batch(self, rows: Array, places: Array) -> int:
         """Make a batch known to all that take part in the step; return how many shards it has."""
 
-    def only_shard(self, rows: Array, places: Array) -> Shard:
-        """Return a batch that is not cut as a shard."""
-        whole = self.parameter_update.weight  # of all batches of the step, where it takes several
-        return Shard(0, rows, places, self.y.weight(rows) / whole if whole else 1.0)
+    def as_shard(self, number: int, rows: Array, places: Array) -> Shard:
+        """Return some samples of a batch as a shard, with their share in the weight of the step's batches."""
+        return Shard(number, rows, places, self.y.weight(rows) / self.parameter_update.weight)
 
     def run_shards(self, count: int) -> None:
         """Take so many shards there and back, side by side from one batchwise layer to the next."""

@@ -50,7 +50,7 @@ class ParameterUpdate:
     batch, batches : int
         Which of how many batches of the step this is, counted from 0.
     weight : float
-        How much these weigh together; 0 where there is one alone.
+        How much these weigh together.
     told : ndarray
         What copies of the optimizer in other processes must know for a step.
     is_plain : bool
@@ -85,7 +85,7 @@ class ParameterUpdate:
 
     def begin_batch(self, batch: int, batches: int, weight: float) -> None:
         """Begin one of a step's so many batches, which weigh so much together."""
-        self.batch, self.batches, self.weight = batch, batches, weight if batches > 1 else 0.0
+        self.batch, self.batches, self.weight = batch, batches, weight
 
     @property
     def is_last(self) -> bool:
