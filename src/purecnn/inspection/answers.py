@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Answers:
         """Whether the network answers with images: maps of classes, or values."""
         return len(self.network.output_shape or ()) == 3
 
-    @property
+    @cached_property
     def counted(self) -> Array:
         """Which pixels of maps count, ``(n, H, W)``."""
         return (
@@ -98,7 +99,7 @@ class Answers:
         """Whether the samples are pictures."""
         return len(self.shape) == 3
 
-    @property
+    @cached_property
     def said(self) -> Array:
         """The classes that the network names, ``(n,)`` or ``(n, H, W)``; of several labels zeros and ones."""
         if self.are_maps:
