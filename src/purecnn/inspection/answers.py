@@ -129,6 +129,11 @@ class Answers:
         found: Array = self.rows[np.asarray(numbers)].reshape(-1, *self.shape)
         return found
 
+    def evenly_spread(self, most: int) -> Array:
+        """Return the numbers of at most so many samples, evenly spread over all."""
+        count = min(most, len(self))
+        return np.arange(count) * len(self) // count
+
     def errors(self) -> Array:
         """Return how wrong each answer is, ``(n,)``: the more, the larger.
 

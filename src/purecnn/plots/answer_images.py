@@ -135,8 +135,8 @@ def image_answers(
             f"answers that are images, (channels, height, width), are wanted, "
             f"got {found.network.output_shape}"
         )
-    shown = min(positive("count", count), len(found))
-    chosen = np.arange(shown) * len(found) // shown
+    chosen = found.evenly_spread(positive("count", count))
+    shown = len(chosen)
     figure = require_extra("plotly.subplots", "report", "drawing answers").make_subplots(
         rows=shown,
         cols=3,

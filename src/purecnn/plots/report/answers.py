@@ -92,7 +92,7 @@ def values(found: Answers) -> Section:
     plotly = graph_objects()
     figure = new_figure()
     outputs = min(found.truth.shape[1], len(COLORS))
-    shown = np.arange(min(len(found), 2000)) * len(found) // min(len(found), 2000)
+    shown = found.evenly_spread(2000)
     for place in range(outputs):
         figure.add_trace(
             plotly.Scatter(

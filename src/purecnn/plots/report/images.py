@@ -17,7 +17,7 @@ SHOWN = 6
 
 def sections(found: Answers) -> list[Section]:
     """Return the sections on the answers, in order."""
-    shown = np.arange(min(SHOWN, len(found))) * len(found) // min(SHOWN, len(found))
+    shown = found.evenly_spread(SHOWN)
     measured = ", ".join(in_words(name, value) for name, value in found.measured().items())
     measured = f"Of all samples: {measured}."
     if not found.are_maps:

@@ -184,7 +184,7 @@ def apart(found: Answers) -> Section:
     count = min(len(found), POINTS)
     if count < 3:
         return Section("embedding", title, "Of fewer than three samples there is no picture to make.")
-    rows = np.arange(count) * len(found) // count
+    rows = found.evenly_spread(count)
     inputs = penultimate(found.network, found.samples(rows))
     points, shares = pca(inputs)
     axes = [f"component {n}, {100 * share:.0f} % of the variance" for n, share in enumerate(shares, 1)]
