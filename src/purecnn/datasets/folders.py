@@ -37,19 +37,38 @@ NAMED = 5
 class PictureFolder:
     """Pictures that are read batch by batch: what `ImageFolder` and `MaskFolder` share.
 
+    Parameters
+    ----------
+    size : int or (int, int) or None
+        Height and width of every image, where they are asked for.
+    channels : {1, 3} or None
+        Likewise.
+    crop : bool
+        Whether a picture of other proportions loses what is too much on both sides; else it is stretched.
+
     Attributes
     ----------
     paths : list of pathlib.Path
         The pictures.
     shape : (int, int, int)
         ``(channels, height, width)`` of every image.
-    crop : bool
-        Whether a picture of other proportions loses what is too much on both sides; else it is stretched.
+    preparation : {"crop", "stretch"}
+        How pictures are brought to size: what a network that learns from them is told.
     """
 
     paths: list[Path]
     shape: tuple[int, int, int]
-    crop: bool
+
+    def __init__(self, size: int | tuple[int, int] | None, channels: int | None, crop: bool) -> None:
+        if channels not in (None, 1, 3):
+            raise ValueError(f"channels must be 1 for grey or 3 for colour, got {channels!r}")
+        self.crop, self.preparation = crop, "crop" if crop else "stretch"
+        self._size, self._channels = None if size is None else pair("size", size), channels
+
+    def _decide_shape(self, shapes: Sequence[tuple[int, int, int]]) -> None:
+        """Take from those of the pictures what was not asked for: the medians, and 3 channels if one has."""
+        height, width = self._size or (int(np.median([shape[axis] for shape in shapes])) for axis in (1, 2))
+        self.shape = (self._channels or max(shape[0] for shape in shapes), height, width)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -157,14 +176,11 @@ class ImageFolder(PictureFolder):
         on_error: str = "raise",
         classes: Sequence[str] | None = None,
     ) -> None:
-        if channels not in (None, 1, 3):
-            raise ValueError(f"channels must be 1 for grey or 3 for colour, got {channels!r}")
+        super().__init__(size, channels, crop)
         on_error = choice("on_error", on_error, ("raise", "skip"))
         self.folder = Path(file_name(folder, "folder", "a folder"))
-        self.crop, self.on_error = crop, on_error
-        self.preparation = "crop" if crop else "stretch"
+        self.on_error = on_error
         self.skipped: list[str] = []
-        wanted = None if size is None else pair("size", size)
         folders = class_folders(self.folder)
         self.classes = class_names(self.folder, classes)
         found = [
@@ -183,7 +199,7 @@ class ImageFolder(PictureFolder):
                     self.skipped.append(str(error))
                     continue
                 shapes.append((3 if pixels.ndim == 3 else 1, *pixels.shape[:2]))
-            elif not shapes or wanted is None or channels is None:
+            elif not shapes or size is None or channels is None:
                 shapes.append(picture_shape(path))
             self.paths.append(path)
             labels.append(label)
@@ -203,8 +219,7 @@ class ImageFolder(PictureFolder):
                 stacklevel=2,
             )
         self.sizes = {shape[1:] for shape in shapes}
-        height, width = wanted or (int(np.median(sides)) for sides in list(zip(*shapes, strict=True))[1:])
-        self.shape = (channels or max(shape[0] for shape in shapes), height, width)
+        self._decide_shape(shapes)
 
     def _pictures(self, place: Path) -> list[Path]:
         """Return the pictures in one folder of a class, in the order of their names."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from purecnn.backend.checks import file_name, is_integer, pair
+from purecnn.backend.checks import file_name, is_integer
 from purecnn.datasets.folders import PictureFolder, cropped, pictures_in
 from purecnn.errors import FileFormatError
 from purecnn.formats.pictures import picture_shape, read_mask
@@ -97,8 +97,7 @@ class MaskFolder(PictureFolder):
         ignore_label: int | None = None,
         values: Mapping[int, int] | None = None,
     ) -> None:
-        if channels not in (None, 1, 3):
-            raise ValueError(f"channels must be 1 for grey or 3 for colour, got {channels!r}")
+        super().__init__(size, channels, crop)
         known = {} if values is None else dict(values)
         for label in (ignore_label, *known.values()):
             if label is not None and (not is_integer(label) or abs(label) >= 1 << 31):
@@ -106,9 +105,7 @@ class MaskFolder(PictureFolder):
         for value in known:
             if not is_integer(value) or not 0 <= value < 1 << 16:
                 raise ValueError(f"values must name numbers of the files, 0 to 65535, got {value!r}")
-        self.crop, self.ignore_label = crop, ignore_label
-        self.preparation = "crop" if crop else "stretch"
-        wanted = None if size is None else pair("size", size)
+        self.ignore_label = ignore_label
         found, theirs = (
             by_stem(Path(file_name(folder, name, "a folder")))
             for name, folder in (("pictures", pictures), ("masks", masks))
@@ -122,8 +119,7 @@ class MaskFolder(PictureFolder):
         self.paths = list(found.values())
         self.mask_paths = [theirs[stem] for stem in found]
         shapes = [picture_shape(path) for path in self.paths]
-        height, width = wanted or (int(np.median([shape[axis] for shape in shapes])) for axis in (1, 2))
-        self.shape = (channels or max(shape[0] for shape in shapes), height, width)
+        self._decide_shape(shapes)
         read = [
             self._mask(path, picture, shape[1:], known)
             for path, picture, shape in zip(self.mask_paths, self.paths, shapes, strict=True)
