@@ -11,7 +11,6 @@ benchmarks/results.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from typing import Any
 from benchmarks.harness import machine
 from benchmarks.harness.comparisons import KEEP_MEMORY, OURS, TORCH, TORCH_LAST, Comparison, Variant, Work
 from benchmarks.harness.measure import compare, turns
-from benchmarks.harness.rows import Row, duration, heading, number, put_between
+from benchmarks.harness.rows import Row, duration, heading, keep, number, put_between
 from purecnn.networks import ARCHITECTURES
 
 PAGE = Path(__file__).parents[1] / "docs" / "guides" / "architectures.md"
@@ -86,9 +85,7 @@ def main() -> None:
         about: dict[str, Any] = {**machine.describe(), "command": " ".join(sys.argv[1:])}
         text = f"{heading(about, 'benchmarks.architectures')}: {said}.\n\n{table(rows)}"
         put_between("<!-- architectures: begin -->", "<!-- architectures: end -->", text, PAGE)
-        path = Path(__file__).parent / "results" / f"{about['date']}-{about['commit']}-architectures.json"
-        kept = {**about, "rows": [row.as_json() for row in rows]}
-        path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        keep(about, {**about, "rows": [row.as_json() for row in rows]}, "architectures")
 
 
 if __name__ == "__main__":

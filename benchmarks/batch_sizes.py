@@ -10,14 +10,12 @@ a larger one (Goyal et al. 2017, https://arxiv.org/abs/1706.02677). Writes its t
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import machine
-from benchmarks.harness.rows import heading, put_between
+from benchmarks.harness.rows import heading, keep, put_between
 from benchmarks.ranks import PAGE
 from purecnn import Adam, LearningRate, stratified_split
 from purecnn.datasets import mnist
@@ -74,9 +72,7 @@ def main() -> None:
         )
     print("\n".join(lines))
     put_between("<!-- batches: begin -->", "<!-- batches: end -->", "\n".join(lines), PAGE)
-    name = f"{about['date']}-{about['commit']}-batch-sizes.json"
-    path = Path(__file__).parent / "results" / name
-    path.write_text(json.dumps({**about, "found": found}, indent=1) + "\n", encoding="utf-8")
+    keep(about, {**about, "found": found}, "batch-sizes")
 
 
 if __name__ == "__main__":

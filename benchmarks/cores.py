@@ -15,7 +15,6 @@ core.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -26,7 +25,7 @@ import numpy as np
 
 from benchmarks.harness import machine
 from benchmarks.harness.networks import BENCHES, Bench
-from benchmarks.harness.rows import put_between
+from benchmarks.harness.rows import keep, put_between
 from benchmarks.harness.worker import ROOT
 from benchmarks.peers.purecnn_program import build
 from purecnn import Adam, Network
@@ -299,18 +298,14 @@ def main() -> None:
         print(table({name: results[name]}).splitlines()[-1], flush=True)
         narrow[name] = measure_narrow(WORKS[name], given.rounds, given.seconds)
         print(narrow_table({name: narrow[name]}).splitlines()[-1], flush=True)
-    about, commit = machine.describe(), machine.commit()
+    about = machine.describe()
     tables = f"{table(results)}\n\n{narrow_table(narrow)}"
     print(tables)
     if not given.only:
-        words = f"`python -m benchmarks.cores --rounds {given.rounds}`, commit {commit}"
+        words = f"`python -m benchmarks.cores --rounds {given.rounds}`, commit {about['commit']}"
         text = f"{about['processor']}, {machine.cores()} cores; {words}\n\n{tables}"
         put_between("<!-- cores: begin -->", "<!-- cores: end -->", text, PAGE)
-        place = ROOT / "benchmarks" / "results" / f"{about['date']}-{commit}-cores.json"
-        place.write_text(
-            json.dumps({"machine": about, "results": results, "narrow": narrow}, indent=1) + "\n",
-            encoding="utf-8",
-        )
+        keep(about, {"machine": about, "results": results, "narrow": narrow}, "cores")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from benchmarks.harness import machine
 from benchmarks.harness.disturbance import Disturbance
 from benchmarks.harness.measure import PAUSE
 from benchmarks.harness.networks import BENCHES, initial_parameters
-from benchmarks.harness.rows import heading, put_between, short
+from benchmarks.harness.rows import heading, keep, put_between, short
 from benchmarks.harness.worker import ROOT
 
 BEGIN, END = "<!-- footprint: begin -->", "<!-- footprint: end -->"
@@ -227,8 +227,7 @@ def main() -> None:
     others = f"others took {100 * statistics.median(figures['others']['share']):.0f} % of the cores."
     text = "\n".join([*rows, "", f"{heading(about, 'benchmarks.footprint')}; {others}"])
     print(text)
-    path = ROOT / "benchmarks" / "results" / f"{about['date']}-{about['commit']}-footprint.json"
-    path.write_text(json.dumps({**about, "footprint": figures}, indent=1) + "\n", encoding="utf-8")
+    keep(about, {**about, "footprint": figures}, "footprint")
     if names == list(PEERS):
         put_between(BEGIN, END, text, ROOT / "docs" / "guides" / "installation.md")
 

@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from benchmarks.harness import machine
-from benchmarks.time_to_99 import ROOT
+from benchmarks.harness.rows import keep
 from purecnn.datasets import mnist
 
 
@@ -79,8 +79,7 @@ def main() -> None:
             f"| {one['p99_ms']:.0f} ms |"
         )
     about = {**machine.describe(), "command": " ".join(sys.argv[1:])}
-    path = ROOT / "benchmarks" / "results" / f"{about['date']}-{about['commit']}-playground.json"
-    path.write_text(json.dumps({**about, "playground": found}, indent=1) + "\n")
+    keep(about, {**about, "playground": found}, "playground")
 
 
 if __name__ == "__main__":

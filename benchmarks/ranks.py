@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.harness import machine
 from benchmarks.harness.disturbance import Disturbance
-from benchmarks.harness.rows import duration, heading, put_between, short
+from benchmarks.harness.rows import duration, heading, keep, put_between, short
 from benchmarks.harness.worker import ROOT, environment
 from benchmarks.rank_steps import SIZES
 
@@ -148,10 +148,7 @@ def main() -> None:
     lines = [said, "", *tables(found, rounds, about["cores"])]
     print("\n".join(lines))
     put_between("<!-- ranks: begin -->", "<!-- ranks: end -->", "\n".join(lines), PAGE)
-    path = ROOT / "benchmarks" / "results" / f"{about['date']}-{about['commit']}-ranks.json"
-    path.write_text(
-        json.dumps({**about, "others": shares, "rounds": rounds}, indent=1) + "\n", encoding="utf-8"
-    )
+    keep(about, {**about, "others": shares, "rounds": rounds}, "ranks")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import machine
-from benchmarks.harness.rows import heading
-from benchmarks.time_to_99 import ROOT, timed
+from benchmarks.harness.rows import heading, keep
+from benchmarks.harness.worker import ROOT
+from benchmarks.time_to_99 import timed
 from purecnn.networks import NETWORKS
 from purecnn.runs import RECIPES
 
@@ -92,8 +93,7 @@ def main() -> None:
     print(heading(about, "benchmarks.recipes"), "", *lines.values(), sep="\n")
     written(lines)
     names = "-".join(one["recipe"] for one in found)
-    path = ROOT / "benchmarks" / "results" / f"{about['date']}-{about['commit']}-recipes-{names}.json"
-    path.write_text(json.dumps({**about, "recipes": found}, indent=1) + "\n", encoding="utf-8")
+    keep(about, {**about, "recipes": found}, f"recipes-{names}")
 
 
 if __name__ == "__main__":

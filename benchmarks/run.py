@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import sys
 import tempfile
@@ -25,11 +24,10 @@ from benchmarks.harness import machine, setup
 from benchmarks.harness.comparisons import ORIGINAL, WORKS, Work, avx2_only
 from benchmarks.harness.environments import peers_versions
 from benchmarks.harness.measure import side_by_side
-from benchmarks.harness.rows import Row, heading, put_between, table
+from benchmarks.harness.rows import Row, heading, keep, put_between, table
 from benchmarks.harness.worker import ROOT
 from benchmarks.processes import import_row, memory_row, share_row
 
-HERE = ROOT / "benchmarks"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 QUICK_WORKS = {
     "lenet-128",
@@ -115,10 +113,7 @@ def measure(given: argparse.Namespace) -> tuple[list[Row], list[str]]:
 
 def write(rows: list[Row], about: dict[str, Any]) -> Path:
     """Write the results file and put the table between the markers of the readme."""
-    path = HERE / "results" / f"{about['date']}-{about['commit']}.json"
-    path.parent.mkdir(exist_ok=True)
-    results = {**about, "rows": [row.as_json() for row in rows]}
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    path = keep(about, {**about, "rows": [row.as_json() for row in rows]})
     put_between(BEGIN, END, f"{heading(about, 'benchmarks.run')}\n\n{table(rows)}")
     return path
 

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from benchmarks.harness import machine
 from benchmarks.harness.comparisons import KEEP_MEMORY
-from benchmarks.harness.rows import heading, put_between
+from benchmarks.harness.rows import heading, keep, put_between
 from benchmarks.harness.setup import write_idx
+from benchmarks.harness.worker import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 BAR, REACH = 0.7, 0.4
 
 
@@ -121,10 +121,7 @@ def main() -> None:
         "<!-- time to 99: end -->",
         f"{heading(about, 'benchmarks.time_to_99')}\n\n{text}",
     )
-    results = ROOT / "benchmarks" / "results"
-    results.mkdir(exist_ok=True)
-    path = results / f"{about['date']}-{about['commit']}-time-to-99.json"
-    path.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    keep(about, {**about, "rows": rows}, "time-to-99")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.worker import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
 DISTURBED = 0.05  # a round in which other programs took more of the cores than this is measured anew
 
 
@@ -133,6 +137,14 @@ def heading(about: dict[str, Any], module: str) -> str:
         f"{about['date']}, commit {about['commit']}; {about['processor']}, {about['cores']} cores, "
         f"{' '.join(about['flags'])}; {versions}. `{command}`"
     )
+
+
+def keep(about: dict[str, Any], figures: dict[str, Any], name: str = "") -> Path:
+    """Write a run's figures into a file of results, named by date, commit and `name`; return its path."""
+    path = RESULTS / f"{about['date']}-{about['commit']}{name and f'-{name}'}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def put_between(
