@@ -148,6 +148,17 @@ def _(layer: Activation) -> list[Module]:
     )
 
 
+def unusual(options: Mapping[str, tuple[object, object]]) -> str:
+    """Return the arguments of a call that differ from what PyTorch takes without them."""
+    return "".join(f", {name}={value}" for name, (value, usual) in options.items() if value != usual)
+
+
+def kernels_and_biases(layer: Layer) -> dict[str, Tensor]:
+    """Return the tensors of a convolution."""
+    names = {"kernels": "weight", "biases": "bias"}
+    return {names[k]: Tensor("parameters", k, shape) for k, shape in layer.parameter_shapes().items()}
+
+
 @translate.register
 def _(layer: Convolutional) -> list[Module]:
     (channels, *_), depth = layer.input_shape or (0,), layer.depth
@@ -160,18 +171,13 @@ def _(layer: Convolutional) -> list[Module]:
         "groups": (layer.groups, 1),
         "bias": (layer.bias and not layer.per_position_bias, True),
     }
-    given = "".join(f", {name}={value}" for name, (value, usual) in options.items() if value != usual)
-    shape = (depth, channels // layer.groups, *layer.kernel_size)
-    tensors = {"weight": Tensor("parameters", "kernels", shape)}
-    if layer.bias and not layer.per_position_bias:
-        tensors["bias"] = Tensor("parameters", "biases", (depth,))
-    call = f"nn.Conv2d({channels}, {depth}, kernel_size={layer.kernel_size}{given})"
+    tensors = kernels_and_biases(layer)
+    position_bias = tensors.pop("bias") if layer.per_position_bias else None
+    call = f"nn.Conv2d({channels}, {depth}, kernel_size={layer.kernel_size}{unusual(options)})"
     found = [] if even else [Module(f"nn.ZeroPad2d({(left, right, top, bottom)})", layer)]
     found.append(Module(call, layer, tensors, frozenset(tensors.keys() - {"weight"})))
-    if layer.per_position_bias:
-        maps = layer.output_shape or ()
-        bias = {"bias": Tensor("parameters", "biases", maps)}
-        found.append(Module(f"PositionBias{maps}", layer, bias))
+    if position_bias:
+        found.append(Module(f"PositionBias{position_bias.shape}", layer, {"bias": position_bias}))
     return found
 
 
@@ -191,13 +197,8 @@ def _(layer: TransposedConvolutional) -> list[Module]:
         "bias": (layer.bias, True),
         "dilation": (layer.dilation, (1, 1)),
     }
-    given = "".join(f", {name}={value}" for name, (value, usual) in options.items() if value != usual)
-    tensors = {
-        "weight": Tensor("parameters", "kernels", (channels, depth // layer.groups, *layer.kernel_size))
-    }
-    if layer.bias:
-        tensors["bias"] = Tensor("parameters", "biases", (depth,))
-    call = f"nn.ConvTranspose2d({channels}, {depth}, kernel_size={layer.kernel_size}{given})"
+    tensors = kernels_and_biases(layer)
+    call = f"nn.ConvTranspose2d({channels}, {depth}, kernel_size={layer.kernel_size}{unusual(options)})"
     found = [Module(call, layer, tensors, frozenset(tensors.keys() - {"weight"}))]
     around = (left, right, top, bottom)
     return [*found, Module(f"nn.ZeroPad2d({around})", layer)] if any(around) else found

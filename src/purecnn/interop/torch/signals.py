@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from purecnn.interop.torch.modules import Module, Tensor, translate
+from purecnn.interop.torch.modules import Module, kernels_and_biases, translate, unusual
 from purecnn.layers.signals.convolution import Convolutional1D
 from purecnn.layers.signals.padding import ZeroPadding1D
 from purecnn.layers.signals.pooling import (
@@ -24,10 +24,8 @@ def _(layer: Convolutional1D) -> list[Module]:
         "groups": (layer.groups, 1),
         "bias": (layer.bias, True),
     }
-    given = "".join(f", {name}={value}" for name, (value, usual) in options.items() if value != usual)
-    found = {"kernels": "weight", "biases": "bias"}
-    tensors = {found[k]: Tensor("parameters", k, shape) for k, shape in layer.parameter_shapes().items()}
-    call = f"nn.Conv1d({channels}, {layer.depth}, kernel_size={layer.kernel_size}{given})"
+    tensors = kernels_and_biases(layer)
+    call = f"nn.Conv1d({channels}, {layer.depth}, kernel_size={layer.kernel_size}{unusual(options)})"
     padded = [] if before == behind else [Module(f"nn.ZeroPad1d({layer.border})", layer)]
     return [*padded, Module(call, layer, tensors, frozenset(tensors.keys() - {"weight"}))]
 
