@@ -117,12 +117,14 @@ notebook: $(DEV_STAMP) ## run notebooks/tour.py into notebooks/tour.ipynb, each 
 screenshots: $(DEV_STAMP) ## make the pictures in README.md anew, from the programs themselves
 	$(VENV)/bin/python -m docs.tools.readme_pictures
 
-fixtures: $(BENCH_STAMP) ## make the tests' fixtures anew, from the peers
+fixtures: $(BENCH_STAMP) $(PEERS_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
 	$(BENCH)/bin/python tests/fixtures/make_metrics.py
 	$(BENCH)/bin/python tests/fixtures/make_weights.py
 	$(BENCH)/bin/python tests/fixtures/make_onnx.py
 	$(BENCH)/bin/python tests/fixtures/make_names.py torch
+	$(PEERS)/bin/python tests/fixtures/make_names.py keras
+	$(PEERS)/bin/python tests/fixtures/make_keras_layers.py
 
 clean: ## remove the environments, the caches and what was built
 	rm -rf $(VENV) .venv-* build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
