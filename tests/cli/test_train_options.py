@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from purecnn import Augmentation, load
 from purecnn.backend import cores
+from purecnn.callbacks import Callback
 from purecnn.cli.app import purecnn
 from purecnn.cli.progress import ProgressBar
 from purecnn.datasets.data_path import read_data
@@ -62,6 +63,7 @@ def bits(folder: Path | str = RUN) -> bytes:
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "accumulate": ("--accumulate", 2),
     "augment": ("--augment", "shift=1,flip"),
+    "average": ("--average", 0.75),
     "optimizer": ("--optimizer", "sgd"),
     "class_weight": ("--class-weight", "balanced"),
     "validation": ("--validation", 0.2),
@@ -79,6 +81,7 @@ def test_an_option_is_recorded_reproduced_and_resumed(name: str, monkeypatch: py
     wanted = {
         "accumulate": ("accumulate", 2),
         "augment": ("augmentation", {**vars(Augmentation(shift=1, flip=True))}),
+        "average": ("average", 0.75),
         "optimizer": ("optimizer", "sgd"),
         "class_weight": ("class_weight", "balanced"),
         "validation": ("validation", 0.2),
@@ -95,6 +98,30 @@ def test_an_option_is_recorded_reproduced_and_resumed(name: str, monkeypatch: py
         train(*options, "--output", "half", status=130)
     train("--resume", "half")
     assert bits("half") == bits()
+
+
+def test_the_model_of_an_averaged_run_holds_the_average_and_is_extended_to_the_same_bits(
+    tmp_path: Path,
+) -> None:
+    class Collected(Callback):
+        def __init__(self) -> None:
+            self.found: list[Any] = []
+
+        def step(self, epoch: int, step: int, loss: float) -> None:
+            self.found.append(self.fit.network.parameters.astype(np.float64))
+
+    train(*BASE, "--epochs", 2, "--average", 0.75)
+    steps, asked = Collected(), Run.recorded(RUN)
+    sets = asked.read()
+    asked.train(tmp_path, asked.build(sets), sets, callbacks=[steps])
+    average = steps.found[0]
+    for parameters in steps.found[1:]:
+        average = 0.75 * average + 0.25 * parameters
+    kept = load(RUN / "model.safetensors").parameters
+    np.testing.assert_allclose(kept, average, rtol=1e-4, atol=1e-6)
+    assert abs(kept - steps.found[-1]).max() > 1e-3, "the last parameters are others"
+    train("--resume", RUN, "--epochs", 4)
+    assert "reproduced: the same bits" in run("reproduce", RUN).output
 
 
 def interrupt(patch: pytest.MonkeyPatch, step: int) -> None:
@@ -193,6 +220,11 @@ def test_a_report_of_a_validated_run_says_so() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--average", 1], "average must be a number at least 0 and below 1, got 1"),
+        (
+            ["--average", 0.9, "--validation", 0.2, "--patience", 2],
+            "wanted one of them, got patience 2 and average 0.9",
+        ),
         (["--patience", 3], "--patience wants --validation, a share of the training set such as 0.1"),
         (["--validation", 0.2, "--patience", 0], "patience must be an integer of at least 1, got 0"),
         (["--validation", 1], "validation must be a number above 0 and below 1, got 1.0"),
@@ -264,6 +296,7 @@ def test_optimizers_have_rates_of_their_own() -> None:
     [
         ({"optimizer": "lion"}, "optimizer must be one of sgd, rmsprop, adagrad, adam, adamw, got 'lion'"),
         ({"patience": 2}, "patience wants a share of the training set as validation"),
+        ({"average": -0.1}, "average must be a number at least 0 and below 1, got -0.1"),
         ({"validation": 2}, "validation must be a number above 0 and below 1, got 2"),
         ({"class_weight": "mine"}, "class_weight must be 'balanced' or None, got 'mine'"),
     ],

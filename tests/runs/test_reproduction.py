@@ -74,6 +74,7 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(folder: Path) -> None:
             "patience": None,
             "class_weight": None,
             "accumulate": 1,
+            "average": 0.0,
         },
         "seed": 7,
         "data": str(data),

@@ -45,17 +45,8 @@ from purecnn.runs.workers import workers_of
 from purecnn.training.distributed.ranks import Ranks, assisting
 
 #: Options of `train` that say nothing about the run, which goes on as it was begun.
-OF_ANY_RUN = {
-    "epochs",
-    "resume",
-    "data",
-    "threads",
-    "device",
-    "checkpoint_every",
-    "report",
-    "verbose",
-    "allow_differences",
-}
+OF_ANY_RUN = {"epochs", "resume", "data", "threads", "device"}
+OF_ANY_RUN |= {"checkpoint_every", "report", "verbose", "allow_differences"}
 
 
 @click.command()
@@ -105,6 +96,13 @@ OF_ANY_RUN = {
     help="Change the images a little in each step: shift, rotate, scale, shear, flip, erase, fill, "
     "brightness, contrast, saturation, hue, mixup and cutmix, say shift=1,flip, or none.  "
     f"[alone: {USUAL_CHANGES}]",
+)
+@click.option(
+    "--average",
+    type=float,
+    metavar="DECAY",
+    help="What stays of a moving average of the weights in a step, such as 0.999; the model has the average. "
+    "[default: the recipe's, 0 for none]",
 )
 @click.option(
     "--class-weight", type=click.Choice(["balanced"]), help="Weights that let all classes count alike."
@@ -162,6 +160,7 @@ def train(
     optimizer: str | None,
     learning_rate: float | None,
     augment: str | None,
+    average: float | None,
     class_weight: str | None,
     validation: float | None,
     patience: int | None,
@@ -203,6 +202,8 @@ def train(
                 positive(option, value)
         if learning_rate is not None:
             within("learning-rate", learning_rate, 0, open_low=True)
+        if average is not None:
+            within("average", average, 0, 1)
         if resume is not None:
             for name in ctx.params:
                 if (
@@ -231,6 +232,7 @@ def train(
             "accumulate": accumulate,
             "optimizer": optimizer,
             "learning_rate": rate,
+            "average": average,
             "validation": validation,
             "patience": patience,
             "class_weight": class_weight,

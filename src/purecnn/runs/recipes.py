@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
-from purecnn.backend.checks import positive
+from purecnn.backend.checks import positive, within
+from purecnn.callbacks.early_stopping import EarlyStopping
+from purecnn.callbacks.weight_average import WeightAverage
 from purecnn.datasets.augmentation import Augmentation
 from purecnn.datasets.splits import check_fraction
 from purecnn.interop.sklearn.plans import usual_epochs
@@ -52,6 +54,9 @@ class Recipe:
         Whether all classes count alike, however many samples each has.
     accumulate : int
         How many batches a step takes.
+    average : float
+        What stays in a step of the exponential moving average of the parameters, which the network has in the
+        end (`WeightAverage`); it has the last parameters where 0. Not beside `patience`.
     """
 
     network: str
@@ -69,6 +74,7 @@ class Recipe:
     patience: int | None = None
     class_weight: str | None = None
     accumulate: int = 1
+    average: float = 0.0
 
     @property
     def step_size(self) -> int:
@@ -97,6 +103,12 @@ class Recipe:
                     f"patience wants a share of the training set as validation to watch, got patience "
                     f"{self.patience} without one"
                 )
+        within("average", self.average, 0, 1)
+        if self.average and self.patience is not None:
+            raise ValueError(
+                f"patience keeps the weights of the best epoch, average the mean of all: wanted one of them, "
+                f"got patience {self.patience} and average {self.average:g}"
+            )
         if self.class_weight not in ("balanced", None):
             raise ValueError(f"class_weight must be 'balanced' or None, got {self.class_weight!r}")
 
@@ -111,6 +123,12 @@ class Recipe:
         if self.optimizer == "sgd":
             return SGD(self.learning_rate, momentum=0.9, **decay)
         return OPTIMIZERS[self.optimizer](self.learning_rate, **decay)
+
+    def new_callbacks(self) -> list[EarlyStopping | WeightAverage]:
+        """Return new callbacks that decide which parameters the network has in the end, if not the last."""
+        if self.patience is not None:
+            return [EarlyStopping(patience=self.patience)]
+        return [WeightAverage(decay=self.average)] if self.average else []
 
     def suited(self, samples: int) -> Recipe:
         """Return the recipe for a training set of so many samples: of a small one more epochs.

@@ -180,6 +180,7 @@ def command_of(run: Run) -> str:
         "epochs",
         "batch_size",
         "accumulate",
+        "average",
         "optimizer",
         "learning_rate",
         "augmentation",

@@ -283,9 +283,8 @@ class Run:
         optimizer = recipe.new_optimizer()
         drop_last = drops_last(network, len(x), recipe.batch_size)
         taken = len(x) - (len(x) % recipe.batch_size if drop_last else 0)
-        steps = -(-taken // recipe.step_size)
-        schedule = LearningRate(optimizer, self.schedule(steps))
-        stopping = [] if recipe.patience is None else [EarlyStopping(patience=recipe.patience)]
+        schedule = LearningRate(optimizer, self.schedule(-(-taken // recipe.step_size)))
+        chosen = recipe.new_callbacks()
         try:
             network.fit(
                 x,
@@ -301,12 +300,12 @@ class Run:
                 class_weight=recipe.class_weight,
                 threads=threads,
                 shards=run.shards,
-                callbacks=[schedule, watch, *stopping, *callbacks, Checkpoint(kept, every=every)],
+                callbacks=[schedule, watch, *chosen, *callbacks, Checkpoint(kept, every=every)],
                 resume=kept if resume else None,
                 ranks=ranks,
             )
         except CheckpointError:
-            if network.epochs < recipe.epochs or stopping:  # the best epoch was not given back
+            if network.epochs < recipe.epochs or chosen:  # their parameters were not given to it
                 raise
         history = network.history or History()
         if ranks is not None and not ranks.is_first:
@@ -333,10 +332,11 @@ class Run:
             **{f"test_{name}": value for name, value in found.items()},
             "parameters": digest(network.parameters),
         }
-        for one in stopping:
-            result["best_epoch"] = one.best_epoch
-            if schedule.fit.stopped:
-                result["stopped"] = schedule.fit.stopped
+        for one in chosen:
+            if isinstance(one, EarlyStopping):
+                result["best_epoch"] = one.best_epoch
+                if schedule.fit.stopped:
+                    result["stopped"] = schedule.fit.stopped
         write_record(folder, record)
         return result
 
