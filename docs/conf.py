@@ -46,3 +46,5 @@ html_show_sphinx = False
 html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
+html_static_path = ["tools/static"]
+html_css_files = ["formulas.css"]

@@ -1,18 +1,21 @@
 """The pages that `make docs` builds: without a warning, with every public name, and readable offline."""
 
 import functools
+import html
 import os
 import re
 import subprocess
 import sys
 import zlib
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from inspect import ismodule
 from pathlib import Path
 
 import pytest
 
 import purecnn
+from docs.tools.formula_font import RANGES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -120,6 +123,36 @@ def test_the_links_between_the_pages_lead_somewhere(built):
             if not aim.exists() or (anchor and anchor not in anchors(aim)):
                 broken.add((page.name, link))
     assert broken == set()
+
+
+def test_formulas_are_set_in_a_font_that_has_their_letters(built):
+    static = built / "_static"
+    assert "stix-two-math.woff2" in (static / "formulas.css").read_text(encoding="utf-8")
+    assert (static / "stix-two-math.woff2").stat().st_size > 40_000
+    assert "SIL OPEN FONT LICENSE" in (static / "OFL.txt").read_text(encoding="utf-8")
+    known = {chr(code) for first, last in RANGES for code in range(first, last + 1)}
+    for page in built.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for formula in re.findall(r"<math\b.*?</math>", text, re.S):
+            letters = html.unescape(re.sub(r"<[^>]+>", "", formula))
+            assert set(letters) <= known, f"{page.name} wants another letter in docs/tools/formula_font.py"
+
+
+@pytest.mark.parametrize(
+    ("formula", "piece"),
+    [
+        (r"L = -\ln p", '<mo form="prefix">&#x02212;</mo><mi>ln</mi><mspace width="0.1667em"/><mi>p</mi>'),
+        (r"y_i \ln p", '<mi>i</mi></msub><mspace width="0.1667em"/><mi>ln</mi><mspace'),
+        (r"a - b", "<mi>a</mi><mo>&#x02212;</mo><mi>b</mi>"),
+        (r"\ln(p)", '<mi>ln</mi><mo stretchy="false">'),
+    ],
+)
+def test_formulas_are_spaced_as_tex_does(formula, piece):
+    pytest.importorskip("latex2mathml")
+    spec = spec_from_file_location("mathml", DOCS / "tools" / "extensions" / "mathml.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert piece in module.written(formula)
 
 
 def test_a_name_in_a_text_leads_to_the_reference(built):
