@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from purecnn.callbacks.loggers import JSONLog as JSONLog
     from purecnn.callbacks.loggers import TensorBoard as TensorBoard
     from purecnn.callbacks.plateau import ReduceOnPlateau as ReduceOnPlateau
+    from purecnn.callbacks.progress import ProgressBar as ProgressBar
     from purecnn.callbacks.weight_average import WeightAverage as WeightAverage
     from purecnn.datasets.augmentation import Augmentation as Augmentation
     from purecnn.datasets.dataset import Dataset as Dataset
@@ -80,6 +81,7 @@ else:
             "callbacks.learning_rate": "LearningRate",
             "callbacks.loggers": "CSVLog JSONLog TensorBoard",
             "callbacks.plateau": "ReduceOnPlateau",
+            "callbacks.progress": "ProgressBar",
             "callbacks.weight_average": "WeightAverage",
             "datasets.augmentation": "Augmentation",
             "datasets.dataset": "Dataset",

@@ -156,7 +156,8 @@ def test_every_network_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
 
 
 def test_a_terminal_gets_a_bar(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("purecnn.callbacks.progress.is_terminal", lambda stream: True)
+    monkeypatch.setattr("purecnn.callbacks.progress.PAUSE", 0)
     result = run("train", "--data", data, "--network", "dense", "--epochs", 2)
     assert result.exit_code == 0
     assert "━" in result.output

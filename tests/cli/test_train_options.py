@@ -12,9 +12,8 @@ from click.testing import CliRunner, Result
 
 from purecnn import Augmentation, load
 from purecnn.backend import cores
-from purecnn.callbacks import Callback
+from purecnn.callbacks import Callback, ProgressBar
 from purecnn.cli.app import purecnn
-from purecnn.cli.progress import ProgressBar
 from purecnn.datasets.data_path import read_data
 from purecnn.networks.zoo import takes
 from purecnn.runs import RECIPES, Recipe, Run

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from purecnn.cli.progress import ProgressBar
+from purecnn.callbacks.progress import ProgressBar
 
 RANDOM = np.random.default_rng(0)
 

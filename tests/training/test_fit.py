@@ -19,7 +19,7 @@ from purecnn import (
     Optimizer,
 )
 from purecnn.backend.types import Array
-from purecnn.callbacks.base import PrintEpochs
+from purecnn.callbacks.progress import PrintEpochs
 from purecnn.errors import CheckpointError, DivergedError
 
 X = np.arange(10.0)[:, np.newaxis]

@@ -158,12 +158,16 @@ def as_told(found: Workers) -> Workers:
         found = found.limited(told, f"OMP_NUM_THREADS={told}")
     if threading.current_thread() is not threading.main_thread():
         return found.limited(1, "called outside of the main thread")
-    # A process that multiprocessing began has it imported.
-    module: Any = sys.modules.get("multiprocessing.process")
-    if module is None or module.parent_process() is None:
+    if not is_begun_by_multiprocessing():
         return found
-    of_joblib = "loky" in type(module.current_process()).__module__
+    of_joblib = "loky" in type(sys.modules["multiprocessing.process"].current_process()).__module__
     return found if of_joblib and told else found.limited(1, "in a process that multiprocessing began")
+
+
+def is_begun_by_multiprocessing() -> bool:
+    """Return whether multiprocessing began this process, which then has it imported."""
+    module: Any = sys.modules.get("multiprocessing.process")
+    return module is not None and module.parent_process() is not None
 
 
 def omp_threads() -> int | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from purecnn.callbacks.loggers import JSONLog as JSONLog
     from purecnn.callbacks.loggers import TensorBoard as TensorBoard
     from purecnn.callbacks.plateau import ReduceOnPlateau as ReduceOnPlateau
+    from purecnn.callbacks.progress import ProgressBar as ProgressBar
     from purecnn.callbacks.weight_average import WeightAverage as WeightAverage
 else:
     __all__, __getattr__, __dir__ = lazily(
@@ -35,6 +36,7 @@ else:
             "learning_rate": "LearningRate",
             "loggers": "CSVLog JSONLog TensorBoard",
             "plateau": "ReduceOnPlateau",
+            "progress": "ProgressBar",
             "weight_average": "WeightAverage",
         },
     )

@@ -245,15 +245,3 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
     if len(set(map(id, found))) < len(found):
         raise ValueError(f"callbacks must be different objects, got one of them twice: {callbacks!r}")
     return sorted(found, key=lambda one: one.last)
-
-
-class PrintEpochs(Callback):
-    """Print one line an epoch: what ``fit(verbose=True)`` does."""
-
-    def begin(self, epochs: int, steps: int) -> None:
-        """Keep the number of epochs."""
-        self.epochs = epochs
-
-    def epoch(self, epoch: int, history: History) -> None:
-        """Print the line."""
-        print(f"epoch {epoch}/{self.epochs}: {history.line()}", flush=True)

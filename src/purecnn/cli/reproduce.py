@@ -5,12 +5,10 @@ The command that does a recorded run again.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import click
 
-from purecnn.cli.terminal import echo
-from purecnn.cli.train import progress
+from purecnn.callbacks.progress import ProgressBar
+from purecnn.cli.terminal import checkpoint_warnings, echo
 from purecnn.runs import reproduction
 from purecnn.runs.model_path import run_folder
 
@@ -26,12 +24,9 @@ def reproduce(folder: str, data: str | None, threads: int | None) -> None:
     of the run, the same bits are demanded; elsewhere accuracy and loss within a tolerance. Ends with status 1
     if they are not.
     """
-    with ExitStack() as stack:
+    with checkpoint_warnings():
         found = reproduction.reproduce(
-            run_folder(folder),
-            data=data,
-            threads=threads,
-            callbacks=lambda run, sets: [stack.enter_context(progress(run, sets))],
+            run_folder(folder), data=data, threads=threads, callbacks=[ProgressBar()]
         )
     echo(found)
     raise SystemExit(0 if found.succeeded else 1)

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from purecnn.errors import CheckpointWarning
 from purecnn.escapes import visible
 
 
@@ -38,4 +39,12 @@ def warnings_as_sentences() -> Iterator[None]:
     """Print warnings without the place in the code that they come from."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: echo(f"Warning: {visible(str(message))}", err=True)
+        yield
+
+
+@contextmanager
+def checkpoint_warnings() -> Iterator[None]:
+    """Print warnings likewise, and each one of a checkpoint, also what was said before."""
+    with warnings_as_sentences():
+        warnings.simplefilter("always", CheckpointWarning)
         yield

@@ -5,9 +5,7 @@ What one does at a command line to train a network, to go on with it, and to do 
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import numpy as np
 
 from purecnn.backend.checks import positive, within
 from purecnn.backend.locks import folder_lock
+from purecnn.callbacks.progress import ProgressBar
 from purecnn.cli import report as report_module
 from purecnn.cli.options import (
     check_options_of_pictures,
@@ -27,11 +26,9 @@ from purecnn.cli.options import (
     skip_option,
 )
 from purecnn.cli.overwriting import check_overwritten
-from purecnn.cli.progress import ProgressBar
-from purecnn.cli.terminal import echo, warnings_as_sentences
+from purecnn.cli.terminal import checkpoint_warnings, echo
 from purecnn.datasets.catalog import Sets
 from purecnn.datasets.splits import check_fraction
-from purecnn.errors import CheckpointWarning
 from purecnn.layers.summaries import summary
 from purecnn.losses.tasks import TASKS, Task
 from purecnn.networks.network import Network
@@ -357,7 +354,7 @@ def perform(
     )
     echo(task_of(network))
     try:
-        with progress(run, sets) as bar:
+        with checkpoint_warnings():
             result = run.train(
                 folder,
                 network,
@@ -365,7 +362,7 @@ def perform(
                 threads=threads,
                 every=every,
                 resume=resume,
-                callbacks=[bar],
+                callbacks=[ProgressBar()],
                 ranks=ranks,
             )
     except KeyboardInterrupt:
@@ -388,11 +385,3 @@ def task_of(network: Network) -> str:
     outputs = int(np.prod(network.output_shape or ()))
     words = {"classification": "classes", "multilabel": "labels", "regression": "values"}
     return f"task: {network.task}, {words[network.task or 'classification']}: {outputs}"
-
-
-@contextmanager
-def progress(run: Run, sets: Sets) -> Iterator[ProgressBar]:
-    """Show how far a run is, and its warnings as sentences."""
-    with ProgressBar(len(run.split(sets.train[1])[0]), run.recipe.step_size) as bar, warnings_as_sentences():
-        warnings.simplefilter("always", CheckpointWarning)
-        yield bar

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from purecnn.backend.checks import as_array, within
 from purecnn.backend.types import Array
-from purecnn.callbacks.base import PrintEpochs
 from purecnn.callbacks.history import History
+from purecnn.callbacks.progress import PrintEpochs
 from purecnn.datasets.dataset import Data
 from purecnn.errors import ShapeError
 from purecnn.layers.base import Layer

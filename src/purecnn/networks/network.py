@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from purecnn.backend.checks import as_pair, choice, flag, positive
 from purecnn.backend.threads import check_threads
-from purecnn.callbacks.base import Callback, PrintEpochs, as_callbacks
+from purecnn.callbacks.base import Callback, as_callbacks
 from purecnn.callbacks.history import History
+from purecnn.callbacks.progress import PrintEpochs, ProgressBar
 from purecnn.datasets.augmentation import Augmentation, as_augmentation
 from purecnn.datasets.dataset import Data, Dataset, Subset, labels_of
 from purecnn.datasets.splits import check_fraction, stratified_split
@@ -203,7 +204,8 @@ class Network(BatchTrainableNetwork):
         callbacks : Callback, function, or sequence of them
             Called after each step and epoch; a function after each epoch, with the running `Fit`.
         verbose : bool
-            Whether to print a line an epoch.
+            Whether to print a line an epoch and, on a terminal and in a notebook, to show a `ProgressBar`
+            meanwhile.
         sample_weight : array_like, optional
             How much each sample counts, ``(n,)``, at least 0: a batch's loss is ``sum(w l) / sum(w)`` over
             its samples, so that 2 counts as the sample twice; a batch of zeros alone changes nothing. A
@@ -282,9 +284,9 @@ class Network(BatchTrainableNetwork):
         )
         if self.updates == 0 and saved is None and (ranks is None or ranks.is_first):
             warn_of_pixels(rows, self.input_shape or (), self.preprocessing, self.layers)
-        watchers = as_callbacks(
-            [*as_callbacks(callbacks), *([PrintEpochs()] if flag("verbose", verbose) else [])]
-        )
+        watchers = as_callbacks(callbacks)
+        if flag("verbose", verbose) and not any(isinstance(one, PrintEpochs) for one in watchers):
+            watchers = as_callbacks([*watchers, ProgressBar()])
         chosen = self.loss(loss, loss_prime, targets)
         task = self.task_for(chosen, targets.values)
         if validation_data is not None:

@@ -6,7 +6,7 @@ A result counts once it has been repeated: do a recorded run again, and say what
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def reproduce(
     *,
     data: str | None = None,
     threads: int | None = None,
-    callbacks: Callable[[Run, Any], Sequence[Callback]] = lambda run, sets: (),
+    callbacks: Sequence[Callback] = (),
 ) -> Reproduction:
     """Do the run of a folder again, in a temporary one, and compare.
 
@@ -102,8 +102,8 @@ def reproduce(
         Where the data are now, if not where they were. They must be the same.
     threads : int, optional
         Number of worker threads; the bits do not depend on it.
-    callbacks : callable, optional
-        From the run and its data to those who look on.
+    callbacks : sequence of Callback
+        Who looks on.
 
     Returns
     -------
@@ -134,9 +134,7 @@ def reproduce(
                 f"{record['data'].get(name)!s:.64}; got {digest}"
             )
     with tempfile.TemporaryDirectory() as temporary:
-        now = run.train(
-            Path(temporary), run.build(sets), sets, threads=threads, callbacks=callbacks(run, sets)
-        )
+        now = run.train(Path(temporary), run.build(sets), sets, threads=threads, callbacks=callbacks)
     here, commit = environment.machine(), environment.commit()
     differences = environment.differences({"commit": record.get("commit")}, {"commit": commit})
     for machine in record["machines"]:

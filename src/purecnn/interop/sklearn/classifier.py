@@ -90,7 +90,7 @@ class CNNClassifier(ClassifierMixin, Estimator):
     device : {"cpu", "cuda", "sycl"}
         Where the network computes: see `Network`. Copies and files lie on the host.
     verbose : bool
-        Whether to print a line an epoch.
+        Whether to print a line an epoch and show a `ProgressBar`, as `Network.fit` does.
 
     Attributes
     ----------

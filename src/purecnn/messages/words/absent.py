@@ -27,7 +27,6 @@ OTHERWISE = (
         "a schedule is a function: LearningRate(optimizer, lambda progress: 0.1 * (1 - progress) ** 2)",
     ),
     Row("", "CallbackList", "", "fit(..., callbacks=[EarlyStopping(), CSVLog(path)])"),
-    Row("", "ProgbarLogger", "", "fit(..., verbose=True)"),
     Row("", "TerminateOnNaN", "", "fit ends with a DivergedError at the first loss that is not finite"),
     Row(
         "",

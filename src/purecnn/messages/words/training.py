@@ -140,6 +140,12 @@ CALLBACKS = (
         "get_swa_avg_fn ASGD",
         'among the callbacks of fit: WeightAverage(decay=0.99), or WeightAverage("equal", start=5)',
     ),
+    Row(
+        "ProgressBar",
+        "ProgbarLogger",
+        "TQDMProgressBar RichProgressBar tqdm",
+        "fit(..., verbose=True) shows one; or among the callbacks of fit",
+    ),
     Row("CSVLog", "CSVLogger", "", "CSVLog(path) among the callbacks of fit"),
     Row("TensorBoard", "TensorBoard", "SummaryWriter", "TensorBoard(folder) among the callbacks of fit"),
     Row("History", "History", "", "fit returns it"),
