@@ -110,6 +110,35 @@ def test_label_maps_and_steps_of_several_batches_of_them() -> None:
     np.testing.assert_allclose(several.parameters, fitted.parameters, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("kind", ["pixels", "samples"])
+def test_a_batch_in_which_nothing_counts_changes_nothing_and_such_a_set_is_refused(kind: str) -> None:
+    """The second batch is one: steps at hand do what `fit` does on the way."""
+    maps, weights, options = RANDOM.integers(0, 3, (24, 8, 8)), np.ones(24), {"l2": 1e-3, "shards": 2}
+    maps[8:16], weights[8:16] = 255, 0
+    y = maps if kind == "pixels" else LABELS[:24]
+
+    def counts(some: slice) -> dict[str, Any]:
+        return {"ignore_label": 255} if kind == "pixels" else {"sample_weight": weights[some]}
+
+    def made() -> Network:
+        last = [] if kind == "pixels" else [Flatten(), Dense(output_size=3), Softmax()]
+        return Network([Convolutional(kernel_size=3, depth=3, padding=1), BatchNormalization(), *last])
+
+    stepping, fitted = made(), made()
+    for first in (0, 8, 16):
+        some = slice(first, first + 8)
+        before = stepping.optimizer and bits(stepping)[:2]
+        loss = stepping.train_on_batch(IMAGES[some], y[some], **counts(some), **options)
+        assert (loss == 0) == (bits(stepping)[:2] == before) == (first == 8)
+    fitted.fit(IMAGES[:24], y, batch_size=8, shuffle=False, **counts(slice(24)), **options)
+    assert bits(stepping) == bits(fitted)
+    nothing = slice(8, 16)
+    for refused in (stepping.evaluate, stepping.fit):
+        with pytest.raises(ValueError, match=f"the weights of the {kind} of a set must not all be 0: there"):
+            refused(IMAGES[nothing], y[nothing], **counts(nothing))
+    assert made().train_on_batch(IMAGES[nothing], y[nothing], class_weight="balanced", **counts(nothing)) == 0
+
+
 def freeze(made: Network) -> None:
     made[0].trainable = False
 

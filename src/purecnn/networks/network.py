@@ -208,15 +208,17 @@ class Network(BatchTrainableNetwork):
             meanwhile.
         sample_weight : array_like, optional
             How much each sample counts, ``(n,)``, at least 0: a batch's loss is ``sum(w l) / sum(w)`` over
-            its samples, so that 2 counts as the sample twice; a batch of zeros alone changes nothing. A
-            loss of one's own must say that it takes them: ``Loss(function, prime, weighted=True)``.
+            its samples, so that 2 counts as the sample twice; a batch of zeros alone changes nothing, a set
+            of them is refused. A loss of one's own must say that it takes them: ``Loss(function, prime,
+            weighted=True)``.
         class_weight : dict or "balanced", optional
             From labels to factors of their samples' weights, 1 where left out; "balanced" has all classes
             count alike, as in scikit-learn. Of label maps they are those of pixels. Neither weighs the
             validation set.
         ignore_label : int, optional
             The label of pixels of label maps, in the validation set too, that count nothing in losses and
-            metrics: none of the classes, often 255. PyTorch's ``ignore_index``.
+            metrics: none of the classes, often 255. A batch of such pixels alone changes nothing, a set of
+            them is refused. PyTorch's ``ignore_index``.
         l1, l2 : float
             ``l1 sum |w| + l2 sum w^2`` over all `weights` and `kernels`, not biases, is added to each batch's
             loss, also as it is reported; not to that of the validation set, nor by `evaluate`.

@@ -124,8 +124,9 @@ class BatchTrainableNetwork(RunnableNetwork):
         """Take one step on one batch, for a training loop of one's own; return its loss, before the step.
 
         The bits are those of ``fit(x, y, batch_size=len(x), shuffle=False)`` on the same samples. `updates`
-        counts the step; `epochs` and `history` stay. What a step needs is made at the first call and kept for
-        the next ones of as many samples; `release` lets it go.
+        counts the step; `epochs` and `history` stay. A batch in which nothing counts, all of whose weights
+        are 0 or all of whose pixels are to be ignored, changes nothing else, as in `fit`. What a step needs
+        is made at the first call and kept for the next ones of as many samples; `release` lets it go.
 
         Parameters
         ----------
@@ -143,7 +144,7 @@ class BatchTrainableNetwork(RunnableNetwork):
         Returns
         -------
         float
-            The mean loss of the batch, penalties included.
+            The mean loss of the batch, penalties included; 0 if nothing in it counts.
 
         Raises
         ------
@@ -179,6 +180,7 @@ class BatchTrainableNetwork(RunnableNetwork):
             sample_weight=sample_weight,
             class_weight=class_weight,
             ignore_label=ignore_label,
+            are_batch=True,
         )
         if self.updates == 0:
             warn_of_pixels(rows, self.input_shape or (), self.preprocessing, self.layers)

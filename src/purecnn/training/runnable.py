@@ -367,9 +367,9 @@ class RunnableNetwork(LayerStack):
             Number of worker threads.
         sample_weight : array_like, optional
             How much each sample counts, ``(n,)``, in the loss and in all metrics; one of one's own then must
-            take `sample_weight`.
+            take `sample_weight`. A set of zeros is refused: it has no mean.
         ignore_label : int, optional
-            The label of pixels that count nothing, as `fit` takes it.
+            The label of pixels that count nothing, as `fit` takes it; likewise.
 
         Returns
         -------

@@ -28,8 +28,12 @@ def weighted_targets(
     sample_weight: Any = None,
     class_weight: Any = None,
     ignore_label: int | None = None,
+    are_batch: bool = False,
 ) -> Targets:
     """Return the targets of so many samples, with what each counts.
+
+    A whole set in which nothing counts is refused, for there would be nothing to learn and no mean to
+    measure. A batch of a set may be such a one: a step on it changes nothing.
 
     Parameters
     ----------
@@ -39,11 +43,14 @@ def weighted_targets(
         Of the classes, as the preprocessing has them.
     sample_weight, class_weight
         As `sample_weights` takes them.
+    are_batch : bool
+        Whether they are one batch, in place of a set.
 
     Raises
     ------
     ValueError, TypeError, ShapeError
-        As these raise them, or if there are not as many names as outputs, or as channels of images.
+        As these raise them, or if there are not as many names as outputs, or as channels of images, or if
+        nothing counts in a set.
     """
     are_images = len(output_shape) == 3
     outputs = math.prod(output_shape[:1] if are_images else output_shape)
@@ -54,6 +61,11 @@ def weighted_targets(
         )
     found = Targets.check(y, samples, output_shape, dtype, ignore_label=ignore_label, task=task)
     weigh(found, outputs, sample_weight, class_weight, ignore_label)
+    if not are_batch and found.weights is not None and not found.weights.any():
+        raise ValueError(
+            f"the weights of the {'pixels' if found.are_maps else 'samples'} of a set must not all be 0: "
+            f"there would be nothing to learn or to measure"
+        )
     return found
 
 
@@ -98,8 +110,6 @@ def weigh(
     elif class_weight is not None:
         pixels = replace(pixels, by_label=of_classes(class_weight, classes))
     targets.pixels, targets.weights = pixels, pixels.totals(targets.values)
-    if not targets.weights.any():
-        raise ValueError("the weights of the pixels must not all be 0: there would be nothing to learn")
 
 
 def sample_weights(
@@ -114,7 +124,7 @@ def sample_weights(
     outputs : int
         Of the network: one for each class, or a lone one for classes 0 and 1.
     sample_weight : array_like, optional
-        ``(n,)``, at least 0 each and not all 0.
+        ``(n,)``, at least 0 each.
     class_weight : dict or "balanced", optional
         From labels to weights of at least 0; a class left out weighs 1. "balanced" gives each class that
         occurs the same share: ``sum of weights / (classes * sum of the class's weights)``, as scikit-learn.
@@ -122,7 +132,7 @@ def sample_weights(
     Raises
     ------
     ValueError
-        If a weight is negative, all are 0, or there is none for each sample; if a label is no class.
+        If a weight is negative, or there is none for each sample; if a label is no class.
     TypeError
         If they are no numbers, or `class_weight` is no dict.
 
@@ -153,8 +163,6 @@ def sample_weights(
         else:
             each = of_classes(class_weight, classes)
         weights = weights * each[labels]
-    if not weights.any():
-        raise ValueError("the weights of the samples must not all be 0: there would be nothing to learn")
     return weights
 
 
