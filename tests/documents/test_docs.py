@@ -57,6 +57,19 @@ def test_no_two_pages_that_are_read_have_one_title_in_the_sidebar():
     assert sorted({title for title in titles if titles.count(title) > 1}) == []
 
 
+def test_how_do_i_answers_each_question_by_lines_that_run_and_a_link():
+    contents, *answers = re.split(r"^### ", (DOCS / "guides" / "how-do-i.md").read_text("utf-8"), flags=re.M)
+    questions = [answer.splitlines()[0] for answer in answers]
+    assert len(questions) >= 40
+    assert re.findall(r"^\[([^\]]+)\]\(#", contents, re.M) == questions
+    for question, answer in zip(questions, answers, strict=True):
+        blocks = re.findall(r"^```python\n(.*?)^```$", answer, re.M | re.S)
+        assert len(blocks) == 1, question
+        assert len([line for line in blocks[0].splitlines() if line]) <= 15, question
+        assert re.search(r"^More: \[[^\]]+\]\(", answer, re.M), question
+        assert not re.match(r".*\n\n```", answer), f"not a sentence on: {question}"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The pages, built as `make docs` builds them, but all of them anew."""
