@@ -1,7 +1,7 @@
 """The command line: the command `purecnn`. Its packages are the extra `cli`.
 
 `entry` is where it begins, `app` the group of commands and their errors, `train`, `report` and `model`
-the commands, `options` what several of them take.
+the commands, `options` what several of them take, `run_options` what says which run.
 
 Imports everything. Begin with `app`.
 """

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from purecnn.backend.files import write_whole
 from purecnn.backend.threads import is_limit
+from purecnn.cli.learning_rate import find_learning_rate
 from purecnn.cli.model import chosen, convert, export, playground, show
 from purecnn.cli.options import (
     check_options_of_pictures,
@@ -336,5 +337,5 @@ def download(name: str, folder: str | None) -> None:
     echo(f"{name}: {catalog.fetch(name, folder)}")
 
 
-for command in (convert, export, playground, report, reproduce, show, train):
+for command in (convert, export, find_learning_rate, playground, report, reproduce, show, train):
     purecnn.add_command(command)

@@ -6,6 +6,7 @@ What several commands are told, and what they say of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -64,3 +65,13 @@ def noted(sets: Sets) -> Sets:
     for note in sets.notes:
         echo(visible(note), err=True)
     return sets
+
+
+def page_path(output: str | None) -> Path | None:
+    """Return the path of a page to write, once it can be one."""
+    path = Path(output) if output else None
+    if path is not None and path.is_dir():
+        raise IsADirectoryError(f"{path}: there is a folder of this name; a file is wanted")
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"the file to write must end in .html, got {path}")
+    return path

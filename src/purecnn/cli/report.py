@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from purecnn.cli.options import not_empty
+from purecnn.cli.options import not_empty, page_path
 from purecnn.cli.terminal import echo
 from purecnn.datasets.catalog import Sets
 from purecnn.errors import MissingExtraError
@@ -40,11 +40,7 @@ def report(folders: tuple[str, ...], output: str | None, data: str | None, threa
     without a connection.
     """
     runs = [run_folder(folder) for folder in folders]
-    where = Path(output) if output else None
-    if where is not None and where.is_dir():
-        raise IsADirectoryError(f"{where}: there is a folder of this name; a file is wanted")
-    if where is not None and where.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"the file to write must end in .html, got {where}")
+    where = page_path(output)
     if len(runs) == 1:
         found = report_run(runs[0], where, data=data, threads=threads)
     else:

@@ -8,34 +8,24 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
-from purecnn.backend.checks import positive, within
+from purecnn.backend.checks import within
 from purecnn.backend.locks import folder_lock
 from purecnn.callbacks.progress import ProgressBar
 from purecnn.cli import report as report_module
-from purecnn.cli.options import (
-    check_options_of_pictures,
-    data_option_of,
-    device_option,
-    network_option,
-    not_empty,
-    noted,
-    skip_option,
-)
+from purecnn.cli.options import check_options_of_pictures, not_empty, noted
 from purecnn.cli.overwriting import check_overwritten
+from purecnn.cli.run_options import asked_run, check_counts, outline, run_options
 from purecnn.cli.terminal import checkpoint_warnings, echo
 from purecnn.datasets.catalog import Sets
 from purecnn.datasets.splits import check_fraction
-from purecnn.layers.summaries import summary
-from purecnn.losses.tasks import TASKS, Task
 from purecnn.networks.network import Network
-from purecnn.optimizers.registry import OPTIMIZERS
 from purecnn.runs.folder import CHECKPOINT, MODEL, check_interrupted, make_folder
 from purecnn.runs.model_path import default_folder, run_folder
-from purecnn.runs.recipes import RATES, RECIPES, USUAL_CHANGES, read_changes
 from purecnn.runs.record import read_record, result_in_words
 from purecnn.runs.run import Run
 from purecnn.runs.workers import workers_of
@@ -47,52 +37,18 @@ OF_ANY_RUN |= {"checkpoint_every", "report", "verbose", "allow_differences"}
 
 
 @click.command()
-@data_option_of("the recipe's, mnist")
-@click.option(
-    "--image-size",
-    type=int,
-    help="Side of the pictures of a folder.  [default: the medians of theirs, at most 64]",
-)
-@skip_option
-@click.option(
-    "--recipe",
-    "recipe_name",
-    type=click.Choice(list(RECIPES)),
-    default="lenet",
-    help="A network and how to train it.",
-)
-@network_option
-@click.option(
-    "--task",
-    type=click.Choice([task for task in TASKS if task != "segmentation"]),  # whose networks end in images
-    help="What to learn: classes, several labels a sample, or values.  [default: what the answers y say]",
-)
+@run_options
 @click.option(
     "--epochs",
     type=int,
     help="How often to go over the training set; beside --resume of a complete run, more than it has.  "
     "[default: the recipe's, more for a small set]",
 )
-@click.option("--batch-size", type=int, help="Samples a batch.  [default: the recipe's]")
 @click.option("--accumulate", type=int, help="Batches a step, their gradients added up.  [default: 1]")
-@click.option(
-    "--optimizer",
-    type=click.Choice(list(OPTIMIZERS)),
-    help="Optimizer in place of the recipe's; sgd has a momentum of 0.9.  [default: adam]",
-)
 @click.option(
     "--learning-rate",
     type=float,
     help="Largest rate of the one cycle.  [default: the recipe's, or one for --optimizer]",
-)
-@click.option(
-    "--augment",
-    is_flag=False,
-    flag_value=USUAL_CHANGES,
-    metavar="[CHANGES]",
-    help="Change the images a little in each step: shift, rotate, scale, shear, flip, erase, fill, "
-    "brightness, contrast, saturation, hue, mixup and cutmix, say shift=1,flip, or none.  "
-    f"[alone: {USUAL_CHANGES}]",
 )
 @click.option(
     "--average",
@@ -100,9 +56,6 @@ OF_ANY_RUN |= {"checkpoint_every", "report", "verbose", "allow_differences"}
     metavar="DECAY",
     help="What stays of a moving average of the weights in a step, such as 0.999; the model has the average. "
     "[default: the recipe's, 0 for none]",
-)
-@click.option(
-    "--class-weight", type=click.Choice(["balanced"]), help="Weights that let all classes count alike."
 )
 @click.option(
     "--validation",
@@ -115,17 +68,6 @@ OF_ANY_RUN |= {"checkpoint_every", "report", "verbose", "allow_differences"}
     type=int,
     help="Epochs without a lower loss on --validation that end the training; the best epoch is kept.",
 )
-@click.option("--seed", type=int, default=0, help="Decides first parameters and order.")
-@click.option(
-    "--threads", type=int, help="Worker threads; no result depends on them.  [default: the physical cores]"
-)
-@click.option(
-    "--shards",
-    type=int,
-    help="Into how many parts a batch is cut, on which results depend in their last digits.  "
-    "[default: enough for the cores]",
-)
-@device_option
 @click.option(
     "--output",
     metavar="FOLDER",
@@ -145,25 +87,14 @@ OF_ANY_RUN |= {"checkpoint_every", "report", "verbose", "allow_differences"}
 @click.pass_context
 def train(
     ctx: click.Context,
-    data: str | None,
-    image_size: int | None,
-    skip_damaged: bool,
-    recipe_name: str,
-    network: str | None,
-    task: Task | None,
+    /,
     epochs: int | None,
-    batch_size: int | None,
     accumulate: int | None,
-    optimizer: str | None,
     learning_rate: float | None,
-    augment: str | None,
     average: float | None,
-    class_weight: str | None,
     validation: float | None,
     patience: int | None,
-    seed: int,
     threads: int | None,
-    shards: int | None,
     device: str,
     output: str | None,
     overwrite: bool,
@@ -172,6 +103,7 @@ def train(
     report: bool,
     verbose: bool,
     allow_differences: bool,
+    **given: Any,
 ) -> None:
     """Train a network, test it and save it.
 
@@ -184,19 +116,16 @@ def train(
     """
 
     def asked() -> tuple[Run, Path] | None:
-        counts = {
-            "image-size": image_size,
-            "epochs": epochs,
-            "batch-size": batch_size,
-            "accumulate": accumulate,
-            "patience": patience,
-            "threads": threads,
-            "shards": shards,
-            "checkpoint-every": checkpoint_every,
-        }
-        for option, value in counts.items():
-            if value is not None:
-                positive(option, value)
+        check_counts(
+            image_size=given["image_size"],
+            epochs=epochs,
+            batch_size=given["batch_size"],
+            accumulate=accumulate,
+            patience=patience,
+            threads=threads,
+            shards=given["shards"],
+            checkpoint_every=checkpoint_every,
+        )
         if learning_rate is not None:
             within("learning-rate", learning_rate, 0, open_low=True)
         if average is not None:
@@ -216,38 +145,28 @@ def train(
             if run is None:
                 echo(f"{folder}: this run is complete; more --epochs than it has extend it")
                 return None
-            return replace(run, data=run.data if data is None else data), folder
+            return replace(run, data=given["data"] or run.data), folder
         if patience is not None and validation is None:
             raise ValueError("--patience wants --validation, a share of the training set such as 0.1")
         if validation is not None:
             check_fraction("validation", validation)
-        rate = RATES.get(optimizer or "") if learning_rate is None else learning_rate
-        given = {
-            "network": network,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "accumulate": accumulate,
-            "optimizer": optimizer,
-            "learning_rate": rate,
-            "average": average,
-            "validation": validation,
-            "patience": patience,
-            "class_weight": class_weight,
-        }
-        recipe = replace(RECIPES[recipe_name], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-        if augment is not None:
-            recipe = replace(recipe, augmentation=read_changes(augment))
-        name, where = network or recipe_name, data or recipe.data
-        run = Run(name, recipe, seed, where, image_size, skip_damaged, task, shards)
-        folder = Path(output) if output else default_folder(run.name, run.data, seed)
-        return run, folder
+        run = asked_run(
+            **given,
+            epochs=epochs,
+            accumulate=accumulate,
+            learning_rate=learning_rate,
+            average=average,
+            validation=validation,
+            patience=patience,
+        )
+        return run, Path(output) if output else default_folder(run.name, run.data, run.seed)
 
     ranks = Ranks.of_job(allow_differences=allow_differences)
     with assisting(ranks):
         found = asked() if ranks is None else ranks.first(asked)
         if ranks is not None:
-            given = ranks.share(found and [found[0].arguments(), str(found[1])])
-            found = given and (Run.made(given[0]), Path(given[1]))
+            shared = ranks.share(found and [found[0].arguments(), str(found[1])])
+            found = shared and (Run.made(shared[0]), Path(shared[1]))
         if found:
             train_run(
                 *found,
@@ -349,8 +268,8 @@ def perform(
     (kept, aside), (x_test, _), recipe = run.split(sets.train[1]), sets.test, run.recipe
     held_out = f", {len(aside):,} to validate" if len(aside) else ""
     echo(
-        f"{run.name}: {summary(network).parameters:,} parameters, {len(kept):,} training images{held_out}, "
-        f"seed {run.seed}, epochs: {recipe.epochs}, batch size: {recipe.batch_size}, shards: {run.shards}"
+        f"{outline(run, network, len(kept))}{held_out}, seed {run.seed}, epochs: {recipe.epochs}, "
+        f"batch size: {recipe.batch_size}, shards: {run.shards}"
     )
     echo(task_of(network))
     try:

@@ -46,7 +46,7 @@ class LearningRateRange:
     smoothed : ndarray
         ``(steps,)``: the mean of each loss and those around it, a tenth of the steps in all.
     suggestion : float or None
-        The rate at which `smoothed` falls most steeply; None if it falls nowhere.
+        The rate at which `smoothed` falls most steeply on its way to the lowest; None if the first is that.
     """
 
     rates: Array
@@ -118,8 +118,8 @@ def find_learning_rate(
     """Train a copy for some steps at rates that rise from `low` to `high`; return the loss at each.
 
     Step number k of n has the rate ``low (high / low)^(k / (n - 1))``, k from 0. The network, the optimizer
-    and their states stay as they are. The suggestion is the rate at which the loss falls most steeply; the
-    largest that trains at all lies before the rise.
+    and their states stay as they are. The suggestion is the rate at which the loss falls most steeply, before
+    it is lowest; the largest that trains at all lies before the rise.
 
     Parameters
     ----------
@@ -228,15 +228,19 @@ def running_means(values: Array, reach: int) -> Array:
 def steepest(rates: Array, losses: Array) -> float | None:
     """Return the rate at which the loss falls most steeply over the rate's logarithm, None if it never does.
 
+    Behind the lowest loss nothing counts: there a loss falls that a large rate raised.
+
     Examples
     --------
     >>> steepest(np.array([0.1, 0.2, 0.4, 0.8]), np.array([3.0, 2.9, 1.0, 2.0]))
     0.2
+    >>> steepest(np.array([0.1, 0.2, 0.4, 0.8]), np.array([3.0, 2.9, 9.0, 3.1]))
+    0.1
     >>> steepest(np.array([0.1, 0.2]), np.array([1.0, 2.0])) is None
     True
     """
     if len(losses) < 2:
         return None
-    slopes = np.gradient(losses)
+    slopes = np.gradient(losses)[: losses.argmin() + 1]
     place = int(slopes.argmin())
     return float(rates[place]) if slopes[place] < 0 else None

@@ -49,6 +49,7 @@ COMMANDS = (
     Row("playground", "serve ui web draw"),
     Row("download", "fetch get"),
     Row("convert", "import load"),
+    Row("find-learning-rate", "lr_find lr-find range-test learning-rate tune"),
     Row("report", "plot plots compare"),
     Row("reproduce", "repeat rerun"),
     Row("", "resume continue", "", "`purecnn train --resume RUN` goes on with a run"),

@@ -24,7 +24,8 @@ def learning_rate_range(found: LearningRateRange, *, title: str = "") -> Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        The rate on a logarithmic axis.
+        The rate on a logarithmic axis, and losses up to a little above those before the lowest; a double
+        click shows the others, which the largest rates raised.
 
     Raises
     ------
@@ -68,7 +69,24 @@ def learning_rate_range(found: LearningRateRange, *, title: str = "") -> Figure:
             )
         )
     figure.update_xaxes(title={"text": "learning rate"}, type="log", exponentformat="power")
-    figure.update_yaxes(title={"text": "loss"})
+    figure.update_yaxes(title={"text": "loss"}, range=shown_losses(found))
     figure.update_layout(height=420)
     give_room(figure)
     return figure
+
+
+def shown_losses(found: LearningRateRange) -> list[float] | None:
+    """Return from which to which loss a figure shows; None where it is to show all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> losses = np.array([3.0, 2.0, 1.0, 50.0])
+    >>> shown_losses(LearningRateRange(losses, losses, losses, None))
+    [0.8, 3.6]
+    """
+    lowest, before = found.losses.min(), found.smoothed[: found.smoothed.argmin() + 1]
+    span = before.max() - lowest
+    return (
+        [round(float(lowest - 0.1 * span), 6), round(float(before.max() + 0.3 * span), 6)] if span else None
+    )
