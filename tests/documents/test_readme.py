@@ -126,7 +126,7 @@ def test_every_make_target_exists(path):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_every_subcommand_and_option_exists(path):
     known = subcommands()
-    used = re.findall(r"(?:^|[\s/])purecnn (?!import )([a-z]+)(.*)", code(path), re.MULTILINE)
+    used = re.findall(r"(?:^|[\s/])purecnn (?!import )([a-z]+(?:-[a-z]+)*)(.*)", code(path), re.MULTILINE)
     used += re.findall(rf"^({'|'.join(known)})((?:[ \t]+--.*)+)", code(path), re.MULTILINE)
     for command, rest in used:
         assert command in known
