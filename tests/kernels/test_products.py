@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from purecnn.kernels import products
+from purecnn import Convolutional, Dense, Flatten, MaxPooling, Network, Softmax, TransposedConvolutional
+from purecnn.kernels import (
+    cpu,
+    grouped,
+    pointwise,
+    products,
+    tiles,
+    transposed,
+    unrolled,
+    winograd,
+    winograd_square,
+)
+from purecnn.training import sample_plan
 
 
 @pytest.fixture(params=[True, False], ids=["small kernels", "none"])
@@ -66,3 +78,90 @@ def test_what_this_blas_says_of_itself_decides(monkeypatch):
         products.small_kernels.cache_clear()
         assert products.small_kernels() is expected
     products.small_kernels.cache_clear()
+
+
+# Without a BLAS --------------------------------------------------------------------------------------------
+
+KERNELS = (cpu, grouped, pointwise, tiles, transposed, unrolled, winograd, winograd_square, sample_plan)
+
+
+@pytest.mark.parametrize("depth", [3, 200])
+@pytest.mark.parametrize("line", [1, 5, 90])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((), ()), ((), (3,)), ((2, 1), (3,)), ((2, 3), (2, 1)), ((1,), (4,)), ((6, 1, 1), (2, 3))],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_in_loops(monkeypatch, depth, line, left, right, turned):
+    monkeypatch.setattr(products, "WIDE", 900)
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((*left, 4, depth))
+    b = rng.standard_normal((*right, line, depth)).swapaxes(-1, -2)
+    b = b if turned else np.ascontiguousarray(b)
+    wanted = np.matmul(a, b)
+    np.testing.assert_allclose(products.in_loops(a, b), wanted, rtol=1e-12, atol=1e-12)
+    out = np.full((*wanted.shape[:-2], 7, line), np.nan)[..., :4, :]
+    assert products.in_loops(a, b, out=out) is out
+    np.testing.assert_allclose(out, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_what_products_in_loops_are_taken_by(monkeypatch):
+    asked = []
+    monkeypatch.setattr(products, "one_by_one", lambda left, right, out: asked.append("einsum"))
+    monkeypatch.setattr(np, "matmul", lambda left, right, out: asked.append("matmul"))
+    for depth, line, turned in (
+        (54, 160, 0),
+        (54, 256, 0),
+        (25, 384, 0),
+        (200, 64, 0),
+        (96, 8, 1),
+        (160, 8, 1),
+    ):
+        right = np.zeros((line, depth)).T if turned else np.zeros((depth, line))
+        products.in_loops(np.zeros((8, depth)), right)
+    assert asked == ["matmul", "einsum", "matmul", "einsum", "matmul", "einsum"]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [Convolutional(kernel_size=5, depth=3)],
+        lambda: [Convolutional(kernel_size=3, depth=8), MaxPooling(2)],  # tiles along the rows
+        lambda: [Convolutional(kernel_size=3, depth=32)],  # along both axes
+        lambda: [Convolutional(kernel_size=3, depth=4, groups=2, dilation=2)],
+        lambda: [MaxPooling(4), Convolutional(kernel_size=1, depth=640)],  # whole products
+        lambda: [TransposedConvolutional(kernel_size=2, depth=3, stride=2)],
+        lambda: [Flatten(), Dense(output_size=40)],
+    ],
+    ids=["rows", "tiles", "tiles of both axes", "groups", "whole products", "transposed", "dense"],
+)
+def test_a_network_without_a_blas_learns_the_same(monkeypatch, layers):
+    monkeypatch.setattr(products, "WIDE", 0)
+    monkeypatch.setattr(products, "LONG_SUMS", 0)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((18, 4, 9, 9)), np.arange(18) % 3
+
+    def trained():
+        middle = [Convolutional(kernel_size=2, depth=32), *layers()]
+        end = [Dense(output_size=3), Softmax()]
+        if not any(type(layer) is Flatten for layer in middle):
+            end = [Flatten(), *end]
+        network = Network([*middle, *end], input_shape=(4, 9, 9), seed=0, dtype=np.float64)
+        network.fit(x, y, batch_size=18, learning_rate=0.01, threads=1)
+        return network.parameters, network.predict(x, threads=1)
+
+    wanted, multiplied = trained(), []
+
+    def multiply(*given, **named):
+        multiplied.append(given)
+        return products.in_loops(*given, **named)
+
+    for module in KERNELS:
+        monkeypatch.setattr(module, "matmul", multiply)
+    for found, expected in zip(trained(), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+    assert multiplied
+
+
+def test_every_kernel_multiplies_by_the_one_function():
+    assert all(module.matmul is products.matmul is np.matmul for module in KERNELS)

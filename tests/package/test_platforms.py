@@ -160,6 +160,21 @@ def test_without_a_global_lock_threads_do_as_well(monkeypatch, locked):
     assert processes.can_fork() == (locked and os.access("/dev/shm", os.W_OK))
 
 
+def test_a_browser_has_one_thread_and_no_other_process(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert processors() == (0,)
+    assert processes.worker_kind() == processes.WorkerKind.THREADS
+
+
+def test_without_a_blas_nothing_need_be_told(monkeypatch):
+    monkeypatch.setattr(blas, "ABSENT", True)
+    monkeypatch.setattr(blas, "_looked", False)
+    monkeypatch.setattr(blas, "_control", None)
+    with blas.single_threaded() as told:
+        assert told
+    assert blas.configuration() == "none"
+
+
 def small(seed=0):
     """Return a network of this package's layers, and data."""
     rng = np.random.default_rng(seed)

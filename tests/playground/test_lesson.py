@@ -53,10 +53,9 @@ def time_enough(monkeypatch):
 
 
 def advanced(lesson, steps):
-    told = lesson.advance(0)
     while lesson.done < steps:
-        told = lesson.advance(min(100, steps - lesson.done))
-    return told
+        lesson.advance(min(100, steps - lesson.done))
+    return lesson.advance(0)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("xor", 300), ("circles", 300), ("moons", 400)])
@@ -69,7 +68,29 @@ def test_points_are_learnt(name, steps):
 
 def test_no_more_steps_are_done_than_there_is_time_for(monkeypatch):
     monkeypatch.setattr("purecnn.playground.lesson.MOST_SECONDS", 0.0)
-    assert [Lesson(PLAN).advance(steps)["step"] for steps in (3, 10)] == [3, CHUNK]
+    assert [Lesson(PLAN).advance(steps)["step"] for steps in (3, CHUNK + 6)] == [3, CHUNK]
+
+
+def test_tests_take_a_tenth_of_a_run_and_are_of_now_where_somebody_looks(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("purecnn.playground.lesson.time.monotonic", lambda: now[0])
+    lesson = Lesson(PLAN)
+
+    def takes(seconds, function):
+        def call(*given, **named):
+            now[0] += seconds
+            return function(*given, **named)
+
+        return call
+
+    monkeypatch.setattr(lesson.network, "fit", takes(1.0, lesson.network.fit))
+    monkeypatch.setattr(lesson.network, "evaluate", takes(0.5, lesson.network.evaluate))
+    tested = [lesson.advance(CHUNK)["test_step"] // CHUNK for _ in range(12)]
+    assert tested == [1] * 5 + [6] * 5 + [11] * 2  # a test of 0.5 s after at least 4.5 s
+    assert lesson.advance(1)["test_step"] == lesson.done
+    assert lesson.advance(CHUNK)["test_step"] == lesson.done - CHUNK
+    assert lesson.advance(0)["test_step"] == lesson.done
+    assert now[0] == 14 + 5 * 0.5
 
 
 def test_digits_are_learnt():

@@ -3,7 +3,8 @@
 How many threads BLAS uses: one while this package's own threads work, then what it was before.
 
 NumPy's own wheels bring OpenBLAS (in ``numpy.libs`` on Linux and Windows, in ``.dylibs`` on macOS), those for
-newer macOS use Accelerate, conda's may use MKL, distributions build OpenBLAS of their own.
+newer macOS use Accelerate, conda's may use MKL, distributions build OpenBLAS of their own. In a browser there
+is none: NumPy multiplies in loops of its own, in the caller's thread.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import glob
 import importlib
 import importlib.util
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +27,8 @@ from purecnn.backend.other_threads import all_wait, others
 
 #: Seconds in which other threads may end what they are about before a process is forked.
 SETTLE = 0.02
+#: Whether NumPy multiplies without a BLAS: on WebAssembly.
+ABSENT = sys.platform == "emscripten"
 
 
 # OpenBLAS in NumPy's own wheels, with 64-bit and 32-bit integers; then as distributions build it; then MKL.
@@ -86,6 +90,8 @@ def _libraries() -> Iterator[ctypes.CDLL]:
 
 def _find() -> Control | None:
     """Return how to ask and tell BLAS its thread count, None if this BLAS can't be told."""
+    if ABSENT:
+        return Control(lambda: 1, lambda count: None)
     for library in _libraries():
         if control := _told_by_name(library):
             return control
@@ -237,6 +243,8 @@ def _copies() -> Iterator[Control | None]:
 
 def configuration() -> str:
     """Return what OpenBLAS says of itself, the kernels that it chose for this processor included; else ""."""
+    if ABSENT:
+        return "none"
     for library in _libraries():
         for get, _ in NAMES:
             name = get.replace("get_num_threads", "get_config")

@@ -184,7 +184,9 @@ def omp_threads() -> int | None:
 
 
 def processors() -> tuple[int, ...]:
-    """Return the numbers of the processors that this process may use."""
+    """Return the numbers of the processors that this process may use: one in a browser, with one thread."""
+    if sys.platform == "emscripten":
+        return (0,)
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))

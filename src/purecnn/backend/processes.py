@@ -87,18 +87,24 @@ def asked_kind() -> WorkerKind | None:
 def worker_kind() -> WorkerKind:
     """Return the kind of workers that a fit has: that asked for, or the fastest that is safe.
 
-    Threads where Python has no global lock, since they do as well there. Forks on Linux, which come to their
-    first job forty times as soon as what is started afresh, except where they are not safe: in a process that
-    uses a GPU's driver, and from Python 3.12 on, which warns of it, beside any other thread. In older Pythons
-    the moment of the fork decides (`blas.forking`). Everywhere else processes are started afresh.
+    Threads where Python has no global lock, since they do as well there, and in a browser, which starts no
+    processes. Forks on Linux, which come to their first job forty times as soon as what is started afresh,
+    except where they are not safe: in a process that uses a GPU's driver, and from Python 3.12 on, which
+    warns of it, beside any other thread. In older Pythons the moment of the fork decides (`blas.forking`).
+    Everywhere else processes are started afresh.
     """
     asked = asked_kind()
     if asked is not None:
         return asked
-    if not has_lock():
+    if not has_lock() or not can_start():
         return WorkerKind.THREADS
     is_safe = (sys.version_info < (3, 12) or not others()) and not drives_gpu()
     return WorkerKind.FORK if can_fork() and is_safe else WorkerKind.SPAWN
+
+
+def can_start() -> bool:
+    """Return whether other processes can be started; in a browser there is this one alone."""
+    return sys.platform != "emscripten"
 
 
 def has_lock() -> bool:

@@ -16,6 +16,7 @@ from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
 from purecnn.kernels.pointwise import PointwiseConvolution
 from purecnn.kernels.pooled import PhasedPooling, PooledConvolution
+from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.transposed import (
     GroupedTransposedConvolution,
@@ -265,7 +266,7 @@ def max_pool_phases_backward(
 def dense_forward(x: Array, weights: Array, biases: Array | None, workspace: Workspace) -> Array:
     """x (I, N), weights (O, I), biases (O, 1) or None -> y (O, N)."""
     y = workspace.array("output", (weights.shape[0], x.shape[1]), x.dtype)
-    np.matmul(weights, x, out=y)
+    matmul(weights, x, out=y)
     return y if biases is None else np.add(y, biases, out=y)
 
 
@@ -285,12 +286,12 @@ def dense_backward(
         if biases_gradient is not None:
             np.copyto(biases_gradient, g)
     else:
-        np.matmul(g, x.T, out=weights_gradient)
+        matmul(g, x.T, out=weights_gradient)
         if biases_gradient is not None:
             np.add.reduce(g, axis=1, keepdims=True, out=biases_gradient)
     if not propagate:
         return None
-    return np.matmul(weights.T, g, out=workspace.array("input_gradient", x.shape, x.dtype))
+    return matmul(weights.T, g, out=workspace.array("input_gradient", x.shape, x.dtype))
 
 
 def max_pool_forward(x: Array, size: Pair, stride: Pair, workspace: Workspace) -> tuple[Array, Array]:

@@ -21,6 +21,7 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, along_batch
+from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import finish
 
 
@@ -196,7 +197,7 @@ class GroupedProducts:
             np.copyto(target, source)
         flat = self.flat(kernels)
         for windows, rows in self.rows:
-            np.matmul(flat, windows, out=self.output[rows].transpose(1, 0, 2, 3))
+            matmul(flat, windows, out=self.output[rows].transpose(1, 0, 2, 3))
         return self.images
 
     def calls(self, kernels: Array) -> list[Call]:
@@ -204,7 +205,7 @@ class GroupedProducts:
         flat = self.flat(kernels)
         found: list[Call] = [partial(np.copyto, target, source) for target, source in self.copies]
         for windows, rows in self.rows:
-            found.append(partial(np.matmul, flat, windows, out=self.output[rows].transpose(1, 0, 2, 3)))
+            found.append(partial(matmul, flat, windows, out=self.output[rows].transpose(1, 0, 2, 3)))
         return found
 
     def kernels_gradient(self, g: Array, out: Array) -> None:
@@ -212,6 +213,6 @@ class GroupedProducts:
         lines = g.reshape(self.groups, self.maps, g.shape[1], -1)
         total = np.zeros((self.groups, self.depth, self.maps), g.dtype)
         for windows, rows in self.rows:
-            total += np.matmul(windows, lines[:, :, rows].transpose(0, 2, 3, 1)).sum(axis=1)
+            total += matmul(windows, lines[:, :, rows].transpose(0, 2, 3, 1)).sum(axis=1)
         cut = total.reshape(self.groups, *self.window.size, self.channels, self.maps)
         out[...] = cut.transpose(0, 4, 3, 1, 2).reshape(out.shape)

@@ -1,4 +1,4 @@
-"""Matrix products cut into parts that BLAS multiplies fastest.
+"""Matrix products: cut into parts that BLAS multiplies fastest, or taken without a BLAS.
 
 OpenBLAS has kernels for small products on processors with AVX-512: they read their operands where these lie,
 while a larger product first copies both into an order of its own. On other processors every product is
@@ -9,7 +9,10 @@ whole, at 79 cut).
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Callable, Iterable
 
+import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend import blas
@@ -25,6 +28,47 @@ NARROW = 64
 #: With both operands' rows in runs, they take a product of up to so many sums; and a part has at most `SIDE`
 #: maps.
 SUMS, SIDE = 1200, 64
+#: Without a BLAS, from how many values of the right matrix on `numpy.einsum` is faster, and from how many
+#: terms of a sum, where these lie in runs: `in_loops`.
+WIDE, LONG_SUMS = 12_000, 128
+
+
+def in_loops(left: Array, right: Array, out: Array | None = None) -> Array:
+    """(..., M, K), (..., K, L) -> (..., M, L), as `numpy.matmul`, where NumPy has no BLAS.
+
+    There `numpy.matmul` goes down a column of `right` for each sum, and `numpy.einsum` along a row, or along
+    K where both operands have it in runs. It takes longer to begin, and runs of two matrices at a time alone
+    quickly.
+    """
+    line, depth = right.shape[-1], right.shape[-2]
+    in_runs = left.strides[-1] == right.strides[-2] == right.itemsize
+    if depth < LONG_SUMS if in_runs else depth * line < WIDE:
+        return np.matmul(left, right, out=out)
+    if out is None:
+        stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        out = np.empty((*stack, left.shape[-2], line), np.result_type(left, right))
+    return one_by_one(left, right, out)
+
+
+def one_by_one(left: Array, right: Array, out: Array) -> Array:
+    """Take the product of each two matrices of the stacks that `out` has a place for."""
+    if out.ndim == 2:
+        return np.einsum("mk,kl->ml", left, right, out=out)
+    lefts, rights = each(left, out), each(right, out)
+    for one, other, place in zip(lefts, rights, out, strict=True):
+        one_by_one(one, other, place)
+    return out
+
+
+def each(stack: Array, out: Array) -> Iterable[Array]:
+    """Return the entries of a stack along the first axis of `out`, which a lone one has for all of it."""
+    if stack.ndim < out.ndim:
+        return itertools.repeat(stack, len(out))
+    return itertools.repeat(stack[0], len(out)) if len(stack) == 1 else stack
+
+
+#: What the kernels multiply by; chosen once, so that it costs nothing.
+matmul: Callable[..., Array] = in_loops if blas.ABSENT else np.matmul
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call, run
-from purecnn.kernels.products import cut_width, in_parts
+from purecnn.kernels.products import cut_width, in_parts, matmul
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.transforms import ONE, VALUES, matrices
 
@@ -225,7 +225,7 @@ class TiledConvolution(RowConvolution):
         """Return the calls that gather the pixels of all tiles, and transform them."""
         block = self.blocks[number]
         found: list[Call] = [partial(np.copyto, target, source) for target, source in block.copies]
-        return [*found, partial(np.matmul, self.b.T, block.pixels, out=block.transformed)]
+        return [*found, partial(matmul, self.b.T, block.pixels, out=block.transformed)]
 
     def multiply(self, flat: Array, number: int, biases: Array | None) -> None:
         """Write the output of a block: the products of its values, the biases, and A.T of them."""
@@ -242,7 +242,7 @@ class TiledConvolution(RowConvolution):
         found = [*self.prepare_calls(number), *self.multiply_calls(flat, number)]
         if biases is not None:
             found.append(partial(np.add, block.at_one, biases[:, None], out=block.at_one))
-        found.append(partial(np.matmul, self.a.T, block.products, out=block.tiles))
+        found.append(partial(matmul, self.a.T, block.products, out=block.tiles))
         found += [partial(np.copyto, target, source) for target, source in block.outputs]
         return found
 
@@ -253,7 +253,7 @@ class TiledConvolution(RowConvolution):
             self.tiles.fill(0)  # what is cut off the last tile
         for source, target in block.outputs:
             np.copyto(target, source)
-        np.matmul(self.a, block.tiles, out=way.gradient)
+        matmul(self.a, block.tiles, out=way.gradient)
         return self.multiply_back(number)
 
     def biases_sum(self, number: int) -> Array:
@@ -266,7 +266,7 @@ class TiledConvolution(RowConvolution):
         """Write rows of dx: B of their six values, and the tiles' pixels added up."""
         way = self.ways_back[number]
         self.values_back(flat, number)
-        np.matmul(self.b, way.values, out=way.pixels)
+        matmul(self.b, way.values, out=way.pixels)
         way.beyond.fill(0)
         for target, source in way.copies:
             np.copyto(target, source)

@@ -17,6 +17,7 @@ from purecnn.kernels.geometry import Pair, Window, along_batch
 from purecnn.kernels.grouped import GroupedConvolution, GroupedProducts, spread_out, turned
 from purecnn.kernels.pointwise import PointwiseConvolution
 from purecnn.kernels.pooled import by_rows
+from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import RowConvolution
 from purecnn.kernels.unrolled import Unrolled
 
@@ -173,7 +174,7 @@ class StridedTransposedConvolution(TransposedConvolution):
             total = part if total is None else np.add(total, part, out=total)
             if propagate:  # into the place of x, which this block is done with
                 windows, output = block.parts
-                np.matmul(flat, windows, out=output)
+                matmul(flat, windows, out=output)
         if total is not None:
             kernels_gradient[...] = rows.kernels_sum(total)
         if biases_gradient is not None:

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
-from purecnn.kernels.products import cut_width, in_parts, sums_in_parts
+from purecnn.kernels.products import cut_width, in_parts, matmul, sums_in_parts
 from purecnn.kernels.rows import RowConvolution, in_runs
 
 #: Values between lines a multiple of 4 KiB apart, which would share lines of the cache: a product of
@@ -162,7 +162,7 @@ class Unrolled(RowConvolution):
         """Write the output of a block: for each row (M, KH KW C) @ (KH KW C, L), and the biases."""
         self.prepare(number)
         windows, output = self.blocks[number].parts
-        np.matmul(flat, windows, out=output)
+        matmul(flat, windows, out=output)
         if biases is not None:
             np.add(self.outputs[number], biases[:, None], out=self.outputs[number])
 
@@ -170,7 +170,7 @@ class Unrolled(RowConvolution):
         """Return the calls of `multiply`, and that which adds the biases."""
         block, output = self.blocks[number], self.outputs[number]
         found = self.prepare_calls(number)
-        found.append(partial(np.matmul, flat, block.parts[0], out=block.parts[1]))
+        found.append(partial(matmul, flat, block.parts[0], out=block.parts[1]))
         if biases is not None:
             split = output.reshape(-1, self.maps, self.columns, self.batch)
             column = in_runs(biases[None, :, None, None], split)
@@ -181,7 +181,7 @@ class Unrolled(RowConvolution):
         """Return a block's part of g @ windows.T, as (KH KW C, M)."""
         # The transposed product, windows @ g.T, ran 1.7 times as fast in LeNet's second layer.
         windows, turned, products = self.sums[number]
-        np.matmul(windows, turned, out=products)
+        matmul(windows, turned, out=products)
         rows = self.outputs[number].shape[1]
         total: Array = self.products[:, :rows].sum(axis=(0, 1))
         return total
@@ -213,7 +213,7 @@ class Unrolled(RowConvolution):
         for row in way.unmet:
             row.fill(0)
         for cells, lines, products in way.products:
-            np.matmul(flat[:, cells], lines, out=products)
+            matmul(flat[:, cells], lines, out=products)
         self.begin_gradient(way.dx)
         for pixels, part in way.copies:
             pixels += part

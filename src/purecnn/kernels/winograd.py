@@ -17,10 +17,11 @@ from functools import partial
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from purecnn.backend import blas
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window
-from purecnn.kernels.products import cut_width, in_parts, sums_in_parts
+from purecnn.kernels.products import cut_width, in_parts, matmul, sums_in_parts
 from purecnn.kernels.tiles import TiledConvolution
 from purecnn.kernels.transforms import VALUES
 
@@ -28,6 +29,9 @@ from purecnn.kernels.transforms import VALUES
 #: long as unrolled or longer (8 to 24 maps, 3x3), at 32 they were 1.1 times as fast (8 maps, 4x4), at 72
 #: 1.45 times (32 maps, 3x3).
 WORTH = 30
+#: The same where NumPy has no BLAS: both passes as fast at 12, 1.1 to 1.6 times as fast at 15 (6 to 8 maps,
+#: 3x3), 1.4 times at 44.
+WORTH_IN_LOOPS = 15
 #: Fewer samples make runs too short. With 8, in 16 shards in place of 2, a step of the CIFAR-10-sized network
 #: takes 1.4 times as long as with 64, and unrolled 1.8 times.
 FEWEST = 8
@@ -43,7 +47,7 @@ def suits(x: Array, maps: int, window: Window, pool: Pair = (1, 1)) -> bool:
     if window.stride != (1, 1) or tile < 2 or tile % pool[1] or x.shape[3] < FEWEST:
         return False
     saved = maps * channels * height * (width - VALUES / tile)
-    return saved >= WORTH * (maps + channels)
+    return saved >= (WORTH_IN_LOOPS if blas.ABSENT else WORTH) * (maps + channels)
 
 
 class Winograd(TiledConvolution):
@@ -74,7 +78,7 @@ class Winograd(TiledConvolution):
     def multiply_calls(self, flat: Array, number: int) -> list[Call]:
         """Return the call that takes for each value and row (M, KH C) @ (KH C, L)."""
         windows, products = self.parts[number]
-        return [partial(np.matmul, flat, windows, out=products)]
+        return [partial(matmul, flat, windows, out=products)]
 
     @functools.cached_property
     def parts(self) -> list[tuple[Array, Array]]:
@@ -91,7 +95,7 @@ class Winograd(TiledConvolution):
         total: Array = self.kernels_totals[min(number, 1)]
         values = range(0, VALUES, len(products))
         for value, (windows, turned, parts) in zip(values, self.sums[number], strict=True):
-            np.matmul(windows, turned, out=parts)
+            matmul(windows, turned, out=parts)
             np.add.reduce(products, axis=1, out=total[value : value + len(products)])
         return total
 
@@ -133,7 +137,7 @@ class Winograd(TiledConvolution):
         for row in unmet:
             row.fill(0)
         for cells, lines, products in steps:
-            np.matmul(flat[..., cells], lines, out=products)
+            matmul(flat[..., cells], lines, out=products)
 
     @functools.cached_property
     def steps_back(self) -> list[tuple[list[Array], list[tuple[slice, Array, Array]]]]:

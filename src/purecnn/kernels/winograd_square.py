@@ -24,7 +24,7 @@ from purecnn.backend.types import Array
 from purecnn.kernels import winograd
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window
-from purecnn.kernels.products import cut_width, in_parts, small_kernels, sums_in_parts
+from purecnn.kernels.products import cut_width, in_parts, matmul, small_kernels, sums_in_parts
 from purecnn.kernels.tiles import TiledConvolution, lines_width
 from purecnn.kernels.transforms import VALUES, matrices
 
@@ -176,9 +176,9 @@ class WinogradSquare(TiledConvolution):
         """Return the calls that take (M, C) @ (C, L) for each value of each tile."""
         block, scratch, found = self.rows_of_tiles[number], self.scratch[number], list[Call]()
         for rows, products, kernels in zip(block.rows, block.products, flat, strict=True):
-            found.append(partial(np.matmul, self.b_down.T, rows, out=scratch.input_lines))
-            found.append(partial(np.matmul, kernels, scratch.input, out=scratch.output))
-            found.append(partial(np.matmul, self.a_down.T, scratch.output_lines, out=products))
+            found.append(partial(matmul, self.b_down.T, rows, out=scratch.input_lines))
+            found.append(partial(matmul, kernels, scratch.input, out=scratch.output))
+            found.append(partial(matmul, self.a_down.T, scratch.output_lines, out=products))
         return found
 
     @functools.cached_property
@@ -197,9 +197,9 @@ class WinogradSquare(TiledConvolution):
         for value, rows, gradient in zip(
             range(VALUES), self.rows_of_tiles[number].rows, self.gradients[number], strict=True
         ):
-            np.matmul(self.b_down.T, rows, out=scratch.input_lines)
-            np.matmul(self.a_down, gradient, out=scratch.output_lines)
-            np.matmul(left, right, out=products)
+            matmul(self.b_down.T, rows, out=scratch.input_lines)
+            matmul(self.a_down, gradient, out=scratch.output_lines)
+            matmul(left, right, out=products)
             np.add.reduce(totals, axis=0, out=total[value])
         return total
 
@@ -251,9 +251,9 @@ class WinogradSquare(TiledConvolution):
         for gradient, kernels, met, carried in zip(
             self.gradients[number], flat, self.values, self.carried, strict=True
         ):
-            np.matmul(self.a_down, gradient, out=scratch.output_lines)
-            np.matmul(kernels, output, out=input)
-            np.matmul(self.b_down, scratch.input_lines, out=lines)
+            matmul(self.a_down, gradient, out=scratch.output_lines)
+            matmul(kernels, output, out=input)
+            matmul(self.b_down, scratch.input_lines, out=lines)
             whole = met.reshape(len(met), -1)
             np.copyto(whole[:rows].reshape(tiles, self.down, -1), back[:, : self.down])
             whole[rows:] = 0

@@ -17,6 +17,7 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.kernels import cpu
 from purecnn.kernels.calls import Call, run
+from purecnn.kernels.products import matmul
 from purecnn.layers.activations.basic import Sigmoid, Tanh
 from purecnn.layers.activations.elementwise import ElementWise, sigmoid
 from purecnn.layers.base import Layer
@@ -75,7 +76,7 @@ class DensePlan(LayerPlan):
         self.layer, self.x, self.dx = layer, x, None
         self.weights, self.biases = layer.parameters["weights"], layer.parameters.get("biases")
         self.output = y = layer.workspace.array("output", (len(self.weights), 1), x.dtype)
-        calls: list[Call] = [partial(np.matmul, self.weights, x, y)]
+        calls: list[Call] = [partial(matmul, self.weights, x, y)]
         self.forward = calls if self.biases is None else [*calls, partial(np.add, y, self.biases, y)]
 
     def backward(self, g: Array) -> list[Call]:
@@ -84,7 +85,7 @@ class DensePlan(LayerPlan):
         x, weights, workspace = self.x, self.weights, self.layer.workspace
         if self.layer.propagate:
             self.dx = workspace.array("input_gradient", x.shape, x.dtype)
-            calls.append(partial(np.matmul, weights.T, g, self.dx))
+            calls.append(partial(matmul, weights.T, g, self.dx))
         if not self.layer.trainable:
             return calls
         rows = max(1, CACHED // len(x))
