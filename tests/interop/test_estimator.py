@@ -582,6 +582,33 @@ def test_augmentation_and_a_loss_of_choice(digits):
     assert same(model, clone(model).fit(x, y))
 
 
+def test_steps_of_several_batches_and_who_looks_on(digits):
+    x, y = digits
+    epochs, stopping = [], purecnn.EarlyStopping("loss", patience=1, min_delta=1e9, restore_best=False)
+    look = [lambda fit: epochs.append((fit.epoch, fit.steps, fit.arguments["accumulate"])), stopping]
+    plain = [Flatten(), Dense(64, 10), Softmax()]
+    model = small(network=plain, accumulate=2, callbacks=look, epochs=5)
+    copied = clone(model)
+    for _ in range(2):
+        assert same(model.fit(x, y), copied.fit(x, y))
+        assert model.n_iter_ == 2
+    steps = -(-len(x) // 128)
+    assert epochs == [(1, steps, 2), (2, steps, 2)] * 4
+    assert not hasattr(stopping, "fit")  # a parameter stays as it is given
+    whole = small(network=plain, batch_size=128, epochs=2, tol=None).fit(x, y)
+    np.testing.assert_allclose(model.predict_proba(x), whole.predict_proba(x), atol=1e-5)
+    epochs.clear()
+    small(callbacks=look[0]).partial_fit(x, y, classes=range(10))
+    CNNRegressor(callbacks=look[:1], accumulate=3, epochs=1, batch_size=len(x)).fit(x, y)
+    assert epochs == [(1, -(-len(x) // 64), 1), (1, 1, 3)]
+    for given, words in (
+        ({"accumulate": 0}, "accumulate must be"),
+        ({"callbacks": 3}, "callbacks must be a"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=words):
+            small(**given).fit(x, y)
+
+
 # numbers --------------------------------------------------------------------------------------------------
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from purecnn.backend.checks import flag, positive, within
 from purecnn.backend.types import Array, Shape
-from purecnn.callbacks.base import Callback
+from purecnn.callbacks.base import Callback, Run, as_callbacks
 from purecnn.callbacks.early_stopping import EarlyStopping
 from purecnn.callbacks.history import History
 from purecnn.callbacks.learning_rate import LearningRate
@@ -35,6 +35,9 @@ from purecnn.optimizers.registry import as_optimizer
 from purecnn.optimizers.schedules import Schedule
 from purecnn.training.samples import as_batch, infer_signal, refuse_channels_last, wanted_axes
 
+#: Who looks on at a fit: one or several, functions of the running fit among them.
+Watchers: TypeAlias = Callback | Callable[[Run], Any] | Sequence[Callback | Callable[[Run], Any]]
+
 
 class Estimator(BaseEstimator):
     """A network behind scikit-learn's methods; `CNNClassifier` and `CNNRegressor` say what it learns."""
@@ -51,6 +54,7 @@ class Estimator(BaseEstimator):
         input_shape: ShapeLike | None = None,
         epochs: int | None = None,
         batch_size: int = 128,
+        accumulate: int = 1,
         optimizer: str | Optimizer = "adam",
         learning_rate: float | Schedule | None = None,
         loss: str | Loss | None = None,
@@ -66,12 +70,14 @@ class Estimator(BaseEstimator):
         threads: int | None = None,
         shards: int | None = None,
         device: str = "cpu",
+        callbacks: Watchers | None = None,
         verbose: bool = False,
     ) -> None:
         self.network = network
         self.input_shape = input_shape
         self.epochs = epochs
         self.batch_size = batch_size
+        self.accumulate = accumulate
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.loss = loss
@@ -87,6 +93,7 @@ class Estimator(BaseEstimator):
         self.threads = threads
         self.shards = shards
         self.device = device
+        self.callbacks = callbacks
         self.verbose = verbose
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -209,23 +216,27 @@ class Estimator(BaseEstimator):
         """Train a network, this estimator's or a new one, and keep it and what was measured."""
         goes_on = self.__sklearn_is_fitted__()
         epochs, batch_size = 1, positive("batch_size", self.batch_size)
+        accumulate = positive("accumulate", self.accumulate)
         optimizer = self.resolve_optimizer(network)
         callbacks: list[Callback] = []
         if callable(self.learning_rate):
             callbacks.append(LearningRate(optimizer, self.learning_rate))
         if not once:
             epochs = (
-                usual_epochs(len(rows), batch_size)
+                usual_epochs(len(rows), batch_size * accumulate)
                 if self.epochs is None
                 else positive("epochs", self.epochs)
             )
             callbacks += self.stopping()
+        if self.callbacks is not None:
+            callbacks += as_callbacks(copy.deepcopy(self.callbacks))  # parameters stay as given
         aside = share_of(len(rows), self.validation_fraction) if self.early_stopping else 0
         history = network.to(self.device).fit(
             rows,
             targets,
             epochs=epochs,
             batch_size=batch_size,
+            accumulate=accumulate,
             loss=self.loss_for(network, targets),
             optimizer=optimizer,
             validation_split=self.validation_fraction if self.early_stopping else None,

@@ -12,7 +12,7 @@ import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.datasets.augmentation import Augmentation
-from purecnn.interop.sklearn.base import Estimator
+from purecnn.interop.sklearn.base import Estimator, Watchers
 from purecnn.interop.sklearn.bases import ClassifierMixin, sklearn
 from purecnn.interop.sklearn.plans import Plan
 from purecnn.layers.activations.basic import Sigmoid, Softmax
@@ -50,7 +50,9 @@ class CNNClassifier(ClassifierMixin, Estimator):
         How often to go over the samples at most; left out, as often as takes about 2,000 steps, from 10 to
         200 times.
     batch_size : int
-        How many samples a step takes.
+        How many samples a batch has.
+    accumulate : int
+        How many batches a step takes, as `Network.fit` has it.
     optimizer : str or Optimizer
         "adam", "sgd"... or an object, which is copied.
     learning_rate : float or schedule, optional
@@ -89,6 +91,9 @@ class CNNClassifier(ClassifierMixin, Estimator):
         As `Network.fit` takes it: the bits depend on it.
     device : {"cpu", "cuda", "sycl"}
         Where the network computes: see `Network`. Copies and files lie on the host.
+    callbacks : Callback, function, or sequence of them, optional
+        As `Network.fit` takes them. Each call of `fit` and `partial_fit` takes copies, so that these
+        parameters stay as they are given and a search may train many at once; a function stays itself.
     verbose : bool
         Whether to print a line an epoch and show a `ProgressBar`, as `Network.fit` does.
 
@@ -147,6 +152,7 @@ class CNNClassifier(ClassifierMixin, Estimator):
         input_shape: ShapeLike | None = None,
         epochs: int | None = None,
         batch_size: int = 128,
+        accumulate: int = 1,
         optimizer: str | Optimizer = "adam",
         learning_rate: float | Schedule | None = None,
         loss: str | Loss | None = None,
@@ -163,6 +169,7 @@ class CNNClassifier(ClassifierMixin, Estimator):
         threads: int | None = None,
         shards: int | None = None,
         device: str = "cpu",
+        callbacks: Watchers | None = None,
         verbose: bool = False,
     ) -> None:
         super().__init__(
@@ -170,6 +177,7 @@ class CNNClassifier(ClassifierMixin, Estimator):
             input_shape=input_shape,
             epochs=epochs,
             batch_size=batch_size,
+            accumulate=accumulate,
             optimizer=optimizer,
             learning_rate=learning_rate,
             loss=loss,
@@ -185,6 +193,7 @@ class CNNClassifier(ClassifierMixin, Estimator):
             threads=threads,
             shards=shards,
             device=device,
+            callbacks=callbacks,
             verbose=verbose,
         )
         self.class_weight = class_weight
