@@ -15,7 +15,7 @@ from purecnn.cli.options import check_options_of_pictures, not_empty, noted, pag
 from purecnn.cli.run_options import asked_run, check_counts, outline, run_options
 from purecnn.cli.terminal import Terminal, echo
 from purecnn.inspection.learning_rates import LearningRateRange
-from purecnn.runs.range_test import check_drawable, range_test, write_range
+from purecnn.runs.learning_rates import check_drawable, range_test, write_range
 
 #: Rates that are shown of all that were tried.
 ROWS = 12
