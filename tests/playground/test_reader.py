@@ -13,7 +13,7 @@ from helpers import drawings as drawings
 from purecnn import Convolutional, Dense, Flatten, Network, ReLU, Residual, ShapeError, Sigmoid, Softmax
 from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError
-from purecnn.playground.familiarity import Familiarity, edges, halving, inks
+from purecnn.playground.familiarity import BLOCK, Familiarity, edges, features, halving, inks
 from purecnn.playground.reader import MOST_EXACT, MOST_NUMBERS, Reader, decoded, encoded, walk
 from purecnn.playground.server import knows_digits
 from purecnn.runs.model_path import DIGITS
@@ -277,6 +277,23 @@ def test_similarity_is_that_of_the_nearest_by_loops():
     assert known.of(asked) == pytest.approx(best, rel=1e-5)
     assert known.of(images[3]) == pytest.approx(1, rel=1e-5)
     assert known.of(np.zeros((8, 4), np.uint8)) == 0
+
+
+def test_edges_and_features_are_those_of_each_picture_alone():
+    images = mnist.load_data()[0][0][: BLOCK + 3]
+    rows = features(images)
+    for number in (0, BLOCK - 1, BLOCK, BLOCK + 2):
+        image = images[number].astype(float)
+        np.testing.assert_allclose(rows[number], features(images[number : number + 1])[0], atol=1e-7)
+        padded = np.pad(image, 1)
+        down, across = padded[2:, 1:-1] - padded[:-2, 1:-1], padded[1:-1, 2:] - padded[1:-1, :-2]
+        wanted = [
+            np.sqrt(np.square(across * np.cos(t) + down * np.sin(t))[r : r + 4, c : c + 4].sum())
+            for t in np.pi * np.arange(4) / 4
+            for r in range(0, 28, 4)
+            for c in range(0, 28, 4)
+        ]
+        np.testing.assert_allclose(edges(image[np.newaxis])[0], wanted, rtol=1e-6, atol=1e-3)
 
 
 def test_familiarity_refuses_other_shapes():

@@ -19,6 +19,9 @@ SHARE = 0.02
 KEPT, ASIDE = 10_000, 2_000
 #: Directions in which edges are told apart, and pixels on a side of the cells in which they are added up.
 DIRECTIONS, CELL = 4, 4
+#: Pictures whose features are found at a time: what that takes on the way stays in the cache. In a browser,
+#: whose memory never shrinks, 10,000 at once left it 250 MB larger.
+BLOCK = 128
 
 
 class Familiarity:
@@ -94,8 +97,14 @@ class Familiarity:
 
 def features(images: Array) -> Array:
     """Return images ``(n, height, width)`` as rows whose products are the mean of the two cosines."""
-    values = images.astype(np.float32)
-    return np.concatenate([unit(inks(values)), unit(edges(values))], axis=1) * np.float32(0.5**0.5)
+    height, width = images.shape[1:]
+    pixels, cells = height // 2 * (width // 2), height // CELL * (width // CELL)
+    rows = np.empty((len(images), pixels + DIRECTIONS * cells), np.float32)
+    for first in range(0, len(images), BLOCK):
+        values, found = images[first : first + BLOCK].astype(np.float32), rows[first : first + BLOCK]
+        found[:, :pixels], found[:, pixels:] = unit(inks(values)), unit(edges(values))
+    rows *= np.float32(0.5**0.5)
+    return rows
 
 
 def unit(rows: Array) -> Array:
@@ -118,18 +127,36 @@ def edges(images: Array) -> Array:
     """Return how strong the edges are in each cell and in each direction, as rows.
 
     The square root of the sum of the squared derivatives along the direction, over the cell: after Dalal and
-    Triggs 2005, Histograms of oriented gradients, https://hal.science/inria-00548512.
+    Triggs 2005, Histograms of oriented gradients, https://hal.science/inria-00548512. Along an angle t the
+    derivative is ``a cos t + d sin t``, and its square's sum is found from those of a a, a d and d d.
     """
-    count, height, width = images.shape
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    down = padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]
-    across = padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
-    cells = (count, height // CELL, CELL, width // CELL, CELL)
+    d = padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]
+    a = padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
+    aa, ad, dd = cell_sums(a * a), cell_sums(a * d), cell_sums(d * d)
     found = []
     for angle in np.pi * np.arange(DIRECTIONS, dtype=np.float32) / DIRECTIONS:
-        along = across * np.cos(angle) + down * np.sin(angle)
-        found.append(np.sqrt(np.square(along).reshape(cells).sum(axis=(2, 4))).reshape(count, -1))
+        across, down = np.cos(angle), np.sin(angle)
+        squares = across * across * aa + 2 * across * down * ad + down * down * dd
+        found.append(np.sqrt(np.maximum(squares, 0)))  # rounding may leave less than nothing
     return np.concatenate(found, axis=1)
+
+
+def cell_sums(values: Array) -> Array:
+    """Return the sum of each cell of ``(n, height, width)``, as rows; added slices are longer runs than sums.
+
+    Examples
+    --------
+    >>> cell_sums(np.ones((2, 4, 8)))
+    array([[16., 16.],
+           [16., 16.]])
+    """
+    count, height, width = values.shape
+    rows = values.reshape(count, height // CELL, CELL, width)
+    down = sum(rows[:, :, row] for row in range(1, CELL)) + rows[:, :, 0]
+    columns = down.reshape(count, height // CELL, width // CELL, CELL)
+    across: Array = sum(columns[..., column] for column in range(1, CELL)) + columns[..., 0]
+    return across.reshape(count, -1)
 
 
 def halving(size: int) -> Array:
