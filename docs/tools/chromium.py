@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ OPTIONS = [
     *("--in-process-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
     "--disable-gpu-compositing",
 ]
+#: Of the picture of a chart: its width in pixels, and its colours.
+WIDTH, COLORS = 760, 128
 
 
 @contextmanager
@@ -44,3 +48,36 @@ def settled(page: Any, path: Path, ready: str) -> None:
     page.goto(f"file://{path.resolve()}")
     page.wait_for_selector(ready)
     page.wait_for_timeout(800)
+
+
+def figure_shot(browser: Any, figure: Any) -> bytes:
+    """Return a chart of Plotly's as a small PNG: with its title, without what could be moved."""
+    from purecnn.plots import write_page
+
+    title, height = figure.layout.title.text or "", int(figure.layout.height or 520)
+    top = figure.layout.margin.t or 14
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_page(figure, Path(folder, "figure.html"), share=True)
+        page = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
+        settled(page, path, "#figure .main-svg")
+    page.add_style_tag(content="header { display: none } body { background: #fff !important }")
+    page.evaluate(
+        "([title, height, top]) => Plotly.relayout('figure', {'title.text': title, height,"
+        " 'margin.t': top, sliders: [], updatemenus: []})",
+        [title, height, top],
+    )
+    page.wait_for_timeout(500)
+    shot = small(page.screenshot())
+    page.close()
+    return shot
+
+
+def small(shot: bytes, colors: int = COLORS) -> bytes:
+    """Return a picture of a page as a PNG of few colours, which is a third as large."""
+    from PIL import Image
+
+    kept = io.BytesIO()
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(
+        kept, "PNG", optimize=True
+    )
+    return kept.getvalue()

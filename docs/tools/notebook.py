@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import io
 import os
 import re
 import tempfile
@@ -21,7 +20,6 @@ from nbclient import NotebookClient
 HERE = Path(__file__).parents[2] / "notebooks"
 SOURCE, NOTEBOOK = HERE / "tour.py", HERE / "tour.ipynb"
 PLOTLY = "application/vnd.plotly.v1+json"
-WIDTH, COLORS = 760, 128
 
 
 def notebook(text: str) -> Any:
@@ -68,40 +66,15 @@ def draw(made: Any) -> None:
     """Put a picture in the place of each chart."""
     from plotly.graph_objects import Figure
 
-    from docs.tools.chromium import chromium, settled
-    from purecnn.plots import write_page
+    from docs.tools.chromium import chromium, figure_shot
 
-    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+    with chromium() as browser:
         for output in charts(made):
             given = output.data[PLOTLY]
             figure = Figure(data=given["data"], layout=given["layout"])
-            title, height = figure.layout.title.text or "", int(figure.layout.height or 520)
-            top = figure.layout.margin.t or 14
-            path = write_page(figure, Path(folder, "figure.html"), share=True)
-            page = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
-            settled(page, path, "#figure .main-svg")
-            page.add_style_tag(content="header { display: none } body { background: #fff !important }")
-            # the picture alone: with its title, without what could be moved
-            page.evaluate(
-                "([title, height, top]) => Plotly.relayout('figure', {'title.text': title, height,"
-                " 'margin.t': top, sliders: [], updatemenus: []})",
-                [title, height, top],
-            )
-            page.wait_for_timeout(500)
-            shot = base64.b64encode(small(page.screenshot())).decode()
-            page.close()
+            shot = base64.b64encode(figure_shot(browser, figure)).decode()
+            title = figure.layout.title.text or ""
             output.data = {"image/png": f"{shot}\n", "text/plain": f"A chart: {title}".rstrip(": ")}
-
-
-def small(shot: bytes, colors: int = COLORS) -> bytes:
-    """Return a picture of a page as a PNG of few colours, which is a third as large."""
-    from PIL import Image
-
-    kept = io.BytesIO()
-    Image.open(io.BytesIO(shot)).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(
-        kept, "PNG", optimize=True
-    )
-    return kept.getvalue()
 
 
 def tidy(made: Any) -> None:

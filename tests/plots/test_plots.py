@@ -145,6 +145,8 @@ def test_mistakes_are_the_most_wrong_first():
     assert np.array_equal(figure.data[0].z[..., 0], x[found.worst(1)[0], 0])
     words = verdict(found, found.worst(1)[0])
     assert words.count("%") == 2
+    first = figure.layout.annotations[0].text
+    assert (first.count(" %"), "\\" in first) == (2, False)  # no space of another kind, which shows as \xa0
 
 
 @pytest.fixture(scope="module")

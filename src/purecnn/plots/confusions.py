@@ -243,7 +243,7 @@ def caption(found: Answers, number: int) -> str:
     """Return the verdict in lines that are no wider than a third of a telephone, a few for each half."""
     halves = verdict(found, number).replace(" %", "\N{NO-BREAK SPACE}%").split("; ")
     lines = (line for half in halves for line in wrap(half, LINE, max_lines=3, placeholder="…"))
-    return "<br>".join(map(plain, lines))
+    return "<br>".join(plain(line.replace("\N{NO-BREAK SPACE}", " ")) for line in lines)
 
 
 def verdict(found: Answers, number: int) -> str:
