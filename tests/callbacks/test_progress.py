@@ -28,7 +28,7 @@ RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((40, 3))
 Y = np.tanh(X[:, :1] - X[:, 1:2])
 LINE = re.compile(r"epoch (\d)/3: loss \d\.\d{4}, \d+\.\d s, [\d,]+ images/s")
-BAR = re.compile(r"epoch (\d)/3 (━*)(─*) (\d+)/9(?: loss (\d\.\d{4}), ([\d,]+) images/s, (0:0\d) left)?")
+BAR = re.compile(r"epoch (\d)/3 (━*)(─*) (\d+)/9(?: loss (\d\.\d{4}), ([\d,]+) images/s, (\d+:\d\d) left)?")
 
 
 class Terminal(io.StringIO):
@@ -257,7 +257,7 @@ def test_on_a_terminal_of_the_system_ctrl_c_leaves_no_bar() -> None:
         env={**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
     )
     os.close(theirs)
-    said = b""
+    before = said = b""
     timer = threading.Timer(PATIENCE, process.kill)
     timer.start()
     try:

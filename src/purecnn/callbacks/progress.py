@@ -56,8 +56,8 @@ class ProgressBar(PrintEpochs):
     >>> from purecnn import Dense, Network
     >>> x = [[0.0], [1.0]]
     >>> history = Network([Dense(1, 1)]).fit(x, x, loss="mse", epochs=2, callbacks=ProgressBar())
-    epoch 1/2: loss ..., 0.0 s, ... images/s
-    epoch 2/2: loss ..., 0.0 s, ... images/s
+    epoch 1/2: loss ... s, ... images/s
+    epoch 2/2: loss ... s, ... images/s
     """
 
     def begin(self, epochs: int, steps: int) -> None:
@@ -250,8 +250,8 @@ class LastLine:
             return
         columns = self.columns() - 1
         line = picture.line(columns, self.signs)
+        self.shown = max(self.shown, len(line))  # before it is there, for Ctrl-C may come between
         self.write(line.ljust(min(self.shown, columns)))
-        self.shown = len(line)
         if not self.replaced:
             for name in ("stdout", "stderr"):
                 stream = getattr(sys, name)
