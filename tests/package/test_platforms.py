@@ -13,7 +13,7 @@ import pytest
 from helpers.waiting import PATIENCE
 from helpers.workers import use
 from purecnn import Checkpoint, Dense, Network, ReLU, Softmax, metrics, plots, save
-from purecnn.backend import blas, files, processes
+from purecnn.backend import blas, files, memory, processes
 from purecnn.backend.cores import processors
 from purecnn.backend.files import remove_leftovers, write_whole
 from purecnn.backend.memory import LARGE, aligned_zeros
@@ -204,7 +204,7 @@ def test_processors_where_no_affinity_is_known(monkeypatch):
 
 
 def test_memory_where_there_are_no_large_pages(monkeypatch):
-    monkeypatch.delattr("mmap.MADV_HUGEPAGE", raising=False)
+    monkeypatch.setattr(memory, "HAS_LARGE", False)
     found = aligned_zeros(LARGE, np.float32)
     assert not found.any()
     assert found.ctypes.data % 64 == 0

@@ -113,5 +113,9 @@ def test_playground(found):
     assert found == {"steps": 2, "reads": found["is"], "is": 5}
 
 
+def test_large_arrays(found):
+    assert found < 1.5
+
+
 def test_bits(found):
     assert run("bits")["bits"]["found"] == found

@@ -21,6 +21,7 @@ from helpers.every_layer import EVERY
 from purecnn import losses
 from purecnn.backend import blas, cores, processes
 from purecnn.backend.environment import machine
+from purecnn.backend.memory import aligned_zeros
 from purecnn.datasets import mnist
 from purecnn.optimizers.registry import OPTIMIZERS
 from purecnn.playground.reader import Reader
@@ -207,6 +208,14 @@ def playground() -> dict[str, Any]:
     reader = Reader(p.load(Path(str(model))))
     image, label = (found[0] for found in digits(1))
     return {"steps": told["step"], "reads": reader.look(image)["label"], "is": int(label)}
+
+
+@part
+def large_arrays() -> float:
+    """Return how many times the bytes of large arrays the memory grows by."""
+    memory = import_module("pyodide_js")._module
+    before, kept = memory.HEAPU8.length, [aligned_zeros(1 << 18, np.float32) for _ in range(60)]
+    return float((memory.HEAPU8.length - before) / sum(array.nbytes for array in kept))
 
 
 @part
