@@ -114,8 +114,10 @@ plots: $(DEV_STAMP) ## write docs/plot.html and docs/moons.html: decision bounda
 notebook: $(DEV_STAMP) ## run notebooks/tour.py into notebooks/tour.ipynb, each chart a picture
 	$(VENV)/bin/python -m docs.tools.notebook
 
-screenshots: $(DEV_STAMP) ## make the pictures in README.md anew, from the programs themselves
+screenshots: $(DEV_STAMP) ## make the pictures of README.md, the home page and the gallery anew, from the programs themselves
 	$(VENV)/bin/python -m docs.tools.readme_pictures
+	$(VENV)/bin/python -m docs.tools.home_picture
+	$(VENV)/bin/python -m docs.tools.gallery_pictures
 
 fixtures: $(BENCH_STAMP) $(PEERS_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
