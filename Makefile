@@ -30,6 +30,9 @@ OLDEST_SKLEARN := 1.5.2
 # the tests of what the extras bring
 LOWEST_TESTS := tests/cli tests/playground tests/plots tests/interop tests/formats/test_hdf5.py tests/formats/test_pictures.py tests/formats/test_picture_parts.py tests/datasets/test_folders.py tests/networks/test_pictures_for_networks.py tests/callbacks/test_loggers.py tests/runs/test_report.py
 
+# where Pyodide's files lie, for the static site and its tests; they are fetched where they are not there
+PYODIDE ?= $(or $(PURECNN_PYODIDE),../shared/pyodide)
+
 # PART=layers tests that package alone
 PART ?=
 TESTS := $(if $(PART),tests/$(PART) $(wildcard src/purecnn/$(PART)),)
@@ -47,7 +50,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run site serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +59,12 @@ help: ## print the targets
 
 run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accuracy and where model and report are
 	$(VENV)/bin/purecnn train
+
+site: $(RUN_STAMP) ## write the playground as a static site, which runs Python in the browser, into build/site
+	$(VENV)/bin/purecnn site build/site $(if $(wildcard $(PYODIDE)/pyodide.mjs),--pyodide $(PYODIDE))
+
+serve-site: site ## show build/site on this machine
+	$(VENV)/bin/python -m http.server --bind 127.0.0.1 --directory build/site 8643
 
 ## Develop
 

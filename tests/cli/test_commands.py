@@ -313,6 +313,7 @@ def test_models_that_can_not_be_read(data: str) -> None:
         ["export", "folder", "a.onnx"],
         ["predict", "folder", "a.png"],
         ["playground", "folder"],
+        ["site", "pages", "folder"],
         ["convert", "folder", "a.safetensors"],
         ["summary", "folder"],
     ):

@@ -1,4 +1,4 @@
-"""The playground as a person uses it: in a real browser, by mouse, finger and keys."""
+"""The playground in a real browser, by mouse, finger and keys, with a server and without."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import pytest
 import purecnn
 from helpers import browser as browser
 from helpers import drawings as drawings
+from helpers import static_site as static_site
 from helpers.waiting import PATIENCE
 from purecnn import Dense, Network, Softmax
 from purecnn.datasets import mnist
+from purecnn.playground.site import write_site
 
 pytest.importorskip("uvicorn")
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -60,6 +62,11 @@ def opened(window, address, **how):
     page = window.open(address, still=False, **{"width": 1280, "height": 900, **how})
     page.forgiven = []
     yield page
+    check_silence(window, page, address)
+
+
+def check_silence(window, page, address):
+    """Check that a page has complained of what is forgiven alone, and asked nobody else."""
     wrong = [words for words in window.said if words.startswith(("error: ", "warning: ", "raised: "))]
     assert [words for words in wrong if not any(known in words for known in page.forgiven)] == []
     assert [url for url in window.asked if not url.startswith(address)] == []
@@ -92,6 +99,38 @@ def page(window, address):
     with opened(window, address) as page:
         page.wait_for_selector("#layers .layer canvas")
         yield page
+
+
+@pytest.fixture(scope="module")
+def site_page(chromium, tmp_path_factory):
+    """A page of the static site, which stays open: Python starts with it, which takes seconds."""
+    window = browser.Window(chromium)
+    folder = write_site(tmp_path_factory.mktemp("pages") / "site", pyodide=static_site.pyodide())
+    with static_site.shown(folder) as address:
+        page = window.open(address, width=1280, height=900, still=False)
+        page.wait_for_selector("#layers .layer canvas")
+        yield page, window, address
+
+
+@pytest.fixture(params=["server", "site"])
+def either(request):
+    """Pages of the server and of the static site, which is to behave like it."""
+    if request.param == "server":
+        yield request.getfixturevalue("page")
+        return
+    page, window, address = request.getfixturevalue("site_page")
+    page.forgiven = []
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.keyboard.press("Escape")
+    page.click("#tab-draw")
+    page.click("#clear")
+    # each choice brings its own layers, as they were at first
+    page.evaluate("for (const name of ['digits', 'xor']) document.querySelector(`[value=${name}]`).click()")
+    page.locator("#tab-draw").focus()  # where the keys begin
+    page.evaluate("scrollTo(0, 0)")
+    yield page
+    check_silence(window, page, address)
+    window.said.clear()
 
 
 def draw(page, points, steps=2):
@@ -130,7 +169,8 @@ def picture(pixels):
     )
 
 
-def test_a_digit_is_drawn_read_and_cleared(page):
+def test_a_digit_is_drawn_read_and_cleared(either):
+    page = either
     check_verdict(page, "–", "blank")
     draw(page, THREE)
     check_verdict(page, "3")
@@ -148,7 +188,8 @@ def test_a_small_number_has_one_kind_of_minus(page):
     assert said == ["\N{MINUS SIGN}4.73e\N{MINUS SIGN}8", "4.73e\N{MINUS SIGN}8", "\N{MINUS SIGN}0.250"]
 
 
-def test_a_scribble_is_unsure(page):
+def test_a_scribble_is_unsure(either):
+    page = either
     rng = np.random.default_rng(3)
     draw(page, rng.integers(20, 260, (40, 2)).tolist(), steps=1)
     check_verdict(page, "unsure", "unsure")
@@ -184,7 +225,8 @@ def test_drawn_digits_are_read(page):
     assert right >= 18
 
 
-def test_dark_on_bright_pictures_are_read_and_others_refused(page):
+def test_dark_on_bright_pictures_are_read_and_others_refused(either):
+    page = either
     image = mnist.load_data()[1][0][0]  # a seven
     file = {
         "name": "d.png",
@@ -196,12 +238,14 @@ def test_dark_on_bright_pictures_are_read_and_others_refused(page):
     page.forgiven.append("422")
     page.set_input_files("#picture", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"})
     page.wait_for_selector("#alert:not([hidden])")
-    assert page.inner_text("#alert").startswith(
-        "this picture: not a picture that Pillow knows, wanted a whole"
+    said = page.inner_text("#alert")
+    assert said.startswith("this picture: not a picture that Pillow knows, wanted a whole") or (
+        said == "notes.txt is no picture that this browser can read: a PNG or JPEG file, say, is wanted."
     )
 
 
-def test_a_cell_shows_what_it_was_made_of(page):
+def test_a_cell_shows_what_it_was_made_of(either):
+    page = either
     draw(page, THREE)
     check_verdict(page, "3")
     canvas = page.locator("#layers canvas").nth(4)
@@ -257,7 +301,8 @@ def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
     assert page.is_hidden("#inspector")
 
 
-def test_the_keys_are_enough(page):
+def test_the_keys_are_enough(either):
+    page = either
     page.keyboard.press("Tab")
     for _ in range(12):
         if page.evaluate("document.activeElement.id") == "pad":
@@ -296,7 +341,8 @@ def test_the_keys_are_enough(page):
     expect(page.locator("#figures")).to_have_text(re.compile("^step 1 "))
 
 
-def test_a_network_learns_before_ones_eyes(page):
+def test_a_network_learns_before_ones_eyes(either):
+    page = either
     page.click("#tab-train")
     page.click("#begin")
     page.wait_for_selector("#run:not([disabled])")
@@ -315,7 +361,8 @@ def test_a_network_learns_before_ones_eyes(page):
     assert page.locator("#weights canvas").count() == 6
 
 
-def test_the_chain_rule_is_walked_to_and_fro(page):
+def test_the_chain_rule_is_walked_to_and_fro(either):
+    page = either
     page.click("#tab-train")
     page.check("input[value=digits]", force=True)
     assert page.locator("#stack li").count() == 7
@@ -340,7 +387,8 @@ def test_the_chain_rule_is_walked_to_and_fro(page):
     assert "sample must be an integer from 0 to 3999, got 4000" in page.inner_text("#alert")
 
 
-def test_a_plan_is_changed_and_a_wrong_one_refused(page):
+def test_a_plan_is_changed_and_a_wrong_one_refused(either):
+    page = either
     page.click("#tab-train")
     page.select_option("#kind", "Dropout")
     page.click("#add")
@@ -481,3 +529,43 @@ def test_an_end_of_the_server_is_told(window, address):
         draw(page, THREE)
         page.wait_for_selector("#alert:not([hidden])")
         assert page.inner_text("#alert") == "The playground does not answer: is it still running?"
+
+
+def test_one_draws_before_python_has_come_and_a_broken_download_is_tried_again(site_page, chromium):
+    _, _, address = site_page
+    page = browser.Window(chromium).page
+    page.add_init_script(
+        "Object.defineProperty(window, 'Worker', { value: class extends EventTarget {"
+        "  constructor() { super(); (window.workers ??= []).push(this); }"
+        "  postMessage(asked) { (this.asked ??= []).push(asked); }"
+        "  terminate() { this.over = true; }"
+        "  say(data) { this.dispatchEvent(new MessageEvent('message', { data })); } } })"
+    )
+    page.goto(address)
+    page.wait_for_selector("#layers .layer canvas")
+    said = page.locator("#loading-words")
+    expect(said).to_have_text("Python is on its way …")
+    page.evaluate("workers[0].say({ stage: 'Python is fetched', done: 2.5e6, total: 9.7e6 })")
+    expect(said).to_have_text("Python is fetched: 2.5 of 9.7 MB")
+    draw(page, THREE)
+    assert page.is_hidden("#pad-hint")  # which goes with the first stroke
+    page.evaluate("workers[0].say({ stage: 'failed', why: 'Python could not be started: it broke off' })")
+    expect(said).to_have_text("Python could not be started: it broke off")
+    expect(page.locator("#alert")).to_have_text("Python could not be started: it broke off")
+    page.click("#loading-again")
+    assert page.evaluate("[workers.length, workers[0].over]") == [2, True]
+    page.evaluate("workers[1].say({ stage: 'ready' })")
+    assert page.is_hidden("#loading")
+    draw(page, THREE)
+    assert (
+        page.evaluate("new Promise(after => setTimeout(() => after(workers[1].asked[0][1]), 50))") == "draw"
+    )
+
+
+def test_a_browser_without_webassembly_is_told(site_page, chromium):
+    _, _, address = site_page
+    page = browser.Window(chromium).page
+    page.add_init_script("delete window.WebAssembly")
+    page.goto(address)
+    expect(page.locator("#loading-words")).to_have_text(re.compile("wants WebAssembly, workers"))
+    assert page.is_hidden("#loading-again")

@@ -15,7 +15,7 @@ from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError
 from purecnn.playground.familiarity import BLOCK, Familiarity, edges, features, halving, inks
 from purecnn.playground.reader import MOST_EXACT, MOST_NUMBERS, Reader, decoded, encoded, walk
-from purecnn.playground.server import knows_digits
+from purecnn.playground.replies import knows_digits
 from purecnn.runs.model_path import DIGITS
 
 

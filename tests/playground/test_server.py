@@ -23,9 +23,11 @@ from purecnn.datasets import mnist
 from purecnn.datasets.sources import SOURCES
 from purecnn.networks.pictures import prepared
 from purecnn.playground import serve
+from purecnn.playground.page import PAGE
 from purecnn.playground.reader import Reader, decoded
+from purecnn.playground.replies import knows_digits
 from purecnn.playground.security import HEADERS
-from purecnn.playground.server import PAGE, knows_digits, listen, server
+from purecnn.playground.server import listen, server
 from purecnn.runs.model_path import DIGITS
 
 pytest.importorskip("uvicorn")
@@ -98,8 +100,8 @@ def drawing(digit):
 
 
 def test_the_page_and_its_files_are_sent(port):
-    for path, (_, kind) in PAGE.items():
-        status, headers, body = get(port, f"/{path}")
+    for name, kind in PAGE.items():
+        status, headers, body = get(port, "/" if name == "index.html" else f"/{name}")
         assert status == 200
         assert headers["content-type"].startswith(kind)
         assert headers.items() >= HEADERS.items()
@@ -129,7 +131,7 @@ def test_a_drawing_is_read(port):
     (images, labels), _ = mnist.load_data()
     status, about = ask(port, "network")
     assert status == 200
-    assert about["digits"] is True
+    assert about["examples"] == 10_000
     for number in range(5):
         status, told = ask(port, "draw", drawing(images[number]))
         assert status == 200
@@ -163,7 +165,7 @@ def test_a_picture_is_prepared_as_for_predict(tmp_path):
     sent = {"file": base64.b64encode(path.read_bytes()).decode()}
     with shown(network, preparation="crop", kind="bytes", scale=1 / 255) as port:
         about = ask(port, "network")[1]
-        assert (about["title"], about["drawable"], about["digits"]) == ("Open a picture", False, False)
+        assert (about["title"], about["drawable"], about["examples"]) == ("Open a picture", False, 0)
         told = ask(port, "picture", sent)[1]
         wanted = prepared(network, path)
         assert decoded(told["sample"], 192).tolist() == wanted.reshape(-1).tolist()

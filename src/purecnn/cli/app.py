@@ -38,6 +38,7 @@ from purecnn.cli.predictions import (
 )
 from purecnn.cli.report import report
 from purecnn.cli.reproduce import reproduce
+from purecnn.cli.site import site
 from purecnn.cli.terminal import Terminal, echo, warnings_as_sentences
 from purecnn.cli.train import train
 from purecnn.datasets import catalog
@@ -337,5 +338,5 @@ def download(name: str, folder: str | None) -> None:
     echo(f"{name}: {catalog.fetch(name, folder)}")
 
 
-for command in (convert, export, find_learning_rate, playground, report, reproduce, show, train):
+for command in (convert, export, find_learning_rate, playground, report, reproduce, show, site, train):
     purecnn.add_command(command)

@@ -35,6 +35,8 @@ class Familiarity:
     ----------
     images : ndarray of uint8, shape (n, height, width)
         Of the training set, at least 20; the first 12,000 are used. Height and width are multiples of 4.
+    least : float, optional
+        The limit, where it was found before from the same images.
 
     Attributes
     ----------
@@ -65,7 +67,7 @@ class Familiarity:
     False
     """
 
-    def __init__(self, images: Array) -> None:
+    def __init__(self, images: Array, least: float | None = None) -> None:
         if images.ndim != 3 or len(images) < 20 or images.shape[1] % CELL or images.shape[2] % CELL:
             raise ShapeError(
                 f"images must have shape (n, height, width), at least 20 and sides that are multiples of "
@@ -75,8 +77,10 @@ class Familiarity:
         aside = max(1, len(images) // 6)
         self.shape = images.shape[1:]
         self.known = features(images[:-aside])
-        nearest = (features(images[-aside:]) @ self.known.T).max(axis=1)
-        self.least = float(np.quantile(nearest, SHARE))
+        if least is None:
+            nearest = (features(images[-aside:]) @ self.known.T).max(axis=1)
+            least = float(np.quantile(nearest, SHARE))
+        self.least = least
 
     def of(self, image: Array) -> float:
         """Return the similarity to the nearest training picture, from 0 to 1, of one ``(height, width)``."""

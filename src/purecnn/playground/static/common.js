@@ -1,4 +1,6 @@
-// What both halves of the page need: questions to the server, colours, and pictures of arrays.
+// What both halves of the page need: colours, and pictures of arrays.
+
+import {ask} from './carrier.js';
 
 export const $ = id => document.getElementById(id);
 
@@ -12,20 +14,6 @@ const alert = $('alert');
 export function complain(text) {
   alert.textContent = text;
   alert.hidden = !text;
-}
-
-export async function ask(path, asked = {}) {
-  let answer;
-  try {
-    answer = await fetch(`/api/${path}`, {
-      method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify(asked),
-    });
-  } catch {
-    throw new Error('The playground does not answer: is it still running?');
-  }
-  const told = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(told.error), {status: answer.status});
-  return told;
 }
 
 export function toBase64(bytes) {

@@ -1,6 +1,7 @@
 // The first half of the page: a pad to draw on, the answer, and every layer as it lights up.
 
-import {$, IN_MEMORY, Maps, ask, complain, element, fromBase64, heading, network, shown, spoken, style, toBase64, whenColoursChange} from './common.js';
+import {ask, takesFiles} from './carrier.js';
+import {$, IN_MEMORY, Maps, complain, element, fromBase64, heading, network, shown, spoken, style, toBase64, whenColoursChange} from './common.js';
 import {close, inspect, whenClosed} from './inspect.js';
 
 const SIDE = 280, SENT = 140;
@@ -97,6 +98,7 @@ pad.addEventListener('keydown', event => {
 });
 
 function clear() {
+  complain('');
   wipe();
   show();
   $('pad-hint').hidden = false;
@@ -120,7 +122,7 @@ async function send() {
     waiting = false;
     const mine = ++turn;
     try {
-      const told = picture ? await ask('picture', {file: picture.file}) : await ask('draw', question());
+      const told = picture ? await ask('picture', picture.asked) : await ask('draw', question());
       if (mine === turn) told.blank ? blank(told.why) : answer(told);
       complain('');
     } catch (error) {
@@ -236,27 +238,42 @@ function build() {
 
 $('clear').addEventListener('click', clear);
 
+// A picture on white, of at most so many pixels on a side.
+function onWhite(bitmap) {
+  const scale = Math.min(1, SHRUNK / Math.max(bitmap.width, bitmap.height));
+  const [width, height] = [bitmap.width, bitmap.height].map(side => Math.max(1, Math.round(side * scale)));
+  const canvas = new OffscreenCanvas(width, height), paint = canvas.getContext('2d', IN_MEMORY);
+  paint.imageSmoothingQuality = 'high';
+  paint.fillStyle = '#fff';
+  paint.fillRect(0, 0, width, height);
+  paint.drawImage(bitmap, 0, 0, width, height);
+  return canvas;
+}
+
+// The red, green and blue of a canvas.
+function pixelsOf({width, height}, paint) {
+  const {data} = paint.getImageData(0, 0, width, height);
+  return {width, height, pixels: toBase64(data.filter((_, i) => i % 4 < 3))};
+}
+
 // A picture of one's own, dropped or chosen: its file is sent, to be prepared as those that the network learnt from.
 async function lay(file) {
   if (!file || !about?.image) return;
   const bitmap = await createImageBitmap(file).catch(() => null); // the server reads kinds that this browser does not
   let sent = file;
-  if (file.size > MOST_FILE) {
+  if (!takesFiles || file.size > MOST_FILE) {
     if (!bitmap) {
-      complain(`${file.name} has ${file.size.toLocaleString('en')} bytes, and this browser can’t shrink it: at most ${MOST_FILE.toLocaleString('en')} are wanted.`);
+      complain(takesFiles
+        ? `${file.name} has ${file.size.toLocaleString('en')} bytes, and this browser can’t shrink it: at most ${MOST_FILE.toLocaleString('en')} are wanted.`
+        : `${file.name} is no picture that this browser can read: a PNG or JPEG file, say, is wanted.`);
       return;
     }
-    const scale = Math.min(1, SHRUNK / Math.max(bitmap.width, bitmap.height));
-    const [width, height] = [bitmap.width, bitmap.height].map(side => Math.max(1, Math.round(side * scale)));
-    const canvas = new OffscreenCanvas(width, height), paint = canvas.getContext('2d');
-    paint.imageSmoothingQuality = 'high';
-    paint.fillStyle = '#fff';
-    paint.fillRect(0, 0, width, height);
-    paint.drawImage(bitmap, 0, 0, width, height);
-    sent = await canvas.convertToBlob({type: 'image/jpeg', quality: .95});
+    const shrunk = onWhite(bitmap);
+    if (takesFiles) sent = await shrunk.convertToBlob({type: 'image/jpeg', quality: .95});
+    else sent = pixelsOf(shrunk, shrunk.getContext('2d'));
   }
   wipe();
-  picture = {bitmap, file: toBase64(new Uint8Array(await sent.arrayBuffer()))};
+  picture = {bitmap, asked: takesFiles ? {file: toBase64(new Uint8Array(await sent.arrayBuffer()))} : sent};
   $('pad-hint').hidden = true;
   show();
   changed();
@@ -267,7 +284,7 @@ pad.addEventListener('dragover', event => event.preventDefault());
 pad.addEventListener('drop', event => { event.preventDefault(); lay(event.dataTransfer.files[0]); });
 $('example').addEventListener('click', async () => {
   try {
-    const told = await ask('example', {number: Math.floor(Math.random() * 10000)});
+    const told = await ask('example', {number: Math.floor(Math.random() * about.examples)});
     const bytes = fromBase64(told.sample), [, height, width] = about.image, image = new ImageData(width, height);
     bytes.forEach((byte, i) => image.data.set([255, 255, 255, byte], 4 * i));
     const tile = new OffscreenCanvas(width, height);
@@ -310,7 +327,7 @@ try {
   if (!about.image) sliders(about.shape[0]);
   $('draw-title').textContent = about.title;
   $('seen-caption').textContent = about.seen;
-  $('example').hidden = !about.digits;
+  $('example').hidden = !about.examples;
   if (about.image && !about.drawable) {
     $('pen-box').hidden = true;
     $('pad-hint').textContent = 'drop a picture here, or choose one';

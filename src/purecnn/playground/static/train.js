@@ -1,6 +1,7 @@
 // The second half of the page: a network built here learns before one's eyes, a step at a time or running.
 
-import {$, Maps, ask, colour, complain, element, heading, network, numbers, open, painted, shaped, shown, spoken, style, whenColoursChange} from './common.js';
+import {ask, leave} from './carrier.js';
+import {$, Maps, colour, complain, element, heading, network, numbers, open, painted, shaped, shown, spoken, style, whenColoursChange} from './common.js';
 
 const NAMES = {xor: 'XOR', moons: 'Two moons', circles: 'Circles', spiral: 'Spiral', digits: 'Digits'};
 const STARTS = {
@@ -8,6 +9,7 @@ const STARTS = {
   digits: [{kind: 'Convolutional', kernel_size: 5, depth: 6}, {kind: 'ReLU'}, {kind: 'MaxPooling', pool_size: 2},
     {kind: 'Convolutional', kernel_size: 3, depth: 8}, {kind: 'ReLU'}, {kind: 'MaxPooling', pool_size: 2}],
 };
+const STEPS = ['run', 'step', 'ten', 'start-over', 'forth', 'back'];
 const FIRST = {kernel_size: 3, depth: 8, pool_size: 2, output_size: 16, rate: 0.2};
 let choices, stack = [], lesson = null, running = null, losses = [], last = null, chain = null, at = 0, cards = [];
 
@@ -61,6 +63,8 @@ $('plan').addEventListener('submit', async event => {
   const mine = ++begun;
   try {
     if (lesson) end(lesson);
+    lesson = null;
+    for (const id of STEPS) $(id).disabled = true;
     const told = await ask('lessons/begin', {
       data: data(), layers: stack, optimizer: $('optimizer').value, learning_rate: +$('rate').value,
       batch_size: +$('batch').value, seed: +$('seed').value,
@@ -105,7 +109,7 @@ async function advance(steps) {
     if (mine !== lesson) return false;
     complain(error.message);
     stop();
-    if (error.status === 404) for (const id of ['run', 'step', 'ten', 'start-over', 'forth', 'back']) $(id).disabled = true;
+    if (error.status === 404) for (const id of STEPS) $(id).disabled = true;
     return false;
   } finally {
     $('figures').ariaBusy = --underWay > 0 || running !== null;
@@ -124,7 +128,7 @@ $('ten').addEventListener('click', async () => {
   for (let left = 10, done; left && !running && (done = await advance(left));) left -= done; // an answer may be of fewer
 });
 addEventListener('pagehide', () => {
-  if (lesson) fetch('/api/lessons/end', {method: 'POST', keepalive: true, headers: {'content-type': 'application/json'}, body: JSON.stringify({lesson})});
+  if (lesson) leave('lessons/end', {lesson});
 });
 
 function update(told) {

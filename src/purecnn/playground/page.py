@@ -1,0 +1,24 @@
+"""The files of the page, by name."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+#: What lies in ``static``, and of what kind each file is.
+PAGE = {
+    "index.html": "text/html",
+    "style.css": "text/css",
+    "carrier.js": "text/javascript",
+    "common.js": "text/javascript",
+    "draw.js": "text/javascript",
+    "inspect.js": "text/javascript",
+    "train.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+#: What runs Python within a browser, where there is no server.
+WORKER = "worker.js"
+
+
+def read_page(name: str) -> bytes:
+    """Return one of the page's files."""
+    return (files("purecnn.playground") / "static" / name).read_bytes()

@@ -1,0 +1,153 @@
+"""The static site: the page as a folder that any web server can show, with Python in the reader's browser.
+
+It holds the page, this package, a network, digits to draw like and to train on, and Pyodide; nothing is asked
+of any other place.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tempfile
+import zipfile
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+
+from purecnn.networks.files import load
+from purecnn.playground.page import PAGE, WORKER, read_page
+from purecnn.playground.replies import Replies
+from purecnn.playground.runtime import pruned, runtime
+from purecnn.runs.model_path import DIGITS
+
+#: Digits that the site carries, of 60,000 and 10,000.
+KEPT = {"train": 12_000, "t10k": 1_000}
+#: Files that the worker fetches and unpacks; the others are asked for by the browser itself.
+PACKED = (".zip", ".whl", ".wasm", ".safetensors", "pyodide-lock.json")
+#: What the page may load and run, as its `Content-Security-Policy` says.
+POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"
+#: What the page reads first: the network's description, the files with their sizes, what is familiar.
+MANIFEST = "site.json"
+
+
+def write_site(
+    folder: str | PathLike[str],
+    model: str | PathLike[str] | None = None,
+    *,
+    pyodide: str | PathLike[str] | None = None,
+) -> Path:
+    """Write the playground's page as a folder that needs no server of its own.
+
+    Parameters
+    ----------
+    folder : str or PathLike
+        Where to write it: a folder that is not there yet, is empty, or holds a site, which is replaced.
+    model : str or PathLike, optional
+        A model's file; the network of digits that is part of this package if left out.
+    pyodide : str or PathLike, optional
+        A folder with Pyodide's files; they are fetched once, 9 MB, if left out.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds something else.
+    FileNotFoundError
+        If one of Pyodide's files is missing.
+    FileFormatError
+        If the model's file is none, or one of Pyodide's is not the one that is wanted.
+    DownloadError
+        If Pyodide can't be fetched.
+    """
+    place = Path(folder)
+    if place.exists() and not place.is_dir():
+        raise FileExistsError(f"{place}: a folder is wanted, this is a file")
+    if place.exists() and any(place.iterdir()) and not (place / MANIFEST).is_file():
+        raise FileExistsError(f"{place}: this folder holds something else than a site; name another one")
+    network = load(DIGITS if model is None else model)
+    name = "digits" if model is None else Path(model).name
+    replies = Replies(network, name)
+    content = {**page(), **pruned(runtime(pyodide)), "purecnn.zip": package()}
+    content["model.safetensors"] = Path(DIGITS if model is None else model).read_bytes()
+    sent = {}
+    for each in [each for each in content if each.endswith(PACKED)]:
+        content[f"{each}.gz"] = gzip.compress(content.pop(each), 9, mtime=0)
+        sent[f"{each}.gz"] = len(content[f"{each}.gz"])
+    familiarity = replies.reader.familiarity
+    content[MANIFEST] = json.dumps(
+        {
+            "network": replies.describe({}) | {"examples": KEPT["t10k"] if replies.digits else 0},
+            "least": familiarity.least if familiarity else None,
+            "files": sent,
+        },
+        allow_nan=False,
+    ).encode()
+    replace(place, content)
+    return place
+
+
+def page() -> dict[str, bytes]:
+    """Return the page's own files, told that its answers come from the browser."""
+    found = {name: read_page(name) for name in (*PAGE, WORKER)}
+    words = found["index.html"].decode()
+    for old, new in (
+        ('data-answers="server"', 'data-answers="browser"'),
+        ("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
+    ):
+        if words.count(old) != 1:
+            raise RuntimeError(f"index.html must have {old} once")
+        words = words.replace(old, new)
+    return {**found, "index.html": words.encode()}
+
+
+def package() -> bytes:
+    """Return this package as a zip archive, with fewer digits and without the page."""
+    written = BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+
+        def add(folder: Traversable, path: str) -> None:
+            for each in sorted(folder.iterdir(), key=lambda one: one.name):
+                inner = f"{path}/{each.name}"
+                if each.is_dir():
+                    if each.name != "__pycache__" and inner != "purecnn/playground/static":
+                        add(each, inner)
+                elif each.name.endswith("ubyte.gz"):
+                    archive.writestr(zipfile.ZipInfo(inner), fewer(each))
+                else:
+                    archive.writestr(zipfile.ZipInfo(inner), each.read_bytes())
+
+        add(files("purecnn"), "purecnn")
+    return written.getvalue()
+
+
+def fewer(file: Traversable) -> bytes:
+    """Return one of MNIST's files with its first samples alone."""
+    raw = gzip.decompress(file.read_bytes())
+    axes = raw[3]
+    shape = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(axes)]
+    head, count = 4 + 4 * axes, KEPT[file.name.partition("-")[0]]
+    size = (len(raw) - head) // shape[0]
+    return gzip.compress(
+        raw[:4] + count.to_bytes(4, "big") + raw[8:head] + raw[head : head + count * size], 9, mtime=0
+    )
+
+
+def replace(place: Path, content: dict[str, bytes]) -> None:
+    """Write a folder whole: beside its place first, so that what was there stays until all is written."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as beside:
+        new, old = Path(beside) / "new", Path(beside) / "old"
+        new.mkdir()
+        for name, each in content.items():
+            (new / name).write_bytes(each)
+        if place.exists():
+            place.rename(old)
+        new.rename(place)
+        shutil.rmtree(old, ignore_errors=True)

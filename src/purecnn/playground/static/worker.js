@@ -1,0 +1,78 @@
+// Python in a browser: the package itself, run by Pyodide in a thread of its own, answers the page's questions by the
+// functions that the server has. All files lie beside this one; those that end in .gz are unpacked here, so that as
+// little comes over the wire from any host.
+
+const PATIENCE = [500, 2000, 5000]; // ms before another try at a file that broke off
+const tell = (stage, more = {}) => postMessage({stage, ...more});
+const last = error => String(error.message ?? error).trim().split('\n').pop(); // of Python's tracebacks: what went wrong
+const here = name => new URL(name, import.meta.url).href;
+let done = 0, total = 0;
+
+// The bytes of a file, counted as they come, and asked for again where they end too soon.
+async function bytesOf(name, size) {
+  for (let attempt = 0; ; attempt++) {
+    const before = done;
+    try {
+      const answer = await fetch(here(name), attempt ? {cache: 'reload'} : {});
+      if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+      const pieces = [];
+      let length = 0;
+      for (const reader = answer.body.getReader(); ;) {
+        const piece = await reader.read();
+        if (piece.done) break;
+        pieces.push(piece.value);
+        length += piece.value.length;
+        done += piece.value.length;
+        tell('Python is fetched', {done: Math.min(done, total), total});
+      }
+      if (length !== size) throw new Error(`it ends after ${length} of ${size} bytes`);
+      return new Blob(pieces);
+    } catch (error) {
+      done = before;
+      if (attempt === PATIENCE.length) throw new Error(`${name} could not be fetched: ${error.message}`);
+      await new Promise(resolve => setTimeout(resolve, PATIENCE[attempt]));
+    }
+  }
+}
+
+async function unpacked(blob, name) {
+  return name.endsWith('.gz') ? new Response(blob.stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer() : blob.arrayBuffer();
+}
+
+async function begin() {
+  const site = await (await fetch(here('site.json'))).json();
+  total = Object.values(site.files).reduce((sum, size) => sum + size, 0);
+  const files = new Map(await Promise.all(Object.entries(site.files).map(async ([name, size]) =>
+    [name.replace(/\.gz$/, ''), await unpacked(await bytesOf(name, size), name)])));
+  tell('Python starts');
+  // What Pyodide asks for is here already.
+  const fetched = globalThis.fetch;
+  globalThis.fetch = (asked, ...more) => {
+    const name = String(asked.url ?? asked).split('/').pop(), found = files.get(name);
+    if (!found) return fetched(asked, ...more);
+    files.delete(name);
+    return Promise.resolve(new Response(found, {headers: {'content-type': name.endsWith('.wasm') ? 'application/wasm' : 'application/octet-stream'}}));
+  };
+  const own = files.get('purecnn.zip'), model = files.get('model.safetensors');
+  const {loadPyodide} = await import('./pyodide.mjs');
+  const python = await loadPyodide({indexURL: here('./'), packages: ['numpy']});
+  globalThis.fetch = fetched;
+  tell('The network is opened');
+  python.unpackArchive(own, 'zip');
+  python.FS.writeFile('model.safetensors', new Uint8Array(model));
+  return python.pyimport('purecnn.playground.in_browser').begin('model.safetensors', site.network.name, site.least);
+}
+
+const replies = begin();
+replies.then(() => tell('ready'), error => tell('failed', {why: `Python could not be started: ${last(error)}`}));
+
+addEventListener('message', async ({data: [number, path, body]}) => {
+  try {
+    const found = (await replies)(path, body), [status, told] = found.toJs();
+    found.destroy();
+    postMessage({number, status, told});
+  } catch (error) { // a fault of ours
+    postMessage({number, status: 500, told: JSON.stringify({error: `Python stumbled: ${last(error)}`})});
+    throw error;
+  }
+});

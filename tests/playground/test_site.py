@@ -1,0 +1,160 @@
+"""The static site: what is written, what is refused, and Pyodide's files, fetched or from a folder."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from helpers import static_site as static_site
+from purecnn import Dense, Network, Softmax, save
+from purecnn.errors import DownloadError, FileFormatError
+from purecnn.formats.idx import load_folder
+from purecnn.playground import runtime, site
+from purecnn.playground.replies import Replies
+from purecnn.playground.runtime import Release, fetched
+
+
+def zipped(**files):
+    """Return a zip archive."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return written.getvalue()
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Files that stand for Pyodide's, by whose checksums they are known."""
+    lock = {"info": {"version": "1"}, "packages": {"numpy": {"file_name": runtime.WHEEL}, "scipy": {}}}
+    content = {
+        "pyodide.asm.js": b"// script",
+        "pyodide.asm.wasm": b"\0asm",
+        "pyodide.mjs": b"// module",
+        "pyodide-lock.json": json.dumps(lock).encode(),
+        "python_stdlib.zip": zipped(json__py=b"1", wsgiref__simple=b"2"),
+        runtime.WHEEL: zipped(numpy__core=b"3", numpy__f2py__a=b"4"),
+    }
+    digests = {name: hashlib.sha256(each).hexdigest() for name, each in content.items()}
+    monkeypatch.setattr(runtime, "FILES", digests)
+    return content
+
+
+@pytest.fixture
+def pyodide(known, tmp_path):
+    """A folder of them."""
+    folder = tmp_path / "pyodide"
+    folder.mkdir()
+    for name, each in known.items():
+        (folder / name).write_bytes(each)
+    return folder
+
+
+def model(folder):
+    """Write a small model's file."""
+    save(Network([Dense(2, 3), Softmax()]), folder / "small.safetensors")
+    return folder / "small.safetensors"
+
+
+def test_the_site_holds_the_page_the_package_and_all_that_it_names(pyodide, tmp_path):
+    place = site.write_site(tmp_path / "site", pyodide=pyodide)
+    told = json.loads((place / "site.json").read_bytes())
+    assert {name: (place / name).stat().st_size for name in told["files"]} == told["files"]
+    assert told["network"]["examples"] == 1000
+    assert told["network"]["name"] == "digits"
+    assert 0.8 < told["least"] < 1
+    index = (place / "index.html").read_text()
+    assert 'data-answers="browser"' in index
+    assert index.index(site.POLICY) < index.index("<script")
+    for folder in ("src", "href"):
+        assert f'{folder}="/' not in index  # it may lie below any path
+    with zipfile.ZipFile(io.BytesIO(gzip.decompress((place / "purecnn.zip.gz").read_bytes()))) as package:
+        names = package.namelist()
+        assert "purecnn/playground/in_browser.py" in names
+        assert not [name for name in names if "__pycache__" in name or "/static/" in name]
+        package.extractall(tmp_path / "unpacked")
+    (images, labels), test = load_folder(tmp_path / "unpacked/purecnn/datasets/files/mnist")
+    (every, every_label), _ = load_folder(Path(site.__file__).parents[1] / "datasets/files/mnist")
+    assert images.shape == (12_000, 28, 28)
+    assert test[0].shape == (1000, 28, 28)
+    assert (images == every[:12_000]).all()
+    assert (labels == every_label[:12_000]).all()
+
+
+def test_what_no_page_needs_of_pyodide_is_left_out(known):
+    sent = runtime.pruned(known)
+    for name, wanted in (("python_stdlib.zip", ["json/py"]), (runtime.WHEEL, ["numpy/core"])):
+        with zipfile.ZipFile(io.BytesIO(sent[name])) as archive:
+            assert archive.namelist() == wanted
+    lock = json.loads(sent["pyodide-lock.json"])
+    assert list(lock["packages"]) == ["numpy"]
+    assert lock["packages"]["numpy"]["sha256"] == hashlib.sha256(sent[runtime.WHEEL]).hexdigest()
+
+
+def test_a_site_is_replaced_and_another_folder_kept(pyodide, tmp_path):
+    place = site.write_site(tmp_path / "site", model(tmp_path), pyodide=pyodide)
+    assert json.loads((place / "site.json").read_bytes())["least"] is None
+    (place / "left.txt").write_text("of the site before")
+    site.write_site(place, model(tmp_path), pyodide=pyodide)
+    assert not (place / "left.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pyodide", "site", "small.safetensors"]
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="notes: this folder holds something else than a site"):
+        site.write_site(tmp_path / "notes", pyodide=pyodide)
+    with pytest.raises(FileExistsError, match=r"a\.txt: a folder is wanted, this is a file"):
+        site.write_site(tmp_path / "notes/a.txt", pyodide=pyodide)
+    assert (tmp_path / "notes/a.txt").read_text() == "mine"
+
+
+def test_pyodide_of_another_version_is_refused(pyodide, tmp_path):
+    (pyodide / "pyodide.mjs").write_bytes(b"another")
+    with pytest.raises(
+        FileFormatError, match=r"pyodide\.mjs: its SHA-256 is [0-9a-f]{64}, and [0-9a-f]{64} is"
+    ):
+        site.write_site(tmp_path / "site", model(tmp_path), pyodide=pyodide)
+    (pyodide / "pyodide.mjs").unlink()
+    with pytest.raises(FileNotFoundError, match=r"there is no pyodide\.mjs"):
+        site.write_site(tmp_path / "site", model(tmp_path), pyodide=pyodide)
+    assert not (tmp_path / "site").exists()
+
+
+def test_pyodide_is_fetched_once(known, pyodide, tmp_path):
+    served = tmp_path / "served"
+    served.mkdir()
+    with tarfile.open(served / "pyodide-1.tgz", "w:gz") as package:
+        for name in known:
+            if name != runtime.WHEEL:
+                package.add(pyodide / name, f"package/{name}")
+    (served / runtime.WHEEL).write_bytes(known[runtime.WHEEL])
+    with static_site.shown(served) as address:
+        releases = tuple(
+            Release(
+                f"{address}{path.name}", len(path.read_bytes()), hashlib.sha256(path.read_bytes()).hexdigest()
+            )
+            for path in served.iterdir()
+        )
+        assert fetched(tmp_path / "cache", releases) == known
+    assert fetched(tmp_path / "cache", releases, tries=1) == known  # the server is gone
+    (tmp_path / "cache" / runtime.WHEEL).write_bytes(b"damaged")
+    with pytest.raises(DownloadError, match="can't be reached"):
+        fetched(tmp_path / "cache", releases, tries=1)
+
+
+def test_the_files_are_those_of_the_release():
+    """The very files that the table of checksums names."""
+    assert runtime.runtime(static_site.pyodide()).keys() == runtime.FILES.keys()
+
+
+def test_a_question_that_there_is_not_is_refused(tmp_path):
+    replies = Replies(Network([Dense(2, 3)]))
+    assert replies("nothing", b"")[0] == 404
+    assert replies("cell", b"[")[0] == 400
+    assert replies("cell", b"[]") == (400, '{"error": "the body must be an object, got list"}')
