@@ -19,6 +19,7 @@ from purecnn import (
     DepthwiseConvolutional,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAveragePooling,
     Layer,
     MaxPooling,
@@ -334,9 +335,15 @@ def test_a_convolutions_cell_by_hand():
     assert cell.window.tolist() == [[[0, 0], [2, 3]], [[0, 0], [11, 12]]]
     assert cell.weights.tolist() == [[[8, 9], [10, 11]], [[12, 13], [14, 15]]]
     assert cell.products.tolist() == [[[0, 0], [20, 33]], [[0, 0], [154, 180]]]
-    assert (cell.origin, cell.bias) == ((0, -1, 1), -0.5)
+    assert (cell.origin, cell.bias, cell.addend) == ((0, -1, 1), -0.5, "bias")
     assert cell.total == cell.output == 20 + 33 + 154 + 180 - 0.5
     assert str(cell) == "Convolutional (1, 0, 1) = 386.5: 8 products, 387, + -0.5"
+
+
+def test_what_is_added_to_the_products_has_its_name():
+    normalized = Network([Dense(3, bias=False), BatchNormalization(), GaussianNoise(0.5)], input_shape=(2,))
+    found = trace(normalized, [[1.0, 2.0], [3.0, 1.0]], training=True)
+    assert [found.cell(place, 1).addend for place in range(3)] == ["", "shift", "noise"]
 
 
 def test_other_cells_by_hand():

@@ -19,7 +19,7 @@ from purecnn import (
     ReLU,
     ShapeError,
 )
-from purecnn.inspection.cells import explain
+from purecnn.inspection.spatial_cells import explain
 from purecnn.training.fusion import fuse
 
 GEOMETRIES = {  # image, window, step, padding, what that comes to

@@ -239,6 +239,9 @@ def test_dark_on_bright_pictures_are_read_and_others_refused(either):
     page.set_input_files("#picture", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"})
     page.wait_for_selector("#alert:not([hidden])")
     said = page.inner_text("#alert")
+    assert page.evaluate(
+        "document.querySelector('#alert').previousElementSibling.contains(document.querySelector('#choose-picture'))"
+    )
     assert said.startswith("this picture: not a picture that Pillow knows, wanted a whole") or (
         said == "notes.txt is no picture that this browser can read: a PNG or JPEG file, say, is wanted."
     )
@@ -262,6 +265,7 @@ def test_a_cell_shows_what_it_was_made_of(either):
     assert told[0] + told[1] == pytest.approx(told[2], abs=0.002)
     assert len(cells) == 8 * 9
     assert sum(cells) == pytest.approx(told[0], abs=0.4)  # each is shown with two digits
+    assert ", and the bias, " in page.inner_text("#inspector-sum")
     page.keyboard.press("Escape")
     assert page.is_hidden("#inspector")
     for number in range(page.locator("#layers canvas").count()):
@@ -269,6 +273,7 @@ def test_a_cell_shows_what_it_was_made_of(either):
         page.keyboard.press("ArrowRight")
         page.wait_for_selector("#inspector:not([hidden])")
         expect(page.locator("#inspector-title")).to_have_text(re.compile(f"^{number} "))
+    expect(page.locator("#inspector-title")).to_have_text(re.compile(": number 1, “1”$"))
 
 
 def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):

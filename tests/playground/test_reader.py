@@ -10,7 +10,18 @@ import pytest
 
 import purecnn
 from helpers import drawings as drawings
-from purecnn import Convolutional, Dense, Flatten, Network, ReLU, Residual, ShapeError, Sigmoid, Softmax
+from purecnn import (
+    Convolutional,
+    Dense,
+    Flatten,
+    GlobalAveragePooling,
+    Network,
+    ReLU,
+    Residual,
+    ShapeError,
+    Sigmoid,
+    Softmax,
+)
 from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError
 from purecnn.playground.familiarity import BLOCK, Familiarity, edges, features, halving, inks
@@ -222,6 +233,26 @@ def test_names_of_classes_are_told(digits):
     told = Reader(network).look(np.zeros(64, np.uint8))
     assert told["name"] in ("<b>cat</b>", "dog")
     assert not knows_digits(network)
+
+
+def test_numbers_that_stand_for_answers_have_their_names(digits):
+    def names(*layers, classes=(), **how):
+        network = Network(list(layers), input_shape=(1, 8, 8), **how)
+        network.preprocessing.classes = classes
+        return [layer["names"] for layer in Reader(network).describe()["layers"]]
+
+    pets = ("cat", "dog", "cow")
+    last = [list(pets)] * 2
+    assert names(Flatten(), Dense(4), ReLU(), Dense(3), Softmax(), classes=pets) == [None] * 3 + last
+    assert names(Convolutional(kernel_size=3, depth=3), GlobalAveragePooling(), Softmax(), classes=pets) == [
+        None,
+        *last,
+    ]
+    assert names(Flatten(), Dense(1), Sigmoid(), classes=pets[:2]) == [None, ["dog"], ["dog"]]
+    assert names(Flatten(), Dense(2), task="regression") == [None, None]
+    assert names(Flatten(), Dense(2), task="regression", classes=("x", "y")) == [None, ["x", "y"]]
+    told = Reader(digits).describe()["layers"]
+    assert [layer["names"] and layer["names"][9] for layer in told[-3:]] == [None, "9", "9"]
 
 
 @pytest.mark.parametrize(

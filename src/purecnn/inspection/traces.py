@@ -17,7 +17,7 @@ from purecnn.backend.overflow import without_warnings
 from purecnn.backend.random import DROPOUT, stream
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
-from purecnn.inspection import signal_cells  # noqa: F401 - which adds the rule of its layers
+from purecnn.inspection import signal_cells, spatial_cells  # noqa: F401 - which add the rules of their layers
 from purecnn.inspection.cells import Cell, explain, made
 from purecnn.layers.activations.basic import Sigmoid, Softmax
 from purecnn.layers.base import Layer, rule_for

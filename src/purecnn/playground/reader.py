@@ -20,6 +20,8 @@ from purecnn.backend.types import Array
 from purecnn.datasets.sources import SOURCES
 from purecnn.errors import ShapeError
 from purecnn.inspection.traces import LayerTrace, trace
+from purecnn.layers.activations.basic import LogSoftmax, Softmax
+from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
 from purecnn.layers.ranges import ends_in_probabilities
 from purecnn.metrics.inputs import answers, as_scores, listed
@@ -156,8 +158,14 @@ class Reader:
     def describe(self) -> dict[str, Any]:
         """Return the network as a page shows it."""
         found = self.trace(np.zeros(self.shape, np.uint8))
+        answering = self.answering()
         layers = [
-            {**named(one.layer, one.name), "shape": list(one.output.shape[1:]), "kernels": self.kernels(one)}
+            {
+                **named(one.layer, one.name),
+                "shape": list(one.output.shape[1:]),
+                "kernels": self.kernels(one),
+                "names": self.output_names() if one.name in answering else None,
+            }
             for one in walk(found)
         ]
         return {
@@ -195,6 +203,28 @@ class Reader:
         """Return a convolution's kernels to draw, None of other layers."""
         kernels = layer.parameters.get("kernels")
         return None if kernels is None or kernels.size > 1 << 16 else encoded(kernels)
+
+    def answering(self) -> set[str]:
+        """Return the names of the layers each of whose numbers stands for an answer.
+
+        They are the last one that makes scores, and those behind it, which turn each into an answer.
+        """
+        found: set[str] = set()
+        if len(self.network.output_shape or ()) != 1:
+            return found
+        for place in reversed(range(len(self.network.layers))):
+            found.add(str(place))
+            if not isinstance(self.network.layers[place], ElementWise | Softmax | LogSoftmax):
+                break
+        return found
+
+    def output_names(self) -> list[str] | None:
+        """Return what each number of the output is: a class by name, or None where it is a value of none."""
+        if self.network.task == "regression" and len(self.network.preprocessing.classes) < self.outputs:
+            return None
+        if self.outputs < self.answers:  # the lone score of two classes
+            return [self.class_name(1)]
+        return [self.class_name(label) for label in range(self.outputs)]
 
     def class_name(self, label: int) -> str:
         """Return the name of a class, or its number."""
@@ -322,6 +352,7 @@ class Reader:
             "output": cell.output,
             "total": cell.total,
             "bias": cell.bias,
+            "addend": cell.addend,
             "origin": list(cell.origin),
             "winner": cell.winner and list(cell.winner),
             "shape": list(cell.window.shape),

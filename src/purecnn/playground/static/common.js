@@ -10,10 +10,15 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-const alert = $('alert');
-export function complain(text) {
+// An error stands beside the button, field or picture that caused it, below its row; one that nothing on the page caused
+// stands at the top.
+const alert = $('alert'), top_ = alert.previousElementSibling;
+export function complain(text, beside = null) {
+  const place = beside?.closest('.row, .pairs, .pad') ?? beside ?? top_;
+  if (text || !alert.hidden) place.after(alert);
   alert.textContent = text;
   alert.hidden = !text;
+  if (text && beside) alert.scrollIntoView({block: 'nearest'});
 }
 
 export function toBase64(bytes) {

@@ -126,7 +126,7 @@ async function send() {
       if (mine === turn) told.blank ? blank(told.why) : answer(told);
       complain('');
     } catch (error) {
-      complain(error.message);
+      complain(error.message, $(picture ? 'choose-picture' : about.image ? 'pad' : 'numbers'));
     }
   }
   busy = false;
@@ -215,7 +215,7 @@ async function ask_cell(place, layer) {
       before.mark({maps: [cell.origin[0]], box: [0, 0, 1, 1]});
     }
   } catch (error) {
-    complain(error.message);
+    complain(error.message, maps[layer].canvas);
   }
 }
 whenClosed(() => {
@@ -265,7 +265,7 @@ async function lay(file) {
     if (!bitmap) {
       complain(takesFiles
         ? `${file.name} has ${file.size.toLocaleString('en')} bytes, and this browser can’t shrink it: at most ${MOST_FILE.toLocaleString('en')} are wanted.`
-        : `${file.name} is no picture that this browser can read: a PNG or JPEG file, say, is wanted.`);
+        : `${file.name} is no picture that this browser can read: a PNG or JPEG file, say, is wanted.`, $('choose-picture'));
       return;
     }
     const shrunk = onWhite(bitmap);
@@ -296,7 +296,7 @@ $('example').addEventListener('click', async () => {
     turn++;
     answer(told);
   } catch (error) {
-    complain(error.message);
+    complain(error.message, $('example'));
   }
 });
 

@@ -36,7 +36,8 @@ const total = values => values.reduce((found, value) => found + value, 0);
 export function inspect(cell, layer) {
   const place = cell.place.length === 3
     ? `map ${cell.place[0]}, row ${cell.place[1]}, column ${cell.place[2]}` : `number ${cell.place.join(', ')}`;
-  $('inspector-title').textContent = `${layer.name} ${cell.kind}: ${place}`;
+  const named = layer.names ? `, “${layer.names[cell.place[0]]}”` : '';
+  $('inspector-title').textContent = `${layer.name} ${cell.kind}: ${place}${named}`;
   const sum = $('inspector-sum'), grids = $('inspector-grids');
   sum.replaceChildren();
   grids.replaceChildren();
@@ -44,8 +45,8 @@ export function inspect(cell, layer) {
   if (cell.products) {
     const products = cell.total - cell.bias;
     sum.append(
-      cell.size === 1 ? 'One product, ' : `The sum of ${cell.size.toLocaleString('en')} products, `,
-      bold(spoken(products)), ', and what is added to it, ', bold(spoken(cell.bias)), ', make ', bold(spoken(cell.output)));
+      cell.size === 1 ? 'One product, ' : `The sum of ${cell.size.toLocaleString('en')} products, `, bold(spoken(products)),
+      ...(cell.addend ? [`, and the ${cell.addend}, `, bold(spoken(cell.bias)), ', make '] : [', makes ']), bold(spoken(cell.output)));
   } else if (cell.winner) {
     sum.append(`The largest of ${cell.size}: `, bold(spoken(cell.output)));
   } else if (cell.size === 1) {
