@@ -349,8 +349,7 @@ def test_the_keys_are_enough(either):
 def test_a_network_learns_before_ones_eyes(either):
     page = either
     page.click("#tab-train")
-    page.click("#begin")
-    page.wait_for_selector("#run:not([disabled])")
+    page.wait_for_selector("#run:not([disabled])")  # the first look builds what can be run at once
     assert page.is_visible("#surface")
     page.click("#ten")
     expect(page.locator("#figures")).to_have_text(re.compile("^step 10 "))
@@ -364,6 +363,14 @@ def test_a_network_learns_before_ones_eyes(either):
     page.wait_for_timeout(300)
     assert page.inner_text("#figures") == before
     assert page.locator("#weights canvas").count() == 6
+    drawn = page.evaluate(
+        "const { width, height } = curve, inks = {};"
+        "const { data } = curve.getContext('2d').getImageData(0, 0, width, height);"
+        "for (let i = 0; i < data.length; i += 4)"
+        "  inks[data.slice(i, i + 3)] = (inks[data.slice(i, i + 3)] ?? 0) + (data[i + 3] === 255);"
+        "[inks['194,87,12'], inks['29,58,95']]"  # the loss of training and that of the test
+    )
+    assert min(drawn) > 100
 
 
 def test_the_chain_rule_is_walked_to_and_fro(either):
@@ -483,6 +490,18 @@ def test_who_pauses_between_two_answers_waits_for_none(page):
     assert page.get_attribute("#figures", "aria-busy") == "true"
     page.click("#run")
     expect(page.locator("#figures")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_training_that_ended_while_one_looked_begins_again(page):
+    page.click("#tab-train")
+    page.wait_for_selector("#run:not([disabled])")
+    page.forgiven.append("404")
+    page.route("**/api/lessons/advance", lambda route: route.continue_(post_data={"lesson": "?"}), times=1)
+    page.click("#step")
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 1 "))
+    assert page.is_hidden("#alert")
+    page.check("input[value=circles]", force=True)  # other data are shown at once
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 0 "))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

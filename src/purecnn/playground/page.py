@@ -9,9 +9,12 @@ PAGE = {
     "index.html": "text/html",
     "style.css": "text/css",
     "carrier.js": "text/javascript",
+    "chain.js": "text/javascript",
+    "charts.js": "text/javascript",
     "common.js": "text/javascript",
     "draw.js": "text/javascript",
     "inspect.js": "text/javascript",
+    "plan.js": "text/javascript",
     "train.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

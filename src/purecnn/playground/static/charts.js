@@ -1,0 +1,83 @@
+// The charts of a training: its losses, and the network's answers over the plane.
+
+import {$, colour, numbers, painted, style} from './common.js';
+
+function canvasOf(id, height = null) {
+  const canvas = $(id), sharp = Math.min(2, devicePixelRatio || 1), width = canvas.clientWidth || 300;
+  height ??= canvas.clientHeight || width;
+  canvas.width = width * sharp;
+  canvas.height = height * sharp;
+  const paint = canvas.getContext('2d');
+  paint.scale(sharp, sharp);
+  return [paint, width, height];
+}
+
+// The loss of each step and its running mean, and the tests, [step, loss] each: that of step 0 is of the network before
+// it has learnt anything.
+export function curve(losses, tests) {
+  const [paint, width, height] = canvasOf('curve'), left = 44, low = height - 22, top = 8;
+  paint.font = '12px system-ui, sans-serif';
+  const known = [...losses, ...tests.map(([, loss]) => loss)].filter(value => value !== null && value > 0);
+  if (!losses.length || !known.length) {
+    paint.fillStyle = style('--faint');
+    paint.fillText('No step was done yet: Run begins.', left, height / 2);
+    return;
+  }
+  const [lowest, highest] = known.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, 0]).map(Math.log10);
+  const most = highest + .05, least = Math.min(lowest, most - .5) - .05;
+  const y = value => top + (most - Math.log10(Math.max(value, 1e-30))) / (most - least) * (low - top);
+  const x = step => left + step / losses.length * (width - left - 8);
+  paint.strokeStyle = style('--line');
+  paint.fillStyle = style('--faint');
+  paint.textAlign = 'right';
+  for (let power = Math.ceil(least); power <= most; power++) {
+    paint.beginPath();
+    paint.moveTo(left, y(10 ** power));
+    paint.lineTo(width - 8, y(10 ** power));
+    paint.stroke();
+    paint.fillText(power >= -3 && power <= 3 ? `${10 ** power}`.slice(0, 6) : `1e${power}`, left - 6, y(10 ** power) + 4);
+  }
+  paint.textAlign = 'left';
+  paint.fillText('0', left, height - 6);
+  paint.textAlign = 'right';
+  paint.fillText(`step ${losses.length.toLocaleString('en')}`, width - 8, height - 6);
+  const line = (points, ink, thick, dashes = []) => {
+    Object.assign(paint, {strokeStyle: style(ink), lineWidth: thick, lineJoin: 'round'});
+    paint.setLineDash(dashes);
+    paint.beginPath();
+    const every = Math.max(1, Math.floor(points.length / 1500)), last = points.length - 1;
+    points.forEach(([step, value], i) => { if (value !== null && (i % every === 0 || i === last)) paint.lineTo(x(step), y(value)); });
+    paint.stroke();
+    paint.setLineDash([]);
+    if (points.length === 1) paint.strokeRect(x(points[0][0]) - 1, y(points[0][1]) - 1, 2, 2);
+  };
+  line(losses.map((loss, step) => [step, loss]), '--line', 1);
+  let mean = losses[0];
+  line(losses.map((loss, step) => [step, mean = loss === null ? mean : .95 * mean + .05 * loss]), '--accent', 2);
+  line(tests, '--strong', 2, [5, 3]);
+  paint.fillStyle = style('--strong');
+  const [step, loss] = tests.at(-1);
+  if (loss !== null) paint.fillRect(x(step) - 3, y(loss) - 3, 6, 6);
+}
+
+// Its answers over the plane, and the points that it learns from.
+export function surface(told) {
+  $('surface-box').hidden = !told;
+  if (!told) return;
+  const [paint, width] = canvasOf('surface', $('surface').clientWidth || 300), side = told.answers.shape[0];
+  const found = numbers(told.answers).map(value => (2 * value - 1) * .62);
+  paint.imageSmoothingEnabled = true;
+  paint.drawImage(painted(found, side, side, 1), 0, 0, width, width);
+  const scale = value => (value / 1.1 + 1) / 2 * width;
+  told.points.forEach(([a, b], i) => {
+    const one = told.labels[i] === 1;
+    paint.fillStyle = `rgb(${colour(one ? 1 : -1)})`;
+    paint.strokeStyle = style('--card');
+    paint.lineWidth = 1;
+    paint.beginPath();
+    if (one) paint.arc(scale(a), scale(-b), 3.2, 0, 7);
+    else paint.rect(scale(a) - 2.8, scale(-b) - 2.8, 5.6, 5.6);
+    paint.fill();
+    paint.stroke();
+  });
+}
