@@ -1,6 +1,7 @@
 """What differs between systems and Pythons, acted out on this one."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from purecnn.backend.files import remove_leftovers, write_whole
 from purecnn.backend.memory import LARGE, aligned_zeros
 from purecnn.backend.threads import BUFFER, ThreadPool
 from purecnn.datasets import Subset
+from purecnn.messages.extras import install_command
 from purecnn.metrics import class_table
 from purecnn.training.prefetcher import Prefetcher
 from purecnn.training.rows import Rows
@@ -164,6 +166,15 @@ def test_a_browser_has_one_thread_and_no_other_process(monkeypatch):
     monkeypatch.setattr(sys, "platform", "emscripten")
     assert processors() == (0,)
     assert processes.worker_kind() == processes.WorkerKind.THREADS
+    for kind in ("fork", "spawn"):
+        use(monkeypatch, kind)
+        with pytest.raises(ValueError, match=f"must be .*threads .*; got '{kind}'"):
+            processes.worker_kind()
+
+
+def test_a_browsers_python_installs_by_micropip(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert re.fullmatch(r"await micropip\.install\(\['plotly>=.*'\]\)", install_command("report", "plotly"))
 
 
 def test_without_a_blas_nothing_need_be_told(monkeypatch):

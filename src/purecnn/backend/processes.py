@@ -69,7 +69,7 @@ def asked_kind() -> WorkerKind | None:
     Raises
     ------
     ValueError
-        If it asks for something else, or for forks where there are none.
+        If it asks for something else, or for processes where there are none.
     """
     asked = os.environ.get(VARIABLE, "")
     if not asked:
@@ -81,6 +81,8 @@ def asked_kind() -> WorkerKind | None:
             f"{VARIABLE} must be spawn or threads where Python can't fork workers, on other systems than "
             f"Linux, without /dev/shm and without a global lock; got 'fork'"
         )
+    if asked == WorkerKind.SPAWN and not can_start():
+        raise ValueError(f"{VARIABLE} must be threads in a browser, which starts no processes; got 'spawn'")
     return WorkerKind(asked)
 
 

@@ -27,11 +27,9 @@ from purecnn.kernels.transforms import VALUES
 
 #: Multiply-adds saved for each value that is transformed, from where on it pays: at 27 both passes took as
 #: long as unrolled or longer (8 to 24 maps, 3x3), at 32 they were 1.1 times as fast (8 maps, 4x4), at 72
-#: 1.45 times (32 maps, 3x3).
-WORTH = 30
-#: The same where NumPy has no BLAS: both passes as fast at 12, 1.1 to 1.6 times as fast at 15 (6 to 8 maps,
-#: 3x3), 1.4 times at 44.
-WORTH_IN_LOOPS = 15
+#: 1.45 times (32 maps, 3x3). Where NumPy has no BLAS, they are as fast at 12, and at 15 1.3 times as fast
+#: (6 to 8 maps, 3x3).
+WORTH = 15 if blas.ABSENT else 30
 #: Fewer samples make runs too short. With 8, in 16 shards in place of 2, a step of the CIFAR-10-sized network
 #: takes 1.4 times as long as with 64, and unrolled 1.8 times.
 FEWEST = 8
@@ -47,7 +45,7 @@ def suits(x: Array, maps: int, window: Window, pool: Pair = (1, 1)) -> bool:
     if window.stride != (1, 1) or tile < 2 or tile % pool[1] or x.shape[3] < FEWEST:
         return False
     saved = maps * channels * height * (width - VALUES / tile)
-    return saved >= (WORTH_IN_LOOPS if blas.ABSENT else WORTH) * (maps + channels)
+    return saved >= WORTH * (maps + channels)
 
 
 class Winograd(TiledConvolution):

@@ -32,6 +32,8 @@ def install_command(extra: str, package: str, *options: str) -> str:
     '"plotly>=..."'
     """
     wanted = requirements(extra) or [package]
+    if sys.platform == "emscripten":  # Pyodide, within a browser
+        return f"await micropip.install({wanted!r})"
     return " ".join(
         [installer(), *options, *(f'"{one}"' if re.search(r"[^\w.-]", one) else one for one in wanted)]
     )
