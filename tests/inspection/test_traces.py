@@ -22,6 +22,7 @@ from purecnn import (
     GaussianNoise,
     GlobalAveragePooling,
     Layer,
+    LogSoftmax,
     MaxPooling,
     Network,
     PReLU,
@@ -340,6 +341,21 @@ def test_a_convolutions_cell_by_hand():
     assert str(cell) == "Convolutional (1, 0, 1) = 386.5: 8 products, 387, + -0.5"
 
 
+def test_a_softmax_by_hand():
+    net = Network([Softmax()], input_shape=(3,), dtype=np.float64)
+    cell = trace(net, np.array([[1000.0, 1000.0 + np.log(2), 1000.0 - np.log(2)]])).cell(0, 2)
+    np.testing.assert_allclose(cell.exponentials, [1 / 2, 1, 1 / 4], rtol=1e-12)
+    assert cell.window.tolist()[0] == 1000
+    assert cell.total == pytest.approx(1 / 7)
+    assert cell.output == pytest.approx(1 / 7)
+    assert str(cell) == "Softmax (2,) = 0.142857: 0.25 of 1.75, the sum of 3 exponentials"
+    net = Network([LogSoftmax()], input_shape=(2, 1, 3), dtype=np.float64)
+    cell = trace(net, np.log(np.arange(1.0, 7.0).reshape(1, 2, 1, 3))).cell(0, 0, 0, 1)
+    assert (cell.window.shape, cell.origin, cell.box) == ((2, 1, 1), (0, 0, 1), ((0, 2), (0, 1), (1, 2)))
+    assert cell.total == pytest.approx(np.log(2 / 7))
+    assert cell.output == pytest.approx(np.log(2 / 7))
+
+
 def test_what_is_added_to_the_products_has_its_name():
     normalized = Network([Dense(3, bias=False), BatchNormalization(), GaussianNoise(0.5)], input_shape=(2,))
     found = trace(normalized, [[1.0, 2.0], [3.0, 1.0]], training=True)
@@ -367,7 +383,7 @@ def test_other_cells_by_hand():
     )
     assert found.cell(0, 0, 0, 1).weights.tolist() == [[0.25, 0.25], [0.25, 0.25]]
     assert str(found.cell(1, 0, 0, 0)) == "Tanh (0, 0, 0) = 0.761594: of 1"
-    assert str(found.cell(3, 1)) == "Softmax (1,) = 0.5: of 2 values"
+    assert str(found.cell(3, 1)) == "Softmax (1,) = 0.5: 1 of 2, the sum of 2 exponentials"
     assert found.cell(3, 1).window.shape == (2,)
 
 

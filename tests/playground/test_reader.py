@@ -24,8 +24,10 @@ from purecnn import (
 )
 from purecnn.datasets import mnist
 from purecnn.errors import FileFormatError
+from purecnn.layers.preprocessing import Preprocessing
 from purecnn.playground.familiarity import BLOCK, Familiarity, edges, features, halving, inks
-from purecnn.playground.reader import MOST_EXACT, MOST_NUMBERS, Reader, decoded, encoded, walk
+from purecnn.playground.inside import MOST_NUMBERS
+from purecnn.playground.reader import MOST_EXACT, Reader, decoded, encoded, walk
 from purecnn.playground.replies import knows_digits
 from purecnn.runs.model_path import DIGITS
 
@@ -148,6 +150,41 @@ def test_a_cell_adds_up(reader, test_set, layer, place):
     assert sum(told["products"]) + told["bias"] == pytest.approx(told["output"], abs=1e-4)
 
 
+def test_a_cell_tells_where_it_looks_and_what_a_softmax_divides(reader, test_set):
+    image = test_set[0][11].reshape(1, 28, 28)
+    told = reader.cell(image, 4, [13, 2, 9])
+    assert told["fields"][0] == [3, [[0, 8], [2, 5], [9, 12]]]
+    assert told["fields"][-1] == [-1, [[0, 1], [4, 14], [18, 28]]]
+    told = reader.cell(image, 11, [100])
+    assert (told["copied"], told["input"], told["origin"]) == (True, [14, 3, 3], [11, 0, 1])
+    told = reader.cell(image, 13, [6])
+    assert told["powers"] == pytest.approx(sum(told["exponentials"]))
+    assert told["exponentials"][6] / told["powers"] == pytest.approx(told["output"], rel=1e-5)
+    assert max(told["exponentials"]) == 1
+
+
+def test_a_trace_is_kept_for_the_same_sample_of_the_same_weights():
+    network = Network([Dense(2), Softmax()], input_shape=(64,))
+    asked, raw = Reader(network), np.arange(64, dtype=np.uint8)
+    kept = asked.trace(raw)
+    assert asked.trace(raw.copy()) is kept
+    assert asked.trace(raw[::-1]) is not kept
+    kept = asked.trace(raw)
+    network.fit(np.arange(256, dtype=np.uint8).reshape(4, 64), [0, 1, 0, 1], epochs=1)
+    assert asked.trace(raw) is not kept
+
+
+def test_what_the_first_layer_is_given_is_told(digits, test_set):
+    given = Reader(digits).describe()["given"]
+    assert given == {"shape": [1, 28, 28], "words": "each value from 0 to 255, divided by 255"}
+    told = Reader(digits).look(test_set[0][3].reshape(1, 28, 28))["given"]
+    assert (told["low"], told["high"]) == (0, 1)
+    other = Network([Dense(2)], input_shape=(3,), preprocessing=Preprocessing(0.5, -1, "bytes"))
+    told = Reader(other)
+    assert told.describe()["given"]["words"] == "each value from 0 to 255, times 0.5, minus 1"
+    assert told.look(np.array([0, 2, 4], np.uint8))["given"]["values"] == [-1, 0, 1]
+
+
 def test_of_a_large_window_the_largest_products_are_told():
     network = Network([Flatten(), Dense(output_size=3), Softmax()], input_shape=(1, 40, 40))
     raw = np.random.default_rng(0).integers(0, 256, (1, 40, 40)).astype(np.uint8)
@@ -220,6 +257,8 @@ def test_layers_inside_of_others_are_told():
     assert [layer["name"] for layer in told] == ["0.0", "0", "1", "2", "3"]
     assert told[0]["arguments"] == "kernel size 3 × 3, padding 1 × 1"
     assert told[0]["kernels"]["shape"] == [1, 1, 3, 3]
+    joined = [{"branches": [[0], []], "join": 1, "merge": "add"}, 2, 3, 4]
+    assert Reader(network).describe()["graph"] == joined
 
 
 def test_a_network_without_a_shape_is_refused():

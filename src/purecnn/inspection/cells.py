@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 
 from purecnn.backend.types import Array
+from purecnn.layers.activations.basic import LogSoftmax, Softmax
 from purecnn.layers.activations.custom import Activation
 from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
@@ -52,6 +54,14 @@ class Cell:
         added.
     winner : tuple of int or None
         The place in the window of a max pooling's largest value.
+    step : tuple of int
+        How far apart in the input the window's values lie along each of its last axes: the dilation. Empty
+        where they are neighbours.
+    is_copy : bool
+        Whether the layer only puts a value elsewhere, as it is.
+    exponentials : ndarray or None
+        Of a softmax, of the window's shape: ``exp(z - max z)``. The largest score is taken off first, so that
+        none overflows; it changes no share.
     """
 
     layer: str
@@ -63,6 +73,19 @@ class Cell:
     bias: float = 0.0
     winner: tuple[int, ...] | None = None
     addend: str = ""
+    step: tuple[int, ...] = ()
+    is_copy: bool = False
+    exponentials: Array | None = None
+
+    @property
+    def box(self) -> tuple[tuple[int, int], ...]:
+        """From where to where, exclusive, the window lies along each axis of the input, borders included."""
+        sizes = (1,) * (len(self.origin) - self.window.ndim) + self.window.shape
+        steps = (1,) * (len(self.origin) - len(self.step)) + self.step
+        return tuple(
+            (start, start + (size - 1) * step + 1 if size else start)
+            for start, size, step in zip(self.origin, sizes, steps, strict=True)
+        )
 
     @property
     def products(self) -> Array | None:
@@ -71,12 +94,16 @@ class Cell:
 
     @property
     def total(self) -> float:
-        """The output, made anew: the products' sum and the bias; the winner; else the output as it is.
+        """The output, made anew: the products' sum and the bias; the winner; the share; else as it is.
 
         The sum is taken in float64, so it may differ from `output` by the rounding of the layer's own sum.
         """
         if self.products is not None:
             return float(self.products.sum(dtype=np.float64)) + self.bias
+        if self.exponentials is not None:
+            number = self.place[0]
+            share = self.exponentials.reshape(-1)[number] / self.exponentials.sum(dtype=np.float64)
+            return float(np.log(share) if self.layer == "LogSoftmax" else share)
         return self.output if self.winner is None else float(self.window[self.winner])
 
     def __str__(self) -> str:
@@ -85,6 +112,9 @@ class Cell:
             return f"{head}: {self.products.size} products, {self.total - self.bias:.6g}, + {self.bias:.6g}"
         if self.winner is not None:
             return f"{head}: the largest of {self.window.size}, at {self.winner}"
+        if self.exponentials is not None:
+            own, sum_ = self.exponentials.reshape(-1)[self.place[0]], self.exponentials.sum()
+            return f"{head}: {own:.6g} of {sum_:.6g}, the sum of {self.window.size} exponentials"
         if self.window.size == 1:
             return f"{head}: of {float(self.window):.6g}"
         return f"{head}: of {self.window.size} values"
@@ -120,6 +150,9 @@ def made(
     bias: float = 0.0,
     winner: tuple[int, ...] | None = None,
     addend: str = "",
+    step: tuple[int, ...] = (),
+    is_copy: bool = False,
+    exponentials: Array | None = None,
 ) -> Cell:
     """Return the cell of `output` at a place, with its window."""
     return Cell(
@@ -132,6 +165,9 @@ def made(
         float(bias),
         winner,
         addend,
+        tuple(map(int, step)),
+        is_copy,
+        exponentials,
     )
 
 
@@ -140,7 +176,19 @@ def moved(
 ) -> Cell:
     """Return the cell of a layer that puts one value of its input there, as it is."""
     value = input[sample][origin]
-    return made(layer, output, place, sample, window=value, origin=origin, weights=np.ones(()))
+    ones = np.ones(())
+    return made(layer, output, place, sample, window=value, origin=origin, weights=ones, is_copy=True)
+
+
+@explain.register(Softmax)
+@explain.register(LogSoftmax)
+def _(layer: Layer, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
+    """The scores at its place, and the exponential of each, as far as it is below the largest."""
+    at: Any = (sample, slice(None), *place[1:])
+    window = input[at].reshape(-1, *[1] * len(place[1:]))
+    with np.errstate(invalid="ignore"):  # of infinite scores
+        powers = np.exp(window - window.max())
+    return made(layer, output, place, sample, window=window, origin=(0, *place[1:]), exponentials=powers)
 
 
 @explain.register

@@ -27,4 +27,5 @@ def _(layer: SignalLayer, input: Array, output: Array, place: tuple[int, ...], s
         origin=(cell.origin[0], *cell.origin[2:]),
         weights=None if cell.weights is None else cell.weights[row],
         winner=cell.winner and cell.winner[1:],
+        step=cell.step and (cell.step[0], *cell.step[2:]),
     )

@@ -52,6 +52,7 @@ def _(layer: Convolutional, input: Array, output: Array, place: tuple[int, ...],
         weights=layer.parameters["kernels"][map],
         bias=0.0 if biases is None else biases[place] if layer.per_position_bias else biases[map],
         addend="" if biases is None else "bias",
+        step=(1, down, across),
     )
 
 
@@ -86,6 +87,7 @@ def _(
         weights=layer.parameters["kernels"][:, map % maps][np.ix_(channels, *met)],
         bias=bias,
         addend="bias" if layer.bias else "",
+        step=(1, *(pixels[1] - pixels[0] if len(pixels) > 1 else 1 for pixels in reached)),
     )
 
 

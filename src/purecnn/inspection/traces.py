@@ -6,6 +6,7 @@ To see what a network does, all that passes through it must be kept: inputs, out
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -65,6 +66,14 @@ class LayerTrace:
     gradients: dict[str, Array]
     inside: tuple[LayerTrace, ...]
 
+    @property
+    def branches(self) -> tuple[tuple[LayerTrace, ...], ...]:
+        """The layers that this one is made of, branch by branch; empty of one that is made of none."""
+        if not isinstance(self.layer, Composite):
+            return ()
+        ends = np.cumsum([0, *(len(branch) for branch in self.layer.branches.values())])
+        return tuple(self.inside[begin:end] for begin, end in itertools.pairwise(ends))
+
     def cell(self, *place: int, sample: int = 0) -> Cell:
         """Return what one cell of the output was made of.
 
@@ -98,12 +107,7 @@ class LayerTrace:
         """Return what a cell was made of: one cell at the end of each branch, or of the one it comes from."""
         if len(layer.branches) == 1:  # the last layer's own output
             return self.inside[-1].cell(*at, sample=sample)
-        lengths = [len(branch) for branch in layer.branches.values()]
-        lasts = np.cumsum(lengths) - 1
-        ends = [
-            (self.inside[last].output if length else self.input)[sample]
-            for last, length in zip(lasts, lengths, strict=True)
-        ]
+        ends = [(branch[-1].output if branch else self.input)[sample] for branch in self.branches]
         if layer.merge == "concatenate":
             firsts = np.cumsum([0, *(len(end) for end in ends)])
             branch = int(np.searchsorted(firsts, at[0], side="right")) - 1

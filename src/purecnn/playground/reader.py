@@ -19,7 +19,7 @@ from purecnn.backend import blas
 from purecnn.backend.types import Array
 from purecnn.datasets.sources import SOURCES
 from purecnn.errors import ShapeError
-from purecnn.inspection.traces import LayerTrace, trace
+from purecnn.inspection.traces import LayerTrace, Trace, trace
 from purecnn.layers.activations.basic import LogSoftmax, Softmax
 from purecnn.layers.activations.elementwise import ElementWise
 from purecnn.layers.base import Layer
@@ -28,6 +28,7 @@ from purecnn.metrics.inputs import answers, as_scores, listed
 from purecnn.networks.network import Network
 from purecnn.networks.pictures import image_shape, prepared
 from purecnn.playground.familiarity import Familiarity
+from purecnn.playground.inside import cell_told, graph, rule
 
 #: Arguments of layers that a page shows as their shapes.
 SHAPES = {"input_shape", "output_shape", "input_size", "output_size", "depth", "initialization"}
@@ -37,8 +38,6 @@ DIGITS, CLOTHING = SOURCES["mnist"].classes, SOURCES["fashion-mnist"].classes
 LEAST_INK = 32
 #: A digit is believed from this probability on.
 SURE = 0.7
-#: Numbers of one cell's window that are told; of more, those with the largest products.
-MOST_NUMBERS = 1024
 #: Numbers of a layer's output that are told exactly; larger ones in 256 steps, which a picture needs no more.
 MOST_EXACT = 256
 
@@ -148,6 +147,7 @@ class Reader:
         if network.task == "segmentation":
             raise ValueError("a network with one answer for each picture is wanted, got one for each pixel")
         self.network, self.familiarity = network, familiarity
+        self.kept: tuple[tuple[bytes, int], Trace] | None = None
         self.shape = network.input_shape
         #: Channels, height and width of what is drawn; None for a vector that is no square image.
         self.image = image_shape(network)
@@ -159,14 +159,16 @@ class Reader:
         """Return the network as a page shows it."""
         found = self.trace(np.zeros(self.shape, np.uint8))
         answering = self.answering()
+        every = list(walk(found))
         layers = [
             {
                 **named(one.layer, one.name),
+                "rule": rule(one.layer),
                 "shape": list(one.output.shape[1:]),
                 "kernels": self.kernels(one),
                 "names": self.output_names() if one.name in answering else None,
             }
-            for one in walk(found)
+            for one in every
         ]
         return {
             "shape": list(self.shape),
@@ -175,7 +177,23 @@ class Reader:
             "classes": [self.class_name(label) for label in range(self.answers)],
             "parameters": int(self.network.parameters.size),
             "layers": layers,
+            "graph": graph(found.layers, {one.name: number for number, one in enumerate(every)}),
+            "given": {"shape": list(found.input.shape[1:]), "words": self.scaling()},
         }
+
+    def scaling(self) -> str:
+        """Return what happens to each raw value before the first layer, in words."""
+        held = self.network.preprocessing
+        scale, shift = held.scale, held.shift
+        if held.kind == "numbers":
+            scale /= 255
+        steps = (
+            [] if scale == 1 else ["divided by 255" if abs(255 * scale - 1) < 1e-6 else f"times {scale:.4g}"]
+        )
+        steps += [] if shift == 0 else [f"{'plus' if shift > 0 else 'minus'} {abs(shift):.4g}"]
+        return (
+            f"each value from 0 to 255, {', '.join(steps)}" if steps else "each value from 0 to 255, as it is"
+        )
 
     def words(self) -> dict[str, Any]:
         """Return what a page asks for, whether it can be drawn, and what the network sees of it."""
@@ -231,12 +249,20 @@ class Reader:
         names = self.network.preprocessing.classes
         return names[label] if label < len(names) else str(label)
 
-    def trace(self, raw: Array) -> Sequence[LayerTrace]:
-        """Return the trace of one raw sample of the network's shape, of bytes."""
+    def trace(self, raw: Array) -> Trace:
+        """Return the trace of one raw sample of the network's shape, of bytes.
+
+        The last one is kept: who walks over the cells of a drawing asks for the same again and again.
+        """
+        key, kept = (raw.tobytes(), self.network.updates), self.kept
+        if kept is not None and kept[0] == key:
+            return kept[1]
         values = raw.reshape(self.shape)
         if self.network.preprocessing.kind == "numbers":  # it learnt from bytes that were divided before
             values = values.astype(self.network.dtype) / 255
-        return trace(self.network, values[np.newaxis])
+        found = trace(self.network, values[np.newaxis])
+        self.kept = key, found  # in one step: others may ask at the same time
+        return found
 
     def prepare(self, drawn: Array) -> Array | None:
         """Return what the network sees of a drawing, prepared as pictures are; None of a blank one.
@@ -269,6 +295,7 @@ class Reader:
         return {
             **finite(answer),
             "sample": base64.b64encode(raw.tobytes()).decode(),
+            "given": encoded(found.input[0]),
             "layers": [encoded(one.output[0]) for one in walk(found)],
         }
 
@@ -334,41 +361,12 @@ class Reader:
         ValueError
             If there is no such layer or cell.
         """
-        every = list(walk(self.trace(raw)))
+        found = self.trace(raw)
+        every = list(walk(found))
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < len(every):
             raise ValueError(f"layer must be from 0 to {len(every) - 1}, got {layer!r}")
+        places = {one.name: number for number, one in enumerate(every)}
         try:
-            cell = every[layer].cell(*place)
+            return dict(finite(cell_told(found, every[layer], place, {**places, "": -1})))
         except (IndexError, TypeError) as error:
             raise ValueError(str(error)) from None
-        window, weights, products = (
-            None if array is None else np.atleast_1d(array)
-            for array in (cell.window, cell.weights, cell.products)
-        )
-        told = {
-            "layer": layer,
-            "kind": cell.layer,
-            "place": list(cell.place),
-            "output": cell.output,
-            "total": cell.total,
-            "bias": cell.bias,
-            "addend": cell.addend,
-            "origin": list(cell.origin),
-            "winner": cell.winner and list(cell.winner),
-            "shape": list(cell.window.shape),
-            "size": int(cell.window.size),
-        }
-        if window is None or window.size <= MOST_NUMBERS:
-            arrays = {"window": window, "weights": weights, "products": products}
-            lists = {
-                name: None if array is None else array.reshape(-1).astype(float).tolist()
-                for name, array in arrays.items()
-            }
-            return dict(finite({**told, **lists}))
-        by = np.abs(window if products is None else products).reshape(-1)
-        top = np.argsort(-by, kind="stable")[:MOST_NUMBERS]
-        lists = {
-            name: None if array is None else array.reshape(-1)[top].astype(float).tolist()
-            for name, array in (("window", window), ("weights", weights), ("products", products))
-        }
-        return dict(finite({**told, "numbers": top.tolist(), **lists}))
