@@ -50,7 +50,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run site serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run site serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -167,6 +167,9 @@ bench-architectures: $(BENCH_STAMP) ## measure a training step of each network o
 
 bench-cores: $(DEV_STAMP) ## predict a step on 4, 8 and 16 cores, check the model on those that there are, and write docs/engine.md
 	$(VENV)/bin/python -m benchmarks.cores
+
+bench-site: $(DEV_STAMP) ## measure the static site in Chromium, and write docs/playground.md; SITE=FOLDER: one written by another Python
+	$(VENV)/bin/python -m benchmarks.site --write $(if $(SITE),--site $(SITE))
 
 bench-cuda: $(CUDA_STAMP) ## measure training on an NVIDIA GPU beside PyTorch
 	$(CUDA)/bin/python $(PIP_INSTALL) 'torch>=2.9'

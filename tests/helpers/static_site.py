@@ -1,22 +1,12 @@
-"""The playground's static site, written once and shown by a server that knows nothing of it."""
+"""Pyodide's files, for tests of what runs in a browser."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from purecnn.playground.site import POLICY
-
-ROOT = Path(__file__).parents[2]
-#: Where Pyodide's files lie.
-PYODIDE = Path(os.environ.get("PURECNN_PYODIDE", ROOT.parent / "shared" / "pyodide"))
+from docs.tools.static_server import PYODIDE
 
 
 def pyodide() -> Path:
@@ -24,28 +14,3 @@ def pyodide() -> Path:
     if not (PYODIDE / "pyodide.mjs").is_file():
         pytest.skip(f"Pyodide is not in {PYODIDE}; PURECNN_PYODIDE names the folder that has it")
     return PYODIDE
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """Sends files, with the policy that the page names, which then holds for its worker too."""
-
-    def end_headers(self) -> None:
-        """Add the policy."""
-        self.send_header("content-security-policy", POLICY)
-        super().end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def shown(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine, below a path of its own as a project's pages are; give its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder.parent)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/{folder.name}/"
-        finally:
-            server.shutdown()
-            thread.join()

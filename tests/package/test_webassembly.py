@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,20 +10,19 @@ from typing import Any
 
 import pytest
 
+from docs.tools.static_server import PYODIDE
 from helpers.waiting import PATIENCE
 from purecnn import losses
 from purecnn.layers.registry import LAYERS
 
 HERE, ROOT = Path(__file__).parent / "webassembly", Path(__file__).parents[2]
-#: Where Pyodide and NumPy's wheel for it lie.
-RUNTIME = Path(os.environ.get("PURECNN_PYODIDE") or ROOT.parent / "shared" / "pyodide")
 #: What the extras bring, which is not there.
 EXTRAS = {"click", "rich", "sklearn", "uvicorn", "starlette"}
 
 pytestmark = [
     pytest.mark.skipif(
-        not (RUNTIME / "pyodide.mjs").is_file(),
-        reason=f"no Pyodide in {RUNTIME}: PURECNN_PYODIDE says where its files lie",
+        not (PYODIDE / "pyodide.mjs").is_file(),
+        reason=f"no Pyodide in {PYODIDE}: PURECNN_PYODIDE says where its files lie",
     ),
     pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed"),
 ]
@@ -33,7 +31,7 @@ pytestmark = [
 def run(*parts: str) -> dict[str, Any]:
     """Start Python in Pyodide, have it run parts of the program, and return what it tells."""
     program = str(HERE / "program.py")
-    command = ["node", str(HERE / "run.mjs"), str(RUNTIME), program, json.dumps(parts)]
+    command = ["node", str(HERE / "run.mjs"), str(PYODIDE), program, json.dumps(parts)]
     done = subprocess.run(
         [*command, str(ROOT / "src"), str(ROOT / "tests")],
         capture_output=True,

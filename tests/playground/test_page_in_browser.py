@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import purecnn
+from docs.tools import static_server
 from helpers import browser as browser
 from helpers import drawings as drawings
 from helpers import static_site as static_site
@@ -106,7 +107,7 @@ def site_page(chromium, tmp_path_factory):
     """A page of the static site, which stays open: Python starts with it, which takes seconds."""
     window = browser.Window(chromium)
     folder = write_site(tmp_path_factory.mktemp("pages") / "site", pyodide=static_site.pyodide())
-    with static_site.shown(folder) as address:
+    with static_server.shown(folder) as address:
         page = window.open(address, width=1280, height=900, still=False)
         page.wait_for_selector("#layers .layer canvas")
         yield page, window, address

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib
+import importlib.util
 import io
 import json
 import tarfile
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.tools import static_server
 from helpers import static_site as static_site
 from purecnn import Dense, Network, Softmax, save
 from purecnn.errors import DownloadError, FileFormatError
@@ -39,7 +42,7 @@ def known(monkeypatch):
         "pyodide.asm.wasm": b"\0asm",
         "pyodide.mjs": b"// module",
         "pyodide-lock.json": json.dumps(lock).encode(),
-        "python_stdlib.zip": zipped(json__py=b"1", wsgiref__simple=b"2"),
+        "python_stdlib.zip": zipped(json__tool=b"1", wsgiref__simple=b"2"),
         runtime.WHEEL: zipped(numpy__core=b"3", numpy__f2py__a=b"4"),
     }
     digests = {name: hashlib.sha256(each).hexdigest() for name, each in content.items()}
@@ -90,12 +93,29 @@ def test_the_site_holds_the_page_the_package_and_all_that_it_names(pyodide, tmp_
 
 def test_what_no_page_needs_of_pyodide_is_left_out(known):
     sent = runtime.pruned(known)
-    for name, wanted in (("python_stdlib.zip", ["json/py"]), (runtime.WHEEL, ["numpy/core"])):
+    for name, wanted in (("python_stdlib.zip", ["json/tool"]), (runtime.WHEEL, ["numpy/core"])):
         with zipfile.ZipFile(io.BytesIO(sent[name])) as archive:
             assert archive.namelist() == wanted
     lock = json.loads(sent["pyodide-lock.json"])
     assert list(lock["packages"]) == ["numpy"]
     assert lock["packages"]["numpy"]["sha256"] == hashlib.sha256(sent[runtime.WHEEL]).hexdigest()
+
+
+def test_modules_are_sent_compiled_where_this_python_compiles_as_pyodides(known, monkeypatch, tmp_path):
+    """Held by this Python, whatever its version: it imports what it compiled, from the archive that is sent."""
+    monkeypatch.setattr(runtime, "MAGIC", importlib.util.MAGIC_NUMBER)
+    module = b'"""Words."""\n\ndef answer():\n    """More words."""\n    return 42\n'
+    known["python_stdlib.zip"] = zipped(**{"found.py": module, "numpy.txt": b"1"})
+    sent = runtime.pruned(known)["python_stdlib.zip"]
+    with zipfile.ZipFile(io.BytesIO(sent)) as archive:
+        assert archive.namelist() == ["found.pyc", "numpy.txt"]
+    (tmp_path / "python.zip").write_bytes(sent)
+    monkeypatch.syspath_prepend(tmp_path / "python.zip")
+    found = importlib.import_module("found")
+    assert found.answer() == 42
+    assert (found.__doc__, found.answer.__doc__) == (None, None)
+    monkeypatch.setattr(runtime, "MAGIC", b"3.12")
+    assert zipfile.ZipFile(io.BytesIO(runtime.pruned(known)["python_stdlib.zip"])).namelist()[0] == "found.py"
 
 
 def test_a_site_is_replaced_and_another_folder_kept(pyodide, tmp_path):
@@ -134,7 +154,7 @@ def test_pyodide_is_fetched_once(known, pyodide, tmp_path):
             if name != runtime.WHEEL:
                 package.add(pyodide / name, f"package/{name}")
     (served / runtime.WHEEL).write_bytes(known[runtime.WHEEL])
-    with static_site.shown(served) as address:
+    with static_server.shown(served) as address:
         releases = tuple(
             Release(
                 f"{address}{path.name}", len(path.read_bytes()), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -57,6 +57,7 @@ async function begin() {
   const {loadPyodide} = await import('./pyodide.mjs');
   const python = await loadPyodide({indexURL: here('./'), packages: ['numpy']});
   globalThis.fetch = fetched;
+  globalThis.python = python; // for who looks with the browser's tools
   tell('The network is opened');
   python.unpackArchive(own, 'zip');
   python.FS.writeFile('model.safetensors', new Uint8Array(model));
