@@ -1,9 +1,9 @@
 """What the static site takes in a browser: python -m benchmarks.site [--rounds N] [--write].
 
 It writes the site, opens it in Chromium with an empty cache, and measures what stands in the table of
-docs/playground.md: bytes, the first stroke, the processor's time until Python is ready, the answer to a drawing, the
-digits' network in training, and the memory of Python. Wants Pyodide's files (PURECNN_PYODIDE) and Linux, whose /proc
-tells what the browser's processes have used.
+docs/playground.md: bytes, the first stroke, the processor's time until Python is ready, the answer to a
+drawing, the digits' network in training, and the memory of Python. Wants Pyodide's files (PURECNN_PYODIDE)
+and Linux, whose /proc tells what the browser's processes have used.
 """
 
 from __future__ import annotations
@@ -92,8 +92,9 @@ def measure(browser: Any, address: str) -> dict[str, float]:
         """async drawings => {
             const {ask} = await import('./carrier.js'), times = [];
             for (let i = 0; i < drawings; i++) {
-                const pixels = new Uint8Array(140 * 140); // a stroke down the middle, moved a little each time
-                for (let row = 30; row < 110; row++) pixels.fill(255, 140 * row + 60 + i % 9, 140 * row + 72 + i % 9);
+                // a stroke down the middle, moved a little each time
+                const pixels = new Uint8Array(140 * 140), left = 60 + i % 9;
+                for (let row = 30; row < 110; row++) pixels.fill(255, 140 * row + left, 140 * row + 76);
                 const begin = performance.now();
                 await ask('draw', {side: 140, pixels: btoa(String.fromCharCode(...pixels))});
                 times.push(performance.now() - begin);
@@ -159,8 +160,11 @@ def main() -> None:
     if given.write:
         about = {**machine.describe(), "command": " ".join(sys.argv[1:])}
         keep(about, {**about, "site": [one.as_json() for one in rows]}, "site")
-        words = f"{about['processor']}, {machine.cores()} cores; `python -m benchmarks.site --write`, commit {about['commit']}"
-        put_between("<!-- site: begin -->", "<!-- site: end -->", f"{words}\n\n{table(rows)}", PAGE)
+        words = (
+            f"{about['processor']}, {machine.cores()} cores; `python -m benchmarks.site {about['command']}`"
+        )
+        text = f"{words}, commit {about['commit']}\n\n{table(rows)}"
+        put_between("<!-- site: begin -->", "<!-- site: end -->", text, PAGE)
 
 
 if __name__ == "__main__":

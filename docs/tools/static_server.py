@@ -1,4 +1,4 @@
-"""The playground's static site, shown by a server that knows nothing of it: for the tests and the measurements."""
+"""The playground's static site, shown by a server that knows nothing of it: for tests and measurements."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_what_no_page_needs_of_pyodide_is_left_out(known):
 
 
 def test_modules_are_sent_compiled_where_this_python_compiles_as_pyodides(known, monkeypatch, tmp_path):
-    """Held by this Python, whatever its version: it imports what it compiled, from the archive that is sent."""
+    """Held by this Python, whatever its version: it imports what it compiled from the archive."""
     monkeypatch.setattr(runtime, "MAGIC", importlib.util.MAGIC_NUMBER)
     module = b'"""Words."""\n\ndef answer():\n    """More words."""\n    return 42\n'
     known["python_stdlib.zip"] = zipped(**{"found.py": module, "numpy.txt": b"1"})
