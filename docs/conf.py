@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_click",
     "sphinx_copybutton",
+    "live",
     "mathml",
     "names",
     "navigation",
@@ -47,4 +48,4 @@ html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 html_static_path = ["tools/static"]
-html_css_files = ["formulas.css"]
+html_css_files = ["figures.css", "formulas.css"]

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from docs.tools.svg import BLUE, GREEN, INK, ORANGE, Picture, shade, written
-from purecnn import SGD, Adam, Convolutional, Dense, MaxPooling, Network, ReLU, Sigmoid, trace
+from purecnn import SGD, Adam, Convolutional, Dense, Network, ReLU, trace
 from purecnn.datasets import mnist
 from purecnn.losses import categorical_cross_entropy
+from purecnn.playground.figures.table import FIGURES
 
 FOLDER = Path(__file__).parents[1] / "course" / "pictures"
-PICTURES = {}
+PICTURES = {name: figure.still for name, figure in FIGURES.items()}
 
 
 def picture(function):
@@ -24,35 +25,6 @@ def fill(layer, **parameters):
     """Write the parameters of a layer."""
     for name, values in parameters.items():
         layer.parameters[name][...] = values
-
-
-@picture
-def neuron():
-    """A neuron with its numbers, from the trace."""
-    network = Network([Dense(2, 1), Sigmoid()])
-    fill(network[0], weights=[[1, -3]], biases=1)
-    found = trace(network, [[2.0, 1.0]])
-    cell = found.cell(0, 0)
-    paper = Picture(470, 190)
-    for row, (x, weight, product) in enumerate(zip(cell.window, cell.weights, cell.products, strict=True)):
-        y = 40 + 70 * row
-        paper.circle(30, y, 19, BLUE)
-        paper.text(30, y, written(x), BLUE)
-        paper.arrow((50, y), (172, 75 + 0.25 * (y - 75)), INK)
-        paper.text(104, y + (-12 if row == 0 else 12), f"× {written(weight)}")
-        paper.text(152, 75 + 38 * (2 * row - 1), written(product), ORANGE)
-    paper.arrow((200, 165), (200, 104))
-    paper.text(200, 176, f"bias {written(cell.bias)}")
-    paper.circle(200, 75, 27)
-    paper.text(200, 75, "sum")
-    paper.arrow((228, 75), (312, 75))
-    paper.text(268, 62, f"z = {written(cell.total)}", ORANGE)
-    paper.box(314, 52, 66, 46, round=6)
-    paper.text(347, 75, "sigmoid")
-    paper.arrow((381, 75), (464, 75))
-    paper.text(420, 62, f"y = {written(found.output[0, 0])}", ORANGE)
-    paper.text(30, 140, "inputs", BLUE)
-    return paper
 
 
 def plane(paper, x, y, size, limits, names):
@@ -164,27 +136,6 @@ def backpropagation():
 
 
 @picture
-def convolution():
-    """A kernel on an image of 4 x 4, one of its windows marked."""
-    network = Network([Convolutional((1, 4, 4), 2, 1)])
-    fill(network[0], kernels=[[-1, 1], [-1, 1]])
-    found = trace(network, np.array([[[0, 0, 3, 3]] * 4], float))
-    cell = found.cell(0, 0, 1, 1)
-    paper, side = Picture(470, 190), 34
-    paper.grid(6, 10, found.input[0, 0], side, 6)
-    _, row, column = cell.origin
-    paper.box(6 + column * side, 10 + row * side, 2 * side, 2 * side, ORANGE, thick=3)
-    paper.text(167, 78, "∗", size=22)
-    paper.grid(192, 44, cell.weights[0], side, 6)
-    paper.text(286, 78, "=", size=22)
-    paper.grid(314, 27, found.output[0, 0], side, 6)
-    paper.box(314 + side, 27 + side, side, side, ORANGE, thick=3)
-    for x, words in ((74, "image"), (226, "kernel"), (365, "feature map")):
-        paper.text(x, 164, words)
-    return paper
-
-
-@picture
 def edges():
     """A digit of MNIST and the maps of two kernels that look for edges."""
     image = mnist.load_data()[0][0][:1] / 255
@@ -197,34 +148,6 @@ def edges():
         paper.image(left, 4, values, side, 2)
     for x, words in ((77, "a 5"), (234, "vertical edges"), (389, "horizontal edges")):
         paper.text(x, 166, words)
-    return paper
-
-
-@picture
-def pooling():
-    """Max pooling of a map of 4 x 4, forward and back."""
-    values = np.array([[1, 3, 2, 0], [4, 2, 0, 1], [0, 0, 5, 5], [0, 0, 5, 5]], float)
-    layer, slopes = MaxPooling(2), np.array([[1, 2], [3, 4]], float)
-    found = trace(Network([layer], input_shape=(1, 4, 4)), values[None])
-    layer.forward(values.reshape(1, 4, 4, 1))
-    back = layer.backward(slopes.reshape(1, 2, 2, 1))[0, :, :, 0]
-    paper, side = Picture(470, 352), 34
-    for top, left_values, right_values, words in (
-        (8, values, found.output[0, 0], ("map", "pooled")),
-        (182, back, slopes, ("slopes by the map", "slopes by the pooled map")),
-    ):
-        paper.grid(50, top, left_values, side, 6)
-        paper.grid(320, top + side, right_values, side, 6)
-        for window in np.ndindex(2, 2):
-            paper.box(50 + window[1] * 68, top + window[0] * 68, 68, 68, INK, thick=2.5)
-            row, column = np.add(found.cell(0, 0, *window).winner, np.multiply(window, 2))
-            paper.box(52 + column * side, top + 2 + row * side, side - 4, side - 4, ORANGE, thick=2.5)
-        paper.text(118, top + 150, words[0])
-        paper.text(354, top + 150, words[1])
-    paper.arrow((200, 76), (306, 76))
-    paper.text(253, 64, "forward")
-    paper.arrow((306, 250), (200, 250))
-    paper.text(253, 238, "backward")
     return paper
 
 

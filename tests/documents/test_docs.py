@@ -11,15 +11,26 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import ismodule
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import purecnn
 from docs.tools.formula_font import RANGES
+from purecnn.playground.figures.table import FIGURES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+STILL = "The figures of the course stay still:"
 PAGES = sorted(path for kind in ("*.md", "*.rst") for path in DOCS.rglob(kind))
+
+
+def extension(name):
+    """Return one of the modules that Sphinx is extended by."""
+    spec = spec_from_file_location(name, DOCS / "tools" / "extensions" / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def documented():
@@ -77,9 +88,13 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
     flags = ["--quiet", "--nitpicky", "--fail-on-warning", "--keep-going", "--fresh-env"]
     run = subprocess.run(
-        [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder)], capture_output=True, text=True
+        [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PURECNN_PYODIDE": str(folder / "none")},  # packing it takes five seconds
     )
     assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == f"{STILL} there is no Pyodide in {folder / 'none'} (PURECNN_PYODIDE)\n"
     return folder
 
 
@@ -162,10 +177,7 @@ def test_formulas_are_set_in_a_font_that_has_their_letters(built):
 )
 def test_formulas_are_spaced_as_tex_does(formula, piece):
     pytest.importorskip("latex2mathml")
-    spec = spec_from_file_location("mathml", DOCS / "tools" / "extensions" / "mathml.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert piece in module.written(formula)
+    assert piece in extension("mathml").written(formula)
 
 
 def test_a_name_in_a_text_leads_to_the_reference(built):
@@ -174,3 +186,39 @@ def test_a_name_in_a_text_leads_to_the_reference(built):
     assert "../_modules/purecnn/layers/base.html" in (built / "guides" / "customizing.html").read_text(
         encoding="utf-8"
     )
+
+
+def test_the_pictures_that_may_be_live_have_their_names_and_stay_still_without_what_they_run(built):
+    pages = [path.read_text(encoding="utf-8") for path in (built / "course").glob("*.html")]
+    names = re.findall(r'<img[^>]*class="live-figure" id="figure-([\w-]+)"', "".join(pages))
+    assert sorted(names) == sorted(FIGURES)
+    assert not [page for page in pages if "figures.js" in page]
+    assert not (built / "_static" / "playground").exists()
+
+
+def test_beside_the_pages_lies_what_the_live_figures_run(tmp_path, monkeypatch):
+    nodes = pytest.importorskip("docutils.nodes")
+    live, written, scripts = extension("live"), [], []
+    monkeypatch.setattr(live, "PYODIDE", tmp_path)
+    monkeypatch.setattr(live, "write_site", lambda *where, **how: written.append((*where, how)))
+    app = SimpleNamespace(
+        outdir=tmp_path / "pages",
+        builder=SimpleNamespace(format="html"),
+        add_js_file=lambda name, **how: scripts.append(name),
+    )
+    (tmp_path / "pyodide.mjs").write_text("")
+    live.write_runtime(app)
+    assert written == [(tmp_path / "pages/_static/playground", {"pyodide": tmp_path})]
+    picture, other = (nodes.image(uri=f"course/pictures/{name}.svg") for name in ("pooling", "memories"))
+    for page in (picture, other):
+        live.name_pictures(app, page, "course/pooling")
+        live.add_script(app, "course/pooling", "page.html", {}, page)
+    assert scripts == ["playground/figures.js"]
+    assert (picture["ids"], other["ids"]) == (["figure-pooling"], [])
+    manifest = tmp_path / "pages/_static/playground/site.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    live.write_runtime(app)  # nothing has changed since
+    os.utime(manifest, (0, 0))
+    live.write_runtime(app)
+    assert len(written) == 2

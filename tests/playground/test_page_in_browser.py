@@ -556,6 +556,36 @@ def test_an_end_of_the_server_is_told(window, address):
         assert page.inner_text("#alert") == "The playground does not answer: is it still running?"
 
 
+def test_a_still_picture_of_the_course_becomes_live(site_page):
+    page, window, address = site_page
+    page.forgiven = ["422"]
+    page.evaluate(
+        """() => {
+          const shown = document.createElement('p'), script = document.createElement('script');
+          const picture = Object.assign(new Image(), {className: 'live-figure', id: 'figure-convolution'});
+          shown.append(picture);
+          script.src = 'figures.js';
+          document.body.prepend(shown, script);
+        }"""
+    )
+    page.click(".live-try")
+    says, box = page.locator(".live-says"), page.locator(".live-box")
+    expect(says).to_have_text("\N{MINUS SIGN}1 · 0 + 1 · 3 \N{MINUS SIGN} 1 · 0 + 1 · 3 = 6")
+    assert page.is_hidden("#figure-convolution")
+    page.fill("[aria-label='Kernel, row 0, column 1']", "2")
+    expect(says).to_have_text("\N{MINUS SIGN}1 · 0 + 2 · 3 \N{MINUS SIGN} 1 · 0 + 1 · 3 = 9")
+    page.fill("[aria-label='Kernel, row 0, column 1']", "99")  # which is not sent
+    page.locator(".live-spot").nth(2).click()  # in the map, row 0, column 2
+    expect(says).to_have_text("\N{MINUS SIGN}1 · 3 + 2 · 3 \N{MINUS SIGN} 1 · 3 + 1 · 3 = 3")
+    assert box.get_by_label("Column of the window").input_value() == "2"
+    assert box.locator("svg").get_attribute("aria-label") == says.inner_text()
+    box.get_by_label("Row of the window").fill("2")
+    page.click("text=As it was")
+    expect(says).to_have_text("\N{MINUS SIGN}1 · 0 + 1 · 3 \N{MINUS SIGN} 1 · 0 + 1 · 3 = 6")
+    page.evaluate("document.querySelector('.live-box').remove()")
+    check_silence(window, page, address)
+
+
 def test_one_draws_before_python_has_come_and_a_broken_download_is_tried_again(site_page, chromium):
     _, _, address = site_page
     page = browser.Window(chromium).page

@@ -11,6 +11,7 @@ PAGE = {
     "carrier.js": "text/javascript",
     "chain.js": "text/javascript",
     "charts.js": "text/javascript",
+    "python.js": "text/javascript",
     "common.js": "text/javascript",
     "draw.js": "text/javascript",
     "inspect.js": "text/javascript",
@@ -18,8 +19,9 @@ PAGE = {
     "train.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-#: What runs Python within a browser, where there is no server.
-WORKER = "worker.js"
+#: What a site has beside these: the worker that runs Python within a browser, where there is no server, and
+#: the script of the course's live figures.
+SITE = ("worker.js", "figures.js")
 
 
 def read_page(name: str) -> bytes:

@@ -18,6 +18,7 @@ from purecnn.formats.pictures import read_picture
 from purecnn.networks.network import Network
 from purecnn.networks.pictures import prepared
 from purecnn.playground.familiarity import Familiarity
+from purecnn.playground.figures import table
 from purecnn.playground.lesson import DATA, LAYERS, OPTIMIZERS
 from purecnn.playground.reader import DIGITS, Reader, decoded
 from purecnn.playground.sessions import LessonError, Lessons
@@ -88,6 +89,7 @@ class Replies:
             "picture": self.picture,
             "example": self.example,
             "cell": self.cell,
+            "figure": table.reply,
             "lessons/begin": lessons.begin,
             "lessons/advance": lambda asked: lessons.advance(asked.get("lesson"), asked.get("steps")),
             "lessons/backward": lambda asked: lessons.backward(asked.get("lesson"), asked.get("sample")),

@@ -18,7 +18,7 @@ from os import PathLike
 from pathlib import Path
 
 from purecnn.networks.files import load
-from purecnn.playground.page import PAGE, WORKER, read_page
+from purecnn.playground.page import PAGE, SITE, read_page
 from purecnn.playground.replies import Replies
 from purecnn.playground.runtime import pruned, runtime
 from purecnn.runs.model_path import DIGITS
@@ -95,7 +95,7 @@ def write_site(
 
 def page() -> dict[str, bytes]:
     """Return the page's own files, told that its answers come from the browser."""
-    found = {name: read_page(name) for name in (*PAGE, WORKER)}
+    found = {name: read_page(name) for name in (*PAGE, *SITE)}
     words = found["index.html"].decode()
     for old, new in (
         ('data-answers="server"', 'data-answers="browser"'),

@@ -1,0 +1,31 @@
+"""The table of all live figures, and the reply to a page that shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from purecnn.playground.figures.neurons import neuron
+from purecnn.playground.figures.windows import convolution, pooling
+
+#: By name, which is that of the still picture in the documents.
+FIGURES = {each.name: each for each in (neuron, convolution, pooling)}
+
+
+def reply(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a figure as a page asks for it: its ``figure``, a name in `FIGURES`, and its ``values``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such figure, or a value may not be chosen.
+
+    Examples
+    --------
+    >>> reply({"figure": "neuron", "values": {"bias": 2}})["says"]
+    'z = 1, and its sigmoid y = 0.731'
+    """
+    name = asked.get("figure")
+    if not isinstance(name, str) or name not in FIGURES:
+        raise ValueError(f"figure must be one of {', '.join(FIGURES)}, got {name!r:.40}")
+    return FIGURES[name].live(asked.get("values", {}))

@@ -1,0 +1,147 @@
+"""The live figures of the course: their numbers, by hand, and what may be chosen."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from purecnn.playground.figures.figure import Choice, Grid, Slider
+from purecnn.playground.figures.table import FIGURES, reply
+
+every_figure = pytest.mark.parametrize("name", list(FIGURES))
+
+
+def drawn(name, **values):
+    """Return the reply to a page."""
+    return reply({"figure": name, "values": values})
+
+
+def texts(told):
+    """Return the words in a drawing, in their order, with minus signs that Python reads."""
+    root = ElementTree.fromstring(told["svg"])
+    return [
+        each.text.replace("\N{MINUS SIGN}", "-") for each in root.iter("{http://www.w3.org/2000/svg}text")
+    ]
+
+
+def numbers(told):
+    """Return the numbers among them."""
+    return [float(text) for text in texts(told) if re.fullmatch(r"-?[\d.]+(?:e[+-]\d+)?", text)]
+
+
+def others(control):
+    """Return values that a control may have besides that of the text: its bounds, or all words."""
+    if isinstance(control, Choice):
+        return [word for word in control.words if word != control.value]
+    if isinstance(control, Slider):
+        return [value for value in (control.low, control.high) if value != control.value]
+    return [[[bound] * len(row) for row in control.value] for bound in (control.low, control.high)]
+
+
+@every_figure
+def test_a_figure_is_the_still_picture_until_something_is_chosen(name):
+    assert drawn(name)["svg"] == str(FIGURES[name].still())
+
+
+@every_figure
+def test_each_choice_changes_the_drawing_and_its_words_and_none_breaks_it(name):
+    first = drawn(name)
+    for label, control in FIGURES[name].controls.items():
+        told = [drawn(name, **{label: value}) for value in others(control)]
+        assert any(one["svg"] != first["svg"] for one in told), label
+        for one in told:
+            assert not re.search(r"\b(?:nan|inf)\b", one["svg"]), label
+            assert one["says"]
+            ElementTree.fromstring(one["svg"])
+    extremes = [
+        {label: others(control)[end] for label, control in FIGURES[name].controls.items()} for end in (0, -1)
+    ]
+    for values in extremes:
+        assert not re.search(r"\b(?:nan|inf)\b", drawn(name, **values)["svg"])
+
+
+@every_figure
+def test_what_may_not_be_chosen_is_refused(name):
+    for label, control in FIGURES[name].controls.items():
+        for wrong in (None, True, [[1]], "\0", float("nan"), 1e9, -1e9):
+            with pytest.raises(ValueError, match=f"{re.escape(control.label)} must be "):
+                drawn(name, **{label: wrong})
+    with pytest.raises(ValueError, match="values must be an object with"):
+        drawn(name, nothing=1)
+
+
+def test_another_figure_is_refused():
+    with pytest.raises(ValueError, match=r"figure must be one of neuron, .*, got 'nothing'"):
+        reply({"figure": "nothing"})
+    with pytest.raises(ValueError, match=r"values must be an object with .*, got 3"):
+        reply({"figure": "neuron", "values": 3})
+
+
+def test_a_number_out_of_bounds_is_named():
+    with pytest.raises(ValueError, match=r"Row of the window must be an integer from 0 to 2, got 0\.5"):
+        drawn("convolution", row=0.5)
+    with pytest.raises(ValueError, match=r"Kernel must be 2 x 2 numbers, got \[\[1, 2\]\]"):
+        drawn("convolution", kernel=[[1, 2]])
+    with pytest.raises(ValueError, match="Kernel must be a number from -9 to 9, got 10"):
+        drawn("convolution", kernel=[[1, 2], [3, 10]])
+
+
+def test_a_neuron_by_hand():
+    told = drawn("neuron", first_input=-1, second_input=3, first_weight=2, second_weight=0.5, bias=-1.5)
+    assert told["says"].replace("\N{MINUS SIGN}", "-") == "z = -2, and its sigmoid y = 0.119"  # 1 / (1 + e^2)
+    assert "bias -1.5" in texts(told)
+    assert numbers(told) == [-1, -2, 3, 1.5]
+
+
+def test_a_convolution_by_hand():
+    told = drawn(
+        "convolution",
+        kernel=[[0, 2], [1, 0]],
+        row=0,
+        column=2,
+        image=np.arange(16).reshape(4, 4).clip(0, 9).tolist(),
+    )
+    assert told["says"] == "0 · 2 + 2 · 3 + 1 · 6 + 0 · 7 = 12"
+    # rows of the map: 2 x[r, c + 1] + x[r + 1, c], where no pixel is above 9
+    assert numbers(told)[-9:] == [6, 9, 12, 18, 21, 23, 27, 27, 27]
+    assert [spot["chosen"] for spot in told["spots"]][5] == {"row": 1, "column": 2}
+
+
+def test_poolings_by_hand():
+    largest = drawn("pooling", values=[[1, 2, 0, 0], [3, 4, 0, 8], [-1, -2, 0, 0], [-3, -4, 0, -8]])
+    assert largest["says"].startswith("Of each window the largest: 4, 8, \N{MINUS SIGN}1, 0.")
+    back = numbers(largest)[20:36]
+    assert back == [0, 0, 0, 0, 0, 1, 0, 2, 3, 0, 4, 0, 0, 0, 0, 0]
+    mean = drawn(
+        "pooling", values=[[1, 2, 0, 0], [3, 4, 0, 8], [-1, -2, 0, 0], [-3, -4, 0, -8]], kind="the mean"
+    )
+    assert mean["says"].startswith("Of each window the mean: 2.5, 2, \N{MINUS SIGN}2.5, \N{MINUS SIGN}2.")
+    assert numbers(mean)[20:36] == [0.25, 0.25, 0.5, 0.5] * 2 + [0.75, 0.75, 1, 1] * 2
+
+
+def test_controls_tell_a_page_what_it_needs():
+    assert Slider("a", 1, 0, 2, 1).told() == {
+        "kind": "slider",
+        "label": "a",
+        "value": 1,
+        "low": 0,
+        "high": 2,
+        "step": 1,
+    }
+    assert Grid("a", ((1,),), 0, 2).told() == {
+        "kind": "grid",
+        "label": "a",
+        "value": [[1]],
+        "low": 0,
+        "high": 2,
+        "step": 1,
+    }
+    assert Choice("a", "b", ("b", "c")).told() == {
+        "kind": "choice",
+        "label": "a",
+        "value": "b",
+        "words": ["b", "c"],
+    }
