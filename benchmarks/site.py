@@ -22,23 +22,12 @@ from benchmarks.harness import machine
 from benchmarks.harness.rows import Row, keep, put_between, table
 from benchmarks.harness.worker import ROOT
 from docs.tools.chromium import chromium
+from docs.tools.pad import draw
 from docs.tools.static_server import PYODIDE, shown
 from purecnn.playground.site import write_site
 
 PAGE = ROOT / "docs" / "playground.md"
-DRAWINGS, STEPS = 20, 4000
-#: A three on the pad, of 280 x 280.
-THREE = [
-    (90, 80),
-    (150, 60),
-    (190, 90),
-    (170, 130),
-    (130, 145),
-    (175, 160),
-    (195, 200),
-    (150, 230),
-    (90, 215),
-]
+DRAWINGS = 20
 
 
 def on_the_wire(folder: Path) -> float:
@@ -80,13 +69,7 @@ def measure(browser: Any, address: str) -> dict[str, float]:
     found = {"first stroke": time.perf_counter() - begin}
     page.wait_for_selector("#loading", state="hidden")
     found["start, wall"], found["start"] = time.perf_counter() - begin, spent() - before
-    box = page.locator("#pad").bounding_box()
-    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in THREE]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place)
-    page.mouse.up()
+    draw(page, steps=1)
     page.wait_for_selector("#verdict[data-state=sure]")
     found["drawing"] = page.evaluate(
         """async drawings => {

@@ -10,36 +10,18 @@ from typing import Any
 
 from PIL import Image
 
-#: A three, as points of the pad's 280 x 280.
-THREE = [
-    (88, 82),
-    (120, 60),
-    (165, 62),
-    (190, 92),
-    (172, 126),
-    (132, 142),
-    (178, 158),
-    (196, 198),
-    (158, 230),
-]
-THREE += [(104, 224), (86, 204)]
+from docs.tools.pad import draw
 
 
-def draw(page: Any) -> None:
-    """Draw the three."""
-    box = page.locator("#pad").bounding_box() or {}
-    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in THREE]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=8)
-    page.mouse.up()
+def three(page: Any) -> None:
+    """Draw a three."""
+    draw(page, steps=8)
     page.wait_for_timeout(1500)
 
 
 def inspect(page: Any) -> None:
     """Draw the three, and ask of what a cell of the second convolution was made."""
-    draw(page)
+    three(page)
     canvas = page.locator("#layers canvas").nth(4)
     canvas.evaluate("canvas => scrollTo(0, canvas.getBoundingClientRect().top + scrollY - 150)")
     canvas.click(position={"x": 40, "y": 35})

@@ -56,7 +56,7 @@ def run(*arguments: str) -> None:
 PICTURES: dict[str, Callable[[Any, Path], Image.Image]] = {
     "xor": xor,
     "report": report,
-    "playground-draw": lambda browser, _: playground.taken(browser, playground.draw, 1000),
+    "playground-draw": lambda browser, _: playground.taken(browser, playground.three, 1000),
     "playground-cell": lambda browser, _: playground.taken(browser, playground.inspect, 800),
     "playground-train": lambda browser, _: playground.taken(browser, playground.train, 860),
 }

@@ -14,6 +14,7 @@ import pytest
 
 import purecnn
 from docs.tools import static_server
+from docs.tools.pad import THREE, draw
 from helpers import browser as browser
 from helpers import drawings as drawings
 from helpers import static_site as static_site
@@ -25,17 +26,6 @@ from purecnn.playground.site import write_site
 pytest.importorskip("uvicorn")
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=1000 * PATIENCE)
-THREE = [
-    (90, 80),
-    (150, 60),
-    (190, 90),
-    (170, 130),
-    (130, 145),
-    (175, 160),
-    (195, 200),
-    (150, 230),
-    (90, 215),
-]
 
 
 @contextmanager
@@ -132,18 +122,6 @@ def either(request):
     yield page
     check_silence(window, page, address)
     window.said.clear()
-
-
-def draw(page, points, steps=2):
-    """Draw a line through points of the pad's 280 x 280, in so many moves, a frame each, from each on."""
-    box = page.locator("#pad").bounding_box()
-    scale = box["width"] / 280
-    places = [(box["x"] + x * scale, box["y"] + y * scale) for x, y in points]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=steps)
-    page.mouse.up()
 
 
 def check_verdict(page, text, state="sure"):
