@@ -12,18 +12,16 @@ import pytest
 
 import purecnn
 from helpers.waiting import PATIENCE
+from purecnn.playground.formulas import FORMULAS
 from purecnn.playground.lesson import (
     CHUNK,
-    DATA,
-    FORMULAS,
     LAYERS,
     MOST_LAYERS,
     OPTIMIZERS,
     Lesson,
-    points,
-    samples,
 )
 from purecnn.playground.reader import decoded
+from purecnn.playground.samples import DATA, NOISES, points, samples
 from purecnn.playground.sessions import LessonError, Lessons
 
 PLAN = {
@@ -63,7 +61,7 @@ def test_points_are_learnt(name, steps):
     told = advanced(Lesson({**PLAN, "data": name}), steps)
     assert told["test_accuracy"] > 0.95
     assert told["step"] == steps
-    assert len(told["surface"]["points"]) == 300
+    assert told["surface"]["shape"] == [45, 45]
 
 
 def test_no_more_steps_are_done_than_there_is_time_for(monkeypatch):
@@ -229,6 +227,11 @@ def test_points_lie_in_the_square():
         ({"learning_rate": "fast"}, "learning_rate must be a number"),
         ({"batch_size": 129}, "batch_size must be an integer from 1 to 128"),
         ({"optimizer": "LBFGS"}, "optimizer must be one of SGD"),
+        ({"noise": 0.07}, r"noise must be one of 0, 0.05, 0.1, 0.2, 0.3, 0.5, got 0.07"),
+        ({"noise": [0]}, "noise must be one of"),
+        ({"share": 0}, "share must be a number from 0.01 to 1, got 0"),
+        ({"l1": -1}, "l1 must be a number from 0 to 1, got -1"),
+        ({"l2": float("nan")}, "l2 must be a number from 0 to 1"),
         ({"seed": -1}, "seed must be an integer"),
     ],
 )
@@ -247,6 +250,75 @@ def test_a_network_too_large_is_refused():
 def test_steps_are_bounded(steps):
     with pytest.raises(ValueError, match="steps must be an integer from 0 to 1000"):
         Lesson(PLAN).advance(steps)
+
+
+def test_noise_lies_over_training_and_test_samples_alike():
+    clean, noisy = samples("moons"), samples("moons", 0.2)
+    for name in ("x", "x_test"):
+        assert np.std(getattr(noisy, name) - getattr(clean, name)) == pytest.approx(0.2, rel=0.1)
+    assert (noisy.y == clean.y).all()
+    digits = samples("digits", 0.5)
+    assert digits.x.dtype == np.uint8
+    black = samples("digits").x_test == 0
+    assert digits.x_test[black].mean() == pytest.approx(127.5 / np.sqrt(2 * np.pi), rel=0.05)
+    assert samples("moons", NOISES[0]) is samples("moons", 0)
+
+
+def test_a_share_of_the_samples_is_learnt_from():
+    lesson = Lesson({**PLAN, "share": 0.05, "batch_size": 128})
+    assert lesson.about()["samples"] == len(lesson.about()["points"]) == lesson.batch_size == 30
+    assert sorted(lesson.places(3)) == list(range(30))
+    assert lesson.advance(2)["epoch"] == 2
+    with pytest.raises(ValueError, match="sample must be an integer from 0 to 29, got 30"):
+        lesson.backward(30)
+
+
+def test_few_samples_are_learnt_by_heart():
+    """Of five in a hundred, under noise, the test's loss rises while that of training falls."""
+    lesson = Lesson({**PLAN, "data": "circles", "noise": 0.3, "share": 0.05})
+    early = advanced(lesson, 60)
+    losses = lesson.advance(1)["losses"]
+    late = advanced(lesson, 600)
+    assert lesson.advance(1)["losses"][0] < 0.3 * losses[0]
+    assert late["test_loss"] > 1.5 * early["test_loss"]
+
+
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_penalties_are_those_of_fit(name):
+    lesson, free = Lesson({**PLAN, name: 0.01}), Lesson(PLAN)
+    weights = np.concatenate([one.parameters["weights"].ravel() for one in free.network if one.parameters])
+    penalty = 0.01 * np.sum(np.abs(weights) if name == "l1" else weights**2)
+    assert lesson.advance(1)["losses"][0] == pytest.approx(free.advance(1)["losses"][0] + penalty, rel=1e-5)
+
+
+def test_units_of_the_first_layers_are_told_over_the_plane():
+    lesson = Lesson({**PLAN, "layers": [{"kind": "Dense", "output_size": 3}, {"kind": "Tanh"}] * 2})
+    told = lesson.advance(2)["units"]
+    assert [(one["name"], one["kinds"]) for one in told] == [
+        ("0", ["Dense", "Tanh"]),
+        ("2", ["Dense", "Tanh"]),
+    ]
+    low, high = told[0]["planes"]["low"], told[0]["planes"]["high"]
+    planes = low + decoded(told[0]["planes"]["bytes"]).reshape(3, 23, 23) / 255 * (high - low)
+    weights, biases = lesson.network[0].parameters.values()
+    for row, column in ((0, 0), (22, 0), (5, 17)):
+        place = -1.1 + 0.1 * column, 1.1 - 0.1 * row
+        wanted = np.tanh(weights @ place + biases[:, 0])
+        np.testing.assert_allclose(planes[:, row, column], wanted, atol=0.01)
+    wide = Lesson({**PLAN, "layers": [{"kind": "Dense", "output_size": 40}] * 2}).advance(0)["units"]
+    assert [one["planes"]["shape"] for one in wide] == [[40, 23, 23]]
+
+
+def test_test_digits_are_answered_while_it_learns():
+    lesson = Lesson(IMAGES)
+    about, told = lesson.about(), advanced(lesson, 120)
+    assert about["test_pictures"]["shape"] == [12, 28, 28]
+    assert about["test_labels"] == lesson.samples.y_test[:12].tolist()
+    right = [
+        label == wanted for (label, _), wanted in zip(told["guesses"], about["test_labels"], strict=True)
+    ]
+    assert sum(right) >= 9
+    assert all(0.1 < share <= 1 for _, share in told["guesses"])
 
 
 def test_a_sample_that_is_not_there_is_refused():

@@ -483,6 +483,45 @@ def test_a_training_that_ended_while_one_looked_begins_again(page):
     expect(page.locator("#figures")).to_have_text(re.compile("^step 0 "))
 
 
+def test_settings_stand_in_the_address_and_are_read_from_it(page, address):
+    figures = page.locator("#figures")
+    page.click("#tab-train")
+    page.select_option("#penalty", "l2")
+    page.select_option("#share", "0.05")  # other samples are shown at once
+    expect(figures).to_have_text(re.compile("^step 0 "))
+    page.click("#step")
+    expect(figures).to_have_text(re.compile("^step 1 · epoch 1.0 "))
+    link = page.url
+    assert link == f"{address}#train?data=xor&layers=Dense-16,Tanh,Dense-16,Tanh&share=0.05&penalty=l2"
+    assert page.is_visible("#penalised")
+    page.goto(f"{address}#train?data=digits&layers=MaxPooling-4,Dropout-0.25&noise=0.2&rate=0.01&seed=7")
+    expect(page.locator("#guesses li")).to_have_count(12)
+    expect(figures).to_have_text(re.compile("^step 0 "))  # built, but nothing runs by itself
+    plan = page.evaluate("import('/plan.js').then(({ plan }) => plan())")
+    assert plan == {
+        **{"data": "digits", "noise": 0.2, "share": 1, "optimizer": "Adam", "learning_rate": 0.01},
+        **{"batch_size": 32, "seed": 7},
+        "layers": [{"kind": "MaxPooling", "pool_size": 2 * 2}, {"kind": "Dropout", "rate": 0.25}],
+    }
+    page.click("#step")
+    expect(page.locator("#guesses li:first-child")).to_have_text(re.compile("[✓✗] [0-9]"))
+    for wrong, said in (
+        ("data=cifar", "The address has “cifar” for data; the page has xor, moons, circles, spiral, digits."),
+        ("layers=Dense-65", "The address has “Dense-65”; Dense wants output size from 1 to 64."),
+        ("layers=Dense-1e1", "The address has “Dense-1e1”; Dense wants output size from 1 to 64."),
+        ("layers=constructor", "The address names a layer “constructor”; the page has Convolutional,"),
+        ("run=1", "The address has “run”, which is no setting of this page."),
+        ("seed=0&seed=1", "The address has seed more than once."),
+    ):
+        page.goto(f"{address}#train?{wrong}")
+        expect(page.locator("#plan #alert")).to_contain_text(said)
+        assert page.locator("#stack li").count() == 3  # all stays as it was
+    page.goto(link)
+    expect(page.locator("#units canvas")).to_have_count(2)
+    page.click("#copy")
+    expect(page.locator("#copied")).not_to_be_empty()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_narrow_window(touched, address, scheme):
     with opened(touched, address, width=390, height=800, scheme=scheme) as page:

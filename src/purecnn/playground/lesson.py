@@ -8,19 +8,18 @@ megabytes. All that is shown comes from `fit`, `predict` and `trace`.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from purecnn.backend import blas
 from purecnn.backend.checks import is_integer, is_number
 from purecnn.backend.types import Array, Shape
 from purecnn.callbacks.base import Callback
-from purecnn.datasets import mnist
 from purecnn.errors import DivergedError
 from purecnn.inspection.traces import LayerTrace, trace
 from purecnn.layers.activations.basic import Sigmoid, Softmax, Tanh
@@ -30,13 +29,16 @@ from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
+from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.reshape import Flatten
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.networks.network import Network
 from purecnn.optimizers import adaptive, sgd
 from purecnn.optimizers.base import Optimizer
-from purecnn.playground.reader import encoded, finite, named, walk
+from purecnn.playground.formulas import FORMULAS, JOINT
+from purecnn.playground.reader import DIGITS, encoded, finite, named, walk
+from purecnn.playground.samples import DATA, NOISES, samples
 
 #: The layers that may be asked for: what makes them, and their arguments with the least and the most of each.
 LAYERS: dict[str, tuple[Callable[..., Layer], dict[str, tuple[float, float]]]] = {
@@ -75,73 +77,14 @@ MOST_SECONDS = 0.15
 CHUNK = 16
 #: Who asks for at most so many steps looks at each answer, and gets a test of the network with it.
 WATCHED = 10
+#: Penalties of the weights may be so large.
+MOST_PENALTY = 1.0
+#: Test samples whose answers are told.
+WATCHED_TESTS = 12
+#: Units of a network of points whose own answers over the plane are told, on so many places along each side.
+MOST_UNITS, UNIT_SIDE = 64, 23
 #: Of a run's time tests take at most this share: 500 digits take as long as seven steps of 32.
 TEST_SHARE = 0.1
-
-
-#: What the backward pass of a layer does with g, the loss's derivative by its output.
-FORMULAS = {
-    "Dense": "∂L/∂W = g xᵀ,  ∂L/∂b = g,  ∂L/∂x = Wᵀ g",
-    "Convolutional": "∂L/∂K = Σ g · window,  ∂L/∂b = Σ g,  ∂L/∂x = Σ K · g over the windows that hold x",
-    "MaxPooling": "∂L/∂x = g for the winner of each window, 0 for the others",
-    "AveragePooling": "∂L/∂x = g / n for each of the n cells of a window",
-    "BatchNormalization": "∂L/∂γ = Σ g x̂,  ∂L/∂β = Σ g,  ∂L/∂x = g γ / √(σ² + ε)  (running statistics)",
-    "Dropout": "∂L/∂x = g  (nothing is hidden outside of training)",
-    "Flatten": "∂L/∂x = g, in the input's shape",
-    "ReLU": "∂L/∂x = g where x > 0, else 0",
-    "LeakyReLU": "∂L/∂x = g where x > 0, else 0.01 g",
-    "Tanh": "∂L/∂x = g (1 − y²)",
-    "Sigmoid": "∂L/∂x = g y (1 − y)",
-    "GELU": "∂L/∂x = g (Φ(x) + x φ(x))",
-    "SiLU": "∂L/∂x = g (σ(x) + x σ(x) (1 − σ(x)))",
-}
-JOINT = "with the cross-entropy in one:  ∂L/∂x = y − target"
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What there is to learn: samples and labels to train on, and others to test with."""
-
-    x: Array
-    y: Array
-    x_test: Array
-    y_test: Array
-    classes: int
-
-
-def points(name: str, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return points of two classes around 0, ``(count, 2)``, and their labels ``(count,)``."""
-    label = np.arange(count) % 2
-    if name == "xor":
-        x = rng.uniform(-1, 1, (count, 2))
-        x += 0.06 * np.sign(x)  # a gap between the quarters
-        return x / 1.06, (x[:, 0] * x[:, 1] > 0).astype(np.int64)
-    t = rng.uniform(0, 1, count)
-    if name == "moons":
-        angle = np.pi * t
-        x = np.stack([np.cos(angle) - 0.5, np.sin(angle) - 0.25], axis=1)
-        x[label == 1] *= -1
-        return x / 1.7 + rng.normal(0, 0.05, x.shape), label
-    if name == "circles":
-        radius, angle = np.where(label, 0.8, 0.35), 2 * np.pi * t
-    else:  # a spiral
-        radius, angle = 0.1 + 0.85 * t, 3 * np.pi * t + np.pi * label
-    x = radius[:, np.newaxis] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return x + rng.normal(0, 0.03, x.shape), label
-
-
-@cache
-def samples(name: str) -> Samples:
-    """Return the data of a name in `DATA`."""
-    if name == "digits":
-        (x, y), _ = mnist.load_data()
-        x = x[:, np.newaxis]
-        return Samples(x[:4000], y[:4000], x[4000:4500], y[4000:4500], 10)
-    x, y = points(name, 900, np.random.default_rng(0))
-    return Samples(x[:600], y[:600], x[600:], y[600:], 2)
-
-
-DATA = ("xor", "moons", "circles", "spiral", "digits")
 
 
 def number(name: str, value: Any, least: float, most: float, *, whole: bool = True) -> Any:
@@ -211,7 +154,18 @@ def build(asked: Any, shape: Shape, outputs: int, seed: int) -> Network:
             f"the network costs {work:,} multiply-adds a sample, gives {values:,} numbers and has {size:,} "
             f"parameters; at most {MOST_WORK:,}, {MOST_VALUES:,} and {MOST_PARAMETERS:,} are wanted here"
         )
-    return Network(layers, input_shape=shape, seed=seed, task="classification")
+    raw = (
+        Preprocessing(1 / 255, 0.0, "bytes", DIGITS, "character")
+        if outputs > 1
+        else Preprocessing(kind="numbers")
+    )
+    return Network(layers, input_shape=shape, seed=seed, task="classification", preprocessing=raw)
+
+
+def plane(side: int) -> Array:
+    """Return the places of a grid over the square, ``(side * side, 2)``, from its upper left corner on."""
+    along = np.linspace(-1.1, 1.1, side)
+    return np.stack(np.meshgrid(along, along[::-1]), axis=-1).reshape(-1, 2)
 
 
 class Losses(Callback):
@@ -231,7 +185,9 @@ class Lesson:
     Parameters
     ----------
     asked : mapping
-        ``data``, ``layers``, ``optimizer``, ``learning_rate``, ``batch_size`` and ``seed``.
+        ``data``, ``layers``, ``optimizer``, ``learning_rate`` and ``batch_size``; and ``noise`` of the data,
+        the ``share`` of the training samples that is learnt from, ``seed``, and the penalties ``l1`` and
+        ``l2``, which may be left out.
 
     Raises
     ------
@@ -247,11 +203,18 @@ class Lesson:
     """
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
-        self.samples = samples(among("data", asked.get("data"), DATA))
+        noise = asked.get("noise", 0)
+        if not is_number(noise) or noise not in NOISES:
+            raise ValueError(f"noise must be one of {', '.join(map(str, NOISES))}, got {noise!r:.40}")
+        self.samples = samples(among("data", asked.get("data"), DATA), noise)
+        self.count = round(number("share", asked.get("share", 1), 0.01, 1, whole=False) * len(self.samples.x))
         seed = number("seed", asked.get("seed", 0), 0, 2**31)
         outputs = 1 if self.samples.classes == 2 else self.samples.classes
         self.network = build(asked.get("layers"), self.samples.x.shape[1:], outputs, seed)
-        self.batch_size = number("batch_size", asked.get("batch_size"), 1, 128)
+        self.batch_size = min(number("batch_size", asked.get("batch_size"), 1, 128), self.count)
+        self.l1, self.l2 = (
+            float(number(name, asked.get(name, 0), 0, MOST_PENALTY, whole=False)) for name in ("l1", "l2")
+        )
         rate = float(number("learning_rate", asked.get("learning_rate"), 1e-5, 10, whole=False))
         self.optimizer = OPTIMIZERS[among("optimizer", asked.get("optimizer"), OPTIMIZERS)](rate)
         self.seed, self.done, self.diverged = seed, 0, ""
@@ -259,11 +222,11 @@ class Lesson:
         self.test_seconds = self.seconds_since = 0.0  # of the last test, and of training since
         step = 3 * self.batch_size * sum(cost(layer) for layer in self.network)  # forward and back
         self.chunk = max(1, min(CHUNK, MOST_WORK_AT_ONCE // step))
-        self.batch = np.arange(min(32, len(self.samples.x)))
+        self.batch = np.arange(min(32, self.count))
 
     def places(self, step: int) -> Array:
         """Return the numbers of the samples of a step: each epoch has an order of its own."""
-        count = len(self.samples.x)
+        count = self.count
         first = step * self.batch_size
         epoch, begin = divmod(first, count)
         order = np.random.default_rng([self.seed, epoch]).permutation(count)
@@ -295,6 +258,8 @@ class Lesson:
                     shuffle=False,
                     threads=1,
                     callbacks=[losses],
+                    l1=self.l1,
+                    l2=self.l2,
                 )
             except DivergedError as error:
                 self.diverged = str(error)
@@ -323,7 +288,7 @@ class Lesson:
         here = self.samples
         told: dict[str, Any] = {
             "step": self.done,
-            "epoch": self.done * self.batch_size / len(here.x),
+            "epoch": self.done * self.batch_size / self.count,
             "losses": losses,
             "diverged": self.diverged,
             "parameters": int(self.network.parameters.size),
@@ -333,8 +298,10 @@ class Lesson:
         with np.errstate(all="ignore"):
             traced = trace(self.network, here.x[self.batch], here.y[self.batch])
         told["layers"] = [self.layer(one) for one in traced]
-        if len(here.x.shape) == 2:
-            told["surface"] = self.surface()
+        if here.classes == 2:
+            told |= {"surface": self.surface(), "units": self.units()}
+        else:
+            told["guesses"] = self.guesses()
         self.network.release()
         return dict(finite(told))
 
@@ -351,21 +318,54 @@ class Lesson:
                 told |= {"picture": encoded(array), "gradient": encoded(gradient)}
         return told
 
-    def surface(self) -> dict[str, Any]:
-        """Return the answers over the square, and the points that are learnt from."""
-        side = np.linspace(-1.1, 1.1, 45)
-        grid = np.stack(np.meshgrid(side, side[::-1]), axis=-1).reshape(-1, 2)
-        answers = np.clip(np.nan_to_num(self.network.predict(grid, threads=1)[:, 0], nan=0.5), 0, 1)
-        bounded = np.concatenate([answers, [0.0, 1.0]])  # so that the colours always mean the same
-        return {
-            "answers": {**encoded(bounded), "shape": [45, 45]},
-            "points": np.round(self.samples.x[:300], 3).tolist(),
-            "labels": self.samples.y[:300].tolist(),
+    def about(self) -> dict[str, Any]:
+        """Return what stays as it is: how many samples there are, and those that are shown."""
+        here, shown = self.samples, slice(min(300, self.count))
+        told: dict[str, Any] = {"samples": self.count, "tests": len(here.x_test)}
+        if here.classes == 2:
+            return told | {
+                "points": np.round(here.x[shown], 3).tolist(),
+                "labels": here.y[shown].tolist(),
+                "test_points": np.round(here.x_test[:100], 3).tolist(),
+                "test_labels": here.y_test[:100].tolist(),
+            }
+        watched = slice(WATCHED_TESTS)
+        return told | {
+            "test_pictures": encoded(here.x_test[watched, 0]),
+            "test_labels": here.y_test[watched].tolist(),
         }
+
+    def surface(self) -> dict[str, Any]:
+        """Return the answers over the square."""
+        answers = np.clip(np.nan_to_num(self.network.predict(plane(45), threads=1)[:, 0], nan=0.5), 0, 1)
+        bounded = np.concatenate([answers, [0.0, 1.0]])  # so that the colours always mean the same
+        return {**encoded(bounded), "shape": [45, 45]}
+
+    def units(self) -> list[dict[str, Any]]:
+        """Return what each unit of the first layers gives over the square: behind its activation, if any."""
+        with blas.single_threaded(), np.errstate(all="ignore"):
+            found = list(trace(self.network, plane(UNIT_SIDE)))
+        dense = [place for place, one in enumerate(found) if isinstance(one.layer, Dense)]
+        told, count = [], 0
+        for first, following in itertools.pairwise(dense):
+            last, size = found[following - 1], found[first].output.shape[1]
+            count += size
+            if count > MOST_UNITS:
+                break
+            planes = last.output.T.reshape(size, UNIT_SIDE, UNIT_SIDE)
+            kinds = [type(one.layer).__name__ for one in found[first:following]]
+            told.append({"name": found[first].name, "kinds": kinds, "planes": encoded(planes)})
+        return told
+
+    def guesses(self) -> list[list[Any]]:
+        """Return what is answered to the first test samples: the label, and its probability."""
+        with np.errstate(all="ignore"):
+            shares = self.network.predict(self.samples.x_test[:WATCHED_TESTS], threads=1)
+        return [[int(each.argmax()), float(each.max())] for each in shares]
 
     def backward(self, sample: Any) -> dict[str, Any]:
         """Return the chain rule for one sample: the loss first, then each layer, the last one first."""
-        place = number("sample", sample, 0, len(self.samples.x) - 1)
+        place = number("sample", sample, 0, self.count - 1)
         x, y = self.samples.x[place : place + 1], self.samples.y[place : place + 1]
         found = trace(self.network, x, y)
         self.network.release()

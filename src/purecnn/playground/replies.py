@@ -19,8 +19,9 @@ from purecnn.networks.network import Network
 from purecnn.networks.pictures import prepared
 from purecnn.playground.familiarity import Familiarity
 from purecnn.playground.figures import table
-from purecnn.playground.lesson import DATA, LAYERS, OPTIMIZERS
+from purecnn.playground.lesson import LAYERS, OPTIMIZERS
 from purecnn.playground.reader import DIGITS, Reader, decoded
+from purecnn.playground.samples import DATA, NOISES
 from purecnn.playground.sessions import LessonError, Lessons
 
 #: Pixels on a side of what a page sends as a drawing.
@@ -130,6 +131,7 @@ class Replies:
             **self.reader.describe(),
             "choices": {
                 "data": list(DATA),
+                "noises": list(NOISES),
                 "optimizers": list(OPTIMIZERS),
                 "layers": {kind: bounds for kind, (_, bounds) in LAYERS.items()},
             },

@@ -60,7 +60,7 @@ class Lessons:
             if len(self.kept) >= self.most:
                 raise LessonError(f"{self.most} trainings are under way already; try again in a minute")
             self.kept[token], self.asked[token] = (lesson, threading.Lock()), self.clock()
-        return {"lesson": token, **lesson.advance(0)}
+        return {"lesson": token, **lesson.about(), **lesson.advance(0)}
 
     def advance(self, token: Any, steps: Any) -> dict[str, Any]:
         """Go on with a lesson."""

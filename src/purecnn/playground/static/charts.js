@@ -1,6 +1,6 @@
 // The charts of a training: its losses, and the network's answers over the plane.
 
-import {$, colour, numbers, painted, style} from './common.js';
+import {$, colour, element, numbers, painted, style} from './common.js';
 
 function canvasOf(id, height = null) {
   const canvas = $(id), sharp = Math.min(2, devicePixelRatio || 1), width = canvas.clientWidth || 300;
@@ -60,24 +60,50 @@ export function curve(losses, tests) {
   if (loss !== null) paint.fillRect(x(step) - 3, y(loss) - 3, 6, 6);
 }
 
-// Its answers over the plane, and the points that it learns from.
-export function surface(told) {
-  $('surface-box').hidden = !told;
-  if (!told) return;
-  const [paint, width] = canvasOf('surface', $('surface').clientWidth || 300), side = told.answers.shape[0];
-  const found = numbers(told.answers).map(value => (2 * value - 1) * .62);
+// Its answers over the plane; the points that it learns from, filled, and some of those that it is tested with, hollow.
+export function surface(answers, about) {
+  $('surface-box').hidden = !answers;
+  if (!answers) return;
+  const [paint, width] = canvasOf('surface', $('surface').clientWidth || 300), side = answers.shape[0];
+  const found = numbers(answers).map(value => (2 * value - 1) * .62);
   paint.imageSmoothingEnabled = true;
   paint.drawImage(painted(found, side, side, 1), 0, 0, width, width);
   const scale = value => (value / 1.1 + 1) / 2 * width;
-  told.points.forEach(([a, b], i) => {
-    const one = told.labels[i] === 1;
-    paint.fillStyle = `rgb(${colour(one ? 1 : -1)})`;
-    paint.strokeStyle = style('--card');
-    paint.lineWidth = 1;
+  const points = (places, labels, filled) => places.forEach(([a, b], i) => {
+    const one = labels[i] === 1, ink = `rgb(${colour(one ? 1 : -1)})`;
     paint.beginPath();
     if (one) paint.arc(scale(a), scale(-b), 3.2, 0, 7);
     else paint.rect(scale(a) - 2.8, scale(-b) - 2.8, 5.6, 5.6);
+    paint.fillStyle = filled ? ink : style('--card');
+    paint.strokeStyle = filled ? style('--card') : ink;
+    paint.lineWidth = filled ? 1 : 1.5;
     paint.fill();
     paint.stroke();
+  });
+  points(about.test_points, about.test_labels, false);
+  points(about.points, about.labels, true);
+}
+
+// Test digits and the answers to them: right or wrong in words and colour.
+let pictured = null;
+export function tested(guesses, about) {
+  $('tested').hidden = !guesses;
+  if (!guesses) return;
+  if (pictured !== about) {
+    pictured = about;
+    const [count, height, width] = about.test_pictures.shape, bytes = numbers(about.test_pictures);
+    $('guesses').replaceChildren(...Array.from({length: count}, (_, i) => {
+      const canvas = element('canvas', {width, height}), image = new ImageData(width, height);
+      canvas.setAttribute('aria-hidden', true);
+      bytes.subarray(i * height * width, (i + 1) * height * width).forEach((value, at) => image.data.set([value, value, value, 255], 4 * at));
+      canvas.getContext('2d').putImageData(image, 0, 0);
+      return element('li', {}, canvas, element('span'));
+    }));
+  }
+  guesses.forEach(([label, share], i) => {
+    const item = $('guesses').children[i], right = label === about.test_labels[i];
+    item.className = right ? 'right' : 'wrong';
+    item.lastChild.textContent = `${right ? '✓' : '✗'} ${label}\n${Math.round(100 * share)} %`;
+    item.title = `a ${about.test_labels[i]}, taken for a ${label}`;
   });
 }

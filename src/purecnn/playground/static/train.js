@@ -2,14 +2,14 @@
 
 import {ask, leave} from './carrier.js';
 import {unwind} from './chain.js';
-import {curve, surface} from './charts.js';
+import {curve, surface, tested} from './charts.js';
 import {$, Maps, complain, element, heading, network, open, shown, spoken, whenColoursChange} from './common.js';
-import {data, offer, plan, whenChanged} from './plan.js';
+import {data, offer, plan, read, whenChanged, written} from './plan.js';
 
-let lesson = null, running = null, losses = [], tests = [], last = null, cards = [];
+let lesson = null, running = null, losses = [], tests = [], last = null, about = null, cards = [], planes = [];
 
 // A training. Answers may come in another order than their questions: one to a training that has ended is not shown.
-let begun = 0, stale = true;
+let begun = 0, stale = true, building = null;
 const end = lesson => ask('lessons/end', {lesson}).catch(() => {});
 function allow(steps) {
   for (const id of ['run', 'step', 'ten']) $(id).disabled = !steps;
@@ -25,16 +25,21 @@ async function build() {
   lesson = null;
   allow(false);
   try {
-    const told = await ask('lessons/begin', plan());
+    const asked = plan(), told = await ask('lessons/begin', asked);
     if (mine !== begun) {
       end(told.lesson);
       return false;
     }
     lesson = told.lesson;
-    [losses, tests, cards] = [[], [], []];
+    [losses, tests, cards, planes] = [[], [], [], []];
+    about = told;
+    $('penalised').hidden = !(asked.l1 || asked.l2);
+    $('units').replaceChildren();
     complain('');
     $('weights').replaceChildren();
     $('begin').classList.remove('strong');
+    $('copied').textContent = '';
+    named();
     allow(true);
     update(told);
     return true;
@@ -120,9 +125,26 @@ function update(told) {
 
 function redraw() {
   if (!last || $('train').hidden) return;
-  surface(last.surface);
+  surface(last.surface, about);
+  tested(last.guesses, about);
+  units();
   curve(losses, tests);
   weights();
+}
+
+function units() {
+  $('units-box').hidden = !last.units?.length;
+  last.units?.forEach((layer, i) => {
+    if (!planes[i]) {
+      const canvas = element('canvas', {role: 'img'});
+      canvas.setAttribute('aria-label', `What each unit of layer ${layer.name} gives over the plane`);
+      $('units').append(element('article', {className: 'layer'}, element('h3', {},
+        element('span', {className: 'place', textContent: layer.name}), layer.kinds.join(', '),
+        element('small', {textContent: `${layer.planes.shape[0]} ${layer.planes.shape[0] === 1 ? 'unit' : 'units'}`})), canvas));
+      planes[i] = new Maps(canvas, {most: 46});
+    }
+    planes[i].show(layer.planes);
+  });
 }
 
 function weights() {
@@ -149,7 +171,40 @@ function weights() {
   });
 }
 
-shown.addEventListener('train', () => { if (stale && offered) build(); else redraw(); });
+// The address has the plan, so that it can be kept, sent and opened again: it is built then, and nothing runs by itself.
+const named = () => $('train').hidden || history.replaceState(null, '', `#train?${written()}`);
+$('copy').addEventListener('click', async () => {
+  named();
+  try {
+    await navigator.clipboard.writeText(location.href);
+    $('copied').textContent = 'Copied.';
+  } catch {
+    $('copied').textContent = 'It stands in the address bar.'; // where the browser lets no page write there
+  }
+});
+async function readAddress() {
+  const [tab, plan] = location.hash.slice(1).split(/\?(.*)/s);
+  if (tab !== 'train') return;
+  let wrong = '';
+  try {
+    if (plan) read(plan);
+  } catch (error) {
+    wrong = error.message;
+  }
+  stale ||= !!plan && !wrong;
+  open('train');
+  if (!wrong) return;
+  await building;
+  complain(wrong, $('begin'));
+}
+addEventListener('hashchange', readAddress);
+
+shown.addEventListener('train', () => {
+  if (!offered) return;
+  if (stale) building = build();
+  else redraw();
+  named();
+});
 whenColoursChange(redraw);
 let waitingForRoom, offered = false;
 addEventListener('resize', () => { clearTimeout(waitingForRoom); waitingForRoom = setTimeout(redraw, 120); });
@@ -157,8 +212,8 @@ addEventListener('resize', () => { clearTimeout(waitingForRoom); waitingForRoom 
 try {
   offer((await network()).choices);
   offered = true;
-  if (location.hash === '#train') open('train');
-  else if (!$('train').hidden) build();
+  if (location.hash.startsWith('#train')) readAddress();
+  else if (!$('train').hidden) open('train');
 } catch (error) {
   complain(error.message);
 }
