@@ -223,6 +223,12 @@ def test_a_narrow_terminal_and_one_without_the_signs(
     assert terminal.getvalue()[before:].isascii()
 
 
+def test_a_browser_knows_of_no_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "get_terminal_size")
+    train(terminal)
+    assert len(shown(terminal.getvalue())) == 4
+
+
 @pytest.mark.parametrize("kind", PROCESSES)
 def test_worker_processes_leave_the_bar_alone(
     kind: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch

@@ -90,6 +90,7 @@ def test_workers(found):
 
 def test_training(found):
     assert found["losses"][-1] < found["losses"][0] / 2
+    assert found["last line"] == "epoch 3/3"
     assert found["accuracy"] > 0.6
     assert found["files"] == [
         "model.onnx",

@@ -281,7 +281,7 @@ class LastLine:
         """Return how many columns the terminal has now."""
         try:
             return os.get_terminal_size(self.stream.fileno()).columns or COLUMNS
-        except (OSError, ValueError):  # no terminal of the system's
+        except (AttributeError, OSError, ValueError):  # no terminal of the system's; a browser asks for none
             return COLUMNS
 
 

@@ -9,8 +9,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,14 @@ def part(function: Callable[[], Any]) -> Callable[[], Any]:
     """Enter a part by its name."""
     PARTS[function.__name__] = function
     return function
+
+
+class Terminal(StringIO):
+    """A terminal, on which a fit shows how far it is."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
 
 
 def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,24 +157,27 @@ def workers() -> dict[str, Any]:
 def training() -> dict[str, Any]:
     """Train on digits with what a fit may have; save, load, checkpoint and hand it on in every format."""
     x, y = digits(320)
-    fitted, folder = network(), Path(tempfile.mkdtemp())
-    history = fitted.fit(
-        x[:256],
-        y[:256],
-        epochs=3,
-        batch_size=32,
-        optimizer=p.Adam(0.01),
-        validation_data=(x[256:], y[256:]),
-        metrics=["accuracy", "f1"],
-        augmentation=p.Augmentation(shift=1),
-        l2=1e-4,
-        callbacks=[
-            p.Checkpoint(folder / "run.safetensors"),
-            p.CSVLog(folder / "run.csv"),
-            p.EarlyStopping(patience=9),
-            p.ReduceOnPlateau(),
-        ],
-    )
+    fitted, folder, terminal = network(), Path(tempfile.mkdtemp()), Terminal()
+    callbacks = [
+        p.Checkpoint(folder / "run.safetensors"),
+        p.CSVLog(folder / "run.csv"),
+        p.EarlyStopping(patience=9),
+        p.ReduceOnPlateau(),
+    ]
+    with redirect_stdout(terminal):
+        history = fitted.fit(
+            x[:256],
+            y[:256],
+            epochs=3,
+            batch_size=32,
+            optimizer=p.Adam(0.01),
+            validation_data=(x[256:], y[256:]),
+            metrics=["accuracy", "f1"],
+            augmentation=p.Augmentation(shift=1),
+            l2=1e-4,
+            verbose=True,
+            callbacks=callbacks,
+        )
     answers = fitted.predict(x[256:])
     p.save(fitted, folder / "model.safetensors")
     p.save_state_dict(fitted, folder / "torch.safetensors")
@@ -174,6 +187,7 @@ def training() -> dict[str, Any]:
     p.load_state_dict(other, folder / "torch.safetensors")
     return {
         "losses": history.loss,
+        "last line": terminal.getvalue().splitlines()[-1][:9],
         "accuracy": fitted.evaluate(x[:256], y[:256])["accuracy"],
         "files": sorted(path.name for path in folder.iterdir()),
         "loaded": digest(p.load(folder / "model.safetensors").predict(x[256:])) == digest(answers),
