@@ -290,6 +290,27 @@ def test_optimizers_have_rates_of_their_own() -> None:
     assert Recipe("dense", 1, 1, 0.1, optimizer="sgd", weight_decay=0.1).new_optimizer().weight_decay == 0.1
 
 
+def test_an_optimizer_in_place_of_a_recipes_own_takes_no_decay_from_it() -> None:
+    train(*BASE, "--recipe", "fashion", "--optimizer", "sgd", "--epochs", 1)
+    asked = record()["arguments"]["recipe"]
+    assert (asked["optimizer"], asked["learning_rate"], asked["weight_decay"]) == ("sgd", RATES["sgd"], 0)
+    assert (asked["smoothing"], asked["average"]) == (
+        RECIPES["fashion"].smoothing,
+        RECIPES["fashion"].average,
+    )
+    command = command_of(Run.recorded(RUN))
+    assert "--recipe fashion" in command
+    train(*command.split()[2:], "--output", "again")
+    assert bits("again") == bits()
+
+
+def test_smoothed_labels_are_refused_where_values_are_learnt() -> None:
+    np.savez("values.npz", x=np.zeros((6, 4)), y=np.zeros(6), x_test=np.zeros((2, 4)), y_test=np.zeros(2))
+    words = train("--data", "values.npz", "--recipe", "fashion", "--network", "dense", status=2)
+    assert "label smoothing is for labels: values want a recipe without it, such as lenet, got" in words
+    assert not Path("runs").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

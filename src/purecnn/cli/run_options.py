@@ -17,7 +17,7 @@ from purecnn.layers.summaries import summary
 from purecnn.losses.tasks import TASKS
 from purecnn.networks.network import Network
 from purecnn.optimizers.registry import OPTIMIZERS
-from purecnn.runs.recipes import RATES, RECIPES, USUAL_CHANGES, read_changes
+from purecnn.runs.recipes import RECIPES, USUAL_CHANGES, read_changes
 from purecnn.runs.run import Run
 
 OPTIONS: list[Callable[[Any], Any]] = [
@@ -102,9 +102,8 @@ def asked_run(
     **settings: Any,
 ) -> Run:
     """Return the run that options ask for; `settings` of a recipe stand in the place of its own, if given."""
-    if settings.get("learning_rate") is None:
-        settings["learning_rate"] = RATES.get(settings["optimizer"] or "")
-    recipe = replace(RECIPES[recipe_name], **{k: v for k, v in settings.items() if v is not None})
+    recipe = RECIPES[recipe_name].by(settings["optimizer"])
+    recipe = replace(recipe, **{k: v for k, v in settings.items() if v is not None})
     if augment is not None:
         recipe = replace(recipe, augmentation=read_changes(augment))
     name = settings["network"] or recipe_name

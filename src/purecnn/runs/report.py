@@ -192,7 +192,9 @@ def command_of(run: Run) -> str:
     asked = asdict(replace(run.recipe, epochs=ends[0]))
 
     def differing(name: str) -> list[str]:
-        return [field for field, value in asdict(RECIPES[name]).items() if value != asked[field]]
+        usual = asdict(RECIPES[name].by(asked["optimizer"]))
+        usual |= {field: getattr(RECIPES[name], field) for field in ("optimizer", "learning_rate")}
+        return [field for field, value in usual.items() if value != asked[field]]
 
     # the recipe that needs the fewest options, of those that need no other ones
     near = min(RECIPES, key=lambda name: (not set(differing(name)) <= {*free, "data"}, len(differing(name))))

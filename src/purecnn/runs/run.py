@@ -177,7 +177,7 @@ class Run:
             raise ShapeError(unfit(self.data, self.recipe.network, shape)) from error
         network.preprocessing.classes = sets.classes
         network.preprocessing.preparation = sets.preparation
-        as_augmentation(self.recipe.augmentation, network.input_shape)  # better refused now than later
+        self.recipe.loss(task), as_augmentation(self.recipe.augmentation, network.input_shape)  # not later
         if self.recipe.class_weight is not None:
             if task != "classification":
                 raise ValueError(
