@@ -22,7 +22,7 @@ def three(page: Any) -> None:
 def inspect(page: Any) -> None:
     """Draw the three, and ask of what a cell of the second convolution was made."""
     three(page)
-    canvas = page.locator("#layers canvas").nth(4)
+    canvas = page.locator("#layers .pickable").nth(4)
     canvas.evaluate("canvas => scrollTo(0, canvas.getBoundingClientRect().top + scrollY - 150)")
     canvas.click(position={"x": 40, "y": 35})
     page.wait_for_timeout(800)

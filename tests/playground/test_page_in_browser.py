@@ -19,7 +19,7 @@ from helpers import browser as browser
 from helpers import drawings as drawings
 from helpers import static_site as static_site
 from helpers.waiting import PATIENCE
-from purecnn import Dense, Network, Softmax
+from purecnn import Branches, Convolutional, Dense, Flatten, Network, ReLU, Residual, Softmax, Tanh
 from purecnn.datasets import mnist
 from purecnn.playground.site import write_site
 
@@ -226,11 +226,30 @@ def test_dark_on_bright_pictures_are_read_and_others_refused(either):
     )
 
 
+def walk_over_layers(page):
+    """Walk to a cell of each layer; check that the panel tells of it and covers neither it nor its card."""
+    for number in range(page.locator("#layers .pickable").count()):
+        canvas = page.locator("#layers .pickable").nth(number)
+        canvas.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("#inspector:not([hidden])")
+        expect(page.locator("#inspector-title")).to_have_text(re.compile(f"^{number} "))
+        top, bottom, cell, card = canvas.evaluate(
+            "canvas => { const { maps } = canvas, panel = document.querySelector('#inspector');"
+            " const { top } = panel.getBoundingClientRect();"
+            " const [, y, , high] = maps.within(document.documentElement, maps.place(...maps.cell, 1, 1));"
+            " const card = canvas.closest('.layer').getBoundingClientRect();"
+            " return [y - scrollY, y - scrollY + high, top, [card.top, card.bottom]] }"
+        )
+        assert 0 <= top < bottom <= cell
+        assert card[1] - card[0] > cell - 20 or 0 <= card[0] < card[1] <= cell  # where there is room for it
+
+
 def test_a_cell_shows_what_it_was_made_of(either):
     page = either
     draw(page, THREE)
     check_verdict(page, "3")
-    canvas = page.locator("#layers canvas").nth(4)
+    canvas = page.locator("#layers .pickable").nth(4)
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     canvas.click(position={"x": box["width"] * 0.4, "y": box["height"] * 0.4})
@@ -247,12 +266,68 @@ def test_a_cell_shows_what_it_was_made_of(either):
     assert ", and the bias, " in page.inner_text("#inspector-sum")
     page.keyboard.press("Escape")
     assert page.is_hidden("#inspector")
-    for number in range(page.locator("#layers canvas").count()):
-        page.locator("#layers canvas").nth(number).focus()
-        page.keyboard.press("ArrowRight")
-        page.wait_for_selector("#inspector:not([hidden])")
-        expect(page.locator("#inspector-title")).to_have_text(re.compile(f"^{number} "))
+    walk_over_layers(page)
     expect(page.locator("#inspector-title")).to_have_text(re.compile(": number 1, “1”$"))
+    rows = [row.split() for row in page.locator("#inspector-grids tr").all_inner_texts()]
+    assert [row[0] for row in rows] == ["class", *"0123456789", "sum"]
+    powers = [float(row[3].replace("−", "-")) for row in rows[1:-1]]
+    assert max(powers) == powers[3] == 1  # of the largest score, which was taken off all
+    assert float(rows[-1][1]) == pytest.approx(sum(powers), abs=0.001)
+    page.locator("#layers .pickable").nth(11).focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#inspector-sum")).to_have_text(re.compile("counted map by map .* = [0-9]+$"))
+
+
+def test_a_cell_under_the_pointer_shows_where_it_looks(either):
+    page = either
+    draw(page, THREE)
+    check_verdict(page, "3")
+    canvas = page.locator("#layers .pickable").nth(4)
+    canvas.scroll_into_view_if_needed()
+    lines, boxes = page.locator(".lines .near"), "document.querySelectorAll('#layers canvas')"
+    expect(lines).to_have_count(0)
+    box = canvas.bounding_box()
+    canvas.hover(position={"x": box["width"] * 0.4, "y": box["height"] * 0.1})
+    expect(lines).to_have_count(8)
+    first = page.evaluate(f"[...{boxes}].map(canvas => canvas.maps.box)")
+    sizes = [box and [end - begin for begin, end in box] for box in first]
+    assert sizes[:6] == [[1, 10, 10], [8, 6, 6], [8, 3, 3], [8, 3, 3], [8, 3, 3], None]
+    canvas.hover(position={"x": box["width"] * 0.4 + 20, "y": box["height"] * 0.1})  # cells are 8 pixels wide
+    page.wait_for_function(f"({boxes})[4].maps.box[2][0] > {first[4][2][0]}")
+    assert page.is_hidden("#inspector")
+    page.mouse.move(5, 5)
+    expect(lines).to_have_count(0)
+
+
+def test_the_network_is_one_picture_that_leads_to_the_cards(window, tmp_path):
+    small, large = (Convolutional(kernel_size=size, depth=1, padding="same") for size in (1, 3))
+    block = Residual([Convolutional(kernel_size=3, depth=1, padding=1), ReLU()])
+    layers = [block, Branches([small], [large, Tanh()]), Flatten(), Dense(2), Softmax()]
+    network = Network(layers, input_shape=(1, 8, 8))
+    with served_network(network, tmp_path) as address, opened(window, address) as page:
+        boxes = page.locator("#graph button")
+        said = [text.replace("\n", " ") for text in boxes.all_inner_texts()]
+        assert said[:4] == [
+            "Input 1 × 8 × 8",
+            *(f"{name} 1 × 8 × 8" for name in ("0.0 Convolutional", "0.1 ReLU", "0 Residual")),
+        ]
+        assert len(said) == 11
+        # to each layer one line, to those that put branches together one from each
+        assert page.locator("#graph polyline").count() == 10 + 2
+        for width, flows in ((1280, "left"), (390, "top")):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_function(
+                f"((boxes) => parseFloat(boxes[1].style.{flows}) > parseFloat(boxes[0].style.{flows}))"
+                "(document.querySelectorAll('#graph button'))"
+            )
+            places = boxes.evaluate_all("all => all.map(box => [box.offsetLeft, box.offsetTop])")
+            assert len({tuple(place) for place in places}) == 11
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes.nth(0).focus()
+        page.keyboard.press("End")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.activeElement.matches('#layers .layer:nth-child(10) canvas')")
 
 
 def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
@@ -262,7 +337,7 @@ def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
     page.route("**/api/cell", lambda route: held.append(route))
 
     def walk(number):
-        page.locator("#layers canvas").nth(number).focus()
+        page.locator("#layers .pickable").nth(number).focus()
         page.keyboard.press("ArrowRight")
         while len(held) <= number:
             page.wait_for_timeout(10)
@@ -528,6 +603,8 @@ def test_it_fits_a_narrow_window(touched, address, scheme):
         page.wait_for_selector("#layers .layer canvas")
         draw(page, THREE)
         check_verdict(page, "3")
+        walk_over_layers(page)
+        page.keyboard.press("Escape")
         for tab in ("#tab-draw", "#tab-train"):
             page.click(tab)
             if tab == "#tab-train":

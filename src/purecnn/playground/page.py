@@ -14,9 +14,13 @@ PAGE = {
     "python.js": "text/javascript",
     "common.js": "text/javascript",
     "draw.js": "text/javascript",
+    "graph.js": "text/javascript",
     "inspect.js": "text/javascript",
+    "layers.js": "text/javascript",
+    "maps.js": "text/javascript",
     "plan.js": "text/javascript",
     "train.js": "text/javascript",
+    "windows.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 #: What a site has beside these: the worker that runs Python within a browser, where there is no server, and

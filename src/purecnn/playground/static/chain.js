@@ -1,7 +1,8 @@
 // The chain rule, one layer at a time: from the loss of one sample back to its input.
 
 import {ask} from './carrier.js';
-import {$, Maps, complain, element, shaped, spoken} from './common.js';
+import {$, complain, element, shaped, spoken} from './common.js';
+import {Maps} from './maps.js';
 
 let lesson = null, chain = null, at = 0;
 

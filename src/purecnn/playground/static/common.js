@@ -1,4 +1,4 @@
-// What both halves of the page need: colours, and pictures of arrays.
+// What both halves of the page need: elements, errors, numbers, colours and tabs.
 
 import {ask} from './carrier.js';
 
@@ -87,120 +87,6 @@ export function painted(values, width, height, limit) {
 export const ink = ([r, g, b]) => (0.3 * r + 0.59 * g + 0.11 * b > 140 ? '#16191f' : '#f7f5f0');
 export const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// An array of one, two or three axes as tiles: one for each map, side by side, as large as there is room for.
-export class Maps {
-  constructor(canvas, {pick = null, most = 84, tall = 84} = {}) {
-    Object.assign(this, {canvas, pick, most, tall, shape: [], data: null, limit: 1, cell: null, frame: null});
-    if (pick) {
-      canvas.tabIndex = 0;
-      canvas.classList.add('pickable');
-      canvas.addEventListener('click', event => this.click(event));
-      canvas.addEventListener('keydown', event => this.key(event));
-      canvas.addEventListener('focus', () => { if (!this.cell && this.data) { this.cell = [0, 0, 0]; this.draw(); } });
-    }
-    canvas.maps = this;
-  }
-
-  show(told, limit = Math.max(Math.abs(told.low), Math.abs(told.high)) || 1) {
-    this.axes = told.shape.length;
-    const shape = told.shape.length === 4 ? [told.shape[0] * told.shape[1], ...told.shape.slice(2)] : told.shape;
-    this.shape = shape.length === 3 ? shape : shape.length === 2 ? [1, ...shape] : [shape[0] ?? 1, 1, 1];
-    this.data = numbers(told);
-    this.limit = limit;
-    this.lay();
-    this.draw();
-  }
-
-  lay() {
-    const [maps, height, width] = this.shape, room = Math.max(120, this.canvas.parentElement.clientWidth - 4);
-    const sharp = Math.min(2, window.devicePixelRatio || 1), laid = `${[this.axes, this.shape, room, sharp]}`;
-    if (laid === this.laid) return;
-    this.laid = laid;
-    if (this.axes === 2) { // a matrix: as wide as there is room for, its rows as high as they can be read
-      this.scale = [Math.min(18, room / width), Math.max(2, Math.min(18, Math.floor(this.tall / height)))];
-    } else {
-      const side = Math.max(height, width), most = this.axes < 2 ? 18 : Math.max(this.most, side);
-      this.scale = [0, 1].map(() => Math.max(1, Math.min(18, Math.floor(most / side))));
-    }
-    this.gap = this.axes < 2 ? 2 : 4;
-    const tile = width * this.scale[0] + this.gap;
-    this.columns = Math.max(1, Math.min(maps, Math.floor((room + this.gap) / tile)));
-    const rows = Math.ceil(maps / this.columns);
-    this.size = [this.columns * tile - this.gap, rows * (height * this.scale[1] + this.gap) - this.gap];
-    this.canvas.width = this.size[0] * sharp;
-    this.canvas.height = this.size[1] * sharp;
-    this.canvas.style.width = `${this.size[0]}px`;
-    this.canvas.style.height = 'auto';
-    this.sharp = sharp;
-  }
-
-  corner(map) {
-    const [, height, width] = this.shape;
-    return [
-      (map % this.columns) * (width * this.scale[0] + this.gap),
-      Math.floor(map / this.columns) * (height * this.scale[1] + this.gap),
-    ];
-  }
-
-  draw() {
-    if (!this.data) return;
-    const paint = this.canvas.getContext('2d', IN_MEMORY), [maps, height, width] = this.shape;
-    paint.setTransform(this.sharp, 0, 0, this.sharp, 0, 0);
-    paint.clearRect(0, 0, ...this.size);
-    paint.imageSmoothingEnabled = this.scale[0] < 1;
-    const image = painted(this.data, width, maps * height, this.limit);
-    for (let map = 0; map < maps; map++) {
-      const [x, y] = this.corner(map);
-      paint.drawImage(image, 0, map * height, width, height, x, y, width * this.scale[0], height * this.scale[1]);
-    }
-    const box = (map, row, column, high, wide, width_) => {
-      const [x, y] = this.corner(map), [across, down] = this.scale;
-      paint.lineWidth = width_;
-      paint.strokeStyle = style('--accent');
-      paint.strokeRect(x + column * across - .5, y + row * down - .5, wide * across + 1, high * down + 1);
-    };
-    if (this.frame) this.frame.maps.forEach(map => map < maps && box(map, ...this.frame.box, 1.5));
-    if (this.cell) box(...this.cell, 1, 1, 2);
-  }
-
-  // Where a window lies: the maps it spans, and its first row and column, height and width.
-  mark(frame) { this.frame = frame; this.draw(); }
-
-  place() { return this.axes === 3 ? this.cell : this.axes === 2 ? this.cell.slice(1) : [this.cell[0]]; }
-
-  choose(cell) {
-    this.cell = cell;
-    this.draw();
-    this.pick(this.place(), this);
-  }
-
-  click(event) {
-    if (!this.data) return;
-    const ratio = this.size[0] / this.canvas.clientWidth, [, height, width] = this.shape;
-    const x = event.offsetX * ratio, y = event.offsetY * ratio;
-    const wide = width * this.scale[0] + this.gap, high = height * this.scale[1] + this.gap;
-    const map = Math.floor(y / high) * this.columns + Math.floor(x / wide);
-    const row = Math.floor((y % high) / this.scale[1]), column = Math.floor((x % wide) / this.scale[0]);
-    if (map < this.shape[0] && row < height && column < width) this.choose([map, row, column]);
-  }
-
-  key(event) {
-    if (!this.data) return;
-    const [maps, height, width] = this.shape, flat = this.axes < 2;
-    let [map, row, column] = this.cell ?? [0, 0, 0];
-    const moves = {
-      ArrowLeft: () => (flat ? map-- : column--), ArrowRight: () => (flat ? map++ : column++),
-      ArrowUp: () => (flat ? map -= this.columns : row--), ArrowDown: () => (flat ? map += this.columns : row++),
-      PageUp: () => map--, PageDown: () => map++, Enter: () => {}, ' ': () => {},
-    };
-    if (!moves[event.key]) return;
-    event.preventDefault();
-    moves[event.key]();
-    const within = (value, size) => Math.max(0, Math.min(size - 1, value));
-    this.choose([within(map, maps), within(row, height), within(column, width)]);
-  }
-}
-
 export const shaped = shape => shape.length === 3
   ? `${shape[0]} ${shape[0] === 1 ? 'map' : 'maps'} of ${shape[1]} × ${shape[2]}`
   : `${shape.join(' × ')} ${shape[0] === 1 && shape.length === 1 ? 'number' : 'numbers'}`;
@@ -223,7 +109,6 @@ export function open(name, focus = false) {
     $(each).hidden = !chosen;
     if (chosen && focus) tab.focus();
   }
-  $('inspector').hidden = true;
   history.replaceState(null, '', `#${name}`);
   shown.dispatchEvent(new Event(name));
 }

@@ -1,15 +1,15 @@
 // The first half of the page: a pad to draw on, the answer, and every layer as it lights up.
 
 import {ask, takesFiles} from './carrier.js';
-import {$, IN_MEMORY, Maps, complain, element, fromBase64, heading, network, shown, spoken, style, toBase64, whenColoursChange} from './common.js';
-import {close, inspect, whenClosed} from './inspect.js';
+import {$, IN_MEMORY, complain, element, fromBase64, network, spoken, style, toBase64, whenColoursChange} from './common.js';
+import {build, dim, light} from './layers.js';
 
 const SIDE = 280, SENT = 140;
 const pad = $('pad'), paper = new OffscreenCanvas(SIDE, SIDE), small = new OffscreenCanvas(SENT, SENT);
 const drawn = paper.getContext('2d', IN_MEMORY);
 // Bytes of a picture's file that are sent as they are; a larger one is shrunk to so many pixels on a side.
 const MOST_FILE = 700_000, SHRUNK = 1024;
-let about, maps = [], sample = null, picture = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
+let about, sample = null, picture = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
 
 // The pad: what is drawn is kept white on nothing, and shown in the page's own ink, once for each frame.
 function wipe() {
@@ -158,8 +158,7 @@ function blank(why) {
   else verdict('–', 'blank', !about?.image ? 'Nothing is set yet.' : about.drawable ? 'Nothing is drawn yet.' : 'No picture is open yet.');
   bars(about ? about.classes.map(() => 0) : [], -1);
   $('seen').getContext('2d').clearRect(0, 0, 1000, 1000);
-  for (const map of maps) map.show({shape: map.told, low: 0, high: 0, values: new Array(map.told.reduce((a, b) => a * b, 1)).fill(0)}, 1);
-  close();
+  dim();
 }
 
 function answer(told) {
@@ -169,8 +168,7 @@ function answer(told) {
   if (told.sure) verdict(told.name, 'sure', told.probabilities && told.label >= 0 ? `${(100 * told.probabilities[told.label]).toFixed(1)} % sure` : '');
   else verdict('unsure', 'unsure', `Perhaps ${told.name}, but ${told.why}.`);
   see();
-  told.layers.forEach((layer, i) => maps[i].show(layer));
-  if (!$('inspector').hidden && chosen) ask_cell(...chosen);
+  light(told);
 }
 
 function bars(values, best, raw = false) {
@@ -194,46 +192,6 @@ function see() {
     image.data.set([0, 1, 2].map(band => bytes[Math.min(band, channels - 1) * area + i]).concat(255), 4 * i);
   }
   canvas.getContext('2d').putImageData(image, 0, 0);
-}
-
-// The layers.
-let chosen = null, asked = 0;
-async function ask_cell(place, layer) {
-  if (!sample) return;
-  const mine = ++asked;
-  chosen = [place, layer];
-  maps.forEach((map, i) => { if (i !== layer) { map.cell = null; map.frame = null; map.draw(); } });
-  try {
-    const cell = await ask('cell', {sample, layer, place});
-    if (mine !== asked) return; // another was asked for since, or the window was closed
-    inspect(cell, about.layers[layer]);
-    const before = maps[layer - 1];
-    if (before && before.axes === 3 && cell.origin.length === 3) {
-      const maps_ = cell.shape.length === 3 ? cell.shape[0] : 1, [height, width] = cell.shape.length >= 2 ? cell.shape.slice(-2) : [1, 1];
-      before.mark({maps: [...Array(maps_).keys()].map(map => cell.origin[0] + map), box: [cell.origin[1], cell.origin[2], height, width]});
-    } else if (before && before.axes === 1 && cell.size === 1) {
-      before.mark({maps: [cell.origin[0]], box: [0, 0, 1, 1]});
-    }
-  } catch (error) {
-    complain(error.message, maps[layer].canvas);
-  }
-}
-whenClosed(() => {
-  asked++;
-  maps.forEach(map => { map.cell = map.frame = null; map.draw(); });
-});
-
-function build() {
-  const cards = about.layers.map((layer, i) => {
-    const canvas = element('canvas');
-    canvas.setAttribute('aria-label', `Output of ${layer.kind}; arrow keys walk over its cells`);
-    canvas.setAttribute('role', 'application');
-    const map = new Maps(canvas, {pick: place => ask_cell(place, i)});
-    map.told = layer.shape;
-    maps.push(map);
-    return element('article', {className: 'layer'}, heading(layer, layer.arguments ? ` · ${layer.arguments}` : ''), canvas);
-  });
-  $('layers').replaceChildren(...cards);
 }
 
 $('clear').addEventListener('click', clear);
@@ -311,12 +269,6 @@ function sliders(count) {
   }
 }
 
-let waitingForRoom;
-addEventListener('resize', () => {
-  clearTimeout(waitingForRoom);
-  waitingForRoom = setTimeout(() => maps.forEach(map => { if (map.data) { map.lay(); map.draw(); } }), 120);
-});
-shown.addEventListener('draw', () => maps.forEach(map => { if (map.data) { map.lay(); map.draw(); } }));
 whenColoursChange(show);
 
 wipe();
@@ -336,7 +288,7 @@ try {
     pad.tabIndex = -1;
     pad.classList.add('still');
   }
-  build();
+  build(about);
   blank();
   if (!about.image) changed();
 } catch (error) {

@@ -3,7 +3,8 @@
 import {ask, leave} from './carrier.js';
 import {unwind} from './chain.js';
 import {curve, surface, tested} from './charts.js';
-import {$, Maps, complain, element, heading, network, open, shown, spoken, whenColoursChange} from './common.js';
+import {$, complain, element, heading, network, open, shown, spoken, whenColoursChange} from './common.js';
+import {Maps} from './maps.js';
 import {data, offer, plan, read, whenChanged, written} from './plan.js';
 
 let lesson = null, running = null, losses = [], tests = [], last = null, about = null, cards = [], planes = [];
