@@ -260,6 +260,13 @@ def test_bad_questions_get_a_sentence(port, path, asked, status, words):
     assert words in told["error"]
 
 
+def test_a_networks_file_may_be_large_and_no_larger(port):
+    status, told = ask(port, "networks/open", {"file": "A" * 5_000_000, "name": "zeros"})
+    assert (status, told["error"][:28]) == (422, "zeros: neither a model's fil")
+    status, told = ask(port, "networks/open", {"file": "A" * 5_340_000, "name": "zeros"})
+    assert (status, told) == (413, {"error": "a body has at most 5,334,332 bytes"})
+
+
 def test_pages_elsewhere_are_refused(port):
     headers = {"content-type": "application/json", "origin": "http://evil.example"}
     assert get(port, "/api/network", "POST", b"{}", headers)[0] == 403

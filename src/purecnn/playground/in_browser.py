@@ -10,7 +10,7 @@ from os import PathLike
 
 from purecnn.networks.files import load
 from purecnn.playground.replies import Replies
-from purecnn.playground.sessions import Lessons
+from purecnn.playground.sessions import Lessons, Networks
 
 
 def begin(model: str | PathLike[str], name: str, least: float | None) -> Replies:
@@ -26,4 +26,4 @@ def begin(model: str | PathLike[str], name: str, least: float | None) -> Replies
         The least similarity of a familiar picture, found when the site was written; None of no digits.
     """
     # One page alone asks, and its memory goes with it: nothing need end because it rested.
-    return Replies(load(model), name, least, Lessons(seconds=math.inf))
+    return Replies(load(model), name, least, Lessons(seconds=math.inf), Networks(seconds=math.inf))

@@ -206,7 +206,8 @@ class Lesson:
         noise = asked.get("noise", 0)
         if not is_number(noise) or noise not in NOISES:
             raise ValueError(f"noise must be one of {', '.join(map(str, NOISES))}, got {noise!r:.40}")
-        self.samples = samples(among("data", asked.get("data"), DATA), noise)
+        self.name = among("data", asked.get("data"), DATA)
+        self.samples = samples(self.name, noise)
         self.count = round(number("share", asked.get("share", 1), 0.01, 1, whole=False) * len(self.samples.x))
         seed = number("seed", asked.get("seed", 0), 0, 2**31)
         outputs = 1 if self.samples.classes == 2 else self.samples.classes

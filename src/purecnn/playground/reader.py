@@ -151,6 +151,8 @@ class Reader:
         self.shape = network.input_shape
         #: Channels, height and width of what is drawn; None for a vector that is no square image.
         self.image = image_shape(network)
+        #: Whether bytes stand for numbers from -1 to 1: where it learnt from numbers that are no image's.
+        self.centred = network.preprocessing.kind == "numbers" and self.image is None
         self.outputs = int(np.prod(network.output_shape or ()))
         #: How many answers are told: of a lone output of classes there are two.
         self.answers = max(2, self.outputs) if network.task in ("classification", None) else self.outputs
@@ -173,6 +175,7 @@ class Reader:
         return {
             "shape": list(self.shape),
             "image": self.image and list(self.image),
+            "span": [-1, 1] if self.centred else [0, 255],  # of what a slider says
             **self.words(),
             "classes": [self.class_name(label) for label in range(self.answers)],
             "parameters": int(self.network.parameters.size),
@@ -185,15 +188,14 @@ class Reader:
         """Return what happens to each raw value before the first layer, in words."""
         held = self.network.preprocessing
         scale, shift = held.scale, held.shift
-        if held.kind == "numbers":
+        span = "each value from −1 to 1" if self.centred else "each value from 0 to 255"
+        if held.kind == "numbers" and not self.centred:
             scale /= 255
         steps = (
             [] if scale == 1 else ["divided by 255" if abs(255 * scale - 1) < 1e-6 else f"times {scale:.4g}"]
         )
         steps += [] if shift == 0 else [f"{'plus' if shift > 0 else 'minus'} {abs(shift):.4g}"]
-        return (
-            f"each value from 0 to 255, {', '.join(steps)}" if steps else "each value from 0 to 255, as it is"
-        )
+        return f"{span}, {', '.join(steps) or 'as it is'}"
 
     def words(self) -> dict[str, Any]:
         """Return what a page asks for, whether it can be drawn, and what the network sees of it."""
@@ -259,7 +261,8 @@ class Reader:
             return kept[1]
         values = raw.reshape(self.shape)
         if self.network.preprocessing.kind == "numbers":  # it learnt from bytes that were divided before
-            values = values.astype(self.network.dtype) / 255
+            values = values.astype(self.network.dtype)
+            values = values / 127 - 1 if self.centred else values / 255
         found = trace(self.network, values[np.newaxis])
         self.kept = key, found  # in one step: others may ask at the same time
         return found

@@ -5,6 +5,7 @@ Whoever carries them: connections of the server, or messages of a worker within 
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,17 +18,22 @@ from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.formats.pictures import read_picture
 from purecnn.networks.network import Network
 from purecnn.networks.pictures import prepared
+from purecnn.playground.exchange import opened, saved
 from purecnn.playground.familiarity import Familiarity
 from purecnn.playground.figures import table
 from purecnn.playground.lesson import LAYERS, OPTIMIZERS
 from purecnn.playground.reader import DIGITS, Reader, decoded
 from purecnn.playground.samples import DATA, NOISES
-from purecnn.playground.sessions import LessonError, Lessons
+from purecnn.playground.sessions import LessonError, Lessons, Networks, Sessions
 
 #: Pixels on a side of what a page sends as a drawing.
 MOST_SIDE = 200
 #: Pixels on a side of a picture that the page's browser has read.
 MOST_PIXELS = 1024
+#: Numbers that a page has sliders for, and answers that it has bars for, of a network that it opens.
+MOST_SLIDERS, MOST_ANSWERS = 200, 1000
+#: Letters of a network's name.
+MOST_NAME = 100
 #: Numbers that say where a cell is: its map, row and column, or less.
 MOST_AXES = 3
 
@@ -51,6 +57,12 @@ def side_of(asked: Mapping[str, Any], name: str, least: int = 1, most: int = MOS
     return side
 
 
+def over(sessions: Sessions[Any], token: Any) -> dict[str, Any]:
+    """End a thing that is kept."""
+    sessions.end(token)
+    return {}
+
+
 class Replies:
     """What a page may ask about a network, and about the trainings that it begins.
 
@@ -64,6 +76,9 @@ class Replies:
         The least similarity of a familiar picture, where it is known already; see `Familiarity`.
     lessons : Lessons, optional
         Where the trainings are kept; bounded as the server's if left out.
+    networks : Networks, optional
+        Where the networks are kept that pages opened or trained; likewise. Questions about one of them, in
+        place of `network`, have its token as ``network``.
 
     Examples
     --------
@@ -79,11 +94,13 @@ class Replies:
         name: str = "digits",
         least: float | None = None,
         lessons: Lessons | None = None,
+        networks: Networks | None = None,
     ) -> None:
         (images, _), (self.test_images, _) = mnist.load_data()
         self.network, self.name, self.digits = network, name, knows_digits(network)
         self.reader = Reader(network, Familiarity(images, least) if self.digits else None)
-        self.lessons = lessons = lessons or Lessons()
+        self.lessons, self.networks = lessons or Lessons(), networks or Networks()
+        lessons = self.lessons
         self.functions: dict[str, Function] = {
             "network": self.describe,
             "draw": self.draw,
@@ -91,10 +108,14 @@ class Replies:
             "example": self.example,
             "cell": self.cell,
             "figure": table.reply,
+            "networks/open": self.open,
+            "networks/keep": self.keep,
+            "networks/save": self.save,
+            "networks/end": lambda asked: over(self.networks, asked.get("network")),
             "lessons/begin": lessons.begin,
             "lessons/advance": lambda asked: lessons.advance(asked.get("lesson"), asked.get("steps")),
             "lessons/backward": lambda asked: lessons.backward(asked.get("lesson"), asked.get("sample")),
-            "lessons/end": self.end,
+            "lessons/end": lambda asked: over(lessons, asked.get("lesson")),
         }
 
     def __call__(self, path: str, body: bytes | str) -> tuple[int, str]:
@@ -123,12 +144,18 @@ class Replies:
         except (PureCNNError, ValueError, TypeError) as error:
             return reply({"error": str(error)}, 422)
 
-    def describe(self, _asked: Mapping[str, Any]) -> Any:
-        """Return what a page shows of the network, and what it may choose for a training."""
+    def reader_of(self, asked: Mapping[str, Any]) -> tuple[str, Reader]:
+        """Return the network that a question is about, with its name: the page's own, or one by its token."""
+        token = asked.get("network")
+        return (self.name, self.reader) if token is None else self.networks.find(token)[0]
+
+    def describe(self, asked: Mapping[str, Any]) -> Any:
+        """Return what a page shows of a network, and what it may choose for a training."""
+        name, reader = self.reader_of(asked)
         return {
-            "name": self.name,
-            "examples": len(self.test_images) if self.digits else 0,
-            **self.reader.describe(),
+            "name": name,
+            "examples": len(self.test_images) if knows_digits(reader.network) else 0,
+            **reader.describe(),
             "choices": {
                 "data": list(DATA),
                 "noises": list(NOISES),
@@ -137,13 +164,49 @@ class Replies:
             },
         }
 
-    def sample(self, asked: Mapping[str, Any]) -> Any:
-        """Return the raw sample that a page holds."""
-        return decoded(asked.get("sample"), int(np.prod(self.reader.shape)))
+    def open(self, asked: Mapping[str, Any]) -> Any:
+        """Open a network's file, and keep the network for the page: its token, and what is shown of it."""
+        name = asked.get("name")
+        if not isinstance(name, str) or not 1 <= len(name) <= MOST_NAME:
+            raise ValueError(f"name must be a text of 1 to {MOST_NAME} letters, got {name!r:.40}")
+        return self.kept(decoded(asked.get("file"), name="file").tobytes(), name)
+
+    def keep(self, asked: Mapping[str, Any]) -> Any:
+        """Keep a training's network as it is now, likewise."""
+        lesson, lock = self.lessons.find(asked.get("lesson"))
+        with lock:
+            content, step = saved(lesson.network), lesson.done
+        return self.kept(content, f"{lesson.name}, {step:,} steps")
+
+    def kept(self, content: bytes, name: str) -> Any:
+        """Return the token of a file's network, and what is shown of it."""
+        network = opened(content, name)
+        reader = Reader(network, self.reader.familiarity if knows_digits(network) else None)
+        shape = reader.shape
+        is_picture = reader.image is not None and reader.image[0] in (1, 3)
+        if not is_picture and not (len(shape) == 1 and shape[0] <= MOST_SLIDERS):
+            raise ValueError(
+                f"pictures of 1 or 3 channels or at most {MOST_SLIDERS} numbers are wanted, got {shape}"
+            )
+        if reader.answers > MOST_ANSWERS:
+            raise ValueError(f"at most {MOST_ANSWERS} answers are wanted, got {reader.answers}")
+        token = self.networks.add((name, reader))
+        return {"network": token, **self.describe({"network": token})}
+
+    def save(self, asked: Mapping[str, Any]) -> Any:
+        """Return the file of a training's network as it is now, or of the one that a question is about."""
+        if "lesson" in asked:
+            lesson, lock = self.lessons.find(asked["lesson"])
+            with lock:
+                content, name = saved(lesson.network), lesson.name
+        else:
+            name, reader = self.reader_of(asked)
+            content = saved(reader.network)
+        return {"name": name, "file": base64.b64encode(content).decode()}
 
     def draw(self, asked: Mapping[str, Any]) -> Any:
         """Return the answer to a drawing, or to numbers."""
-        reader = self.reader
+        _, reader = self.reader_of(asked)
         if reader.image is None:
             values = asked.get("values")
             if not isinstance(values, list) or len(values) != reader.shape[0]:
@@ -153,11 +216,12 @@ class Replies:
             return {"blank": False, **reader.look(np.array(values, np.uint8))}
         side = side_of(asked, "side", 8, MOST_SIDE)
         pixels = decoded(asked.get("pixels"), side * side).reshape(side, side)
-        return self.looked(lambda: reader.prepare(pixels))
+        return self.looked(reader, lambda: reader.prepare(pixels))
 
     def picture(self, asked: Mapping[str, Any]) -> Any:
         """Return the answer to a picture: a file, or the pixels that the page's browser made of it."""
-        coloured = self.reader.image is not None and self.reader.image[0] == 3
+        _, reader = self.reader_of(asked)
+        coloured = reader.image is not None and reader.image[0] == 3
         if "pixels" in asked:
             height, width = (side_of(asked, name) for name in ("height", "width"))
             pixels = decoded(asked["pixels"], height * width * 3).reshape(height, width, 3)
@@ -165,27 +229,29 @@ class Replies:
                 pixels = np.rint(pixels @ GREY).astype(np.uint8)
         else:
             pixels = read_picture(decoded(asked.get("file"), name="file").tobytes(), 3 if coloured else 1)
-        return self.looked(lambda: prepared(self.network, pixels))
+        return self.looked(reader, lambda: prepared(reader.network, pixels))
 
-    def looked(self, prepare: Callable[[], Any]) -> Any:
+    def looked(self, reader: Reader, prepare: Callable[[], Any]) -> Any:
         """Return the answer to what is prepared, or why there is none: of a dot, say."""
         try:
             raw = prepare()
         except FileFormatError as error:
             return {"blank": True, "why": str(error)}
-        return {"blank": True, "why": ""} if raw is None else {"blank": False, **self.reader.look(raw)}
+        return {"blank": True, "why": ""} if raw is None else {"blank": False, **reader.look(raw)}
 
     def example(self, asked: Mapping[str, Any]) -> Any:
         """Return the answer to a test digit, for who has no pointer to draw with."""
+        _, reader = self.reader_of(asked)
         number, count = asked.get("number"), len(self.test_images)
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < count:
             raise ValueError(f"number must be an integer from 0 to {count - 1}, got {number!r:.40}")
-        if not self.digits:
+        if not knows_digits(reader.network):
             raise ValueError("examples are of MNIST's digits, which this network does not take")
-        return {"blank": False, **self.reader.look(self.test_images[number].reshape(self.reader.shape))}
+        return {"blank": False, **reader.look(self.test_images[number].reshape(reader.shape))}
 
     def cell(self, asked: Mapping[str, Any]) -> Any:
         """Return what one cell of a layer was made of."""
+        _, reader = self.reader_of(asked)
         place, layer = asked.get("place"), asked.get("layer")
         if (
             not isinstance(place, list)
@@ -197,9 +263,4 @@ class Replies:
                 f"a layer, an integer, and a place, a list of one to {MOST_AXES} integers, are wanted, got "
                 f"{place!r:.40}"
             )
-        return self.reader.cell(self.sample(asked), layer, place)
-
-    def end(self, asked: Mapping[str, Any]) -> Any:
-        """End a training."""
-        self.lessons.end(asked.get("lesson"))
-        return {}
+        return reader.cell(decoded(asked.get("sample"), int(np.prod(reader.shape))), layer, place)

@@ -26,6 +26,7 @@ from purecnn.backend.threads import is_limit
 from purecnn.messages.extras import require_extra
 from purecnn.networks.files import load
 from purecnn.networks.network import Network
+from purecnn.playground.exchange import MOST_FILE as MOST_OPENED
 from purecnn.playground.page import PAGE, read_page
 from purecnn.playground.replies import Replies
 from purecnn.playground.security import Application, Guard
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a request that holds a picture's file, in base64; the page shrinks what is larger.
 MOST_FILE = 1_000_000
+#: Bytes of a request that holds a network's file, in base64.
+MOST_NETWORK_FILE = 4 * (MOST_OPENED // 3) + 1_000
 #: Connections at once; more are told to come back.
 MOST_CONNECTIONS = 400
 #: Seconds after which a connection that has not asked for anything is closed.
@@ -92,6 +95,7 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
             while True:
                 await asyncio.sleep(SWEEP)
                 replies.lessons.sweep()
+                replies.networks.sweep()
 
         sweeping = asyncio.create_task(sweep())
         yield
@@ -99,7 +103,9 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
         pool.shutdown(wait=False, cancel_futures=True)
 
     return Guard(
-        applications.Starlette(routes=routes, lifespan=lifespan), hosts, most={"/api/picture": MOST_FILE}
+        applications.Starlette(routes=routes, lifespan=lifespan),
+        hosts,
+        most={"/api/picture": MOST_FILE, "/api/networks/open": MOST_NETWORK_FILE},
     )
 
 

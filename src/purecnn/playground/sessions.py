@@ -1,6 +1,7 @@
-"""Sessions: lessons of many pages, found by tokens.
+"""Sessions: what belongs to one of many pages, found by a token.
 
-Lessons of many pages at once: each is found by a token that nobody can guess, and ends if left behind.
+The trainings and networks of many pages at once: each is found by a token that nobody can guess, and ends if
+left behind.
 """
 
 from __future__ import annotations
@@ -9,20 +10,25 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from purecnn.playground.lesson import Lesson
+from purecnn.playground.reader import Reader
 
 #: Lessons at once, which keep 2 MB each between questions; seconds without a question after which one ends.
 MOST_LESSONS, MOST_SECONDS = 64, 120.0
+#: Networks at once, which keep some 30 MB each at the most; somebody may look at a picture for half an hour.
+MOST_NETWORKS, MOST_NETWORK_SECONDS = 8, 1800.0
+
+Held = TypeVar("Held")
 
 
 class LessonError(LookupError):
-    """There is no such lesson, or no room for another; the message says which."""
+    """There is no such lesson or network, or no room for another; the message says which."""
 
 
-class Lessons:
-    """Keeps lessons by their tokens.
+class Sessions(Generic[Held]):
+    """Keeps things by their tokens.
 
     Parameters
     ----------
@@ -32,6 +38,74 @@ class Lessons:
         How long one is kept after its last question.
     clock : callable
         Tells the seconds.
+    ended, full : str
+        What is said where there is no such thing, and where there is no room for another.
+
+    Examples
+    --------
+    >>> sessions = Sessions(ended="it is over")
+    >>> sessions.find(sessions.add("a thing"))[0]
+    'a thing'
+    >>> sessions.find("no such token")
+    Traceback (most recent call last):
+    purecnn.playground.sessions.LessonError: it is over
+    """
+
+    def __init__(
+        self,
+        most: int = MOST_LESSONS,
+        seconds: float = MOST_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        ended: str = "this has ended",
+        full: str = "there is no room for another",
+    ) -> None:
+        self.most, self.seconds, self.clock = most, seconds, clock
+        self.ended, self.full = ended, full
+        self.kept: dict[str, tuple[Held, threading.Lock]] = {}
+        self.asked: dict[str, float] = {}
+        self.lock = threading.Lock()
+
+    def add(self, held: Held) -> str:
+        """Keep a thing; return its token."""
+        self.sweep()
+        token = secrets.token_urlsafe(16)
+        with self.lock:  # which many may ask for at once
+            if len(self.kept) >= self.most:
+                raise LessonError(self.full)
+            self.kept[token], self.asked[token] = (held, threading.Lock()), self.clock()
+        return token
+
+    def find(self, token: Any) -> tuple[Held, threading.Lock]:
+        """Return a thing that is still kept, and the lock that two tabs which hold one token take in turn."""
+        self.sweep()
+        with self.lock:
+            if not isinstance(token, str) or token not in self.kept:
+                raise LessonError(self.ended)
+            self.asked[token] = self.clock()
+            return self.kept[token]
+
+    def end(self, token: Any) -> None:
+        """End a thing, if there still is one."""
+        with self.lock:
+            if isinstance(token, str):
+                self.kept.pop(token, None)
+                self.asked.pop(token, None)
+
+    def sweep(self) -> None:
+        """End what was left behind."""
+        with self.lock:
+            for token in [t for t, at in self.asked.items() if self.clock() - at > self.seconds]:
+                del self.kept[token], self.asked[token]
+
+
+class Lessons(Sessions[Lesson]):
+    """Keeps lessons by their tokens.
+
+    Parameters
+    ----------
+    most, seconds, clock
+        As `Sessions` takes them.
 
     Examples
     --------
@@ -47,25 +121,23 @@ class Lessons:
         seconds: float = MOST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.most, self.seconds, self.clock = most, seconds, clock
-        self.kept: dict[str, tuple[Lesson, threading.Lock]] = {}
-        self.asked: dict[str, float] = {}
-        self.lock = threading.Lock()
+        super().__init__(
+            most,
+            seconds,
+            clock,
+            ended="this training has ended; start another",
+            full=f"{most} trainings are under way already; try again in a minute",
+        )
 
     def begin(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Begin a lesson; return its token and its first state."""
-        self.sweep()
-        lesson, token = Lesson(asked), secrets.token_urlsafe(16)
-        with self.lock:  # which many may ask for at once
-            if len(self.kept) >= self.most:
-                raise LessonError(f"{self.most} trainings are under way already; try again in a minute")
-            self.kept[token], self.asked[token] = (lesson, threading.Lock()), self.clock()
-        return {"lesson": token, **lesson.about(), **lesson.advance(0)}
+        lesson = Lesson(asked)
+        return {"lesson": self.add(lesson), **lesson.about(), **lesson.advance(0)}
 
     def advance(self, token: Any, steps: Any) -> dict[str, Any]:
         """Go on with a lesson."""
         lesson, lock = self.find(token)
-        with lock:  # two tabs may hold one token
+        with lock:
             return lesson.advance(steps)
 
     def backward(self, token: Any, sample: Any) -> dict[str, Any]:
@@ -74,24 +146,26 @@ class Lessons:
         with lock:
             return lesson.backward(sample)
 
-    def find(self, token: Any) -> tuple[Lesson, threading.Lock]:
-        """Return a lesson that is still under way."""
-        self.sweep()
-        with self.lock:
-            if not isinstance(token, str) or token not in self.kept:
-                raise LessonError("this training has ended; start another")
-            self.asked[token] = self.clock()
-            return self.kept[token]
 
-    def end(self, token: Any) -> None:
-        """End a lesson, if there still is one."""
-        with self.lock:
-            if isinstance(token, str):
-                self.kept.pop(token, None)
-                self.asked.pop(token, None)
+class Networks(Sessions[tuple[str, Reader]]):
+    """Keeps networks that pages opened or trained, each with its name, by their tokens.
 
-    def sweep(self) -> None:
-        """End what was left behind."""
-        with self.lock:
-            for token in [t for t, at in self.asked.items() if self.clock() - at > self.seconds]:
-                del self.kept[token], self.asked[token]
+    Parameters
+    ----------
+    most, seconds, clock
+        As `Sessions` takes them.
+    """
+
+    def __init__(
+        self,
+        most: int = MOST_NETWORKS,
+        seconds: float = MOST_NETWORK_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(
+            most,
+            seconds,
+            clock,
+            ended="this network was put away since; open it again, or draw for the page's own",
+            full=f"{most} networks are open already; try again later",
+        )
