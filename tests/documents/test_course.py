@@ -9,6 +9,7 @@ import pytest
 
 import purecnn
 from docs.tools.course_pictures import PICTURES, main
+from purecnn.playground.figures.table import FIGURES
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(purecnn.__file__).parent  # which may be an installed one (`make test-wheel`)
@@ -150,6 +151,12 @@ def test_every_picture_is_shown_and_described():
         )
     assert set(shown) == set(PICTURES) == {path.stem for path in (COURSE / "pictures").glob("*")}
     assert [name for name, alt in shown.items() if len(alt) < 40] == []
+
+
+@every_chapter
+def test_each_chapter_has_a_figure_that_may_be_live(path):
+    shown = re.findall(r"\]\(pictures/([\w-]+)\.svg\)", path.read_text(encoding="utf-8"))
+    assert set(shown) & set(FIGURES)
 
 
 def test_the_pictures_are_written_where_one_asks_for_them(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from purecnn.playground.figures.figure import Choice, Grid, Slider
+from purecnn.playground.figures.neurons import boundary
 from purecnn.playground.figures.table import FIGURES, reply
 
 every_figure = pytest.mark.parametrize("name", list(FIGURES))
@@ -85,8 +86,9 @@ def test_a_number_out_of_bounds_is_named():
         drawn("convolution", row=0.5)
     with pytest.raises(ValueError, match=r"Kernel must be 2 x 2 numbers, got \[\[1, 2\]\]"):
         drawn("convolution", kernel=[[1, 2]])
-    with pytest.raises(ValueError, match="Kernel must be a number from -9 to 9, got 10"):
-        drawn("convolution", kernel=[[1, 2], [3, 10]])
+    for wrong in (10, -9.5):
+        with pytest.raises(ValueError, match=f"Kernel must be a number from -9 to 9, got {wrong}"):
+            drawn("convolution", kernel=[[1, 2], [3, wrong]])
 
 
 def test_a_neuron_by_hand():
@@ -120,6 +122,93 @@ def test_poolings_by_hand():
     )
     assert mean["says"].startswith("Of each window the mean: 2.5, 2, \N{MINUS SIGN}2.5, \N{MINUS SIGN}2.")
     assert numbers(mean)[20:36] == [0.25, 0.25, 0.5, 0.5] * 2 + [0.75, 0.75, 1, 1] * 2
+
+
+def test_xor_by_hand():
+    assert drawn("xor")["says"] == "Of 00, 01, 10 and 11 it makes 0, 1, 1, 0: XOR"
+    # both hidden neurons count the ones: h - 2 h
+    told = drawn("xor", hidden_biases=[[0], [0]])
+    assert (
+        told["says"].replace("\N{MINUS SIGN}", "-") == "Of 00, 01, 10 and 11 it makes 0, -1, -1, -2: not XOR"
+    )
+    assert "this line does not" in texts(told)
+
+
+def test_a_line_meets_the_border_of_a_square():
+    assert boundary(np.array([0.0, 2.0]), 1.0, (0.0, 2.0)) == [(0.0, 0.5), (2.0, 0.5)]
+    assert boundary(np.array([1.0, 0.0]), 1.0, (0.0, 2.0)) == [(1.0, 0.0), (1.0, 2.0)]
+    assert boundary(np.array([1.0, 1.0]), 2.0, (0.0, 2.0)) == [(0.0, 2.0), (2.0, 0.0)]
+    assert boundary(np.array([1.0, 1.0]), 9.0, (0.0, 2.0)) == []
+    assert boundary(np.array([0.0, 0.0]), 1.0, (0.0, 2.0)) == []
+
+
+def test_descents_by_hand():
+    # the distance to 5 is multiplied by 1 - 8 rate: 0, -0.6, and -1.4, which leads away
+    told = drawn("descent", left=0.125, middle=0.2, right=0.3, start=4, steps=2)
+    assert told["says"] == "The weight, which should be 5, at the end: 5, 4.64, 3.04"
+    assert drawn("descent", right=0.3, start=4, steps=4)["says"].endswith(", away")
+
+
+def test_optimizers_by_hand():
+    # SGD: x (1 - rate), y (1 - 25 rate); Adagrad's first step is the rate along both
+    told = drawn("optimizers", steps=1, first_rate=0.04, second_rate=0.04, third="Adagrad", third_rate=1)
+    assert told["says"] == "The loss that is left: SGD 46.08, momentum 0.5 46.08, Adagrad 40.5"
+    assert (
+        drawn("optimizers", first_rate=0.5)["svg"].count("circle")
+        < drawn("optimizers")["svg"].count("circle") - 15
+    )
+
+
+def test_a_backward_pass_by_hand():
+    told = drawn(
+        "backpropagation", inputs=[[1], [2]], hidden=[[1, 0], [0, 1]], weights=[[1, 1]], bias=0, target=0
+    )
+    assert told["says"] == "It says 3, 0 would be right: L = 9"
+    # weights and their slopes: 6 times what each met; then each number and its slope
+    hidden, last = [1, 6, 0, 12, 0, 6, 1, 12], [1, 6, 1, 12]
+    assert numbers(told) == [*hidden, *last, 1, 6, 2, 6, 1, 6, 2, 6, 1, 6, 2, 6, 3, 6]
+    dead = drawn("backpropagation", hidden=[[-1, 0], [0, -1]])  # ReLU lets nothing through, and no slope
+    assert numbers(dead)[-14:] == [1, 0, 2, 0, -1, 0, -2, 0, 0, -4, 0, -12, -1, -4]
+
+
+def test_edges_of_another_digit():
+    assert drawn("edges", number=1)["says"] == "A 0, vertical edges and horizontal edges"
+    told = drawn("edges", left=[[0, 0], [0, 0]])
+    assert told["says"] == "A 5, a kernel's map and horizontal edges"
+
+
+def test_softmax_by_hand():
+    told = drawn("softmax", first=0, second=0, third=0, right=2)
+    says = "Probabilities 0.333, 0.333, 0.333; loss -ln 0.333 = 1.099"
+    assert told["says"].replace("\N{MINUS SIGN}", "-") == says
+    assert [text for text in texts(told) if text in ("-0.667", "sum 3", "sum 0")] == [
+        "-0.667",
+        "sum 3",
+        "sum 0",
+    ]
+    first = drawn("softmax")["says"].replace("\N{MINUS SIGN}", "-")
+    assert first == "Probabilities 0.125, 0.25, 0.625; loss -ln 0.25 = 1.386"
+
+
+def test_cross_entropies_by_hand():
+    assert drawn("cross-entropy")["says"] == "The losses: 0, 0.693, 1.386, 2.079"
+    told = drawn("cross-entropy", chances=[[0.1, 0.5, 1, 0.02]])
+    assert told["says"] == "The losses: 2.303, 0.693, 0, 3.912"
+    assert [text for text in texts(told) if text in ("0.1", "1/2", "0.02")] == ["0.1", "1/2", "0.02"]
+
+
+def test_memory_by_hand():
+    assert drawn("memory")["says"] == "What is marked lies batch first in 6 runs, batch last in 2 runs."
+    told = drawn("memory", count=2, step=4)
+    assert told["says"] == "What is marked lies batch first in 2 runs, batch last in 1 run."
+    assert texts(told)[1:9] == ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]
+    assert texts(told)[10:] == ["a0", "b0", "a1", "b1", "a2", "b2", "a3", "b3"]
+
+
+def test_unrolling_by_hand():
+    told = drawn("unrolling", width=3)
+    assert told["says"] == "Of 16 pixels the copy has 24; an output row is made of 9 rows of it."
+    assert numbers(told)[16:28] == [1, 2, 2, 3, 3, 4, 5, 6, 6, 7, 7, 8]
 
 
 def test_controls_tell_a_page_what_it_needs():

@@ -20,7 +20,6 @@ from purecnn.networks.network import Network
 from purecnn.networks.pictures import prepared
 from purecnn.playground.exchange import opened, saved
 from purecnn.playground.familiarity import Familiarity
-from purecnn.playground.figures import table
 from purecnn.playground.lesson import LAYERS, OPTIMIZERS
 from purecnn.playground.reader import DIGITS, Reader, decoded
 from purecnn.playground.samples import DATA, NOISES
@@ -107,7 +106,7 @@ class Replies:
             "picture": self.picture,
             "example": self.example,
             "cell": self.cell,
-            "figure": table.reply,
+            "figure": self.figure,
             "networks/open": self.open,
             "networks/keep": self.keep,
             "networks/save": self.save,
@@ -264,3 +263,9 @@ class Replies:
                 f"{place!r:.40}"
             )
         return reader.cell(decoded(asked.get("sample"), int(np.prod(reader.shape))), layer, place)
+
+    def figure(self, asked: Mapping[str, Any]) -> Any:
+        """Return one of the course's live figures."""
+        from purecnn.playground.figures.table import reply  # here, since the playground shows none
+
+        return reply(asked)

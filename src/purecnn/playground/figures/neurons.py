@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
+from purecnn.backend.types import Array
 from purecnn.inspection.traces import trace
 from purecnn.layers.activations.basic import Sigmoid
+from purecnn.layers.activations.rectified import ReLU
 from purecnn.layers.dense import Dense
 from purecnn.networks.network import Network
-from purecnn.playground.figures.figure import Slider, figure, fill
-from purecnn.playground.figures.svg import BLUE, INK, ORANGE, Picture, written
+from purecnn.playground.figures.figure import Grid, Slider, figure, fill
+from purecnn.playground.figures.svg import BLUE, GREEN, INK, ORANGE, Picture, Point, written
 
 
 @figure(
@@ -49,3 +54,73 @@ def neuron(
     paper.text(420, 62, f"y = {y}", ORANGE)
     paper.text(30, 140, "inputs", BLUE)
     return paper
+
+
+@figure(
+    hidden_weights=Grid("Weights of the hidden layer", ((1, 1), (1, 1)), -3, 3, 0.5),
+    hidden_biases=Grid("Its biases", ((0,), (-1,)), -3, 3, 0.5),
+    weights=Grid("Weights of the last layer", ((1, -2),), -3, 3, 0.5),
+)
+def xor(hidden_weights: Array, hidden_biases: Array, weights: Array) -> Picture:
+    """The four points of XOR before and after a hidden layer."""
+    network = Network([Dense(2, 2), ReLU(), Dense(2, 1)], dtype="float64")
+    fill(network[0], weights=hidden_weights, biases=hidden_biases)
+    fill(network[2], weights=weights)
+    inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
+    found = trace(network, inputs)
+    answers, hidden = found.output[:, 0], found[1].output
+    is_right = np.array_equal(answers > 0.5, [False, True, True, False])
+    says = f"Of 00, 01, 10 and 11 it makes {', '.join(map(written, answers))}: "
+    paper = Picture(470, 240, says + ("XOR" if is_right else "not XOR"))
+    limits = -0.4, max(2.4, float(hidden.max()) + 0.4)
+    places = (
+        plane(paper, (20, 10), 190, (-0.4, 2.4), ("x₁", "x₂")),
+        plane(paper, (265, 10), 190, limits, ("h₁", "h₂")),
+    )
+    for place, points in zip(places, (inputs, hidden), strict=True):
+        for point, answer in zip(points, answers, strict=True):
+            color = ORANGE if answer > 0.5 else BLUE
+            x, y = place(*point)
+            paper.circle(x, y, 7, color, fill=color if answer > 0.5 else "none", width=2.5)
+    ends = boundary(weights[0], 0.5, limits)
+    if ends:
+        paper.line(*(places[1](*end) for end in ends), color=GREEN, width=2, dash="6 4")
+    paper.text(115, 226, "no line parts them")
+    paper.text(360, 226, "one line parts them" if is_right else "this line does not")
+    return paper
+
+
+def plane(
+    paper: Picture, corner: Point, size: float, limits: Point, names: tuple[str, str]
+) -> Callable[[float, float], Point]:
+    """Draw two axes with whole numbers; return where a point of theirs lies."""
+    (x, y), (low, high) = corner, limits
+
+    def place(a: float, b: float) -> Point:
+        return x + (a - low) / (high - low) * size, y + size - (b - low) / (high - low) * size
+
+    paper.line(place(low, 0), place(high, 0), width=1)
+    paper.line(place(0, low), place(0, high), width=1)
+    for tick in range(math.ceil(low), int(high) + 1):
+        if tick:
+            across, down = place(tick, 0), place(0, tick)
+            paper.text(across[0], across[1] + 17, written(tick), size=12)
+            paper.text(down[0] - 16, down[1], written(tick), size=12)
+    paper.text(place(high, 0)[0], place(high, 0)[1] - 12, names[0], anchor="end")
+    paper.text(place(0, high)[0] + 8, place(0, high)[1] + 4, names[1], anchor="start")
+    return place
+
+
+def boundary(weights: Array, threshold: float, limits: Point) -> list[Point]:
+    """Return where the line of the points whose weighted sum is the threshold meets the square's border.
+
+    Examples
+    --------
+    >>> boundary(np.array([1.0, -2.0]), 0.5, (0.0, 2.0))
+    [(0.5, 0.0), (2.0, 0.75)]
+    """
+    (u, v), (low, high) = weights.tolist(), limits
+    met = [(bound, (threshold - u * bound) / v) for bound in limits] if v else []
+    met += [((threshold - v * bound) / u, bound) for bound in limits] if u else []
+    inside = sorted({point for point in met if all(low <= each <= high for each in point)})
+    return [inside[0], inside[-1]] if len(inside) > 1 else []

@@ -22,7 +22,7 @@ def number(value: float) -> str:
     return f"{round(float(value), 1):g}"
 
 
-def written(value: float) -> str:
+def written(value: Any) -> str:
     """Return a value as a reader would write it, with a true minus sign."""
     return f"{round(float(value), 3) + 0:g}".replace("-", "\N{MINUS SIGN}")
 
@@ -129,14 +129,21 @@ class Picture:
         self.spots.append({"box": [x, y, width, height], "chosen": chosen})
 
     def grid(
-        self, x: float, y: float, values: Array, cell: float, most: float = 0, size: float | None = None
+        self,
+        x: float,
+        y: float,
+        values: Array,
+        cell: float,
+        most: float = 0,
+        size: float | None = None,
+        tall: float = 0,
     ) -> None:
-        """Draw an array as cells, coloured and with their numbers."""
-        most = most or np.abs(values).max() or 1
+        """Draw an array as cells, square if not said how `tall`, coloured and with their numbers."""
+        most, tall = most or np.abs(values).max() or 1, tall or cell
         for (row, column), value in np.ndenumerate(values):
-            left, top = x + column * cell, y + row * cell
-            self.box(left, top, cell, cell, thick=0.75, fill=shade(value, most))
-            self.text(left + cell / 2, top + cell / 2, written(value), "#1c1c1c", size)
+            left, top = x + column * cell, y + row * tall
+            self.box(left, top, cell, tall, thick=0.75, fill=shade(value, most))
+            self.text(left + cell / 2, top + tall / 2, written(value), "#1c1c1c", size)
 
     def image(self, x: float, y: float, values: Array, cell: float, most: float = 0) -> None:
         """Draw an array as small pixels without lines, as few shapes: one for each of eight shades."""

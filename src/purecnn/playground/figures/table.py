@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from purecnn.playground.figures.neurons import neuron
-from purecnn.playground.figures.windows import convolution, pooling
+from purecnn.playground.figures.descents import descent, optimizers
+from purecnn.playground.figures.losses import cross_entropy, softmax
+from purecnn.playground.figures.memory import memory, unrolling
+from purecnn.playground.figures.neurons import neuron, xor
+from purecnn.playground.figures.passes import backpropagation
+from purecnn.playground.figures.windows import convolution, edges, pooling
+
+#: In the order of the chapters.
+EVERY = (
+    *(neuron, xor, descent, backpropagation, convolution, edges, pooling),
+    *(softmax, cross_entropy, optimizers, memory, unrolling),
+)
 
 #: By name, which is that of the still picture in the documents.
-FIGURES = {each.name: each for each in (neuron, convolution, pooling)}
+FIGURES = {each.name: each for each in EVERY}
 
 
 def reply(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from purecnn.backend.types import Array
+from purecnn.datasets import mnist
 from purecnn.inspection.traces import trace
 from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
@@ -41,6 +44,42 @@ def convolution(kernel: Array, row: int, column: int, image: Array) -> Picture:
     for x, words in ((74, "image"), (226, "kernel"), (365, "feature map")):
         paper.text(x, 164, words)
     return paper
+
+
+#: Of MNIST's training digits, how many may be chosen.
+DIGITS = 100
+
+
+@cache
+def digits() -> tuple[Array, Array]:
+    """Return the first of MNIST's training digits and their labels."""
+    images, labels = mnist.load_data()[0]
+    return images[:DIGITS] / 255, labels[:DIGITS]
+
+
+@figure(
+    number=Slider("Which digit", 0, 0, DIGITS - 1, 1),
+    left=Grid("Kernel of the left map", ((-1, 1), (-1, 1))),
+    right=Grid("Kernel of the right map", ((-1, -1), (1, 1))),
+)
+def edges(number: int, left: Array, right: Array) -> Picture:
+    """A digit of MNIST and the maps of two kernels that look for edges."""
+    images, labels = digits()
+    network = Network([Convolutional((1, 28, 28), 2, 2)], dtype="float64")
+    fill(network[0], kernels=np.stack([left, right])[:, np.newaxis])
+    found = trace(network, images[number : number + 1])
+    names = [EDGES.get(str(kernel.tolist()), "a kernel's map") for kernel in (left, right)]
+    paper, side = Picture(470, 178, f"A {labels[number]}, {names[0]} and {names[1]}"), 5.2
+    paper.image(4, 4, found.input[0, 0], side)
+    for place, values in ((164, found.output[0, 0]), (319, found.output[0, 1])):
+        paper.image(place, 4, values, side, 2)
+    for x, words in ((77, f"a {labels[number]}"), (234, names[0]), (389, names[1])):
+        paper.text(x, 166, words)
+    return paper
+
+
+#: What is said of the maps of the text's kernels.
+EDGES = {"[[-1.0, 1.0], [-1.0, 1.0]]": "vertical edges", "[[-1.0, -1.0], [1.0, 1.0]]": "horizontal edges"}
 
 
 @figure(
