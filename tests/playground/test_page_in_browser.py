@@ -21,7 +21,7 @@ from helpers import static_site as static_site
 from helpers.waiting import PATIENCE
 from purecnn import Branches, Convolutional, Dense, Flatten, Network, ReLU, Residual, Softmax, Tanh
 from purecnn.datasets import mnist
-from purecnn.playground.site import write_site
+from purecnn.playground import site
 
 pytest.importorskip("uvicorn")
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -96,7 +96,9 @@ def page(window, address):
 def site_page(chromium, tmp_path_factory):
     """A page of the static site, which stays open: Python starts with it, which takes seconds."""
     window = browser.Window(chromium)
-    folder = write_site(tmp_path_factory.mktemp("pages") / "site", pyodide=static_site.pyodide())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "LEVEL", 1)  # packed as quickly as can be
+        folder = site.write_site(tmp_path_factory.mktemp("pages") / "site", pyodide=static_site.pyodide())
     with static_server.shown(folder) as address:
         page = window.open(address, width=1280, height=900, still=False)
         page.wait_for_selector("#layers .layer canvas")

@@ -24,6 +24,12 @@ from purecnn.playground.replies import Replies
 from purecnn.playground.runtime import Release, fetched
 
 
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    """Pack files as quickly as can be: several sites are written."""
+    monkeypatch.setattr(site, "LEVEL", 1)
+
+
 def zipped(**files):
     """Return a zip archive."""
     written = io.BytesIO()

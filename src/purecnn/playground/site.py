@@ -27,6 +27,8 @@ from purecnn.runs.model_path import DIGITS
 KEPT = {"train": 12_000, "t10k": 1_000}
 #: Files that the worker fetches and unpacks; the others are asked for by the browser itself.
 PACKED = (".zip", ".whl", ".wasm", ".safetensors", "pyodide-lock.json")
+#: How hard files are packed, from 1 to 9: 4 s of the processor for the most.
+LEVEL = 9
 #: What the page may load and run, as its `Content-Security-Policy` says.
 POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"
 #: What the page reads first: the network's description, the files with their sizes, what is familiar.
@@ -78,7 +80,7 @@ def write_site(
     content["model.safetensors"] = Path(DIGITS if model is None else model).read_bytes()
     sent = {}
     for each in [each for each in content if each.endswith(PACKED)]:
-        content[f"{each}.gz"] = gzip.compress(content.pop(each), 9, mtime=0)
+        content[f"{each}.gz"] = gzip.compress(content.pop(each), LEVEL, mtime=0)
         sent[f"{each}.gz"] = len(content[f"{each}.gz"])
     familiarity = replies.reader.familiarity
     content[MANIFEST] = json.dumps(
@@ -135,7 +137,7 @@ def fewer(file: Traversable) -> bytes:
     head, count = 4 + 4 * axes, KEPT[file.name.partition("-")[0]]
     size = (len(raw) - head) // shape[0]
     return gzip.compress(
-        raw[:4] + count.to_bytes(4, "big") + raw[8:head] + raw[head : head + count * size], 9, mtime=0
+        raw[:4] + count.to_bytes(4, "big") + raw[8:head] + raw[head : head + count * size], LEVEL, mtime=0
     )
 
 
