@@ -19,7 +19,7 @@ from helpers import browser as browser
 from helpers import drawings as drawings
 from helpers import static_site as static_site
 from helpers.waiting import PATIENCE
-from purecnn import Branches, Convolutional, Dense, Flatten, Network, ReLU, Residual, Softmax, Tanh
+from purecnn import Branches, Convolutional, Dense, Flatten, Network, ReLU, Residual, Sigmoid, Softmax, Tanh
 from purecnn.datasets import mnist
 from purecnn.playground import site
 
@@ -216,6 +216,9 @@ def test_dark_on_bright_pictures_are_read_and_others_refused(either):
     }
     page.set_input_files("#picture", file)
     check_verdict(page, "7")
+    assert page.inner_text("#raw-caption") == "Your picture, in grey: 140 × 84 pixels."
+    size = "all => all.map(({ width, height }) => [width, height])"
+    assert page.locator("#raw, #seen").evaluate_all(size) == [[67, 112], [28, 28]]
     page.forgiven.append("422")
     page.set_input_files("#picture", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"})
     page.wait_for_selector("#alert:not([hidden])")
@@ -295,7 +298,7 @@ def test_a_cell_under_the_pointer_shows_where_it_looks(either):
     sizes = [box and [end - begin for begin, end in box] for box in first]
     assert sizes[:6] == [[1, 10, 10], [8, 6, 6], [8, 3, 3], [8, 3, 3], [8, 3, 3], None]
     canvas.hover(position={"x": box["width"] * 0.4 + 20, "y": box["height"] * 0.1})  # cells are 8 pixels wide
-    page.wait_for_function(f"({boxes})[4].maps.box[2][0] > {first[4][2][0]}")
+    page.wait_for_function(f"() => ({boxes})[4].maps.box[2][0] > {first[4][2][0]}")
     assert page.is_hidden("#inspector")
     page.mouse.move(5, 5)
     expect(lines).to_have_count(0)
@@ -307,6 +310,7 @@ def test_the_network_is_one_picture_that_leads_to_the_cards(window, tmp_path):
     layers = [block, Branches([small], [large, Tanh()]), Flatten(), Dense(2), Softmax()]
     network = Network(layers, input_shape=(1, 8, 8))
     with served_network(network, tmp_path) as address, opened(window, address) as page:
+        page.wait_for_selector("#layers .layer canvas")
         boxes = page.locator("#graph button")
         said = [text.replace("\n", " ") for text in boxes.all_inner_texts()]
         assert said[:4] == [
@@ -319,8 +323,8 @@ def test_the_network_is_one_picture_that_leads_to_the_cards(window, tmp_path):
         for width, flows in ((1280, "left"), (390, "top")):
             page.set_viewport_size({"width": width, "height": 800})
             page.wait_for_function(
-                f"((boxes) => parseFloat(boxes[1].style.{flows}) > parseFloat(boxes[0].style.{flows}))"
-                "(document.querySelectorAll('#graph button'))"
+                "() => { const boxes = document.querySelectorAll('#graph button');"
+                f" return parseFloat(boxes[1].style.{flows}) > parseFloat(boxes[0].style.{flows}) }}"
             )
             places = boxes.evaluate_all("all => all.map(box => [box.offsetLeft, box.offsetTop])")
             assert len({tuple(place) for place in places}) == 11
@@ -329,7 +333,7 @@ def test_the_network_is_one_picture_that_leads_to_the_cards(window, tmp_path):
         page.keyboard.press("End")
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("Enter")
-        page.wait_for_function("document.activeElement.matches('#layers .layer:nth-child(10) canvas')")
+        page.wait_for_function("() => document.activeElement.matches('#layers .layer:nth-child(10) canvas')")
 
 
 def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):
@@ -620,22 +624,30 @@ def test_it_fits_a_narrow_window(touched, address, scheme):
 
 
 def test_names_of_classes_are_text(window, tmp_path):
-    network = Network([Dense(64, 2), Softmax()])
+    network = Network([Dense(64, 2), Sigmoid()], task="multilabel")
+    network.layers[0].parameters["biases"][...] = [[-9], [9]]  # the one is not given, the other is
     network.preprocessing.classes = ("<img src=x onerror=alert(1)>", "<b>dog</b>")
     with served_network(network, tmp_path) as address, opened(window, address) as page:
         page.wait_for_selector("#layers .layer canvas")
         draw(page, THREE)
         page.wait_for_selector('#verdict:not([data-state="blank"])')
         assert page.locator("#bars img, #verdict img, #bars b").count() == 0
-        assert "<b>dog</b>" in page.inner_text("#bars")
+        assert "<b>dog</b>" in page.inner_text("#bars .best")
+        assert page.locator("#bars .best").count() == 1
+        assert page.inner_text("#raw-caption") == "What you drew."
 
 
 def test_a_vector_is_set_by_sliders(window, tmp_path):
-    network = Network([Dense(5, 2), Softmax()])
+    network = Network([Dense(5, 2)], task="regression")
+    network.layers[0].parameters["biases"][...] = [[3], [-6]]
     with served_network(network, tmp_path) as address, opened(window, address) as page:
         page.wait_for_selector("#numbers input >> nth=4")
         assert page.is_hidden("#pad")
         page.wait_for_selector('#verdict:not([data-state="blank"])')
+        assert page.inner_text("#bars-title") == "The values that it gives, in the units that it learnt."
+        ends = "all => all.map(bar => [bar.className, bar.style.marginLeft, bar.style.width])"
+        found = page.locator("#bars .track span").evaluate_all(ends)
+        assert found == [["plus", "50%", "25%"], ["minus", "0%", "50%"]]
         before = page.inner_text("#bars")
         page.locator("#numbers input").nth(2).fill("255")
         expect(page.locator("#bars")).not_to_have_text(before, use_inner_text=True)

@@ -28,7 +28,7 @@ from purecnn.layers.preprocessing import Preprocessing
 from purecnn.playground.familiarity import BLOCK, Familiarity, edges, features, halving, inks
 from purecnn.playground.inside import MOST_NUMBERS
 from purecnn.playground.reader import MOST_EXACT, Reader, decoded, encoded, walk
-from purecnn.playground.replies import knows_digits
+from purecnn.playground.replies import knows_digits, thumbnail
 from purecnn.runs.model_path import DIGITS
 
 
@@ -172,6 +172,31 @@ def test_a_trace_is_kept_for_the_same_sample_of_the_same_weights():
     kept = asked.trace(raw)
     network.fit(np.arange(256, dtype=np.uint8).reshape(4, 64), [0, 1, 0, 1], epochs=1)
     assert asked.trace(raw) is not kept
+
+
+def test_what_an_answer_gives_and_means_is_told(digits):
+    def told(*last, task):
+        network = Network([Flatten(), Dense(3), *last], input_shape=(1, 8, 8), task=task)
+        network[1].parameters["weights"][...] = 0
+        network[1].parameters["biases"][...] = [[5], [-5], [5]]
+        asked = Reader(network)
+        return asked.describe()["answers"].split(":")[0], asked.look(np.zeros(64, np.uint8))["yes"]
+
+    assert told(Softmax(), task="classification") == ("The probability of each class", [0])
+    assert told(task="classification") == ("The score of each class", [0])
+    assert told(Sigmoid(), task="multilabel") == ("Each label’s own probability", [0, 2])
+    assert told(task="multilabel") == ("Each label’s own score", [0, 2])
+    assert told(task="regression") == ("The values that it gives, in the units that it learnt", [])
+
+
+def test_a_picture_is_told_small_beside_what_was_made_of_it():
+    pixels = np.arange(300 * 30, dtype=np.uint32).reshape(300, 30).astype(np.uint8)
+    small = thumbnail(pixels)
+    assert (small["size"], small["shape"]) == ([300, 30], [112, 11, 1])
+    assert decoded(small["pixels"]).size == 112 * 11
+    colours = np.random.default_rng(0).integers(0, 256, (2, 3, 3)).astype(np.uint8)
+    small = thumbnail(colours)  # one that is small already
+    assert decoded(small["pixels"]).tolist() == colours.reshape(-1).tolist()
 
 
 def test_what_the_first_layer_is_given_is_told(digits, test_set):

@@ -8,6 +8,7 @@ from importlib.resources import files
 PAGE = {
     "index.html": "text/html",
     "style.css": "text/css",
+    "answer.js": "text/javascript",
     "carrier.js": "text/javascript",
     "chain.js": "text/javascript",
     "charts.js": "text/javascript",

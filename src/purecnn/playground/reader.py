@@ -38,6 +38,8 @@ DIGITS, CLOTHING = SOURCES["mnist"].classes, SOURCES["fashion-mnist"].classes
 LEAST_INK = 32
 #: A digit is believed from this probability on.
 SURE = 0.7
+#: Bytes of the layers' inputs and outputs that are kept from one question to the next: readers may be many.
+MOST_KEPT = 1 << 21
 #: Numbers of a layer's output that are told exactly; larger ones in 256 steps, which a picture needs no more.
 MOST_EXACT = 256
 
@@ -177,12 +179,24 @@ class Reader:
             "image": self.image and list(self.image),
             "span": [-1, 1] if self.centred else [0, 255],  # of what a slider says
             **self.words(),
+            "answers": self.meaning(),
             "classes": [self.class_name(label) for label in range(self.answers)],
             "parameters": int(self.network.parameters.size),
             "layers": layers,
             "graph": graph(found.layers, {one.name: number for number, one in enumerate(every)}),
             "given": {"shape": list(found.input.shape[1:]), "words": self.scaling()},
         }
+
+    def meaning(self) -> str:
+        """Return what the numbers of an answer are."""
+        if self.network.task == "regression":
+            return "The values that it gives, in the units that it learnt"
+        if self.network.task == "multilabel":
+            sigmoid = type(self.network[-1]).__name__ == "Sigmoid"
+            each = "probability: it is given from 50 % on" if sigmoid else "score: it is given above 0"
+            return f"Each label’s own {each}"
+        known = ends_in_probabilities(self.network)
+        return "The probability of each class" if known else "The score of each class: the largest is given"
 
     def scaling(self) -> str:
         """Return what happens to each raw value before the first layer, in words."""
@@ -264,7 +278,8 @@ class Reader:
             values = values.astype(self.network.dtype)
             values = values / 127 - 1 if self.centred else values / 255
         found = trace(self.network, values[np.newaxis])
-        self.kept = key, found  # in one step: others may ask at the same time
+        if sum(one.input.nbytes + one.output.nbytes for one in walk(found)) <= MOST_KEPT:
+            self.kept = key, found  # in one step: others may ask at the same time
         return found
 
     def prepare(self, drawn: Array) -> Array | None:
@@ -303,18 +318,19 @@ class Reader:
         }
 
     def answer(self, raw: Array, output: Array) -> dict[str, Any]:
-        """Return the label, -1 where there is no one label, whether it is to be believed, and if not, why."""
+        """Return the label, -1 where there is no one; which are given; whether it is sure, if not, why."""
         if self.network.task == "regression":
             values = output[0].reshape(-1).astype(float).tolist()
             name = " ".join(f"{value:.4g}" for value in values)
             return {
-                **{"label": -1, "name": name, "sure": True, "why": ""},
+                **{"label": -1, "yes": [], "name": name, "sure": True, "why": ""},
                 **{"probabilities": None, "outputs": values},
             }
         if self.network.task == "multilabel":
             return self.labels(output[0].reshape(-1))
         label = int(answers(output)[0])
-        told: dict[str, Any] = {"label": label, "name": self.class_name(label), "sure": True, "why": ""}
+        told: dict[str, Any] = {"label": label, "yes": [label], "name": self.class_name(label)}
+        told |= {"sure": True, "why": ""}
         if not ends_in_probabilities(self.network):
             return {**told, "probabilities": None, "outputs": output[0].reshape(-1).astype(float).tolist()}
         shares = as_scores(output.reshape(1, -1))[0]
@@ -339,13 +355,16 @@ class Reader:
         else:
             told = {"probabilities": output.astype(float).tolist()}
             given = output > 0.5
-            why = "; ".join(
-                f"it gives {name} {100 * share:.0f} %, {100 * SURE:.0f} % or at most "
-                f"{100 - 100 * SURE:.0f} % is wanted"
+            doubts = [
+                f"{name} {100 * share:.0f} %"
                 for name, share in zip(named_so, output, strict=True)
                 if max(share, 1 - share) < SURE
-            )
-        return {"label": -1, "name": listed(named_so, given), "sure": not why, "why": why, **told}
+            ]
+            wanted = f"{100 * SURE:.0f} % or at most {100 - 100 * SURE:.0f} % is wanted"
+            why = f"it gives {', '.join(doubts)}, {wanted}" if doubts else ""
+        yes = np.flatnonzero(given).tolist()
+        name = listed(named_so, given)
+        return {"label": -1, "yes": yes, "name": name, "sure": not why, "why": why, **told}
 
     def cell(self, raw: Array, layer: int, place: Sequence[int]) -> dict[str, Any]:
         """Return what one cell was made of, as numbers.

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from purecnn.datasets import mnist
 from purecnn.datasets.colour import GREY
+from purecnn.datasets.folders import fitted
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.formats.pictures import read_picture
 from purecnn.networks.network import Network
@@ -33,6 +35,8 @@ MOST_PIXELS = 1024
 MOST_SLIDERS, MOST_ANSWERS = 200, 1000
 #: Letters of a network's name.
 MOST_NAME = 100
+#: Pixels on a side of a picture that is shown beside what was made of it.
+SHOWN = 112
 #: Numbers that say where a cell is: its map, row and column, or less.
 MOST_AXES = 3
 
@@ -60,6 +64,30 @@ def over(sessions: Sessions[Any], token: Any) -> dict[str, Any]:
     """End a thing that is kept."""
     sessions.end(token)
     return {}
+
+
+def thumbnail(pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return a picture for a page to show beside what was made of it, at most `SHOWN` pixels on a side.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        Grey values ``(h, w)`` or colours ``(h, w, 3)``.
+
+    Returns
+    -------
+    dict
+        ``size``, height and width of the picture itself; ``shape`` and ``pixels``, in base64, of the small
+        one.
+    """
+    size = pixels.shape[:2]
+    height, width = (max(1, round(side * min(1.0, SHOWN / max(size)))) for side in size)
+    small = fitted(np.atleast_3d(pixels), height, width, crop=False).transpose(1, 2, 0)
+    return {
+        "size": list(size),
+        "shape": list(small.shape),
+        "pixels": base64.b64encode(np.ascontiguousarray(small).tobytes()).decode(),
+    }
 
 
 class Replies:
@@ -228,7 +256,8 @@ class Replies:
                 pixels = np.rint(pixels @ GREY).astype(np.uint8)
         else:
             pixels = read_picture(decoded(asked.get("file"), name="file").tobytes(), 3 if coloured else 1)
-        return self.looked(reader, lambda: prepared(reader.network, pixels))
+        told = self.looked(reader, lambda: prepared(reader.network, pixels))
+        return {**told, "raw": thumbnail(pixels)}
 
     def looked(self, reader: Reader, prepare: Callable[[], Any]) -> Any:
         """Return the answer to what is prepared, or why there is none: of a dot, say."""

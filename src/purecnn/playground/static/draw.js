@@ -1,7 +1,8 @@
 // The first half of the page: a pad to draw on, the answer, and every layer as it lights up.
 
+import {imageOf, showAnswer, showBlank} from './answer.js';
 import {ask, takesFiles} from './carrier.js';
-import {$, IN_MEMORY, complain, element, fromBase64, network, spoken, style, toBase64, whenColoursChange} from './common.js';
+import {$, IN_MEMORY, complain, element, fromBase64, network, style, toBase64, whenColoursChange} from './common.js';
 import {build, dim, light} from './layers.js';
 
 const SIDE = 280, SENT = 140;
@@ -9,7 +10,7 @@ const pad = $('pad'), paper = new OffscreenCanvas(SIDE, SIDE), small = new Offsc
 const drawn = paper.getContext('2d', IN_MEMORY);
 // Bytes of a picture's file that are sent as they are; a larger one is shrunk to so many pixels on a side.
 const MOST_FILE = 700_000, SHRUNK = 1024;
-let about, sample = null, picture = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
+let about, picture = null, pen = null, key = {x: 140, y: 140, down: false, shown: false};
 
 // The pad: what is drawn is kept white on nothing, and shown in the page's own ink, once for each frame.
 function wipe() {
@@ -123,7 +124,11 @@ async function send() {
     const mine = ++turn;
     try {
       const told = picture ? await ask('picture', picture.asked) : await ask('draw', question());
-      if (mine === turn) told.blank ? blank(told.why) : answer(told);
+      if (mine === turn) {
+        if (told.blank) blank(told.why);
+        else answer(told);
+        if (picture && !picture.bitmap && told.raw) await borrow(picture, told.raw);
+      }
       complain('');
     } catch (error) {
       complain(error.message, $(picture ? 'choose-picture' : about.image ? 'pad' : 'numbers'));
@@ -131,6 +136,12 @@ async function send() {
   }
   busy = false;
   answerBox.ariaBusy = false;
+}
+
+// A picture that this browser can't read is shown as Python has read it.
+async function borrow(shown, {pixels, shape}) {
+  shown.bitmap = await createImageBitmap(imageOf(fromBase64(pixels), ...shape));
+  show();
 }
 
 function question() {
@@ -143,55 +154,14 @@ function question() {
   return {side: SENT, pixels: toBase64(pixels)};
 }
 
-function verdict(text, state, why) {
-  const output = $('verdict');
-  output.textContent = text;
-  output.dataset.state = state;
-  output.dataset.turn = turn; // so that a test can wait for its own answer
-  output.classList.toggle('long', text.length > 2);
-  $('why').textContent = why;
-}
-
 function blank(why) {
-  sample = null;
-  if (why) verdict('unsure', 'unsure', `${why[0].toUpperCase()}${why.slice(1)}.`);
-  else verdict('–', 'blank', !about?.image ? 'Nothing is set yet.' : about.drawable ? 'Nothing is drawn yet.' : 'No picture is open yet.');
-  bars(about ? about.classes.map(() => 0) : [], -1);
-  $('seen').getContext('2d').clearRect(0, 0, 1000, 1000);
+  showBlank(about, why, turn);
   dim();
 }
 
 function answer(told) {
-  sample = told.sample;
-  if (told.probabilities) bars(told.probabilities, told.label);
-  else bars(told.outputs, told.label, true);
-  if (told.sure) verdict(told.name, 'sure', told.probabilities && told.label >= 0 ? `${(100 * told.probabilities[told.label]).toFixed(1)} % sure` : '');
-  else verdict('unsure', 'unsure', `Perhaps ${told.name}, but ${told.why}.`);
-  see();
+  showAnswer(about, told, paper, turn);
   light(told);
-}
-
-function bars(values, best, raw = false) {
-  const rows = values.map((value, label) => {
-    const filled = element('span');
-    filled.style.width = raw ? '0' : `${100 * Math.max(0, Math.min(1, value))}%`; // a value is no share
-    return element('li', {className: label === best ? 'best' : ''},
-      element('span', {textContent: about.classes[label] ?? label}),
-      element('span', {className: 'track'}, filled),
-      element('span', {className: 'value', textContent: raw ? spoken(value) : `${(100 * value).toFixed(1)} %`}));
-  });
-  $('bars').replaceChildren(...rows);
-}
-
-function see() {
-  if (!about.image) return;
-  const [channels, height, width] = about.image, bytes = fromBase64(sample), area = height * width;
-  const canvas = $('seen'), image = new ImageData(width, height);
-  Object.assign(canvas, {width, height});
-  for (let i = 0; i < area; i++) {
-    image.data.set([0, 1, 2].map(band => bytes[Math.min(band, channels - 1) * area + i]).concat(255), 4 * i);
-  }
-  canvas.getContext('2d').putImageData(image, 0, 0);
 }
 
 $('clear').addEventListener('click', clear);
@@ -279,6 +249,7 @@ try {
   if (!about.image) sliders(about.shape[0]);
   $('draw-title').textContent = about.title;
   $('seen-caption').textContent = about.seen;
+  $('bars-title').textContent = `${about.answers}.`;
   $('example').hidden = !about.examples;
   if (about.image && !about.drawable) {
     $('pen-box').hidden = true;

@@ -86,28 +86,33 @@ function way({from, to, lane, start}, perRow, rows, along, end) {
 
 export class Graph {
   // `go` is called with the number of the layer whose box was chosen.
-  constructor(host, about, go) {
-    Object.assign(this, {host, about, boxes: new Map()});
-    this.lines = drawn('svg', {'aria-hidden': 'true'});
-    host.replaceChildren(this.lines);
+  constructor(host, go) {
+    Object.assign(this, {host, go, about: null, boxes: new Map(), lines: drawn('svg', {'aria-hidden': 'true'})});
+    new ResizeObserver(() => this.draw()).observe(host);
+  }
+
+  // A network, in the place of the one before.
+  show(about) {
+    Object.assign(this, {about, fits: 0});
+    this.boxes.clear();
     for (const layer of [-1, ...about.layers.keys()]) {
       const {name, kind, shape} = about.layers[layer] ?? {name: '', kind: 'Input', shape: about.given.shape};
       const words = kind.split(/(?<=[a-z])(?=[A-Z])/).flatMap(part => [element('wbr'), part]);
       const box = element('button', {type: 'button', tabIndex: layer < 0 ? 0 : -1},
         element('span', {}, element('span', {className: 'place', textContent: name}), name && ' ', ...words),
         element('small', {textContent: shape.join(' × ')}));
-      box.addEventListener('click', () => go(layer));
+      box.addEventListener('click', () => this.go(layer));
       box.addEventListener('keydown', event => this.key(event, layer));
       this.boxes.set(layer, box);
-      host.append(box);
     }
-    new ResizeObserver(() => this.draw()).observe(host);
+    this.host.replaceChildren(this.lines, ...this.boxes.values());
+    this.draw();
   }
 
   // In rows from left to right; from top to bottom where a row is too short for branches.
   draw() {
     const room = this.host.clientWidth, fits = Math.max(2, Math.floor(room / (WIDE + APART)));
-    if (!room || fits === this.fits) return;
+    if (!this.about || !room || fits === this.fits) return;
     this.fits = fits;
     const down = Math.max(...this.about.graph.map(item => length([item]))) > fits, perRow = down ? Infinity : fits;
     const [along, across] = down ? [HIGH, WIDE] : [WIDE, HIGH], turned = ([x, y]) => (down ? [y, x] : [x, y]);

@@ -9,15 +9,18 @@ import {Windows} from './windows.js';
 
 const MOST_NAMES = 100; // that are written beside the numbers
 const STRIDE = 260; // ms between two cells while the window slides by itself
-let about, sample = null, windows, graph, chosen = null, asked = 0;
+let about, sample = null, chosen = null, asked = 0;
 const maps = new Map(), cards = new Map(); // by the layer's number, -1 for the input
+const windows = new Windows($('draw'), maps), graph = new Graph($('graph'), go);
 
 const zeros = shape => ({shape, low: 0, high: 0, values: new Array(shape.reduce((a, b) => a * b, 1)).fill(0)});
 const told = layer => (layer < 0 ? {name: '', kind: 'Input', shape: about.given.shape} : about.layers[layer]);
 
-// A card for each layer, and one for what the first is given.
+// A card for each layer, and one for what the first is given; in the place of those of a network before.
 export function build(found) {
+  closePanel();
   about = found;
+  for (const held of [maps, cards]) held.clear();
   for (const layer of [-1, ...about.layers.keys()]) {
     const canvas = element('canvas'), {kind, names} = told(layer);
     if (layer < 0) {
@@ -35,8 +38,8 @@ export function build(found) {
     cards.set(layer, element('article', {className: 'layer'}, title(layer), canvas));
   }
   $('layers').replaceChildren(...cards.values());
-  graph = new Graph($('graph'), about, go);
-  windows = new Windows($('draw'), sources(about.graph), maps);
+  graph.show(about);
+  windows.before = sources(about.graph);
 }
 
 function title(layer) {
@@ -135,12 +138,12 @@ whenClosed(() => {
   slide(true);
   chosen = kept = null;
   document.body.style.paddingBottom = '';
-  graph?.mark();
-  windows?.show();
+  graph.mark();
+  windows.show();
   for (const map of maps.values()) { map.cell = null; map.draw(); }
 });
 
-const lay = () => { for (const map of maps.values()) if (map.data) { map.lay(); map.draw(); } windows?.draw(); };
+const lay = () => { for (const map of maps.values()) if (map.data) { map.lay(); map.draw(); } windows.draw(); };
 let waitingForRoom;
 addEventListener('resize', () => {
   clearTimeout(waitingForRoom);

@@ -16,9 +16,9 @@ const corners = ([x, y, wide, high]) => [[x, y], [x + wide, y], [x, y + high], [
 const line = ([x1, y1], [x2, y2], kind) => drawn('line', {x1, y1, x2, y2, class: kind});
 
 export class Windows {
-  // `host` holds all maps; `before` says which layers a layer is given, -1 for the input; `mapsOf` has the maps of each.
-  constructor(host, before, mapsOf) {
-    Object.assign(this, {host, before, mapsOf, shown: null});
+  // `host` holds all maps; `mapsOf` has those of each layer, -1 for the input; `before` says which layers each is given.
+  constructor(host, mapsOf) {
+    Object.assign(this, {host, mapsOf, before: {}, shown: null});
     this.lines = drawn('svg', {class: 'lines', 'aria-hidden': 'true'});
     host.append(this.lines);
     new ResizeObserver(() => this.draw()).observe(host);
