@@ -50,7 +50,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run site serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,10 @@ run: $(RUN_STAMP) ## install, train the default network on MNIST, print its accu
 
 site: $(RUN_STAMP) ## write the playground as a static site, which runs Python in the browser, into build/site
 	$(VENV)/bin/purecnn site build/site $(if $(wildcard $(PYODIDE)/pyodide.mjs),--pyodide $(PYODIDE))
+
+pages: $(DEV_STAMP) ## write the static site and, below docs, the documents that lead to it and back, into build/pages
+	$(VENV)/bin/purecnn site build/pages --docs docs $(if $(wildcard $(PYODIDE)/pyodide.mjs),--pyodide $(PYODIDE))
+	PURECNN_SITE=.. $(VENV)/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/pages/docs
 
 serve-site: site ## show build/site on this machine
 	$(VENV)/bin/python -m http.server --bind 127.0.0.1 --directory build/site 8643

@@ -17,6 +17,8 @@ import pytest
 
 import purecnn
 from docs.tools.formula_font import RANGES
+from purecnn.layers.registry import LAYERS
+from purecnn.playground.chapters import CHAPTERS
 from purecnn.playground.figures.table import FIGURES
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +93,11 @@ def built(tmp_path_factory):
         [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PURECNN_PYODIDE": str(folder / "none")},  # packing it takes five seconds
+        env={
+            **os.environ,
+            "PURECNN_PYODIDE": str(folder / "none"),
+            "PURECNN_SITE": "",
+        },  # packing it takes five seconds
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == f"{STILL} there is no Pyodide in {folder / 'none'} (PURECNN_PYODIDE)\n"
@@ -199,26 +205,44 @@ def test_the_pictures_that_may_be_live_have_their_names_and_stay_still_without_w
 def test_beside_the_pages_lies_what_the_live_figures_run(tmp_path, monkeypatch):
     nodes = pytest.importorskip("docutils.nodes")
     live, written, scripts = extension("live"), [], []
+    monkeypatch.delenv("PURECNN_SITE", raising=False)
     monkeypatch.setattr(live, "PYODIDE", tmp_path)
     monkeypatch.setattr(live, "write_site", lambda *where, **how: written.append((*where, how)))
+    assert live.site_address() == ""
+    (tmp_path / "pyodide.mjs").write_text("")
     app = SimpleNamespace(
         outdir=tmp_path / "pages",
         builder=SimpleNamespace(format="html"),
+        config=SimpleNamespace(live_site=live.site_address()),
         add_js_file=lambda name, **how: scripts.append(name),
     )
-    (tmp_path / "pyodide.mjs").write_text("")
     live.write_runtime(app)
-    assert written == [(tmp_path / "pages/_static/playground", {"pyodide": tmp_path})]
-    picture, other = (nodes.image(uri=f"course/pictures/{name}.svg") for name in ("pooling", "memories"))
+    site = tmp_path / "pages/_static/playground"
+    assert written == [(site, {"pyodide": tmp_path, "documents": "../../"})]
+    picture, other = (nodes.image(uri=f"course/pictures/{name}.svg") for name in ("pooling", "table"))
     for page in (picture, other):
         live.name_pictures(app, page, "course/pooling")
         live.add_script(app, "course/pooling", "page.html", {}, page)
     assert scripts == ["playground/figures.js"]
     assert (picture["ids"], other["ids"]) == (["figure-pooling"], [])
-    manifest = tmp_path / "pages/_static/playground/site.json"
-    manifest.parent.mkdir(parents=True)
-    manifest.write_text("{}")
+    site.mkdir(parents=True)
+    (site / "site.json").write_text("{}")
     live.write_runtime(app)  # nothing has changed since
-    os.utime(manifest, (0, 0))
+    os.utime(site / "site.json", (0, 0))
     live.write_runtime(app)
     assert len(written) == 2
+    monkeypatch.setenv("PURECNN_SITE", "../site")
+    app.config.live_site = live.site_address()
+    live.write_runtime(app)
+    live.add_script(app, "course/pooling", "page.html", {}, picture)
+    assert scripts[1:] == ["../../site/figures.js"]
+    assert len(written) == 2
+
+
+def test_each_kind_of_layer_has_a_page_that_explains_it(built):
+    assert set(CHAPTERS) == set(LAYERS)
+    for kind, address in CHAPTERS.items():
+        page, _, anchor = address.partition("#")
+        text = (built / page).read_text(encoding="utf-8")
+        assert kind in text, f"{page} does not tell of {kind}"
+        assert not anchor or f'id="{anchor}"' in text, f"{page} has no {anchor}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from contextlib import contextmanager
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -96,9 +97,10 @@ def page(window, address):
 def site_page(chromium, tmp_path_factory):
     """A page of the static site, which stays open: Python starts with it, which takes seconds."""
     window = browser.Window(chromium)
+    folder = tmp_path_factory.mktemp("pages") / "site"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(site, "LEVEL", 1)  # packed as quickly as can be
-        folder = site.write_site(tmp_path_factory.mktemp("pages") / "site", pyodide=static_site.pyodide())
+        site.write_site(folder, pyodide=static_site.pyodide(), documents="../docs")
     with static_server.shown(folder) as address:
         page = window.open(address, width=1280, height=900, still=False)
         page.wait_for_selector("#layers .layer canvas")
@@ -692,6 +694,18 @@ def test_a_still_picture_of_the_course_becomes_live(site_page):
     expect(says).to_have_text("\N{MINUS SIGN}1 · 0 + 1 · 3 \N{MINUS SIGN} 1 · 0 + 1 · 3 = 6")
     page.evaluate("document.querySelector('.live-box').remove()")
     check_silence(window, page, address)
+
+
+def test_each_card_leads_to_the_page_that_explains_its_layer(either):
+    links, here = either.locator("#layers .what"), either.url.partition("#")[0]
+    if either.evaluate("document.documentElement.dataset.answers") == "server":
+        assert links.count() == 0  # no address of the documents was given
+        return
+    found = links.evaluate_all("links => links.map(link => [link.ariaLabel, link.href])")
+    docs = urljoin(here, "../docs/")
+    assert found[0] == ["what is this? Convolutional", f"{docs}course/convolution.html"]
+    assert found[-1] == ["what is this? Softmax", f"{docs}course/cross-entropy.html"]
+    assert len(found) == either.locator("#layers .layer").count() - 1  # the input has none
 
 
 def test_one_draws_before_python_has_come_and_a_broken_download_is_tried_again(site_page, chromium):

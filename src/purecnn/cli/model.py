@@ -113,7 +113,8 @@ def show(model: str) -> None:
     "--port", type=int, default=8642, show_default=True, help="Port of this machine; 0 takes a free one."
 )
 @click.option("--no-browser", is_flag=True, help="Only say the page's address.")
-def playground(model: str | None, port: int, no_browser: bool) -> None:
+@click.option("--docs", metavar="ADDRESS", help="Of the built documents, to which each layer's card leads.")
+def playground(model: str | None, port: int, no_browser: bool, docs: str | None) -> None:
     """Draw for a network on a local page, and watch one learn.
 
     MODEL is a file or the folder of a run; the network of digits that is part of this package if left out.
@@ -126,4 +127,4 @@ def playground(model: str | None, port: int, no_browser: bool) -> None:
         if not no_browser:
             webbrowser.open(address)
 
-    serve(None if model is None else model_file(model), port=port, ready=ready)
+    serve(None if model is None else model_file(model), port=port, ready=ready, documents=docs)

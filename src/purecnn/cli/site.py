@@ -17,7 +17,8 @@ from purecnn.runs.model_path import model_file
     metavar="FOLDER",
     help="Folder with Pyodide's files.  [default: fetched over the network, once, 9 MB]",
 )
-def site(folder: str, model: str | None, pyodide: str | None) -> None:
+@click.option("--docs", metavar="ADDRESS", help="Of the built documents, to which each layer's card leads.")
+def site(folder: str, model: str | None, pyodide: str | None, docs: str | None) -> None:
     """Write the playground's page as a folder for any web server.
 
     Python runs in the reader's browser: no server of its own is needed, and nothing is sent anywhere. MODEL
@@ -25,7 +26,7 @@ def site(folder: str, model: str | None, pyodide: str | None) -> None:
     """
     from purecnn.playground.site import write_site  # here, since few commands need it
 
-    place = write_site(folder, None if model is None else model_file(model), pyodide=pyodide)
+    place = write_site(folder, None if model is None else model_file(model), pyodide=pyodide, documents=docs)
     size = sum(file.stat().st_size for file in place.iterdir())
     echo(f"{visible(str(place))}: {size / 1e6:.1f} MB; any web server shows it, such as:")
     echo(f"python -m http.server --bind 127.0.0.1 --directory {visible(str(place))}")

@@ -20,6 +20,7 @@ from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.formats.pictures import read_picture
 from purecnn.networks.network import Network
 from purecnn.networks.pictures import prepared
+from purecnn.playground.chapters import chapters
 from purecnn.playground.exchange import opened, saved
 from purecnn.playground.familiarity import Familiarity
 from purecnn.playground.lesson import LAYERS, OPTIMIZERS
@@ -106,6 +107,8 @@ class Replies:
     networks : Networks, optional
         Where the networks are kept that pages opened or trained; likewise. Questions about one of them, in
         place of `network`, have its token as ``network``.
+    documents : str, optional
+        The address of the built documents, which explain each kind of layer.
 
     Examples
     --------
@@ -122,7 +125,9 @@ class Replies:
         least: float | None = None,
         lessons: Lessons | None = None,
         networks: Networks | None = None,
+        documents: str | None = None,
     ) -> None:
+        self.chapters = chapters(documents)
         (images, _), (self.test_images, _) = mnist.load_data()
         self.network, self.name, self.digits = network, name, knows_digits(network)
         self.reader = Reader(network, Familiarity(images, least) if self.digits else None)
@@ -183,6 +188,7 @@ class Replies:
             "name": name,
             "examples": len(self.test_images) if knows_digits(reader.network) else 0,
             **reader.describe(),
+            "chapters": self.chapters,
             "choices": {
                 "data": list(DATA),
                 "noises": list(NOISES),

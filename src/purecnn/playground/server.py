@@ -51,7 +51,9 @@ MOST_SILENCE = 10
 SWEEP = 10.0
 
 
-def application(network: Network, hosts: list[str], name: str = "digits") -> Application:
+def application(
+    network: Network, hosts: list[str], name: str = "digits", documents: str | None = None
+) -> Application:
     """Return the ASGI application that shows a network.
 
     Parameters
@@ -62,6 +64,8 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
         By which it is called: ``"127.0.0.1:8000"``.
     name : str
         What the page calls the network.
+    documents : str, optional
+        The address of the built documents, to which each layer's card leads.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def application(network: Network, hosts: list[str], name: str = "digits") -> App
     """
     applications = require_extra("starlette.applications", "playground", "the playground")
     routing = require_extra("starlette.routing", "playground", "the playground")
-    replies = Replies(network, name)
+    replies = Replies(network, name, documents=documents)
     # As many at a time as find room: more would only wait for each other.
     pool = ThreadPoolExecutor(capacity().number, thread_name_prefix="purecnn-playground")
     routes = [
@@ -163,7 +167,7 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def server(network: Network, port: int, name: str = "digits") -> Any:
+def server(network: Network, port: int, name: str = "digits", documents: str | None = None) -> Any:
     """Return a uvicorn server that shows a network to this machine, by the port on which it is called.
 
     Raises
@@ -176,7 +180,7 @@ def server(network: Network, port: int, name: str = "digits") -> Any:
 
     return uvicorn.Server(
         uvicorn.Config(
-            application(network, [f"127.0.0.1:{port}", f"localhost:{port}"], name),
+            application(network, [f"127.0.0.1:{port}", f"localhost:{port}"], name, documents),
             http=TimedProtocol,
             ws="none",
             log_level="error",
@@ -190,7 +194,13 @@ def server(network: Network, port: int, name: str = "digits") -> Any:
     )
 
 
-def serve(model: str | Path | None = None, *, port: int = 8642, ready: Callable[[str], None] = print) -> None:
+def serve(
+    model: str | Path | None = None,
+    *,
+    port: int = 8642,
+    ready: Callable[[str], None] = print,
+    documents: str | None = None,
+) -> None:
     """Show a network in a local page until it is interrupted.
 
     Parameters
@@ -201,6 +211,8 @@ def serve(model: str | Path | None = None, *, port: int = 8642, ready: Callable[
         Of 127.0.0.1; 0 takes a free one.
     ready : callable
         Told the page's address, which answers from then on.
+    documents : str, optional
+        The address of the built documents, to which each layer's card leads.
 
     Raises
     ------
@@ -210,11 +222,13 @@ def serve(model: str | Path | None = None, *, port: int = 8642, ready: Callable[
         If the port is taken.
     FileFormatError
         If the model's file is none.
+    ValueError
+        If the documents' address is none.
     """
     require_extra("uvicorn", "playground", "the playground")
     network = load(DIGITS if model is None else model)
     with listen(port) as listener:
         port = listener.getsockname()[1]
-        running = server(network, port, "digits" if model is None else Path(model).name)
+        running = server(network, port, "digits" if model is None else Path(model).name, documents)
         ready(f"http://127.0.0.1:{port}/")
         running.run(sockets=[listener])

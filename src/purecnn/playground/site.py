@@ -40,6 +40,7 @@ def write_site(
     model: str | PathLike[str] | None = None,
     *,
     pyodide: str | PathLike[str] | None = None,
+    documents: str | None = None,
 ) -> Path:
     """Write the playground's page as a folder that needs no server of its own.
 
@@ -51,6 +52,8 @@ def write_site(
         A model's file; the network of digits that is part of this package if left out.
     pyodide : str or PathLike, optional
         A folder with Pyodide's files; they are fetched once, 9 MB, if left out.
+    documents : str, optional
+        The address of the built documents, to which each layer's card leads; no card does if left out.
 
     Returns
     -------
@@ -67,6 +70,8 @@ def write_site(
         If the model's file is none, or one of Pyodide's is not the one that is wanted.
     DownloadError
         If Pyodide can't be fetched.
+    ValueError
+        If the documents' address is none.
     """
     place = Path(folder)
     if place.exists() and not place.is_dir():
@@ -75,7 +80,7 @@ def write_site(
         raise FileExistsError(f"{place}: this folder holds something else than a site; name another one")
     network = load(DIGITS if model is None else model)
     name = "digits" if model is None else Path(model).name
-    replies = Replies(network, name)
+    replies = Replies(network, name, documents=documents)
     content = {**page(), **pruned(runtime(pyodide)), "purecnn.zip": package()}
     content["model.safetensors"] = Path(DIGITS if model is None else model).read_bytes()
     sent = {}

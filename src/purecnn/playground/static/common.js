@@ -91,11 +91,20 @@ export const shaped = shape => shape.length === 3
   ? `${shape[0]} ${shape[0] === 1 ? 'map' : 'maps'} of ${shape[1]} × ${shape[2]}`
   : `${shape.join(' × ')} ${shape[0] === 1 && shape.length === 1 ? 'number' : 'numbers'}`;
 
+// The way to the page that explains a kind of layer, where the documents' address is known.
+let chapters = {};
+function explained(kind) {
+  if (!chapters[kind]) return [];
+  const link = element('a', {className: 'what', href: chapters[kind], target: '_blank', rel: 'noopener', textContent: 'what is this?'});
+  link.setAttribute('aria-label', `what is this? ${kind}`);
+  return [link];
+}
+
 export function heading(layer, more = '') {
   const size = layer.parameters ? `, ${layer.parameters.toLocaleString('en')} parameters` : '';
   return element('h3', {},
     element('span', {className: 'place', textContent: layer.name}), layer.kind,
-    element('small', {textContent: `${shaped(layer.shape)}${size}${more}`}));
+    element('small', {textContent: `${shaped(layer.shape)}${size}${more}`}), ...explained(layer.kind));
 }
 
 // Tabs: a click, or the arrow keys.
@@ -120,4 +129,7 @@ for (const name of tabs) {
 }
 
 let asked;
-export const network = () => (asked ??= ask('network'));
+export const network = () => (asked ??= ask('network').then(about => {
+  chapters = about.chapters ?? {};
+  return about;
+}));
