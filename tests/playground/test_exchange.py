@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +93,16 @@ def test_a_training_on_points_takes_numbers_of_the_square(replies):
     assert answer["probabilities"][1] == pytest.approx(wanted, abs=1e-6)
 
 
+def test_a_full_disk_is_told(replies, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/a/place/of/ours")
+
+    content = saved(Network([Dense(2, 3)]))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    status, told = ask(replies, "networks/open", **sent(content))
+    assert (status, told["error"]) == (422, "this machine refuses a file: No space left on device")
+
+
 def test_an_onnx_model_opens(replies, tmp_path):
     network = load(DIGITS)
     export_onnx(network, tmp_path / "m.onnx")
@@ -162,7 +175,7 @@ def test_what_no_page_can_show_is_not_kept(replies):
         ),
         (
             Network([Flatten(), Dense(output_size=2)], input_shape=(2, 30)),
-            "pictures of 1 or 3 channels or at",
+            "pictures of 1 or 3 channels or a vector",
         ),
         (Network([Flatten(), Dense(output_size=2)], input_shape=(5, 8, 8)), "pictures of 1 or 3 channels or"),
         (Network([Dense(2, 1001)]), "at most 1000 answers are wanted, got 1001"),

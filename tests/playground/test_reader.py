@@ -228,6 +228,7 @@ def test_of_a_large_window_the_largest_products_are_told():
         (99, [0], "layer must be from 0 to 13, got 99"),
         (-1, [0], "layer must be from 0 to 13"),
         (True, [0], "layer must be from 0 to 13"),
+        (10**4000, [0], r"got 1\d{39}$"),
         (0, [0, 0], "a place in one of them, from 0, is wanted"),
         (0, [8, 0, 0], "a place in one of them"),
         (12, [10], "a place in one of them"),
@@ -289,6 +290,12 @@ def test_layers_inside_of_others_are_told():
 def test_a_network_without_a_shape_is_refused():
     with pytest.raises(ValueError, match="no input shape yet"):
         Reader(Network([Dense(output_size=2)]))
+
+
+@pytest.mark.parametrize("shape", [(2, 20), (1, 64), (2, 8, 8), (4, 8, 8)])
+def test_a_network_whose_samples_no_page_can_ask_for_is_refused(shape):
+    with pytest.raises(ValueError, match=rf"a vector of numbers are wanted, got samples of \({shape[0]}, "):
+        Reader(Network([Flatten(), Dense(output_size=2)], input_shape=shape))
 
 
 def test_names_of_classes_are_told(digits):

@@ -350,7 +350,7 @@ def test_numbers_are_taken_for_a_vector():
     with serving(Network([Dense(5, 2), Softmax()])) as port:
         status, told = ask(port, "draw", {"values": [0, 255, 3, 4, 5]})
         assert (status, told["blank"]) == (200, False)
-        for values in ([1, 2], [0, 0, 0, 0, 256], [0, 0, 0, 0, 0.5], "abcde"):
+        for values in ([1, 2], [0, 0, 0, 0, 256], [0, 0, 0, 0, True], [0, 0, 0, 0, 0.5], "abcde"):
             status, told = ask(port, "draw", {"values": values})
             assert (status, told["error"][:11]) == (422, "values must")
         status, told = ask(port, "example", {"number": 1})

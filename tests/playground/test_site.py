@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import importlib
 import importlib.util
 import io
 import json
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from docs.tools import static_server
 from helpers import static_site as static_site
 from purecnn import Dense, Network, Softmax, save
+from purecnn.backend.locks import folder_lock
 from purecnn.errors import DownloadError, FileFormatError
 from purecnn.formats.idx import load_folder
 from purecnn.playground import runtime, site
@@ -128,8 +131,18 @@ def test_a_site_is_replaced_and_another_folder_kept(pyodide, tmp_path):
     place = site.write_site(tmp_path / "site", model(tmp_path), pyodide=pyodide)
     assert json.loads((place / "site.json").read_bytes())["least"] is None
     (place / "left.txt").write_text("of the site before")
+    told = json.loads((place / "site.json").read_bytes())
+    for name in ("old.js", "../notes.txt"):  # of the site before, and one that no site writes
+        (place / name).write_text("old")
+    manifest = told | {"content": [*told["content"], "old.js", "../notes.txt", 3]}
+    (place / "site.json").write_text(json.dumps(manifest))
+    (place / ".git").mkdir()
+    before = place.stat().st_ino
     site.write_site(place, model(tmp_path), pyodide=pyodide)
-    assert not (place / "left.txt").exists()
+    assert place.stat().st_ino == before  # a link or a shell that is in it still is
+    assert {path.name for path in place.iterdir()} == {*told["content"], "left.txt", ".git"}
+    assert json.loads((place / "site.json").read_bytes()) == told
+    (tmp_path / "notes.txt").unlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pyodide", "site", "small.safetensors"]
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/a.txt").write_text("mine")
@@ -137,7 +150,50 @@ def test_a_site_is_replaced_and_another_folder_kept(pyodide, tmp_path):
         site.write_site(tmp_path / "notes", pyodide=pyodide)
     with pytest.raises(FileExistsError, match=r"a\.txt: a folder is wanted, this is a file"):
         site.write_site(tmp_path / "notes/a.txt", pyodide=pyodide)
+    for other in ('{"name": "a site of another program"}', "[", "[" * 100_000):
+        (tmp_path / "notes/site.json").write_text(other)
+        with pytest.raises(FileExistsError, match="holds something else than a site"):
+            site.write_site(tmp_path / "notes", pyodide=pyodide)
     assert (tmp_path / "notes/a.txt").read_text() == "mine"
+    for name in ("", "a\0b", None):
+        with pytest.raises(TypeError, match="folder must be the name of a folder"):
+            site.write_site(name, pyodide=pyodide)
+
+
+def test_a_site_is_written_wherever_a_folder_can_be_named(tmp_path, monkeypatch):
+    content = {"site.json": b"new", "index.html": b"page"}
+    (tmp_path / "linked").symlink_to("real")  # which is not there yet
+    site.replace(tmp_path / "linked", content)
+    assert (tmp_path / "linked").is_symlink()
+    assert (tmp_path / "real/index.html").read_bytes() == b"page"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name in (".", "../here", str(tmp_path / "here") + "/"):
+        site.replace(Path(name), content)
+        assert sorted(os.listdir()) == ["index.html", "site.json"]
+
+
+def test_a_full_disk_and_a_killed_writer_leave_what_was_there(pyodide, tmp_path, monkeypatch):
+    place = tmp_path / "site"
+    (place / ".purecnn-left").mkdir(parents=True)
+    (place / ".lock").touch()
+    assert list(site.former(place)) == []  # a killed writer's: no stranger's folder
+    content = {"site.json": b"{}", "index.html": b"page"}
+    site.replace(place, content)
+    assert sorted(os.listdir(place)) == ["index.html", "site.json"]
+    with folder_lock(place), pytest.raises(ValueError, match="another process is writing into this folder"):
+        site.replace(place, content)
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for name in ("site", "new"):
+        with pytest.raises(OSError, match=f"No space left on device: '{tmp_path / name}'"):
+            site.replace(tmp_path / name, {"index.html": b"other"})
+    assert (place / "index.html").read_bytes() == b"page"
+    assert sorted(os.listdir(place)) == ["index.html", "site.json"]
+    assert not (tmp_path / "new").exists()
 
 
 def test_pyodide_of_another_version_is_refused(pyodide, tmp_path):

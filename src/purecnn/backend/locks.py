@@ -52,13 +52,17 @@ def acquire(file: IO[Any]) -> bool:
 
 
 @contextmanager
-def folder_lock(folder: str | os.PathLike[str]) -> Iterator[None]:
+def folder_lock(
+    folder: str | os.PathLike[str], doing: str = "training into", other: str = "--output"
+) -> Iterator[None]:
     """Have a folder for oneself.
 
     Parameters
     ----------
     folder : str or path-like
         There already.
+    doing, other : str
+        What is done there, and what might be named in its place: words of the sentence that refuses.
 
     Raises
     ------
@@ -73,8 +77,8 @@ def folder_lock(folder: str | os.PathLike[str]) -> Iterator[None]:
         if not acquire(file):
             with file:
                 raise ValueError(
-                    f"{os.fspath(folder)}: another process is training into this folder: wait until it ends, "
-                    f"or name another --output"
+                    f"{os.fspath(folder)}: another process is {doing} this folder: wait until it ends, "
+                    f"or name another {other}"
                 )
         if _is_of(file, path):
             break

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
+from purecnn.cli.options import not_empty
 from purecnn.cli.terminal import echo
 from purecnn.escapes import visible
 from purecnn.runs.model_path import model_file
@@ -15,6 +18,7 @@ from purecnn.runs.model_path import model_file
 @click.option(
     "--pyodide",
     metavar="FOLDER",
+    callback=not_empty,
     help="Folder with Pyodide's files.  [default: fetched over the network, once, 9 MB]",
 )
 @click.option("--docs", metavar="ADDRESS", help="Of the built documents, to which each layer's card leads.")
@@ -29,4 +33,4 @@ def site(folder: str, model: str | None, pyodide: str | None, docs: str | None) 
     place = write_site(folder, None if model is None else model_file(model), pyodide=pyodide, documents=docs)
     size = sum(file.stat().st_size for file in place.iterdir())
     echo(f"{visible(str(place))}: {size / 1e6:.1f} MB; any web server shows it, such as:")
-    echo(f"python -m http.server --bind 127.0.0.1 --directory {visible(str(place))}")
+    echo(f"python -m http.server --bind 127.0.0.1 --directory {visible(shlex.quote(str(place)))}")

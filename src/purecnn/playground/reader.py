@@ -140,7 +140,8 @@ class Reader:
     Raises
     ------
     ValueError
-        If the network has no input shape yet.
+        If the network has no input shape yet, or takes or gives what no page shows: signals, say, or pictures
+        of two channels.
     """
 
     def __init__(self, network: Network, familiarity: Familiarity | None = None) -> None:
@@ -155,6 +156,10 @@ class Reader:
         self.image = image_shape(network)
         #: Whether bytes stand for numbers from -1 to 1: where it learnt from numbers that are no image's.
         self.centred = network.preprocessing.kind == "numbers" and self.image is None
+        if self.image[0] not in (1, 3) if self.image else len(self.shape) != 1:
+            raise ValueError(
+                f"pictures of 1 or 3 channels or a vector of numbers are wanted, got samples of {self.shape}"
+            )
         self.outputs = int(np.prod(network.output_shape or ()))
         #: How many answers are told: of a lone output of classes there are two.
         self.answers = max(2, self.outputs) if network.task in ("classification", None) else self.outputs
@@ -386,7 +391,7 @@ class Reader:
         found = self.trace(raw)
         every = list(walk(found))
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < len(every):
-            raise ValueError(f"layer must be from 0 to {len(every) - 1}, got {layer!r}")
+            raise ValueError(f"layer must be from 0 to {len(every) - 1}, got {layer!r:.40}")
         places = {one.name: number for number, one in enumerate(every)}
         try:
             return dict(finite(cell_told(found, every[layer], place, {**places, "": -1})))

@@ -175,6 +175,8 @@ class Replies:
             return reply({"error": str(error)}, 404)
         except (PureCNNError, ValueError, TypeError) as error:
             return reply({"error": str(error)}, 422)
+        except OSError as error:  # no room for a file that is opened or saved
+            return reply({"error": f"this machine refuses a file: {error.strerror or error}"}, 422)
 
     def reader_of(self, asked: Mapping[str, Any]) -> tuple[str, Reader]:
         """Return the network that a question is about, with its name: the page's own, or one by its token."""
@@ -215,11 +217,10 @@ class Replies:
         """Return the token of a file's network, and what is shown of it."""
         network = opened(content, name)
         reader = Reader(network, self.reader.familiarity if knows_digits(network) else None)
-        shape = reader.shape
-        is_picture = reader.image is not None and reader.image[0] in (1, 3)
-        if not is_picture and not (len(shape) == 1 and shape[0] <= MOST_SLIDERS):
+        if reader.image is None and reader.shape[0] > MOST_SLIDERS:
             raise ValueError(
-                f"pictures of 1 or 3 channels or at most {MOST_SLIDERS} numbers are wanted, got {shape}"
+                f"pictures of 1 or 3 channels or at most {MOST_SLIDERS} numbers are wanted, got "
+                f"{reader.shape}"
             )
         if reader.answers > MOST_ANSWERS:
             raise ValueError(f"at most {MOST_ANSWERS} answers are wanted, got {reader.answers}")
@@ -244,7 +245,7 @@ class Replies:
             values = asked.get("values")
             if not isinstance(values, list) or len(values) != reader.shape[0]:
                 raise ValueError(f"values must be a list of {reader.shape[0]} numbers from 0 to 255")
-            if not all(isinstance(v, int) and 0 <= v <= 255 for v in values):
+            if not all(type(v) is int and 0 <= v <= 255 for v in values):
                 raise ValueError("values must be integers from 0 to 255")
             return {"blank": False, **reader.look(np.array(values, np.uint8))}
         side = side_of(asked, "side", 8, MOST_SIDE)

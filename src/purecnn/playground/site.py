@@ -11,12 +11,16 @@ import json
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Collection
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
 
+from purecnn.backend.checks import file_name
+from purecnn.backend.files import take_name
+from purecnn.backend.locks import LOCK, folder_lock
 from purecnn.networks.files import load
 from purecnn.playground.page import PAGE, SITE, read_page
 from purecnn.playground.replies import Replies
@@ -33,6 +37,8 @@ LEVEL = 9
 POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"
 #: What the page reads first: the network's description, the files with their sizes, what is familiar.
 MANIFEST = "site.json"
+#: What begins the name of the folder, inside of the site's, in which its files are written first.
+BESIDE = ".purecnn-"
 
 
 def write_site(
@@ -47,7 +53,8 @@ def write_site(
     Parameters
     ----------
     folder : str or PathLike
-        Where to write it: a folder that is not there yet, is empty, or holds a site, which is replaced.
+        Where to write it: a folder that is not there yet, is empty, or holds a site, whose files are
+        replaced; what else lies beside them stays.
     model : str or PathLike, optional
         A model's file; the network of digits that is part of this package if left out.
     pyodide : str or PathLike, optional
@@ -71,12 +78,14 @@ def write_site(
     DownloadError
         If Pyodide can't be fetched.
     ValueError
-        If the documents' address is none.
+        If the documents' address is none, or another process is writing into this folder.
+    OSError
+        If it can't be written; what was there stays.
     """
-    place = Path(folder)
+    place = Path(file_name(folder, "folder", "a folder"))
     if place.exists() and not place.is_dir():
         raise FileExistsError(f"{place}: a folder is wanted, this is a file")
-    if place.exists() and any(place.iterdir()) and not (place / MANIFEST).is_file():
+    if former(place) is None:
         raise FileExistsError(f"{place}: this folder holds something else than a site; name another one")
     network = load(DIGITS if model is None else model)
     name = "digits" if model is None else Path(model).name
@@ -93,6 +102,7 @@ def write_site(
             "network": replies.describe({}) | {"examples": KEPT["t10k"] if replies.digits else 0},
             "least": familiarity.least if familiarity else None,
             "files": sent,
+            "content": [*content, MANIFEST],
         },
         allow_nan=False,
     ).encode()
@@ -146,15 +156,47 @@ def fewer(file: Traversable) -> bytes:
     )
 
 
+def former(place: Path) -> Collection[str] | None:
+    """Return the files of the site that a folder holds: none if there is none yet, None of another folder."""
+    if not place.exists():
+        return []
+    if not (place / MANIFEST).is_file():  # a lock, and what was not finished, may be left of a killed writer
+        names = [each.name for each in place.iterdir()]
+        return [] if all(name == LOCK or name.startswith(BESIDE) for name in names) else None
+    try:
+        told = json.loads((place / MANIFEST).read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict) or not {"network", "least", "files"} <= told.keys():
+        return None  # other programs have a file of this name too
+    content = told.get("content")
+    return [each for each in content if isinstance(each, str)] if isinstance(content, list) else []
+
+
 def replace(place: Path, content: dict[str, bytes]) -> None:
-    """Write a folder whole: beside its place first, so that what was there stays until all is written."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as beside:
-        new, old = Path(beside) / "new", Path(beside) / "old"
-        new.mkdir()
-        for name, each in content.items():
-            (new / name).write_bytes(each)
-        if place.exists():
-            place.rename(old)
-        new.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
+    """Write a site's files into their folder, in place of those of a former site.
+
+    All are written within the folder first, so that a full disk leaves what was there, and then given their
+    names. The folder itself stays: links lead to it, somebody's shell is in it, or it is a disk of its own.
+    """
+    where = place.resolve()
+    made = not where.exists()
+    where.mkdir(parents=True, exist_ok=True)
+    try:
+        with folder_lock(where, "writing into", "folder"):
+            for left in where.glob(f"{BESIDE}*"):  # of a writer that was killed, for there is no other now
+                shutil.rmtree(left, ignore_errors=True)
+            old = former(where) or []
+            with tempfile.TemporaryDirectory(prefix=BESIDE, dir=where) as beside:
+                for name, each in content.items():
+                    Path(beside, name).write_bytes(each)
+                # the manifest first: a folder that has it is known as a site's, and written again
+                for name in sorted(content, key=lambda each: each != MANIFEST):
+                    take_name(Path(beside, name), where / name)
+            for name in set(old) - set(content):
+                if Path(name).name == name and (where / name).is_file():
+                    (where / name).unlink()
+    except OSError as error:
+        if made and not any(where.iterdir()):
+            where.rmdir()
+        raise OSError(error.errno, error.strerror, str(place)) from error
