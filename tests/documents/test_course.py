@@ -153,10 +153,17 @@ def test_every_picture_is_shown_and_described():
     assert [name for name, alt in shown.items() if len(alt) < 40] == []
 
 
+#: Chapters whose pictures are all still.
+STILL = {
+    *("overfitting", "initialization", "batch-normalization", "residuals", "reading"),
+    "from-xor-to-resnet",
+}
+
+
 @every_chapter
 def test_each_chapter_has_a_figure_that_may_be_live(path):
     shown = re.findall(r"\]\(pictures/([\w-]+)\.svg\)", path.read_text(encoding="utf-8"))
-    assert set(shown) & set(FIGURES)
+    assert set(shown) & set(FIGURES) or path.stem in STILL
 
 
 def test_the_pictures_are_written_where_one_asks_for_them(tmp_path):

@@ -103,8 +103,8 @@ function explained(kind) {
 export function heading(layer, more = '') {
   const size = layer.parameters ? `, ${layer.parameters.toLocaleString('en')} parameters` : '';
   return element('h3', {},
-    element('span', {className: 'place', textContent: layer.name}), layer.kind,
-    element('small', {textContent: `${shaped(layer.shape)}${size}${more}`}), ...explained(layer.kind));
+    element('span', {className: 'place', textContent: layer.name}), layer.kind, ...explained(layer.kind),
+    element('small', {textContent: `${shaped(layer.shape)}${size}${more}`}));
 }
 
 // Tabs: a click, or the arrow keys.
