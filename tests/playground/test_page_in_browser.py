@@ -117,6 +117,8 @@ def either(request):
     page.forgiven = []
     page.set_viewport_size({"width": 1280, "height": 900})
     page.keyboard.press("Escape")
+    if page.is_visible("#own-network"):
+        page.click("#own-network")
     page.click("#tab-draw")
     page.click("#clear")
     # each choice brings its own layers, as they were at first
@@ -603,6 +605,61 @@ def test_settings_stand_in_the_address_and_are_read_from_it(page, address):
     expect(page.locator("#units canvas")).to_have_count(2)
     page.click("#copy")
     expect(page.locator("#copied")).not_to_be_empty()
+
+
+def test_the_network_that_one_trained_is_drawn_for_saved_and_opened_again(either):
+    page, model = either, either.locator("#model")
+    draw(page, THREE)
+    check_verdict(page, "3")
+    page.click("#tab-train")
+    page.check("input[value=digits]", force=True)
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 0 "))
+    page.click("#ten")
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 10 "))
+    page.click("#draw-for")
+    expect(model).to_have_text("digits, 10 steps · 2,606 parameters")
+    expect(page.locator("#layers h3")).to_have_count(10)
+    bars = page.locator("#bars")
+    expect(bars).not_to_contain_text("100.0 %")  # the drawing has stayed, and is another network's now
+    expect(bars).to_contain_text(re.compile("[1-9] %"))
+    answer = page.inner_text("#bars")
+    with page.expect_download() as saved:
+        page.click("#save-network")
+    assert saved.value.suggested_filename == "digits-10-steps.safetensors"
+    file = saved.value.path().read_bytes()
+    page.click("#own-network")
+    check_verdict(page, "3")
+    page.set_input_files(
+        "#network-file", {"name": "mine.safetensors", "mimeType": "application/octet-stream", "buffer": file}
+    )
+    expect(model).to_have_text("mine.safetensors · 2,606 parameters")
+    expect(bars).to_have_text(answer, use_inner_text=True)
+    page.forgiven.append("422")
+    page.evaluate(
+        "const dataTransfer = new DataTransfer();"
+        "dataTransfer.items.add(new File(['import os'], 'model.py'));"
+        "dispatchEvent(new DragEvent('drop', { dataTransfer, cancelable: true }))"
+    )
+    expect(page.locator("#alert")).to_have_text(
+        re.compile("^model.py: neither a model's file of purecnn nor")
+    )
+    expect(model).to_have_text("mine.safetensors · 2,606 parameters")
+
+
+def test_a_network_that_was_put_away_meanwhile_gives_place_to_the_pages_own(page):
+    model = page.locator("#model")
+    page.click("#tab-train")
+    page.wait_for_selector("#draw-for:not([disabled])")
+    page.click("#draw-for")
+    expect(model).to_have_text("xor, 0 steps · 337 parameters")
+    assert page.locator("#numbers output").all_inner_texts() == ["0.00", "0.00"]
+    page.forgiven.append("404")
+    page.route("**/api/draw", lambda route: route.continue_(post_data={"network": "?"}), times=1)
+    page.locator("#numbers input").nth(1).fill("254")
+    expect(page.locator("#alert")).to_contain_text("This network was put away since")
+    expect(model).to_have_text("digits · 4,350 parameters")
+    draw(page, THREE)
+    check_verdict(page, "3")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -19,6 +19,7 @@ PAGE = {
     "inspect.js": "text/javascript",
     "layers.js": "text/javascript",
     "maps.js": "text/javascript",
+    "networks.js": "text/javascript",
     "plan.js": "text/javascript",
     "train.js": "text/javascript",
     "windows.js": "text/javascript",

@@ -35,7 +35,7 @@ function tell({stage, why, done, total, hopeless}) {
 }
 
 async function askWorker(path, asked) {
-  if (path === 'network') { // written when the site was: the page is whole before Python has come
+  if (path === 'network' && !asked.network) { // written when the site was: the page is whole before Python has come
     site ??= fetch('site.json').then(answer => answer.json());
     return (await site).network;
   }

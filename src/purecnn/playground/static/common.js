@@ -128,6 +128,17 @@ for (const name of tabs) {
   });
 }
 
+// Asks about the network that is shown. One that was opened or trained here may have been put away meanwhile.
+export const lost = new EventTarget();
+export async function askOf(about, path, asked) {
+  try {
+    return await ask(path, {...asked, network: about.network});
+  } catch (error) {
+    if (error.status === 404 && about.network) lost.dispatchEvent(Object.assign(new Event('lost'), {network: about.network, why: error.message}));
+    throw error;
+  }
+}
+
 let asked;
 export const network = () => (asked ??= ask('network').then(about => {
   chapters = about.chapters ?? {};

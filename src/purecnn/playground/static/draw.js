@@ -1,8 +1,8 @@
 // The first half of the page: a pad to draw on, the answer, and every layer as it lights up.
 
 import {imageOf, showAnswer, showBlank} from './answer.js';
-import {ask, takesFiles} from './carrier.js';
-import {$, IN_MEMORY, complain, element, fromBase64, network, style, toBase64, whenColoursChange} from './common.js';
+import {takesFiles} from './carrier.js';
+import {$, IN_MEMORY, askOf, complain, element, fromBase64, network, style, toBase64, whenColoursChange} from './common.js';
 import {build, dim, light} from './layers.js';
 
 const SIDE = 280, SENT = 140;
@@ -123,13 +123,13 @@ async function send() {
     waiting = false;
     const mine = ++turn;
     try {
-      const told = picture ? await ask('picture', picture.asked) : await ask('draw', question());
+      const told = picture ? await askOf(about, 'picture', picture.asked) : await askOf(about, 'draw', question());
       if (mine === turn) {
         if (told.blank) blank(told.why);
         else answer(told);
         if (picture && !picture.bitmap && told.raw) await borrow(picture, told.raw);
       }
-      complain('');
+      if ($('draw').contains($('alert'))) complain(''); // one above would move the pad under the pen as it goes
     } catch (error) {
       complain(error.message, $(picture ? 'choose-picture' : about.image ? 'pad' : 'numbers'));
     }
@@ -185,7 +185,7 @@ function pixelsOf({width, height}, paint) {
 }
 
 // A picture of one's own, dropped or chosen: its file is sent, to be prepared as those that the network learnt from.
-async function lay(file) {
+export async function lay(file) {
   if (!file || !about?.image) return;
   const bitmap = await createImageBitmap(file).catch(() => null); // the server reads kinds that this browser does not
   let sent = file;
@@ -208,11 +208,9 @@ async function lay(file) {
 }
 $('choose-picture').addEventListener('click', () => $('picture').click());
 $('picture').addEventListener('change', () => { lay($('picture').files[0]); $('picture').value = ''; });
-pad.addEventListener('dragover', event => event.preventDefault());
-pad.addEventListener('drop', event => { event.preventDefault(); lay(event.dataTransfer.files[0]); });
 $('example').addEventListener('click', async () => {
   try {
-    const told = await ask('example', {number: Math.floor(Math.random() * about.examples)});
+    const told = await askOf(about, 'example', {number: Math.floor(Math.random() * about.examples)});
     const bytes = fromBase64(told.sample), [, height, width] = about.image, image = new ImageData(width, height);
     bytes.forEach((byte, i) => image.data.set([255, 255, 255, byte], 4 * i));
     const tile = new OffscreenCanvas(width, height);
@@ -228,15 +226,40 @@ $('example').addEventListener('click', async () => {
   }
 });
 
-function sliders(count) {
-  $('pad-box').hidden = $('choose-picture').hidden = $('clear').hidden = $('pen-box').hidden = $('seen-box').hidden = true;
-  $('numbers').hidden = false;
-  for (let i = 0; i < count; i++) {
-    const input = element('input', {type: 'range', min: 0, max: 255, value: 0});
-    const value = element('output', {}, '0');
-    input.addEventListener('input', () => { value.textContent = input.value; changed(); });
-    $('numbers').append(element('label', {}, `no. ${i}`, input, value));
-  }
+// Sliders of bytes, or of numbers from -1 to 1 in 254 steps.
+function sliders(count, [low, high]) {
+  const numbers = low < 0, words = byte => (numbers ? (byte / 127 - 1).toFixed(2).replace('-', '−') : byte);
+  $('numbers').replaceChildren(...Array.from({length: count}, (_, i) => {
+    const input = element('input', {type: 'range', min: 0, max: numbers ? 254 : high, value: numbers ? 127 : 0});
+    const value = element('output', {}, words(input.value));
+    input.addEventListener('input', () => { value.textContent = words(input.value); changed(); });
+    return element('label', {}, `no. ${i}`, input, value);
+  }));
+}
+
+// Shows a network: the page's own, and then those that are opened or trained here. A drawing stays, if it can be drawn
+// for this one too, unless it is to begin `anew`.
+export function become(found, anew = false) {
+  const kept = !anew && found.drawable && about?.drawable && !picture && $('pad-hint').hidden;
+  about = found;
+  $('model').textContent = `${about.name} · ${about.parameters.toLocaleString('en')} parameters`;
+  for (const id of ['pad-box', 'choose-picture', 'clear', 'seen-box']) $(id).hidden = !about.image;
+  $('numbers').hidden = Boolean(about.image);
+  $('pen-box').hidden = !about.drawable;
+  if (!about.image) sliders(about.shape[0], about.span);
+  $('draw-title').textContent = about.title;
+  $('seen-caption').textContent = about.seen;
+  $('bars-title').textContent = `${about.answers}.`;
+  $('example').hidden = !about.examples;
+  $('pad-hint').textContent = about.drawable ? 'with a mouse, a finger or the keys' : 'drop a picture here, or choose one';
+  pad.setAttribute('aria-label', about.drawable ? 'Drawing pad' : 'The picture');
+  if (about.drawable) pad.setAttribute('aria-describedby', 'pad-help');
+  else pad.removeAttribute('aria-describedby');
+  pad.tabIndex = about.drawable ? 0 : -1;
+  pad.classList.toggle('still', !about.drawable);
+  build(about);
+  if (!kept) clear();
+  if (kept || !about.image) changed();
 }
 
 whenColoursChange(show);
@@ -244,24 +267,7 @@ whenColoursChange(show);
 wipe();
 show();
 try {
-  about = await network();
-  $('model').textContent = `${about.name} · ${about.parameters.toLocaleString('en')} parameters`;
-  if (!about.image) sliders(about.shape[0]);
-  $('draw-title').textContent = about.title;
-  $('seen-caption').textContent = about.seen;
-  $('bars-title').textContent = `${about.answers}.`;
-  $('example').hidden = !about.examples;
-  if (about.image && !about.drawable) {
-    $('pen-box').hidden = true;
-    $('pad-hint').textContent = 'drop a picture here, or choose one';
-    pad.setAttribute('aria-label', 'The picture');
-    pad.removeAttribute('aria-describedby');
-    pad.tabIndex = -1;
-    pad.classList.add('still');
-  }
-  build(about);
-  blank();
-  if (!about.image) changed();
+  become(await network());
 } catch (error) {
   complain(error.message);
 }

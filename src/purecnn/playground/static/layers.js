@@ -1,7 +1,6 @@
 // The inside of the network: one picture of it, a card with what each layer gave, and where a cell of it looks.
 
-import {ask} from './carrier.js';
-import {$, complain, element, heading, shaped, shown, spoken} from './common.js';
+import {$, askOf, complain, element, heading, shaped, shown, spoken} from './common.js';
 import {Graph, sources} from './graph.js';
 import {closePanel, inspect, isOpen, whenClosed} from './inspect.js';
 import {Maps} from './maps.js';
@@ -75,7 +74,7 @@ async function choose(place, layer) {
   chosen = [place, layer];
   for (const [other, map] of maps) if (other !== layer && map.cell) { map.cell = null; map.draw(); }
   try {
-    const cell = await ask('cell', {sample, layer, place});
+    const cell = await askOf(about, 'cell', {sample, layer, place});
     if (mine !== asked) return; // another was asked for since, or the panel was closed
     look(cell);
     kept = cell;
@@ -99,7 +98,7 @@ async function hover(place, layer) {
   for (waits = true; next;) {
     const mine = next;
     try {
-      const cell = await ask('cell', {sample, ...mine});
+      const cell = await askOf(about, 'cell', {sample, ...mine});
       if (mine === next) look(cell);
     } catch { /* a click on it says why */ }
     if (mine === next) next = null;

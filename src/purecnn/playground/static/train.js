@@ -5,6 +5,7 @@ import {unwind} from './chain.js';
 import {curve, surface, tested} from './charts.js';
 import {$, complain, element, heading, network, open, shown, spoken, whenColoursChange} from './common.js';
 import {Maps} from './maps.js';
+import {drawFor, save} from './networks.js';
 import {data, offer, plan, read, whenChanged, written} from './plan.js';
 
 let lesson = null, running = null, losses = [], tests = [], last = null, about = null, cards = [], planes = [];
@@ -13,7 +14,7 @@ let lesson = null, running = null, losses = [], tests = [], last = null, about =
 let begun = 0, stale = true, building = null;
 const end = lesson => ask('lessons/end', {lesson}).catch(() => {});
 function allow(steps) {
-  for (const id of ['run', 'step', 'ten']) $(id).disabled = !steps;
+  for (const id of ['run', 'step', 'ten', 'draw-for', 'save-trained']) $(id).disabled = !steps;
   unwind(steps ? lesson : null);
 }
 
@@ -109,6 +110,8 @@ $('ten').addEventListener('click', async () => {
   stop();
   for (let left = 10, done; left && !running && (done = await advance(left, 'ten'));) left -= done; // an answer may be of fewer
 });
+$('draw-for').addEventListener('click', () => { stop(); drawFor(lesson, $('draw-for')); });
+$('save-trained').addEventListener('click', () => save({lesson}, $('save-trained')));
 addEventListener('pagehide', () => {
   if (lesson) leave('lessons/end', {lesson});
 });
