@@ -190,6 +190,36 @@ def test_an_error_finds_the_line_empty(terminal: Terminal, error: type[BaseExcep
     assert terminal.getvalue().endswith(" \r")
 
 
+def test_a_terminal_that_is_closed_meanwhile_is_given_back_as_it_is(terminal: Terminal) -> None:
+    class Close(Callback):
+        def step(self, epoch: int, step: int, loss: float) -> None:
+            if (epoch, step) == (2, 2):
+                terminal.close()
+
+    with pytest.raises(ValueError, match="closed file"):
+        train(terminal, Close())  # looks at the streams itself
+
+
+def test_a_fit_within_another_gives_its_line_back(terminal: Terminal) -> None:
+    seen = []
+
+    class Stop(Callback):
+        def step(self, epoch: int, step: int, loss: float) -> None:
+            self.fit.stop("it is enough")  # within an epoch: there is no line
+
+    class Within(Callback):
+        def step(self, epoch: int, step: int, loss: float) -> None:
+            if (epoch, step) == (1, 2):
+                network().fit(X, Y, callbacks=Stop(), batch_size=16, loss="mse", verbose=True)
+                seen.append(len(terminal.getvalue()))
+
+    train(terminal, Within())
+    assert shown(terminal.getvalue()[: seen[0]])[-1] == ""
+    # the outer bar goes on at once, not at its next line
+    assert [int(bar[4]) for bar in bars(terminal.getvalue()[seen[0] :])][:2] == [2, 3]
+    assert len(shown(terminal.getvalue())) == 4
+
+
 def test_a_bar_is_drawn_now_and_then(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "PAUSE", 1000.0)
     train(terminal)

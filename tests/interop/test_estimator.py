@@ -604,6 +604,7 @@ def test_steps_of_several_batches_and_who_looks_on(digits):
     for given, words in (
         ({"accumulate": 0}, "accumulate must be"),
         ({"callbacks": 3}, "callbacks must be a"),
+        ({"callbacks": (each for each in look)}, "callbacks must be such as can be copied for each fit, got"),
     ):
         with pytest.raises((ValueError, TypeError), match=words):
             small(**given).fit(x, y)

@@ -261,10 +261,13 @@ class LastLine:
 
     def close(self) -> None:
         """Leave the line empty, and give the streams back."""
-        self.erase(2)  # and the ^C that a terminal writes there
-        for name, stream in self.replaced:
-            if getattr(sys, name) is stream:
-                setattr(sys, name, stream.stream)
+        try:
+            self.erase(2)  # and the ^C that a terminal writes there
+        finally:  # the terminal may be gone, or closed
+            self.shown = 0
+            for name, stream in self.replaced:
+                if getattr(sys, name) is stream:
+                    setattr(sys, name, stream.stream)
 
     def erase(self, more: int = 0) -> None:
         """Empty the line, and go to its beginning."""
@@ -306,8 +309,8 @@ class Above:
         """Write, once the bar is gone; it comes back below the end of the line."""
         self.line.erase()
         found = self.stream.write(text)
-        if text:
-            self.line.is_free = text.endswith("\n")
+        if text:  # an emptied line is free again: of the bar of a fit within this one, say
+            self.line.is_free = text.endswith("\n") or (text.endswith(" \r") and text.isspace())
         return found
 
     def writelines(self, lines: Any) -> None:

@@ -229,7 +229,7 @@ class Estimator(BaseEstimator):
             )
             callbacks += self.stopping()
         if self.callbacks is not None:
-            callbacks += as_callbacks(copy.deepcopy(self.callbacks))  # parameters stay as given
+            callbacks += as_callbacks(copied(self.callbacks))
         aside = share_of(len(rows), self.validation_fraction) if self.early_stopping else 0
         history = network.to(self.device).fit(
             rows,
@@ -294,3 +294,13 @@ class Estimator(BaseEstimator):
         rows, _ = self.receive(X)
         found = self.network_.predict(rows, threads=self.threads)
         return found.reshape(len(rows), -1)
+
+
+def copied(callbacks: Watchers) -> Watchers:
+    """Return copies of an estimator's callbacks, so that its parameters stay as they are given."""
+    try:
+        return copy.deepcopy(callbacks)
+    except TypeError as error:  # a generator, an open file
+        raise TypeError(
+            f"callbacks must be such as can be copied for each fit, got {callbacks!r:.200}: {error}"
+        ) from None
