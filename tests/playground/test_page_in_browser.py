@@ -432,7 +432,7 @@ def test_a_network_learns_before_ones_eyes(either):
         "const { data } = curve.getContext('2d').getImageData(0, 0, width, height);"
         "for (let i = 0; i < data.length; i += 4)"
         "  inks[data.slice(i, i + 3)] = (inks[data.slice(i, i + 3)] ?? 0) + (data[i + 3] === 255);"
-        "[inks['194,87,12'], inks['29,58,95']]"  # the loss of training and that of the test
+        "[inks['42,127,192'], inks['219,116,32']]"  # the loss of training and that of the test
     )
     assert min(drawn) > 100
 

@@ -15,6 +15,7 @@ from purecnn.backend.checks import as_array, is_integer
 from purecnn.backend.types import Array
 from purecnn.layers.base import Layer
 from purecnn.networks.network import Network
+from purecnn.plots.colors import SIGNED, SURE, css
 from purecnn.plots.stages import Limits, Stages, around
 from purecnn.plots.style import graph_objects, new_figure
 from purecnn.training.samples import as_batch
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-#: From the lowest answer to the highest, by way of the threshold: blue, grey, orange, on white or on black.
-COLORS = ((0.0, "#2166ac"), (0.3, "#67a9cf"), (0.5, "#c9c9c9"), (0.7, "#f0a860"), (1.0, "#d9660a"))
+#: From the lowest answer to the highest, by way of the threshold.
+COLORS = css(SIGNED, SURE)
 LINE = "#e0218a"
 
 

@@ -109,7 +109,7 @@ def kernels(network: Network | Sequence[Layer], layer: str | int | None = None, 
     ]
     reach = max(float(np.abs(tile).max()) for tile in tiles)
     figure = new_figure(title or part_of(f"layer {name}", shown * inside, outputs * inputs, "kernels"))
-    ratio = add_mosaic(figure, tiles, names, columns=inside if inputs > 1 else None, limits=(-reach, reach))
+    ratio = add_mosaic(figure, tiles, names, columns=inside if inputs > 1 else None, reach=reach)
     figure.update_layout(height=int(min(900, 90 + max(120, 600 * ratio))))
     return figure
 

@@ -14,6 +14,7 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.escapes import visible
 from purecnn.messages.extras import require_extra
+from purecnn.plots.colors import SIGNED, css
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -162,10 +163,10 @@ def add_mosaic(
     names: Sequence[str],
     *,
     columns: int | None = None,
-    limits: tuple[float, float] | None = None,
+    reach: float | None = None,
     row: int | None = None,
 ) -> float:
-    """Draw small pictures side by side, each named where the mouse is; return height over width.
+    """Draw small pictures side by side, blue below zero and orange above, each named where the mouse is.
 
     Parameters
     ----------
@@ -177,8 +178,8 @@ def add_mosaic(
         One for each.
     columns : int, optional
         Pictures in a row.
-    limits : (float, float), optional
-        Of the colours; the smallest and largest value if left out.
+    reach : float, optional
+        How far from zero the colours go to both sides; as far as any value if left out.
     row : int, optional
         Of a figure of several plots below each other.
     """
@@ -188,14 +189,14 @@ def add_mosaic(
     words = np.full(picture.shape, "", object)
     for name, (top, left) in zip(short(names, 60), corners, strict=True):
         words[top : top + height, left : left + width] = name
-    low, high = limits or (float(np.nanmin(picture)), float(np.nanmax(picture)))
+    reach = max(float(np.nanmax(np.abs(picture))) if reach is None else reach, 1e-12)
     place = {} if row is None else {"row": row, "col": 1}
     figure.add_trace(
         plotly.Heatmap(
             z=picture.astype(np.float32),
-            zmin=low,
-            zmax=max(high, low + 1e-12),
-            colorscale=SCALE,
+            zmin=-reach,
+            zmax=reach,
+            colorscale=css(SIGNED),
             showscale=row is None,
             colorbar={"thickness": 12, "len": 0.8, "outlinewidth": 0},
             text=words,

@@ -53,9 +53,9 @@ export function curve(losses, tests) {
   };
   line(losses.map((loss, step) => [step, loss]), '--line', 1);
   let mean = losses[0];
-  line(losses.map((loss, step) => [step, mean = loss === null ? mean : .95 * mean + .05 * loss]), '--accent', 2);
-  line(tests, '--strong', 2, [5, 3]);
-  paint.fillStyle = style('--strong');
+  line(losses.map((loss, step) => [step, mean = loss === null ? mean : .95 * mean + .05 * loss]), '--blue', 2);
+  line(tests, '--orange', 2, [5, 3]);
+  paint.fillStyle = style('--orange');
   const [step, loss] = tests.at(-1);
   if (loss !== null) paint.fillRect(x(step) - 3, y(loss) - 3, 6, 6);
 }

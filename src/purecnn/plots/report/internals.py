@@ -70,8 +70,8 @@ def kernels(network: Network) -> Section:
             "kernels", title, "No layer has kernels, or sees pictures themselves, so there are none to show."
         )
     lead = (
-        "The weights that each output of a layer multiplies its window by: dark blue below zero, yellow "
-        "above it, grey near it."
+        "The weights that each output of a layer multiplies its window by: orange above zero, blue below it, "
+        "the darker the further."
     )
     return Section("kernels", title, lead, "".join(kernels_of(n, *pair) for n, pair in found.items()))
 
@@ -89,9 +89,7 @@ def kernels_of(name: str, layer: Layer, weights: Array) -> str:
         return head + tiles(pictures, f"Kernels of layer {name}, in colour", width=64)
     pictures = [mosaic(list(kernel))[0] for kernel in shown]
     width = 64 if inputs == 1 else min(150, 9 * pictures[0].shape[1])
-    return head + tiles(
-        pictures, f"Kernels of layer {name}", limits=(-reach, reach), width=width, apart=inputs > 1
-    )
+    return head + tiles(pictures, f"Kernels of layer {name}", reach=reach, width=width, apart=inputs > 1)
 
 
 def maps(found: Answers) -> Section:
@@ -102,8 +100,8 @@ def maps(found: Answers) -> Section:
     chosen = chosen_samples(found)
     passed = trace(found.network, found.samples(list(chosen)))
     lead = (
-        "What leaves each layer, map by map, dark for the smallest value of the layer and yellow for the "
-        "largest, for a few samples; a click opens one."
+        "What leaves each layer, map by map, orange above zero and blue below it, the darker the further, "
+        "for a few samples; a click opens one."
     )
     body = ""
     for place, (number, reason) in enumerate(chosen.items()):

@@ -16,7 +16,7 @@ from purecnn.backend.html import html_table
 from purecnn.backend.types import Array
 from purecnn.escapes import visible
 from purecnn.formats.png_writer import address
-from purecnn.plots.colors import colored
+from purecnn.plots.colors import SIGNED, colored
 from purecnn.plots.pages import figure_block
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def tiles(
     values: Sequence[Array],
     label: str,
     *,
-    limits: tuple[float, float] | None = None,
+    reach: float | None = None,
     width: int = 64,
     apart: bool = False,
 ) -> str:
-    """Return pictures in rows that break where the window ends: colours from small to large.
+    """Return pictures in rows that break where the window ends: blue below zero, orange above.
 
     Parameters
     ----------
@@ -99,16 +99,16 @@ def tiles(
         Each ``(height, width)`` of any values, or ``(height, width, 3)`` of colours from 0 to 1.
     label : str
         What they show, plain text.
-    limits : (float, float), optional
-        Of the colours; the smallest and largest value of all if left out.
+    reach : float, optional
+        How far from zero the colours go to both sides; as far as any value if left out.
     width : int
         Of each, in pixels of the page.
     apart : bool
         Whether they stand further apart, as those do that are made of several.
     """
-    if limits is None and values[0].ndim == 2:
-        limits = min(float(np.nanmin(v)) for v in values), max(float(np.nanmax(v)) for v in values)
-    shown = [value if value.ndim == 3 or limits is None else colored(value, *limits) for value in values]
+    if reach is None:
+        reach = max(float(np.nanmax(np.abs(value))) for value in values) or 1.0
+    shown = [value if value.ndim == 3 else colored(value, -reach, reach, SIGNED) for value in values]
     pictures = "".join(image(picture, width=width) for picture in shown)
     kind = "tiles apart" if apart else "tiles"
     return f'<div class="{kind}" role="img" aria-label="{text(label)}">{pictures}</div>'
