@@ -95,7 +95,26 @@ def test_a_neuron_by_hand():
     told = drawn("neuron", first_input=-1, second_input=3, first_weight=2, second_weight=0.5, bias=-1.5)
     assert told["says"].replace("\N{MINUS SIGN}", "-") == "z = -2, and its sigmoid y = 0.119"  # 1 / (1 + e^2)
     assert "bias -1.5" in texts(told)
-    assert numbers(told) == [-1, -2, 3, 1.5]
+    assert numbers(told)[:4] == [-1, -2, 3, 1.5]
+
+
+def tinted(told):
+    """Return the corners of the half in which a neuron's sum is positive, as inputs."""
+    found = re.findall(r'<polygon points="([^"]+)"[^>]*fill-opacity', told["svg"])
+    points = [tuple(map(float, pair.split(","))) for pair in found[0].split()] if found else []
+    return sorted(
+        (round(x / 190 * 6.4 - 3.2 - 140 / 190 * 6.4, 1), round(3.2 - (y - 204) / 190 * 6.4, 1))
+        for x, y in points
+    )
+
+
+def test_the_half_of_the_plane_in_which_a_neuron_says_yes():
+    right = {"first_weight": 1, "second_weight": 0, "bias": -1}  # x > 1
+    assert tinted(drawn("neuron", **right)) == [(1, -3.2), (1, 3.2), (3.2, -3.2), (3.2, 3.2)]
+    corner = {"first_weight": -1, "second_weight": -1, "bias": -5}  # x + y < -5
+    assert tinted(drawn("neuron", **corner)) == [(-3.2, -3.2), (-3.2, -1.8), (-1.8, -3.2)]
+    assert tinted(drawn("neuron", first_weight=0, second_weight=0, bias=-1)) == []
+    assert len(tinted(drawn("neuron", first_weight=0, second_weight=0, bias=1))) == 4
 
 
 def test_a_convolution_by_hand():

@@ -34,7 +34,7 @@ def neuron(
     cell = found.cell(0, 0)
     weights = np.asarray(cell.weights)
     z, y = written(cell.total), written(found.output[0, 0])
-    paper = Picture(470, 190, f"z = {z}, and its sigmoid y = {y}")
+    paper = Picture(470, 404, f"z = {z}, and its sigmoid y = {y}")
     for row, (x, weight, product) in enumerate(zip(cell.window, weights, cell.window * weights, strict=True)):
         top = 40 + 70 * row
         paper.circle(30, top, 19, BLUE)
@@ -53,7 +53,30 @@ def neuron(
     paper.arrow((381, 75), (464, 75))
     paper.text(420, 62, f"y = {y}", ORANGE)
     paper.text(30, 140, "inputs", BLUE)
+    half_plane(paper, weights, bias, (first_input, second_input))
     return paper
+
+
+def half_plane(paper: Picture, weights: Array, bias: float, point: Point) -> None:
+    """Draw the plane of a neuron's inputs, the half in which its sum is positive, and a point of it."""
+    limits = -3.2, 3.2
+    place = plane(paper, (140, 204), 190, limits, ("x₁", "x₂"))
+    ends = boundary(weights, -bias, limits)
+    corners = [(a, b) for a in limits for b in limits if weights @ (a, b) + bias > 0]
+    border = np.array([*corners, *ends]).reshape(-1, 2)
+    if len(border):
+        around = border - border.mean(
+            axis=0
+        )  # one after the other around the middle, as a polygon wants them
+        border = border[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
+        paper.area(*(place(a, b) for a, b in border), color=ORANGE)
+    if ends:
+        paper.line(*(place(*end) for end in ends), color=GREEN, width=2, dash="6 4")
+    across, down = place(*point)
+    paper.circle(across, down, 6, BLUE, fill=BLUE)
+    paper.text(346, 244, "z > 0", ORANGE, anchor="start")
+    paper.text(346, 270, "z = 0", GREEN, anchor="start")
+    paper.text(346, 296, "the inputs", BLUE, anchor="start")
 
 
 @figure(

@@ -89,6 +89,11 @@ class Picture:
             "polyline", points=path, fill="none", stroke=color, stroke_width=width, stroke_dasharray=dash
         )
 
+    def area(self, *points: Point, color: str) -> None:
+        """Tint what lies between points."""
+        path = " ".join(f"{number(x)},{number(y)}" for x, y in points)
+        self.add("polygon", points=path, fill=color, fill_opacity=0.2)
+
     def arrow(self, start: Point, end: Point, color: str = INK, width: float = 1.5) -> None:
         """Draw an arrow."""
         first, last = np.array(start, float), np.array(end, float)
