@@ -3,16 +3,11 @@
 import sys
 from pathlib import Path
 
+from docs.tools import deep_pictures
 from purecnn.playground.figures.table import FIGURES
 
 FOLDER = Path(__file__).parents[1] / "course" / "pictures"
-PICTURES = {name: figure.still for name, figure in FIGURES.items()}
-
-
-def picture(function):
-    """Have a function's picture made, under its name."""
-    PICTURES[function.__name__.replace("_", "-")] = function
-    return function
+PICTURES = {name: figure.still for name, figure in FIGURES.items()} | deep_pictures.PICTURES
 
 
 def main(folder):

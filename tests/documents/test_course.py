@@ -15,11 +15,19 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path(purecnn.__file__).parent  # which may be an installed one (`make test-wheel`)
 COURSE = ROOT / "docs" / "course"
 LINK = re.compile(r"\[`([^`]+)`\]\(\.\./\.\./src/purecnn/([\w/]+)\.py\)")
+FOLD = re.compile(r"<details>\n<summary>(.*?)</summary>\n(.*?)\n</details>", re.S)
+#: What the engine has in its lines and a formula has not, and the words that say in the same note what it is for.
+MACHINERY = {
+    r"\bxp\.": "`xp` is NumPy",
+    r"\bmodule_of\(": "`module_of(...)` is NumPy",
+    r"\bout=": "`out=` has the result written into memory that is there already",
+    r"\bbuffer\(|\bworkspace\b": "memory a layer keeps from step to step",
+}
 
 
 def in_order():
     """Return the chapters in the order of the course's index."""
-    found = re.findall(r"^\d\. \[[^\]]+\]\(([a-z-]+\.md)\)", (COURSE / "index.md").read_text("utf-8"), re.M)
+    found = re.findall(r"^\d+\. \[[^\]]+\]\(([a-z-]+\.md)\)", (COURSE / "index.md").read_text("utf-8"), re.M)
     return [COURSE / name for name in found]
 
 
@@ -34,7 +42,7 @@ def squeezed(text):
 
 @functools.cache
 def definitions(module):
-    """Return the source of each function and class of a module, by its name inside the module."""
+    """Return the source of each function, class and table of a module, by its name inside the module."""
     text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
     found = {}
 
@@ -45,6 +53,8 @@ def definitions(module):
                 # a function written once for each kind of layer is called _ each time
                 found[name] = found.get(name, "") + squeezed(ast.get_source_segment(text, node))
                 collect(node.body, f"{name}.")
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):  # a table
+                found[f"{prefix}{node.target.id}"] = squeezed(ast.get_source_segment(text, node))
 
     collect(ast.parse(text).body, "")
     return found
@@ -93,7 +103,8 @@ def test_every_formula_names_its_line_of_code(path):
     after = re.split(r"^\$\$.*?\$\$$", prose(path), flags=re.M | re.S)[1:]
     assert after, "a chapter without a formula"
     for text in after:
-        assert re.match(r"\s*> In the code: ", text), f"a formula of no line of code, before: {text[:80]!r}"
+        opened = re.sub(r"\A\s*<details>\n<summary>In the code: [^\n]+</summary>\n", "", text)
+        assert re.match(r"\s*> In the code: ", opened), f"a formula of no line of code, before: {text[:80]!r}"
 
 
 @every_chapter
@@ -106,6 +117,34 @@ def test_every_note_quotes_what_the_code_has(path):
             assert name in definitions(module), f"{module}.py has no {name}"
             for quote in quotes:
                 assert squeezed(quote) in definitions(module)[name], f"{module}.{name} has no {quote!r}"
+
+
+def machinery(note):
+    """Return which parts of the engine a note quotes."""
+    code = " ".join(re.findall(r"`([^`]+)`", re.sub("|".join(MACHINERY.values()), "", note)))
+    return [pattern for pattern in MACHINERY if re.search(pattern, code)]
+
+
+@every_chapter
+def test_what_the_engine_needs_lies_in_a_fold_that_says_what_it_is_for(path):
+    folded = [squeezed(re.sub(r"^> ?", "", inner, flags=re.M)) for _, inner in FOLD.findall(prose(path))]
+    for note in notes(path):
+        if found := machinery(note):
+            assert note in folded, f"not folded: {note}"
+            assert [MACHINERY[pattern] for pattern in found if MACHINERY[pattern] not in note] == [], note
+
+
+def test_the_first_chapter_needs_no_machinery_and_no_fold_but_for_its_answers():
+    assert [note for note in notes(CHAPTERS[0]) if machinery(note)] == []
+    assert [title for title, _ in FOLD.findall(prose(CHAPTERS[0]))] == ["Answers"]
+
+
+@every_chapter
+def test_a_fold_of_code_names_what_it_quotes(path):
+    for title, inner in FOLD.findall(prose(path)):
+        if title != "Answers":
+            names = list(dict.fromkeys(name for name, _ in LINK.findall(inner)))
+            assert title == "In the code: " + ", ".join(f"<code>{name}</code>" for name in names)
 
 
 @every_chapter
@@ -121,6 +160,28 @@ def test_there_are_exercises_with_as_many_answers(path):
     numbers = [re.findall(r"^(\d)\. ", part, re.M) for part in (tasks, answers)]
     assert numbers[0] == numbers[1]
     assert 2 <= len(numbers[0]) <= 4
+
+
+@every_chapter
+def test_each_answer_has_a_block_that_prints_it(path):
+    _, answers = path.read_text(encoding="utf-8").split("<summary>Answers</summary>")
+    parts = re.split(r"^(?=\d\. )", answers.partition("</details>")[0], flags=re.M)[1:]
+    block = re.compile(r"^```python\n.*?^```\n\n```text\n", re.M | re.S)
+    assert [part[:40] for part in parts if not block.search(part)] == []
+
+
+def test_the_table_of_networks_says_what_its_block_prints_and_is_built_by_what_it_names(capsys):
+    text = (COURSE / "from-xor-to-resnet.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)]
+    block = re.search(r"^```python\n(.*?)^```$", text, re.M | re.S)[1]
+    made = {}
+    exec(block, made)
+    printed = [re.split(r"\s{2,}|\s(?=\d)", line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 2 + len(printed)
+    for (name, _, *sizes, _, _, line), shown in zip(rows[2:], printed, strict=True):
+        assert [name, *sizes[:3]] == [cell for cell in shown if cell]
+        built = eval(line.strip("`"), made)
+        assert (name, str(built.summary())) == (name, str(made["networks"][name].summary()))
 
 
 @every_chapter

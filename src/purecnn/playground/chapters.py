@@ -12,6 +12,10 @@ EXPLAINED = {
     "course/pooling.html": ("AveragePooling", "MaxPooling"),
     "course/pooling.html#a-convolutional-network": ("Flatten",),
     "course/cross-entropy.html": ("Softmax",),
+    "course/overfitting.html#make-it-harder-to-learn-by-heart": ("Dropout",),
+    "course/batch-normalization.html": ("BatchNormalization",),
+    "course/residuals.html": ("Residual",),
+    "course/residuals.html#branches": ("Branches",),
 }
 #: Kinds that the course does not tell of, by the page of the reference that does.
 LISTED = {
@@ -20,11 +24,11 @@ LISTED = {
         "Softsign Tanh"
     ),
     "reference/layers.html": (
-        "AdaptiveAveragePooling AdaptiveMaxPooling AveragePooling1D BatchNormalization Branches "
-        "ChannelShuffle Convolutional1D Cropping DepthToSpace DepthwiseConvolutional "
-        "DepthwiseConvolutional1D Dropout GaussianNoise GlobalAveragePooling GlobalAveragePooling1D "
+        "AdaptiveAveragePooling AdaptiveMaxPooling AveragePooling1D ChannelShuffle "
+        "Convolutional1D Cropping DepthToSpace DepthwiseConvolutional "
+        "DepthwiseConvolutional1D GaussianNoise GlobalAveragePooling GlobalAveragePooling1D "
         "GlobalMaxPooling GlobalMaxPooling1D GroupNormalization LayerNormalization MaxPooling1D "
-        "ReflectionPadding ReplicationPadding Reshape Residual SeparableConvolutional SpatialDropout "
+        "ReflectionPadding ReplicationPadding Reshape SeparableConvolutional SpatialDropout "
         "StochasticDepth TransposedConvolutional UpSampling ZeroPadding ZeroPadding1D"
     ),
 }
