@@ -29,8 +29,8 @@ POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def picture(function):
-    """Have a function's picture made, under its name."""
-    PICTURES[function.__name__.replace("_", "-")] = function
+    """Have a function's picture made once, under its name."""
+    PICTURES[function.__name__.replace("_", "-")] = functools.cache(function)
     return function
 
 
@@ -315,14 +315,14 @@ def table():
         "MobileNetV2": mobilenet_v2(),
     }
     paper = Picture(470, 292)
-    #: How far to the left and down a name lies of a point that has neighbours.
+    #: Where the name ends of a point that has neighbours, as seen from the point.
     beside = {
         "VGG-Small": (-90, -12),
-        "Inception-Small": (-70, -4),
-        "DenseNet-40": (-70, 14),
-        "ResNet-56": (-76, 30),
-        "ResNet-20": (-60, 40),
-        "MobileNetV2": (-50, 62),
+        "Inception-Small": (-70, -5),
+        "DenseNet-40": (-60, 12),
+        "ResNet-56": (-57, 20),
+        "ResNet-20": (34, 22),
+        "MobileNetV2": (45, 36),
     }
     across = [(exponent, power(exponent)) for exponent in range(1, 8)]
     up = [(exponent, power(exponent)) for exponent in range(1, 10)]
@@ -334,7 +334,8 @@ def table():
         away, height = beside.get(name, (9, 0))
         if away < 0:
             paper.line(point, (point[0] + away + 3, point[1] + height), color=BLUE, width=0.75)
-        paper.text(point[0] + away, point[1] + height, name, BLUE, 13, "end" if away < 0 else "start")
+        anchor = "end" if name in beside else "start"
+        paper.text(point[0] + away, point[1] + height, name, BLUE, 13, anchor)
     paper.text(252, 284, "parameters")
     paper.text(60, 16, "multiply-adds", anchor="start")
     return paper

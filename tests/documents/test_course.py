@@ -16,7 +16,7 @@ PACKAGE = Path(purecnn.__file__).parent  # which may be an installed one (`make 
 COURSE = ROOT / "docs" / "course"
 LINK = re.compile(r"\[`([^`]+)`\]\(\.\./\.\./src/purecnn/([\w/]+)\.py\)")
 FOLD = re.compile(r"<details>\n<summary>(.*?)</summary>\n(.*?)\n</details>", re.S)
-#: What the engine has in its lines and a formula has not, and the words that say in the same note what it is for.
+#: What the engine has in its lines and a formula has not, and the words in the same note that say what for.
 MACHINERY = {
     r"\bxp\.": "`xp` is NumPy",
     r"\bmodule_of\(": "`module_of(...)` is NumPy",
@@ -172,7 +172,9 @@ def test_each_answer_has_a_block_that_prints_it(path):
 
 def test_the_table_of_networks_says_what_its_block_prints_and_is_built_by_what_it_names(capsys):
     text = (COURSE / "from-xor-to-resnet.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)
+    ]
     block = re.search(r"^```python\n(.*?)^```$", text, re.M | re.S)[1]
     made = {}
     exec(block, made)
