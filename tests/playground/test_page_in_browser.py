@@ -273,6 +273,15 @@ def test_a_cell_shows_what_it_was_made_of(either):
     assert len(cells) == 8 * 9
     assert sum(cells) == pytest.approx(told[0], abs=0.4)  # each is shown with two digits
     assert ", and the bias, " in page.inner_text("#inspector-sum")
+    before = page.inner_text("#inspector-title")
+    page.click("#inspector-slide")
+    expect(page.locator("#inspector-title")).not_to_have_text(before)
+    page.click("#inspector-slide")
+    first, second = (
+        re.search("(.*), row ([0-9]+)", t) for t in (before, page.inner_text("#inspector-title"))
+    )
+    assert (first[1], int(first[2])) <= (second[1], int(second[2]))  # in the order of reading
+    assert page.inner_text("#inspector-slide") == "Slide"
     page.keyboard.press("Escape")
     assert page.is_hidden("#inspector")
     walk_over_layers(page)
@@ -332,6 +341,11 @@ def test_the_network_is_one_picture_that_leads_to_the_cards(window, tmp_path):
             )
             places = boxes.evaluate_all("all => all.map(box => [box.offsetLeft, box.offsetTop])")
             assert len({tuple(place) for place in places}) == 11
+            cards = (
+                "all => all.map(card => card.getBoundingClientRect()).map(({ top, bottom }) => [top, bottom])"
+            )
+            ends = page.locator("#layers .layer").evaluate_all(cards)
+            assert len(set(map(tuple, ends))) == len({top for top, _ in ends})  # of a row alike
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         boxes.nth(0).focus()
         page.keyboard.press("End")

@@ -129,6 +129,7 @@ function slide(stop = false) {
     const map = chosen && maps.get(chosen[1]);
     if (map?.cell && isOpen()) map.choose(map.next(map.cell));
   }, STRIDE) : null;
+  $('inspector-sum').ariaBusy = sliding !== null; // not every cell on the way need be read aloud
   return sliding !== null;
 }
 
