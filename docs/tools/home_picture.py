@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from docs.tools.svg import INK, ORANGE, Picture
 from purecnn import load, trace
 from purecnn.datasets import mnist
+from purecnn.playground.figures.svg import INK, ORANGE, Picture
 from purecnn.runs.model_path import DIGITS
 
 PLACE = Path(__file__).parents[1] / "home.svg"

@@ -230,6 +230,44 @@ def test_unrolling_by_hand():
     assert numbers(told)[16:28] == [1, 2, 2, 3, 3, 4, 5, 6, 6, 7, 7, 8]
 
 
+def test_a_line_and_a_parabola_by_hand():
+    assert drawn("overfitting")["says"] == (
+        "At 2, where the truth is 2, the line says 2.333 and the parabola says \N{MINUS SIGN}1."
+    )
+    # the mean 1 and the slope 1.5; 1.5 x (x + 1)
+    told = drawn("overfitting", readings=[[0, 0, 2.25]])
+    assert told["says"] == "At 2, where the truth is 2, the line says 3 and the parabola says 6.75."
+
+
+def test_sizes_of_weights_multiply_from_layer_to_layer():
+    for activation in ("ReLU", "none"):  # twice the weights make twice the output, thirty times over
+        told = drawn("initialization", activation=activation)["says"]
+        twice, once, _, half = (float(size) for size in re.findall(r" ([\d.e+-]+)[,.](?:\s|$)", told))
+        assert twice / once == pytest.approx(2**30, rel=0.1)
+        assert once / half == pytest.approx(2**30, rel=0.1)
+    # around a half, wherever the weights began
+    assert "He's 0.5" in drawn("initialization", activation="Sigmoid")["says"]
+
+
+def test_a_batch_normalization_by_hand():
+    told = drawn("normalization", values=[[0, 0, 4, 4]], gamma=1.5, beta=2)
+    assert told["says"] == "Mean 2 and variance 4 become 0.5, 0.5, 3.5, 3.5"
+    assert "\N{GREEK SMALL LETTER GAMMA} = 1.5, \N{GREEK SMALL LETTER BETA} = 2" in texts(told)
+
+
+def test_a_way_around_by_hand():
+    told = drawn("residual", x=2, weight=-0.5)
+    assert told["says"] == "2 becomes 1; the slope 1 becomes 0.5"
+    assert numbers(told) == [2, 0.5, -1, 1, 2, 1, 1, 1, 2, -0.5]
+
+
+def test_saliency_of_another_digit():
+    assert drawn("saliency")["says"] == "A 7, which the network takes for a 7: where its score of 7 hangs on"
+    told = drawn("saliency", number=2, asked="3")  # a one
+    assert told["says"] == "A 1, which the network takes for a 1: where its score of 3 hangs on"
+    assert texts(told) == ["a 1", "saliency of 3", "Grad-CAM of 3"]
+
+
 def test_controls_tell_a_page_what_it_needs():
     assert Slider("a", 1, 0, 2, 1).told() == {
         "kind": "slider",

@@ -11,9 +11,11 @@ EXPLAINED = {
     "course/convolution.html": ("Convolutional",),
     "course/pooling.html": ("AveragePooling", "MaxPooling"),
     "course/pooling.html#a-convolutional-network": ("Flatten",),
+    "course/pooling.html#exercises": ("GlobalAveragePooling",),
     "course/cross-entropy.html": ("Softmax",),
     "course/overfitting.html#make-it-harder-to-learn-by-heart": ("Dropout",),
     "course/batch-normalization.html": ("BatchNormalization",),
+    "course/batch-normalization.html#a-bad-start-mended": ("GroupNormalization", "LayerNormalization"),
     "course/residuals.html": ("Residual",),
     "course/residuals.html#branches": ("Branches",),
 }
@@ -24,12 +26,11 @@ LISTED = {
         "Softsign Tanh"
     ),
     "reference/layers.html": (
-        "AdaptiveAveragePooling AdaptiveMaxPooling AveragePooling1D ChannelShuffle "
-        "Convolutional1D Cropping DepthToSpace DepthwiseConvolutional "
-        "DepthwiseConvolutional1D GaussianNoise GlobalAveragePooling GlobalAveragePooling1D "
-        "GlobalMaxPooling GlobalMaxPooling1D GroupNormalization LayerNormalization MaxPooling1D "
-        "ReflectionPadding ReplicationPadding Reshape SeparableConvolutional SpatialDropout "
-        "StochasticDepth TransposedConvolutional UpSampling ZeroPadding ZeroPadding1D"
+        "AdaptiveAveragePooling AdaptiveMaxPooling AveragePooling1D ChannelShuffle Convolutional1D Cropping "
+        "DepthToSpace DepthwiseConvolutional DepthwiseConvolutional1D GaussianNoise GlobalAveragePooling1D "
+        "GlobalMaxPooling GlobalMaxPooling1D MaxPooling1D ReflectionPadding ReplicationPadding Reshape "
+        "SeparableConvolutional SpatialDropout StochasticDepth TransposedConvolutional UpSampling "
+        "ZeroPadding ZeroPadding1D"
     ),
 }
 #: The page of every kind of layer, below the documents' address.

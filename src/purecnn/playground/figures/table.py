@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from purecnn.playground.figures.attributions import saliency
+from purecnn.playground.figures.blocks import normalization, residual
+from purecnn.playground.figures.charts import initialization, overfitting
 from purecnn.playground.figures.descents import descent, optimizers
 from purecnn.playground.figures.losses import cross_entropy, softmax
 from purecnn.playground.figures.memory import memory, unrolling
@@ -15,7 +18,8 @@ from purecnn.playground.figures.windows import convolution, edges, pooling
 #: In the order of the chapters.
 EVERY = (
     *(neuron, xor, descent, backpropagation, convolution, edges, pooling),
-    *(softmax, cross_entropy, optimizers, memory, unrolling),
+    *(softmax, cross_entropy, optimizers),
+    *(overfitting, initialization, normalization, residual, saliency, memory, unrolling),
 )
 
 #: By name, which is that of the still picture in the documents.

@@ -46,15 +46,15 @@ def convolution(kernel: Array, row: int, column: int, image: Array) -> Picture:
     return paper
 
 
-#: Of MNIST's training digits, how many may be chosen.
+#: Of MNIST's digits, how many may be chosen.
 DIGITS = 100
 
 
 @cache
-def digits() -> tuple[Array, Array]:
-    """Return the first of MNIST's training digits and their labels."""
-    images, labels = mnist.load_data()[0]
-    return images[:DIGITS] / 255, labels[:DIGITS]
+def digits(part: int) -> tuple[Array, Array]:
+    """Return the first of MNIST's digits and their labels, those to train on, 0, or to test with, 1."""
+    images, labels = mnist.load_data()[part]
+    return images[:DIGITS], labels[:DIGITS]
 
 
 @figure(
@@ -64,10 +64,10 @@ def digits() -> tuple[Array, Array]:
 )
 def edges(number: int, left: Array, right: Array) -> Picture:
     """A digit of MNIST and the maps of two kernels that look for edges."""
-    images, labels = digits()
+    images, labels = digits(0)
     network = Network([Convolutional((1, 28, 28), 2, 2)], dtype="float64")
     fill(network[0], kernels=np.stack([left, right])[:, np.newaxis])
-    found = trace(network, images[number : number + 1])
+    found = trace(network, images[number : number + 1] / 255)
     names = [EDGES.get(str(kernel.tolist()), "a kernel's map") for kernel in (left, right)]
     paper, side = Picture(470, 178, f"A {labels[number]}, {names[0]} and {names[1]}"), 5.2
     paper.image(4, 4, found.input[0, 0], side)
