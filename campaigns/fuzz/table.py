@@ -210,5 +210,17 @@ FORMATS = {
         lambda path: protobuf.decode(path.read_bytes(), schema.SCHEMA, "ModelProto"),
         lambda rng, seeds: lying_message(rng, rng.choice(seeds)),
     ),
+    "page-model": Format(
+        run_files.before_page(model_files.model_seeds),
+        run_files.opened,
+        model_files.lying_model,
+        needs="starlette",
+    ),
+    "page-onnx": Format(
+        run_files.before_page(onnx_files.onnx_seeds),
+        run_files.opened,
+        onnx_files.lying_graph,
+        needs="starlette",
+    ),
     "onnx": Format(onnx_files.onnx_seeds, onnx_files.read_graph, onnx_files.lying_graph, name="a.onnx"),
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -156,7 +158,16 @@ def request_seeds() -> list[bytes]:
         ["lessons/advance", {"lesson": "TOKEN", "steps": 3}],
         ["lessons/backward", {"lesson": "TOKEN", "sample": 5}],
     ]
-    return [json.dumps(asked).encode() for asked in (drawing, learning, [["lessons/begin", images]])]
+    keeping = [
+        ["lessons/begin", LESSON],
+        ["networks/keep", {"lesson": "TOKEN"}],
+        ["networks/save", {"lesson": "TOKEN"}],
+        ["networks/open", {"file": blank, "name": "a.onnx"}],
+        ["draw", {"network": "NETWORK", "values": [0, 200]}],
+        ["cell", {"network": "NETWORK", "layer": 0, "place": [1], "sample": "AAA="}],
+    ]
+    every = (drawing, learning, keeping, [["lessons/begin", images]])
+    return [json.dumps(asked).encode() for asked in every]
 
 
 @cache
@@ -173,19 +184,49 @@ def answered(path: Path) -> None:
         questions = [(str(name), json.dumps(body).encode("utf-8", "replace")) for name, body in asked]
     except (ValueError, TypeError, RecursionError):
         questions = [("draw", data), ("lessons/begin", data)]
-    token, refused = "", ""
+    token, network, refused = "", "", ""
     for name, body in questions[:8]:
-        status, told = ask(f"/api/{name}", body.replace(b"TOKEN", token.encode()))
+        held = body.replace(b"TOKEN", token.encode()).replace(b"NETWORK", network.encode())
+        status, told = ask(f"/api/{name}", held)
         if status not in (200, 400, 404, 413, 422, 503) or "JSON compliant" in str(told):
             raise AssertionError(f"{name} {body[:200]!r} was answered by {status} {told!r:.200}")
         if status == 200 and name == "lessons/begin":
             token = told["lesson"]
+        elif status == 200 and name in ("networks/keep", "networks/open"):
+            network = told["network"]
         elif status != 200:
             refused = str(told)
     if token:
         ask("/api/lessons/end", json.dumps({"lesson": token}).encode())
+    if network:
+        ask("/api/networks/end", json.dumps({"network": network}).encode())
     if refused:
         raise p.errors.FileFormatError(refused)
+
+
+def opened(path: Path) -> None:
+    """Open a file in the page, and have its network answer."""
+    status, told = ask(
+        "/api/networks/open", json.dumps({"name": "a", "file": coded(path.read_bytes())}).encode()
+    )
+    if status != 200:
+        raise (p.errors.FileFormatError if status in (413, 422) else AssertionError)(str(told))
+    asked = {"network": told["network"], "height": 3, "width": 4, "pixels": coded(bytes(range(36)))}
+    asked["values"] = [200] * told["shape"][0]
+    status, answer = ask("/api/picture" if told["image"] else "/api/draw", json.dumps(asked).encode())
+    ask("/api/networks/end", json.dumps({"network": told["network"]}).encode())
+    if status != 200:
+        raise (p.errors.FileFormatError if status == 422 else AssertionError)(str(answer))
+
+
+def before_page(seeds: Callable[[], list[bytes]]) -> Callable[[], list[bytes]]:
+    """Have the playground begin before its first file, whose time and memory that would be."""
+    return lambda: (playground(), ask("/api/network", b"{}"), seeds())[-1]
+
+
+def coded(raw: bytes) -> str:
+    """Return bytes as JSON can hold them."""
+    return base64.b64encode(raw).decode()
 
 
 def ask(path: str, body: bytes) -> tuple[int, Any]:

@@ -17,7 +17,7 @@ import os
 import re
 import struct
 from collections.abc import Mapping
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +29,7 @@ from purecnn.errors import FileFormatError
 from purecnn.formats.regular_files import open_regular
 
 Path = str | os.PathLike[str]
+File = BufferedReader | BytesIO
 Buffer = TypeVar("Buffer", bytearray, memoryview)
 Entry = tuple[int, int, str, str, list[int]]  # begin, end, name, dtype, shape
 
@@ -103,12 +104,28 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
     """
     with open_regular(path, "a safetensors file", "safetensors") as file:
         try:
-            entries, metadata = _read_header(file, os.fstat(file.fileno()).st_size)
-            if SEAL in metadata:
-                _check_seal(file, metadata[SEAL])
-            return {entry[2]: _read_array(file, *entry[2:]) for entry in entries}, metadata
+            return _read(file, os.fstat(file.fileno()).st_size)
         except FileFormatError as error:
             raise FileFormatError(f"{os.fspath(path)}: {error}") from None
+
+
+def parse_safetensors(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return what `read_safetensors` does, of a file's bytes; its errors name no file.
+
+    Examples
+    --------
+    >>> parse_safetensors(safetensors_bytes({"bias": np.array([1.0, 2.0])}))
+    ({'bias': array([1., 2.])}, {})
+    """
+    return _read(BytesIO(data), len(data))
+
+
+def _read(file: File, size: int) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays and the metadata of an open file of so many bytes."""
+    entries, metadata = _read_header(file, size)
+    if SEAL in metadata:
+        _check_seal(file, metadata[SEAL])
+    return {entry[2]: _read_array(file, *entry[2:]) for entry in entries}, metadata
 
 
 def write_safetensors(
@@ -154,6 +171,24 @@ def write_safetensors(
     TypeError: tensor 'weights' has dtype complex128, wanted one of U64, I64, F64, F32, ...
     """
     file_name(path)
+    write_whole(path, _parts(tensors, metadata, sealed))
+
+
+def safetensors_bytes(tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return the bytes of the file that `write_safetensors` writes; see there.
+
+    Examples
+    --------
+    >>> len(safetensors_bytes({"bias": np.array([1.0, 2.0])}))
+    88
+    """
+    return b"".join(_parts(tensors, metadata))
+
+
+def _parts(
+    tensors: Mapping[str, Any], metadata: Mapping[str, str] | None, sealed: bool = False
+) -> list[bytes | memoryview]:
+    """Return what a file has, one part behind the other."""
     texts = {**(metadata or {}), **({SEAL: UNSEALED} if sealed else {})}
     header, arrays = _prepare(tensors, texts)
     if sealed:
@@ -161,7 +196,7 @@ def write_safetensors(
         for array in arrays:
             digest.update(_as_bytes(array))
         header = header.replace(_seal(UNSEALED), _seal(digest.hexdigest()), 1)
-    write_whole(path, [header, *map(_as_bytes, arrays)])
+    return [header, *map(_as_bytes, arrays)]
 
 
 def _seal(digits: str) -> bytes:
@@ -169,7 +204,7 @@ def _seal(digits: str) -> bytes:
     return f'"{SEAL}":"{digits}"'.encode()
 
 
-def _check_seal(file: BufferedReader, stated: str) -> None:
+def _check_seal(file: File, stated: str) -> None:
     """Refuse a file whose bytes are not those that were sealed; leave it where the arrays begin."""
     begin = file.tell()
     file.seek(0)
@@ -219,7 +254,7 @@ def _prepare(tensors: Mapping[str, Any], texts: Mapping[str, str]) -> tuple[byte
     return struct.pack("<Q", len(line)) + line, [array for _, array in arrays]
 
 
-def _read_header(file: BufferedReader, size: int) -> tuple[list[Entry], dict[str, str]]:
+def _read_header(file: File, size: int) -> tuple[list[Entry], dict[str, str]]:
     """Return the entries in the order of their bytes, which are known to fill the file, and the metadata."""
     if size < 8:
         raise FileFormatError(f"the file has {size} bytes, wanted a safetensors file, which has at least 8")
@@ -302,7 +337,7 @@ def _entry(name: str, dtype: str, shape: list[int], data_offsets: list[int]) -> 
     return data_offsets[0], data_offsets[1], name, dtype, shape
 
 
-def _read_array(file: BufferedReader, name: str, stored: str, shape: list[int]) -> NDArray[Any]:
+def _read_array(file: File, name: str, stored: str, shape: list[int]) -> NDArray[Any]:
     dtype = STORED_DTYPES[stored]
     array = np.empty(shape, dtype)
     _fill(file, _as_bytes(array))
@@ -315,7 +350,7 @@ def _read_array(file: BufferedReader, name: str, stored: str, shape: list[int]) 
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _fill(file: BufferedReader, buffer: Buffer) -> Buffer:
+def _fill(file: File, buffer: Buffer) -> Buffer:
     got, wanted = file.readinto(buffer), memoryview(buffer).nbytes
     if got != wanted:
         raise FileFormatError(f"the file gave {got} bytes, wanted {wanted}: it shrank while it was read")

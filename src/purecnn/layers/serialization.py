@@ -26,7 +26,7 @@ from purecnn.backend.checks import is_number
 from purecnn.backend.random import as_seed
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import FileFormatError
-from purecnn.formats.safetensors import SEAL, read_safetensors
+from purecnn.formats.safetensors import SEAL, parse_safetensors, read_safetensors
 from purecnn.kernels.cost import FREE, MAX_TIMES
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.nesting import MAX_DEPTH
@@ -220,11 +220,18 @@ def read_contents(
     path: str | os.PathLike[str],
     max_bytes: int | None = MAX_BYTES,
     layers: Mapping[str, type[Layer]] | None = None,
+    *,
+    data: bytes | None = None,
 ) -> tuple[Contents, str, dict[str, Array]]:
-    """Read what a file says of a network, and a checkpoint's text, "" in a model, and arrays beside it."""
+    """Read what a file says of a network, and a checkpoint's text, "" in a model, and arrays beside it.
+
+    Where its bytes are given as `data`, no file is read, and the path is what errors call it.
+    """
     kinds = known_layers(layers)
-    tensors, texts = read_safetensors(path)
+    tensors, texts = read_safetensors(path) if data is None else ({}, {})
     with refusing(path):
+        if data is not None:
+            tensors, texts = parse_safetensors(data)
         state = {name: tensors.pop(name) for name in list(tensors) if name.startswith(STATE)}
         if (CHECKPOINT in texts or state) and not {CHECKPOINT, SEAL} <= texts.keys():
             raise FileFormatError(

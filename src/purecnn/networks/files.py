@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from purecnn.formats.safetensors import write_safetensors
+from purecnn.formats.safetensors import safetensors_bytes, write_safetensors
 from purecnn.layers.base import Layer
 from purecnn.layers.footprint import MAX_BYTES
-from purecnn.layers.serialization import describe, read_contents, refusing
+from purecnn.layers.serialization import Contents, describe, read_contents, refusing
 from purecnn.losses.tasks import as_task
 from purecnn.messages.signatures import explained
 from purecnn.networks.functional import as_network
@@ -97,7 +97,43 @@ def load(
     array takes more memory than the file itself. What the layers make of a sample is known from their shapes,
     and refused where it is more than `max_bytes`.
     """
-    contents, _, _ = read_contents(path, max_bytes, layers)
+    return as_loaded(read_contents(path, max_bytes, layers)[0], path, max_bytes)
+
+
+def to_bytes(network: Network | Sequence[Layer]) -> bytes:
+    """Return the bytes of the file that `save` writes, without writing one; errors are those of `save`.
+
+    Examples
+    --------
+    >>> from purecnn import Dense
+    >>> from_bytes(to_bytes([Dense(2, 3)]), "mine").output_shape
+    (3,)
+    """
+    return safetensors_bytes(*describe(as_network(network).contents()))
+
+
+def from_bytes(data: bytes, name: str, *, max_bytes: int | None = MAX_BYTES) -> Network:
+    """Return the network of a file's bytes, as `load` does of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        All of the file.
+    name : str
+        What errors call it.
+    max_bytes : int or None
+        As for `load`.
+
+    Raises
+    ------
+    FileFormatError
+        As by `load`.
+    """
+    return as_loaded(read_contents(name, max_bytes, data=data)[0], name, max_bytes)
+
+
+def as_loaded(contents: Contents, path: str | os.PathLike[str], max_bytes: int | None) -> Network:
+    """Return the network that a file says."""
     with refusing(path):
         network = Network(
             contents.layers,

@@ -6,12 +6,9 @@ amount of memory and time, so that what one sample takes is worked out from the 
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.layers.footprint import footprint
-from purecnn.networks.files import load, save
+from purecnn.networks.files import from_bytes
 from purecnn.networks.network import Network
 
 #: Bytes of a file that may be opened: a million parameters.
@@ -41,13 +38,14 @@ def opened(raw: bytes, name: str) -> Network:
     Examples
     --------
     >>> from purecnn import Dense, Network
-    >>> opened(saved(Network([Dense(2, 3)])), "mine").output_shape
+    >>> from purecnn.networks.files import to_bytes
+    >>> opened(to_bytes(Network([Dense(2, 3)])), "mine").output_shape
     (3,)
     """
     if len(raw) > MOST_FILE:
         raise FileFormatError(f"{name}: {len(raw):,} bytes, wanted a model of at most {MOST_FILE:,} here")
     # A safetensors file begins with the length of its header, and that with a brace.
-    network = of_safetensors(raw, name) if raw[8:9] == b"{" else of_onnx(raw, name)
+    network = from_bytes(raw, name, max_bytes=MOST_SAMPLE) if raw[8:9] == b"{" else of_onnx(raw, name)
     size = network.dtype.itemsize
     taken = footprint(network.layers, network.input_shape or ())
     count = sum(1 + len(layer.parts()) for layer in network.layers)
@@ -59,17 +57,6 @@ def opened(raw: bytes, name: str) -> Network:
         if found > most:
             raise FileFormatError(f"{name}: {found:,} {what}, wanted at most {most:,} here")
     return network
-
-
-def of_safetensors(raw: bytes, name: str) -> Network:
-    """Return the network of a file of this package."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.safetensors")  # never under the name that a stranger gave
-        path.write_bytes(raw)
-        try:
-            return load(path, max_bytes=MOST_SAMPLE)
-        except FileFormatError as error:
-            raise FileFormatError(str(error).replace(str(path), name)) from None
 
 
 def of_onnx(raw: bytes, name: str) -> Network:
@@ -87,11 +74,3 @@ def of_onnx(raw: bytes, name: str) -> Network:
         return Graph(model, max_bytes=MOST_SAMPLE).network()
     except PureCNNError as error:
         raise FileFormatError(f"{name}: {error}") from None
-
-
-def saved(network: Network) -> bytes:
-    """Return the bytes of the file that `save` writes of a network."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.safetensors")
-        save(network, path)
-        return path.read_bytes()

@@ -18,10 +18,11 @@ from purecnn.datasets.colour import GREY
 from purecnn.datasets.folders import fitted
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.formats.pictures import read_picture
+from purecnn.networks.files import to_bytes
 from purecnn.networks.network import Network
 from purecnn.networks.pictures import prepared
 from purecnn.playground.chapters import chapters
-from purecnn.playground.exchange import opened, saved
+from purecnn.playground.exchange import opened
 from purecnn.playground.familiarity import Familiarity
 from purecnn.playground.lesson import LAYERS, OPTIMIZERS
 from purecnn.playground.reader import DIGITS, Reader, decoded
@@ -175,8 +176,6 @@ class Replies:
             return reply({"error": str(error)}, 404)
         except (PureCNNError, ValueError, TypeError) as error:
             return reply({"error": str(error)}, 422)
-        except OSError as error:  # no room for a file that is opened or saved
-            return reply({"error": f"this machine refuses a file: {error.strerror or error}"}, 422)
 
     def reader_of(self, asked: Mapping[str, Any]) -> tuple[str, Reader]:
         """Return the network that a question is about, with its name: the page's own, or one by its token."""
@@ -210,7 +209,7 @@ class Replies:
         """Keep a training's network as it is now, likewise."""
         lesson, lock = self.lessons.find(asked.get("lesson"))
         with lock:
-            content, step = saved(lesson.network), lesson.done
+            content, step = to_bytes(lesson.network), lesson.done
         return self.kept(content, f"{lesson.name}, {step:,} steps")
 
     def kept(self, content: bytes, name: str) -> Any:
@@ -232,10 +231,10 @@ class Replies:
         if "lesson" in asked:
             lesson, lock = self.lessons.find(asked["lesson"])
             with lock:
-                content, name = saved(lesson.network), lesson.name
+                content, name = to_bytes(lesson.network), lesson.name
         else:
             name, reader = self.reader_of(asked)
-            content = saved(reader.network)
+            content = to_bytes(reader.network)
         return {"name": name, "file": base64.b64encode(content).decode()}
 
     def draw(self, asked: Mapping[str, Any]) -> Any:
