@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import struct
 import subprocess
@@ -817,3 +818,36 @@ def test_a_browser_without_webassembly_is_told(site_page, chromium):
     page.goto(address)
     expect(page.locator("#loading-words")).to_have_text(re.compile("wants WebAssembly, workers"))
     assert page.is_hidden("#loading-again")
+
+
+def test_what_comes_damaged_is_asked_for_again(site_page, chromium):
+    _, _, address = site_page
+    page, tries = browser.Window(chromium).page, {"site.json": 0, "purecnn.zip.gz": 0}
+    # as from a host that tells browsers to unpack it
+    package = gzip.decompress(page.request.get(f"{address}purecnn.zip.gz").body())
+
+    def answer(route):
+        name = route.request.url.rpartition("/")[2]
+        tries[name] += 1
+        if name == "site.json":  # for the page first, or for its worker
+            return route.fulfill(body="<html>") if tries[name] <= 2 else route.continue_()
+        if tries[name] == 1:
+            return route.fulfill(body=bytes(1000))
+        return route.fulfill(body=package, headers={"content-encoding": "gzip"})
+
+    for name in tries:
+        page.route(f"**/{name}", answer)
+    page.route("**/pyodide.mjs", lambda route: route.abort())  # what follows is not looked at here
+    page.goto(address)
+    page.wait_for_selector("#layers .layer canvas")
+    expect(page.locator("#loading-words")).to_have_text(re.compile("could not be started: .*pyodide.mjs"))
+    assert tries == {"site.json": 4, "purecnn.zip.gz": 2}
+    page.unroute("**/site.json")
+    page.route("**/site.json", lambda route: route.abort())
+    page.add_init_script("{ const wait = setTimeout; setTimeout = (then, time) => wait(then, time / 50) }")
+    page.goto(address)
+    expect(page.locator("#alert")).to_have_text("This page could not be fetched whole: try again.")
+    page.unroute_all(behavior="ignoreErrors")
+    page.click("#loading-again")
+    page.wait_for_selector("#layers .layer canvas")
+    page.close()

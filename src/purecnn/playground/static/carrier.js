@@ -9,23 +9,25 @@ const inBrowser = document.documentElement.dataset.answers === 'browser';
 const sent = asked => ({method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify(asked)});
 
 async function askServer(path, asked) {
-  let answer;
+  let answer, told;
   try {
     answer = await fetch(`api/${path}`, sent(asked));
+    told = await answer.json();
   } catch {
     throw failed('The playground does not answer: is it still running?');
   }
-  const told = await answer.json();
   if (!answer.ok) throw failed(told.error, answer.status);
   return told;
 }
 
 // The worker, and above the page how far it is.
-let site;
+let site, isLost = false;
+const PATIENCE = [500, 2000, 5000]; // ms before another try
 const box = document.getElementById('loading'), bar = document.getElementById('loading-bar');
 const words = document.getElementById('loading-words'), again = document.getElementById('loading-again');
 
 function tell({stage, why, done, total, hopeless}) {
+  if (isLost && stage !== 'failed') return; // Python alone is no page
   box.hidden = stage === 'ready';
   again.hidden = stage !== 'failed' || hopeless;
   bar.hidden = stage === 'failed';
@@ -34,9 +36,23 @@ function tell({stage, why, done, total, hopeless}) {
   else bar.removeAttribute('value');
 }
 
+// What was written of the network when the site was; without it there is no page.
+async function manifest() {
+  for (const pause of [...PATIENCE, null]) {
+    try {
+      return await (await fetch('site.json', {cache: 'no-cache'})).json();
+    } catch {
+      if (pause !== null) await new Promise(resolve => setTimeout(resolve, pause));
+    }
+  }
+  isLost = true;
+  tell({stage: 'failed', why: 'site.json, which says what the network is, could not be fetched.'});
+  throw failed('This page could not be fetched whole: try again.');
+}
+
 async function askWorker(path, asked) {
   if (path === 'network' && !asked.network) { // written when the site was: the page is whole before Python has come
-    site ??= fetch('site.json').then(answer => answer.json());
+    site ??= manifest();
     return (await site).network;
   }
   return askPython(path, asked);
@@ -44,7 +60,7 @@ async function askWorker(path, asked) {
 
 if (inBrowser) {
   hear(tell);
-  again.addEventListener('click', begin);
+  again.addEventListener('click', () => isLost ? location.reload() : begin());
   begin();
 }
 
