@@ -119,6 +119,11 @@ def test_every_note_quotes_what_the_code_has(path):
                 assert squeezed(quote) in definitions(module)[name], f"{module}.{name} has no {quote!r}"
 
 
+@every_chapter
+def test_no_line_of_a_note_begins_as_a_list_does(path):
+    assert re.findall(r"^> (?:[-+*]|\d+\.) .*$", prose(path), re.M) == []
+
+
 def machinery(note):
     """Return which parts of the engine a note quotes."""
     code = " ".join(re.findall(r"`([^`]+)`", re.sub("|".join(MACHINERY.values()), "", note)))
