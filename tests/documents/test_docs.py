@@ -178,6 +178,7 @@ def test_formulas_are_set_in_a_font_that_has_their_letters(built):
         (r"L = -\ln p", '<mo form="prefix">&#x02212;</mo><mi>ln</mi><mspace width="0.1667em"/><mi>p</mi>'),
         (r"y_i \ln p", '<mi>i</mi></msub><mspace width="0.1667em"/><mi>ln</mi><mspace'),
         (r"a - b", "<mi>a</mi><mo>&#x02212;</mo><mi>b</mi>"),
+        (r"\overline{g x}", '</mrow><mo accent="true">_</mo></mover>'),
         (r"\ln(p)", '<mi>ln</mi><mo stretchy="false">'),
     ],
 )

@@ -10,6 +10,8 @@ from latex2mathml.converter import convert
 #: numbers.
 BEFORE = re.compile(r"(</m(?:i|n|sub|sup)>)(?=<mi>[a-z]{2,}</mi>)")
 BEHIND = re.compile(r"(<mi>[a-z]{2,}</mi>)(?=<m(?:i|n|sub|sup)>)")
+#: A bar over letters is a low line, which the font has and browsers stretch; the converter writes a dash.
+BAR = "&#x02015;", "_"
 MINUS = re.compile(r"(<mo>&#x0003D;</mo><mo)(?=>&#x02212;)")
 
 
@@ -18,7 +20,7 @@ def written(formula, **options):
     found = convert(formula, **options)
     for beside in (BEFORE, BEHIND):
         found = beside.sub(r'\1<mspace width="0.1667em"/>', found)
-    return MINUS.sub(r'\1 form="prefix"', found)
+    return MINUS.sub(r'\1 form="prefix"', found.replace(*BAR))
 
 
 def visit_inline(writer, node):
