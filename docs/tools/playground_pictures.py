@@ -29,10 +29,10 @@ def inspect(page: Any) -> None:
 
 
 def train(page: Any) -> None:
-    """Train on the spiral until it is learnt, and walk a step of the chain rule."""
+    """Train on the spiral until it is learnt."""
     page.click("#tab-train")
+    page.wait_for_selector("#run:not([disabled])")
     page.check("input[value=spiral]", force=True)
-    page.click("#begin")
     page.wait_for_selector("#run:not([disabled])")
     page.click("#run")
     page.wait_for_timeout(9000)

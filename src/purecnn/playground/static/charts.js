@@ -94,7 +94,8 @@ export function tested(guesses, about) {
     const [count, height, width] = about.test_pictures.shape, bytes = numbers(about.test_pictures);
     $('guesses').replaceChildren(...Array.from({length: count}, (_, i) => {
       const canvas = element('canvas', {width, height}), image = new ImageData(width, height);
-      canvas.setAttribute('aria-hidden', true);
+      canvas.setAttribute('role', 'img');
+      canvas.setAttribute('aria-label', `a ${about.test_labels[i]}`);
       bytes.subarray(i * height * width, (i + 1) * height * width).forEach((value, at) => image.data.set([value, value, value, 255], 4 * at));
       canvas.getContext('2d').putImageData(image, 0, 0);
       return element('li', {}, canvas, element('span'));

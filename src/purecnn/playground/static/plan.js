@@ -53,6 +53,7 @@ function list() {
     return row;
   });
   const end = data() === 'digits' ? 'Dense to 10, Softmax' : 'Dense to 1, Sigmoid';
+  $('strength').disabled = $('penalty').value === 'none';
   $('stack').replaceChildren(...rows, element('li', {className: 'given'}, element('span', {textContent: `${end} (always last)`})));
 }
 
@@ -115,7 +116,10 @@ $('add').addEventListener('click', () => {
   changed(false);
 });
 // What is to be learnt from is shown at once.
-$('plan').addEventListener('change', ({target}) => { if (target.name !== 'data' && target.id !== 'kind') changed(['noise', 'share'].includes(target.id)); });
+$('plan').addEventListener('change', ({target}) => {
+  $('strength').disabled = $('penalty').value === 'none';
+  if (target.name !== 'data' && target.id !== 'kind') changed(['noise', 'share'].includes(target.id));
+});
 
 // Fills the form with what the network's description says can be chosen.
 export function offer(told) {
