@@ -44,6 +44,8 @@ class ProgressBar(PrintEpochs):
 
     Where the output is no terminal, only the lines are printed; likewise in any thread but the main one, and
     in a process that multiprocessing began, beside which others may print.
+    What is written past `sys.stdout` and `sys.stderr` comes behind the bar, on its line: a handler of
+    `logging` that was made before the fit has kept a stream of its own.
 
     Notes
     -----
