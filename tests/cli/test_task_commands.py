@@ -140,6 +140,8 @@ def test_a_picture_is_answered_by_labels_or_by_a_value(place: Path) -> None:
         ),
         (np.arange(160) * 1000, None, "labels go up to 159,000; .* or the task regression"),
         (np.zeros((160, 2, 2)), "regression", "or .n, outputs. are wanted, got answers of shape"),
+        (np.eye(2, dtype=np.uint8)[None].repeat(160, 0), None, "for label maps, classes of pixels, call Net"),
+        (np.zeros((160, 1, 2, 2), np.uint8), None, "or .n, outputs. are wanted, got answers of shape"),
     ],
 )
 def test_answers_of_another_task_are_refused(place: Path, y: np.ndarray, task: Any, words: str) -> None:

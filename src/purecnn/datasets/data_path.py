@@ -178,7 +178,8 @@ def task_of_answers(y: Array) -> Task:
     floats ``(n,)``, ``(n, 1)``                         regression
     one-hot rows ``(n, classes)``                       classification
     other rows of zeros and ones ``(n, labels)``        multilabel
-    all other rows ``(n, values)``                      regression
+    integers or truth values ``(n, height, width)``     segmentation
+    all others                                          regression
     ==================================================  ==========================
 
     Examples
@@ -188,6 +189,8 @@ def task_of_answers(y: Array) -> Task:
     """
     if y[0].size == 1:
         return "regression" if y.dtype.kind == "f" else "classification"
+    if y.ndim > 2:
+        return "segmentation" if y.ndim == 3 and y.dtype.kind in "iub" else "regression"
     form = form_of(y.reshape(len(y), -1))
     return "classification" if form == "one-hot" else "multilabel" if form == "multi-hot" else "regression"
 
