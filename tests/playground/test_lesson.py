@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -281,6 +284,20 @@ def test_few_samples_are_learnt_by_heart():
     late = advanced(lesson, 600)
     assert lesson.advance(1)["losses"][0] < 0.3 * losses[0]
     assert late["test_loss"] > 1.5 * early["test_loss"]
+
+
+def test_the_course_has_an_address_at_which_the_test_loss_falls_and_then_rises():
+    chapter = Path(__file__).parents[2] / "docs" / "course" / "overfitting.md"
+    (address,) = re.findall(r"`#train\?(.*)`", chapter.read_text(encoding="utf-8"))
+    given = dict(parse_qsl(address))
+    dense = {"kind": "Dense", "output_size": 64}
+    assert given.pop("layers") == "Dense-64,ReLU,Dense-64,ReLU"
+    plan = {**PLAN, "data": given.pop("data"), "layers": [dense, {"kind": "ReLU"}] * 2}
+    plan |= {"learning_rate": float(given.pop("rate"))}
+    lesson = Lesson({**plan, **{name: float(value) for name, value in given.items()}})
+    first, least, late = (advanced(lesson, steps)["test_loss"] for steps in (1, 40, 600))
+    assert least == pytest.approx(0.44, abs=0.01)
+    assert first > 1.2 * least < late
 
 
 @pytest.mark.parametrize("name", ["l1", "l2"])

@@ -292,6 +292,12 @@ def test_a_cell_shows_what_it_was_made_of(either):
     powers = [float(row[3].replace("−", "-")) for row in rows[1:-1]]
     assert max(powers) == powers[3] == 1  # of the largest score, which was taken off all
     assert float(rows[-1][1]) == pytest.approx(sum(powers), abs=0.001)
+    page.locator("#layers .pickable").nth(2).focus()  # a batch normalization
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#inspector-sum")).to_have_text(re.compile("× the factor .* kept from training$"))
+    told = page.locator("#inspector-sum b").all_inner_texts()
+    x, factor, shift, y = (float(text.replace("−", "-")) for text in told)
+    assert x * factor + shift == pytest.approx(y, abs=0.005)
     page.locator("#layers .pickable").nth(11).focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator("#inspector-sum")).to_have_text(re.compile("counted map by map .* = [0-9]+$"))

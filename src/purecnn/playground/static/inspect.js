@@ -66,6 +66,10 @@ function sentence(cell, layer) {
     const order = cell.place.length === 1 && cell.origin.length > 1 ? `: counted map by map and row by row, ${count(cell.origin, cell.input)}` : '';
     return [`Nothing is computed: it is ${placed(cell.origin)} of what the layer is given, `, bold(cell.output), order];
   }
+  if (cell.addend === 'shift') {
+    return [bold(cell.window[0]), ' × the factor γ / √(variance + ε), ', bold(cell.weights[0]), ', and the shift β − mean × factor, ', bold(cell.bias),
+      ', make ', bold(cell.output), ...(cell.kind === 'BatchNormalization' ? ['; mean and variance are those kept from training'] : [])];
+  }
   if (cell.products) {
     const added = cell.addend ? [`, and the ${cell.addend}, `, bold(cell.bias), ', make '] : [' makes '];
     return [cell.size === 1 ? 'One product, ' : `The sum of ${counted(cell.size)} products, `, bold(cell.total - cell.bias), ...added, bold(cell.output)];
@@ -118,7 +122,7 @@ function terms(cell) {
   const list = element('ol', {className: 'terms'}, ...ranked.map(at => element('li', {},
     element('span', {className: 'who', textContent: `no. ${order[at]}`}),
     cell.products ? `${spoken(cell.window[at])} × ${spoken(cell.weights[at])} = ${spoken(cell.products[at])}` : spoken(cell.window[at]))));
-  return [lead('Those that count most come first.'), list];
+  return [lead(`${cell.products ? 'Value × weight = product, “no.” is the value’s number in what the layer is given. ' : ''}Those that count most come first.`), list];
 }
 
 // Open the panel for a cell. `given` is the picture of the input, `slides` lets the window move on by itself or stops it.

@@ -123,7 +123,7 @@ function update(told) {
   const bold = text => element('b', {textContent: text});
   $('figures').replaceChildren(
     'step ', bold(told.step.toLocaleString('en')), ` · epoch ${told.epoch.toFixed(1)} · test `,
-    bold(`${(100 * told.test_accuracy).toFixed(1)} %`), ` · loss ${spoken(told.test_loss)}`);
+    bold(`${(100 * told.test_accuracy).toFixed(1)} %`), ` right, test loss ${spoken(told.test_loss)}`);
   redraw();
 }
 
