@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from purecnn import Dense, Network
+from purecnn.layers.registry import LAYERS
 from purecnn.playground.chapters import CHAPTERS, chapters
-from purecnn.playground.lesson import LAYERS
 from purecnn.playground.replies import Replies
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
@@ -36,5 +39,12 @@ def test_a_page_is_told_where_there_are_documents():
         assert (status, json.loads(told)["chapters"]) == (200, wanted)
 
 
-def test_every_layer_that_can_be_trained_on_the_page_has_one():
-    assert LAYERS.keys() <= CHAPTERS.keys()
+def test_every_kind_of_layer_has_a_page():
+    assert CHAPTERS.keys() == LAYERS.keys()
+
+
+def test_the_chapters_that_cards_lead_to_lead_back():
+    pages = {address.partition("#")[0] for address in CHAPTERS.values()}
+    for page in (page for page in pages if page.startswith("course/")):
+        chapter = (DOCS / page).with_suffix(".md").read_text(encoding="utf-8")
+        assert "](../playground.md)" in chapter, page
