@@ -59,6 +59,8 @@ PICTURES: dict[str, Callable[[Any, Path], Image.Image]] = {
     "playground-draw": lambda browser, _: playground.taken(browser, playground.three, 1000),
     "playground-cell": lambda browser, _: playground.taken(browser, playground.inspect, 800),
     "playground-train": lambda browser, _: playground.taken(browser, playground.train, 860),
+    "playground-draw-views": lambda browser, _: playground.views(browser, playground.three),
+    "playground-train-views": lambda browser, _: playground.views(browser, playground.train),
 }
 
 
