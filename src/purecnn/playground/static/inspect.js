@@ -57,9 +57,9 @@ function sentence(cell, layer) {
   if (cell.exponentials) {
     const named = at => (layer.names ? `“${layer.names[at]}”` : `number ${at}`);
     const top = cell.window.indexOf(Math.max(...cell.window)), own = cell.exponentials[cell.place[0]];
-    return ['e to the power of each score z, the largest, ', bold(cell.window[top]), ` of ${named(top)}, taken off all before, so `
-      + 'that no power is too large; the shares stay the same. ', bold(own), ' of ', bold(cell.powers), ', the sum of all ',
-    `${counted(cell.size)}, is `, bold(own / cell.powers), ...(cell.kind === 'LogSoftmax' ? [', whose logarithm is ', bold(cell.output)] : [])];
+    return ['From each score z the largest, ', bold(cell.window[top]), ` of ${named(top)}, is taken off, so that no power is too large; the shares `
+      + `stay the same. Then its e^(z − largest) is divided by the sum of all ${counted(cell.size)}: `, bold(own), ' / ', bold(cell.powers), ' = ',
+    bold(own / cell.powers), ...(cell.kind === 'LogSoftmax' ? [', whose logarithm is ', bold(cell.output)] : [])];
   }
   if (cell.copied) {
     if (!within(cell.origin, cell.input)) return ['It lies in the border, which is filled with ', bold(cell.output)];
