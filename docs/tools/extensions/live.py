@@ -29,8 +29,9 @@ def site_address():
 
 def is_newer(manifest):
     """Return whether a written site is newer than all that it was made of."""
-    made_of = (*(ROOT / "src").rglob("*"), *PYODIDE.iterdir())
-    return manifest.is_file() and manifest.stat().st_mtime > max(path.stat().st_mtime for path in made_of)
+    sources = [path for path in (ROOT / "src").rglob("*.*") if "__pycache__" not in path.parts]
+    newest = max(path.stat().st_mtime for path in (*sources, *PYODIDE.iterdir()))
+    return manifest.is_file() and manifest.stat().st_mtime > newest
 
 
 def write_runtime(app):
