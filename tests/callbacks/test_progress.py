@@ -271,7 +271,9 @@ def test_worker_processes_leave_the_bar_alone(
 
 #: Trains until somebody interrupts it.
 PROGRAM = """
+import signal
 from purecnn import Dense, Network
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background would ignore
 x = [[0.0], [1.0]]
 Network([Dense(1, 1)]).fit(x, x, loss="mse", epochs=10**6, batch_size=1, verbose=True, callbacks=[
     lambda fit: fit.epoch == 2 and print("ready", flush=True)])
