@@ -37,10 +37,10 @@ PYODIDE ?= $(or $(PURECNN_PYODIDE),../shared/pyodide)
 PART ?=
 TESTS := $(if $(PART),tests/$(PART) $(wildcard src/purecnn/$(PART)),)
 
-# As many tests at once as there are cores, each core with a stretch of the files; one that has done its own
-# takes half of what another has left, so that none is idle at the end. By hand, `pytest` alone runs them one
-# after the other.
-AT_ONCE := --numprocesses auto --maxprocesses 4 --dist worksteal
+# One test more at once than there are cores, since some wait for others' processes; each of the processes has a stretch
+# of the files, and one that has done its own takes half of what another has left, so that none is idle at the end. By
+# hand, `pytest` alone runs them one after the other.
+AT_ONCE := --numprocesses $(shell $(PYTHON) -c "import os; print(min(4, (os.cpu_count() or 1) + 1))") --dist worksteal
 
 # Programs keep what Python has compiled, which some surroundings forbid: the tests start hundreds of
 # processes, of which each takes an eighth of a second more where it compiles the package anew.
