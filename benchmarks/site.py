@@ -41,7 +41,7 @@ def on_the_wire(folder: Path) -> float:
 
 
 def spent() -> float:
-    """Return the seconds of the processor that this process's descendants have used."""
+    """Return the seconds of the processor that this process's descendants have used, those that ended too."""
     parents, used = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -50,7 +50,7 @@ def spent() -> float:
             except OSError:  # it has ended
                 continue
             parents[int(folder.name)] = int(words[1])
-            used[int(folder.name)] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+            used[int(folder.name)] = sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
     own, found = {os.getpid()}, 0.0
     while more := {process for process, parent in parents.items() if parent in own} - own:
         own |= more
@@ -141,12 +141,13 @@ def main() -> None:
     print(table(rows))
     print(f"start by the clock: {statistics.median(found['start, wall'] for found in rounds):.2f} s")
     if given.write:
-        about = {**machine.describe(), "command": " ".join(sys.argv[1:])}
+        words = ("FOLDER" if given.site and word == str(given.site) else word for word in sys.argv[1:])
+        about = {**machine.describe(), "command": " ".join(words)}
         keep(about, {**about, "site": [one.as_json() for one in rows]}, "site")
         words = (
             f"{about['processor']}, {machine.cores()} cores; `python -m benchmarks.site {about['command']}`"
         )
-        text = f"{words}, commit {about['commit']}\n\n{table(rows)}"
+        text = f"{place}, commit {about['commit']}\n\n{table(rows)}"
         put_between("<!-- site: begin -->", "<!-- site: end -->", text, PAGE)
 
 

@@ -8,6 +8,8 @@ held beside those of the training set: one that is unlike the nearest of them is
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from purecnn.backend.types import Array
@@ -76,11 +78,16 @@ class Familiarity:
         images = images[: KEPT + ASIDE]
         aside = max(1, len(images) // 6)
         self.shape = images.shape[1:]
-        self.known = features(images[:-aside])
+        self.pictures = images[:-aside]
         if least is None:
             nearest = (features(images[-aside:]) @ self.known.T).max(axis=1)
             least = float(np.quantile(nearest, SHARE))
         self.least = least
+
+    @cached_property
+    def known(self) -> Array:
+        """The features of the pictures to compare with: not before asked, for a browser takes 0.3 s."""
+        return features(self.pictures)
 
     def of(self, image: Array) -> float:
         """Return the similarity to the nearest training picture, from 0 to 1, of one ``(height, width)``."""

@@ -27,3 +27,9 @@ def begin(model: str | PathLike[str], name: str, least: float | None) -> Replies
     """
     # One page alone asks, and its memory goes with it: nothing need end because it rested.
     return Replies(load(model), name, least, Lessons(seconds=math.inf), Networks(seconds=math.inf))
+
+
+def prepare(replies: Replies) -> None:
+    """Compute what the first answer would wait for, once the page knows that it may ask."""
+    if replies.reader.familiarity is not None:
+        _ = replies.reader.familiarity.known

@@ -80,15 +80,19 @@ async function begin() {
   tell('The network is opened');
   python.unpackArchive(own, 'zip');
   python.FS.writeFile('model.safetensors', new Uint8Array(model));
-  return python.pyimport('purecnn.playground.in_browser').begin('model.safetensors', site.network.name, site.least);
+  const playground = python.pyimport('purecnn.playground.in_browser');
+  return {answer: playground.begin('model.safetensors', site.network.name, site.least), prepare: playground.prepare};
 }
 
 const replies = begin();
-replies.then(() => tell('ready'), error => tell('failed', {why: `Python could not be started: ${last(error)}`}));
+replies.then(({answer, prepare}) => {
+  tell('ready');
+  prepare(answer);
+}, error => tell('failed', {why: `Python could not be started: ${last(error)}`}));
 
 addEventListener('message', async ({data: [number, path, body]}) => {
   try {
-    const found = (await replies)(path, body), [status, told] = found.toJs();
+    const found = (await replies).answer(path, body), [status, told] = found.toJs();
     found.destroy();
     postMessage({number, status, told});
   } catch (error) { // a fault of ours
