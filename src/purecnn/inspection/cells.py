@@ -138,6 +138,30 @@ def explain(layer: Layer, input: Array, output: Array, place: tuple[int, ...], s
     return made(layer, output, place, sample, window=input[sample], origin=(0,) * (input.ndim - 1))
 
 
+def scaled(
+    layer: Layer,
+    input: Array,
+    output: Array,
+    place: tuple[int, ...],
+    sample: int,
+    scale: Any,
+    added: Any,
+    addend: str,
+) -> Cell:
+    """Return a cell that is the input at its place, times a number, and another added to that."""
+    return made(
+        layer,
+        output,
+        place,
+        sample,
+        window=input[sample][place],
+        origin=place,
+        weights=np.asarray(scale),
+        bias=added,
+        addend=addend,
+    )
+
+
 def made(
     layer: Layer,
     output: Array,
@@ -213,54 +237,21 @@ def _(layer: Dense, input: Array, output: Array, place: tuple[int, ...], sample:
 @explain.register
 def _(layer: BatchNormalization, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The input at the same place, times ``gamma / sqrt(variance + epsilon)``, and what is added to that."""
-    scale, shift = layer.scale_and_shift()
-    return made(
-        layer,
-        output,
-        place,
-        sample,
-        window=input[sample][place],
-        origin=place,
-        weights=np.asarray(scale[place[0]]),
-        bias=shift[place[0]],
-        addend="shift",
-    )
+    scale, shift = (each[place[0]] for each in layer.scale_and_shift())
+    return scaled(layer, input, output, place, sample, scale, shift, "shift")
 
 
 @explain.register
 def _(layer: SampleNormalization, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The input at the same place, times ``gamma / sqrt(variance + epsilon)``, and what is added to that."""
-    scale, shift = layer.scale_and_shift(place, sample)
-    window, weights = input[sample][place], np.asarray(scale)
-    return made(
-        layer,
-        output,
-        place,
-        sample,
-        window=window,
-        origin=place,
-        weights=weights,
-        bias=shift,
-        addend="shift",
-    )
+    return scaled(layer, input, output, place, sample, *layer.scale_and_shift(place, sample), "shift")
 
 
 @explain.register
 def _(layer: GaussianNoise, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The input at the same place, and the noise there."""
-    noise, ones = float(output[sample][place] - input[sample][place]), np.ones(())
-    window = input[sample][place]
-    return made(
-        layer,
-        output,
-        place,
-        sample,
-        window=window,
-        origin=place,
-        weights=ones,
-        bias=noise,
-        addend="noise",
-    )
+    noise = float(output[sample][place] - input[sample][place])
+    return scaled(layer, input, output, place, sample, 1.0, noise, "noise")
 
 
 @explain.register(ElementWise)

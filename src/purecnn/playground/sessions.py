@@ -32,36 +32,40 @@ class Sessions(Generic[Held]):
 
     Parameters
     ----------
-    most : int
+    most : int, optional
         How many there may be.
-    seconds : float
+    seconds : float, optional
         How long one is kept after its last question.
     clock : callable
         Tells the seconds.
+
+    Attributes
+    ----------
     ended, full : str
         What is said where there is no such thing, and where there is no room for another.
 
     Examples
     --------
-    >>> sessions = Sessions(ended="it is over")
+    >>> sessions = Sessions()
     >>> sessions.find(sessions.add("a thing"))[0]
     'a thing'
     >>> sessions.find("no such token")
     Traceback (most recent call last):
-    purecnn.playground.sessions.LessonError: it is over
+    purecnn.playground.sessions.LessonError: this has ended
     """
+
+    ended, full = "this has ended", "there is no room for another"
+    usual = MOST_LESSONS, MOST_SECONDS
 
     def __init__(
         self,
-        most: int = MOST_LESSONS,
-        seconds: float = MOST_SECONDS,
+        most: int | None = None,
+        seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        *,
-        ended: str = "this has ended",
-        full: str = "there is no room for another",
     ) -> None:
-        self.most, self.seconds, self.clock = most, seconds, clock
-        self.ended, self.full = ended, full
+        self.most = self.usual[0] if most is None else most
+        self.seconds = self.usual[1] if seconds is None else seconds
+        self.clock = clock
         self.kept: dict[str, tuple[Held, threading.Lock]] = {}
         self.asked: dict[str, float] = {}
         self.lock = threading.Lock()
@@ -72,7 +76,7 @@ class Sessions(Generic[Held]):
         token = secrets.token_urlsafe(16)
         with self.lock:  # which many may ask for at once
             if len(self.kept) >= self.most:
-                raise LessonError(self.full)
+                raise LessonError(self.full.format(self.most))
             self.kept[token], self.asked[token] = (held, threading.Lock()), self.clock()
         return token
 
@@ -115,19 +119,8 @@ class Lessons(Sessions[Lesson]):
     purecnn.playground.sessions.LessonError: this training has ended; start another
     """
 
-    def __init__(
-        self,
-        most: int = MOST_LESSONS,
-        seconds: float = MOST_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(
-            most,
-            seconds,
-            clock,
-            ended="this training has ended; start another",
-            full=f"{most} trainings are under way already; try again in a minute",
-        )
+    ended = "this training has ended; start another"
+    full = "{} trainings are under way already; try again in a minute"
 
     def begin(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Begin a lesson; return its token and its first state."""
@@ -156,16 +149,6 @@ class Networks(Sessions[tuple[str, Reader]]):
         As `Sessions` takes them.
     """
 
-    def __init__(
-        self,
-        most: int = MOST_NETWORKS,
-        seconds: float = MOST_NETWORK_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(
-            most,
-            seconds,
-            clock,
-            ended="this network was put away since; open it again, or draw for the page's own",
-            full=f"{most} networks are open already; try again later",
-        )
+    ended = "this network was put away since; open it again, or draw for the page's own"
+    full = "{} networks are open already; try again later"
+    usual = MOST_NETWORKS, MOST_NETWORK_SECONDS
