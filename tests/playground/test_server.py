@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import json
 import random
 import socket
@@ -25,7 +26,7 @@ from purecnn.networks.pictures import prepared
 from purecnn.playground import serve
 from purecnn.playground.page import PAGE
 from purecnn.playground.reader import Reader, decoded
-from purecnn.playground.replies import knows_digits
+from purecnn.playground.replies import Replies, knows_digits
 from purecnn.playground.security import HEADERS
 from purecnn.playground.server import listen, server
 from purecnn.runs.model_path import DIGITS
@@ -154,6 +155,26 @@ def shown(network, **preprocessing):
     for name, value in preprocessing.items():
         setattr(network.preprocessing, name, value)
     return serving(network)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_of_a_browser_are_prepared_as_the_file_is(channels):
+    """Where no server reads files, the page sends pixels, which become grey by Pillow's weights."""
+    pillow = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(channels).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    pillow.fromarray(pixels).save(file, "png")
+    network = Network([Flatten(), Dense(output_size=3), Softmax()], input_shape=(channels, 8, 8))
+    for name, value in {"preparation": "stretch", "kind": "bytes", "scale": 1 / 255}.items():
+        setattr(network.preprocessing, name, value)
+    replies = Replies(network)
+    found = []
+    for asked in ({"file": file.getvalue()}, {"pixels": pixels.tobytes(), "height": 8, "width": 8}):
+        body = {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in asked.items()}
+        status, told = replies("picture", json.dumps(body))
+        assert status == 200
+        found.append(decoded(json.loads(told)["sample"], 64 * channels).astype(int))
+    assert np.abs(found[0] - found[1]).max() <= (0 if channels == 3 else 1)  # grey is rounded otherwise
 
 
 def test_a_picture_is_prepared_as_for_predict(tmp_path):
