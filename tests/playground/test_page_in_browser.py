@@ -589,6 +589,31 @@ def test_a_training_that_ended_while_one_looked_begins_again(page):
     expect(page.locator("#figures")).to_have_text(re.compile("^step 0 "))
 
 
+def test_an_answer_ends_no_complaint_of_another_cause(page, address):
+    held, said = [], "The address has “cifar” for data; the page has xor, moons, circles, spiral, digits."
+    page.click("#tab-train")
+    page.wait_for_selector("#run:not([disabled])")
+    page.route("**/api/lessons/advance", lambda route: held.append(route))
+    page.click("#step")
+    page.goto(f"{address}#train?data=cifar")
+    expect(page.locator("#plan #alert")).to_have_text(said)
+    held[0].continue_()
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 1 "))
+    expect(page.locator("#plan #alert")).to_have_text(said)
+    page.unroute("**/api/lessons/advance")
+    page.click("#step")
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 2 "))
+    assert page.is_hidden("#alert")  # what one does next ends it
+    page.click("#tab-draw")
+    page.route("**/api/draw", lambda route: route.continue_() if len(held) > 1 else held.append(route))
+    draw(page, THREE)
+    page.set_input_files("#picture", {"name": "large.png", "mimeType": "", "buffer": bytes(800_000)})
+    expect(page.locator("#draw #alert")).to_contain_text("large.png has 800,000 bytes")
+    held[1].continue_()
+    check_verdict(page, "3")
+    expect(page.locator("#draw #alert")).to_contain_text("large.png has 800,000 bytes")
+
+
 def test_settings_stand_in_the_address_and_are_read_from_it(page, address):
     figures = page.locator("#figures")
     page.click("#tab-train")

@@ -18,13 +18,13 @@ export function unwind(token) {
 
 async function walk(fresh) {
   const mine = lesson;
+  complain('');
   try {
     if (fresh || !chain) {
       const told = await ask('lessons/backward', {lesson, sample: +$('sample').value});
       if (mine !== lesson) return;
       [chain, at] = [told, 0];
     }
-    complain('');
     tell();
   } catch (error) {
     if (mine === lesson) complain(error.message, $('start-over'));

@@ -110,8 +110,9 @@ function clear() {
 
 // Questions: one at a time, and always the latest drawing.
 const answerBox = $('answer');
-let busy = false, waiting = false, turn = 0;
+let busy = false, waiting = false, turn = 0, stood = '';
 function changed() {
+  stood = $('alert').textContent;
   waiting = true;
   if (!busy) send();
 }
@@ -129,7 +130,8 @@ async function send() {
         else answer(told);
         if (picture && !picture.bitmap && told.raw) await borrow(picture, told.raw);
       }
-      if ($('draw').contains($('alert'))) complain(''); // one above would move the pad under the pen as it goes
+      // What was said meanwhile is of something else; what stands above would move the pad under the pen as it goes.
+      if ($('draw').contains($('alert')) && $('alert').textContent === stood) complain('');
     } catch (error) {
       complain(error.message, $(picture ? 'choose-picture' : about.image ? 'pad' : 'numbers'));
     }
@@ -209,6 +211,7 @@ export async function lay(file) {
 $('choose-picture').addEventListener('click', () => $('picture').click());
 $('picture').addEventListener('change', () => { lay($('picture').files[0]); $('picture').value = ''; });
 $('example').addEventListener('click', async () => {
+  complain('');
   try {
     const told = await askOf(about, 'example', {number: Math.floor(Math.random() * about.examples)});
     const bytes = fromBase64(told.sample), [, height, width] = about.image, image = new ImageData(width, height);

@@ -44,13 +44,13 @@ export const drawFor = (lesson, button) => show('networks/keep', {lesson}, butto
 
 // Saves the network of a training, or the one that is shown, as a file.
 export async function save(asked, button) {
+  complain('');
   try {
     const {name, file} = await ask('networks/save', asked);
     const address = URL.createObjectURL(new Blob([fromBase64(file)], {type: 'application/octet-stream'}));
     const called = name.replace(/\.(safetensors|onnx)$/i, '').replace(/[^\p{L}\p{N}._]+/gu, '-');
     element('a', {href: address, download: `${called}.safetensors`}).click();
     setTimeout(() => URL.revokeObjectURL(address), 10_000);
-    complain('');
   } catch (error) {
     complain(error.message, button);
   }

@@ -26,6 +26,7 @@ async function build() {
   if (lesson) end(lesson);
   lesson = null;
   allow(false);
+  complain('');
   try {
     const asked = plan(), told = await ask('lessons/begin', asked);
     if (mine !== begun) {
@@ -37,7 +38,6 @@ async function build() {
     about = told;
     $('penalised').hidden = !(asked.l1 || asked.l2);
     $('units').replaceChildren();
-    complain('');
     $('weights').replaceChildren();
     $('begin').classList.remove('strong');
     $('copied').textContent = '';
@@ -79,8 +79,10 @@ async function advance(steps, button) {
     const told = await ask('lessons/advance', {lesson, steps});
     if (mine !== lesson) return false;
     update(told);
-    complain(last.diverged, $(button));
-    if (last.diverged) stop();
+    if (last.diverged) {
+      complain(last.diverged, $(button));
+      stop();
+    }
     return !last.diverged && told.losses.length;
   } catch (error) {
     if (mine !== lesson) return false;
@@ -101,13 +103,15 @@ async function advance(steps, button) {
 
 $('run').addEventListener('click', async () => {
   if (running) return stop();
+  complain('');
   const mine = {}; // a run that is paused goes on no more, even if another has begun when its answer comes
   go(mine);
   while (mine === running && await advance(data() === 'digits' ? 20 : 40, 'run')) await new Promise(requestAnimationFrame);
 });
-$('step').addEventListener('click', () => { stop(); advance(1, 'step'); });
+$('step').addEventListener('click', () => { stop(); complain(''); advance(1, 'step'); });
 $('ten').addEventListener('click', async () => {
   stop();
+  complain('');
   for (let left = 10, done; left && !running && (done = await advance(left, 'ten'));) left -= done; // an answer may be of fewer
 });
 $('draw-for').addEventListener('click', () => { stop(); drawFor(lesson, $('draw-for')); });
