@@ -106,8 +106,8 @@ def check_regular(path: Path, status: os.stat_result, wanted: str) -> None:
         raise FileFormatError(f"{os.fspath(path)}: not a regular file but {kind}, wanted {wanted}")
 
 
-def read_regular(path: Path, wanted: str, *kinds: str, most: int) -> bytes:
-    """Return all of a regular file, as it is when it is opened.
+def read_regular(path: Path, wanted: str, *kinds: str, most: int) -> bytearray:
+    """Return all of a regular file, as it is when it is opened, in memory that is the caller's alone.
 
     Parameters
     ----------
@@ -125,4 +125,6 @@ def read_regular(path: Path, wanted: str, *kinds: str, most: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise FileFormatError(f"{os.fspath(path)}: {size} bytes, wanted {wanted} of at most {most}")
-        return file.read(size)
+        held = bytearray(size)
+        del held[file.readinto(held) :]  # of a file that shrank meanwhile
+        return held

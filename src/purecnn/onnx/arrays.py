@@ -1,7 +1,8 @@
 """Arrays in ONNX files, as they are or as numbers, and in files of their own beside them.
 
 Files come from anywhere: an array is a view of the file's bytes, as many as its shape takes, and what lies in
-a file of its own is read from the model's own folder alone.
+a file of its own is read from the model's own folder alone. A file has its arrays at any byte, where NumPy
+multiplies slowly, so they are moved to where their elements may lie.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from purecnn.onnx.schema import DTYPES
 
 #: As many axes as NumPy 2.0 gives an array.
 MAX_AXES = 32
+#: Arrays of fewer bytes are copied to be aligned. Before a larger one there are two lengths of three bytes or
+#: more, its own and that of the message around it, so that the 8 bytes in front of it hold nothing else.
+SMALL = 1 << 14
 #: Where `TensorProto` keeps values that are not raw bytes, by the kind of elements.
 TYPED = {
     "float32": "float_data",
@@ -84,8 +88,31 @@ def as_array(stored: Message, where: str, folder: Folder | None) -> Array:
         raise FileFormatError(
             f"{where} has {len(raw)} bytes, its {dtype} of shape {shape} take {size * dtype.itemsize}"
         )
-    found = shaped(np.frombuffer(raw, np.uint8 if dtype == np.bool_ else little), shape, where)
+    found = shaped(aligned(raw, np.dtype(np.uint8) if dtype == np.bool_ else little), shape, where)
     return found != 0 if dtype == np.bool_ else found.astype(dtype, copy=False)
+
+
+def aligned(raw: bytes | memoryview, dtype: np.dtype[Any]) -> Array:
+    """Return bytes as an array whose elements lie at multiples of their size, which is not to be written to.
+
+    Large arrays in memory that may be written to, a file's that was read for this, are moved within it, over
+    their own length in front of them, so that no second array of their size is made.
+    """
+    found = np.frombuffer(raw, dtype)
+    if not found.flags.aligned:
+        view = memoryview(raw)
+        if view.readonly or len(view) < SMALL:
+            found = found.copy()
+        else:
+            whole = memoryview(view.obj)
+            place, start = (
+                array.__array_interface__["data"][0] for array in (found, np.frombuffer(whole, np.uint8))
+            )
+            moved = place - place % dtype.alignment - start
+            whole[moved : moved + len(view)] = view
+            found = np.frombuffer(whole, dtype, len(found), moved)
+    found.flags.writeable = False
+    return found
 
 
 def typed(stored: Message, dtype: np.dtype[Any], shape: tuple[int, ...], where: str) -> Array:

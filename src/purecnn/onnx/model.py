@@ -58,7 +58,7 @@ class Value:
             if not fits:
                 sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
                 raise ShapeError(f"the input {self.name!r} has shape ({sizes}); got {array.shape}")
-        return array
+        return array if array.flags.aligned else array.copy()  # of others NumPy multiplies one by one
 
     @property
     def batch(self) -> int:

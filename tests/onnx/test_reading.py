@@ -1,0 +1,84 @@
+"""Arrays as files have them: at any byte, in the file or beside it, and what reading them takes."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from onnx import numpy_helper
+
+from helpers.onnx_models import floats, model, node, value
+from purecnn import load_onnx
+from purecnn.onnx.reader import as_model, read_model
+
+KINDS = ["float32", "float64", "float16", "int64", "uint8", "bool"]
+
+
+def stored(shapes, pad, kinds=KINDS):
+    """A model with an array of each kind and shape, all of it some bytes later, and the arrays."""
+    rng = np.random.default_rng(pad)
+    arrays = {}
+    for shape in shapes:
+        for kind in kinds:
+            arrays[f"{kind}{shape}"] = rng.integers(0, 256, shape).astype(kind)
+    made = model([node("Identity", ["x"], ["y"])], arrays)
+    made.producer_name = "p" * pad
+    # As an array within an attribute, which lies in the file in another way.
+    attribute = rng.integers(0, 256, shapes[-1]).astype(np.int64)
+    made.graph.node.append(node("Constant", [], ["c"], value=numpy_helper.from_array(attribute)))
+    return made, arrays, attribute
+
+
+@pytest.mark.parametrize("pad", range(9))
+def test_arrays_are_aligned_wherever_they_lie_in_the_file(pad, tmp_path):
+    # 16,384 bytes is from where arrays are moved in place of copied: sizes on both sides of it for each kind.
+    made, arrays, attribute = stored([(), (3,), (2047,), (2048,), (4096,), (16384,)], pad)
+    data = made.SerializeToString()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    for read in (read_model(path), as_model(data), as_model(bytearray(data))):
+        assert read.arrays.keys() == arrays.keys()
+        for name, array in arrays.items():
+            found = read.arrays[name]
+            assert found.flags.aligned, name
+            np.testing.assert_array_equal(found, array)
+            assert found.dtype == array.dtype
+        found = read.nodes[1].attributes["value"]
+        assert found.flags.aligned
+        np.testing.assert_array_equal(found, attribute)
+    assert path.read_bytes() == data
+
+
+def test_arrays_of_a_file_are_not_written_to(tmp_path):
+    made, _, _ = stored([(3,), (4096,)], 1, ["float32", "int64"])
+    (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
+    for array in read_model(tmp_path / "model.onnx").arrays.values():
+        assert not array.flags.writeable
+
+
+@pytest.mark.parametrize("pad", range(4))
+def test_reading_takes_no_more_memory_than_the_file(pad, tmp_path):
+    made, _, _ = stored([(500_000,)], pad, ["float32", "int64"])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    tracemalloc.start()
+    read = read_model(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(read.arrays) == 2
+    assert peak < 1.05 * path.stat().st_size
+
+
+def test_an_input_at_any_byte_is_computed_with(tmp_path):
+    weights = floats(6, 3)
+    made = model([node("MatMul", ["x", "w"], ["y"])], {"w": weights}, [value("x", ["N", 6])])
+    (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
+    memory = np.zeros(4 * 6 * 5 + 1, np.uint8)
+    x = memory[1:].view(np.float32).reshape(5, 6)
+    x[...] = floats(5, 6, seed=1)
+    assert not x.flags.aligned
+    graph = load_onnx(tmp_path / "model.onnx")
+    np.testing.assert_allclose(graph.run({"x": x})["y"], x @ weights, rtol=1e-5)
+    received = graph.inputs[0].receive(x)
+    assert received.flags.aligned
