@@ -244,17 +244,25 @@ def test_products_are_run_on_one_thread_and_the_setting_given_back(monkeypatch):
     inside, used = [], []
 
     @contextlib.contextmanager
-    def told():
+    def told(warns=True):
         inside.append(1)
         yield True
         inside.pop()
 
     monkeypatch.setattr(runtime.blas, "single_threaded", told)
-    one = graph(*chain())
-    compute = one.compute
-    monkeypatch.setattr(one, "compute", lambda *given: used.append(len(inside)) or compute(*given))
+    compute = runtime.Runtime.compute
+    monkeypatch.setattr(
+        runtime.Runtime, "compute", lambda *given: used.append(len(inside)) or compute(*given)
+    )
+    nodes, arrays = chain()
+    one = graph([*nodes, node("MatMul", ["d", "d2"], ["unused"])], {**arrays, "d2": floats(3, 2)})
+    assert used == [1]  # what depends on no input, when the file is read
     one.run({"x": X})
-    assert used == [1] * 4
+    assert used == [1] * 5
+    one.predict(X)  # what is tried to find layers
+    one.network()
+    assert used == [1] * len(used)
+    assert len(used) > 9
     assert not inside
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from purecnn.backend import blas
 from purecnn.backend.checks import positive
 from purecnn.errors import PureCNNError, ShapeError
 from purecnn.layers.shapes import ShapeLike
@@ -187,13 +188,15 @@ class Graph(Runtime):
         `Residual`, to any depth up to 20. Where each is concatenated with all before it, as in DenseNet,
         there are `Branches` one behind the other. Branches whose paths cross can't be written so.
         """
-        return as_network(self, input_shape).network
+        with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
+            return as_network(self, input_shape).network
 
     def _as_layers(self, shape: tuple[int, ...]) -> Layers | None:
         """Return the network for samples of a shape, made once; None where there is none."""
         if shape not in self._networks:
             try:
-                made = as_network(self, shape)
+                with blas.single_threaded(warns=False):
+                    made = as_network(self, shape)
             except PureCNNError:
                 made = None
             while len(self._networks) >= KEPT:

@@ -53,7 +53,8 @@ class Runtime:
         model.check_names()
         self.nodes = in_order(model.nodes, {*self.constants, *(value.name for value in model.inputs)})
         self.calls = [OperatorCall(node, model.operator_set, max_bytes) for node in self.nodes]
-        self._fold()
+        with blas.single_threaded(warns=False):
+            self._fold()
 
     def _fold(self) -> None:
         """Compute what depends on the file's arrays alone, where it is small, and run it no more."""
