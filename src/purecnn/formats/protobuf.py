@@ -69,12 +69,12 @@ NUMBERS: dict[str, tuple[int, np.dtype[Any]]] = {
 # Reading ------------------------------------------------------------------------------------------------
 
 
-def decode(data: bytes | memoryview, schema: Schema, name: str) -> Message:
+def decode(data: bytes | bytearray | memoryview, schema: Schema, name: str) -> Message:
     """Read a message.
 
     Parameters
     ----------
-    data : bytes or memoryview
+    data : bytes, bytearray or memoryview
         The whole message.
     schema : mapping of str to mapping of int to Field
         Which fields there are; others are passed over, as the format wants it.

@@ -49,7 +49,7 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         raise FileFormatError(f"{place}: {error}") from None
 
 
-def as_model(data: bytes | memoryview, folder: Folder | None = None) -> Model:
+def as_model(data: bytes | bytearray | memoryview, folder: Folder | None = None) -> Model:
     """Return what the bytes of an ONNX file hold; `folder` is where values in files of their own may lie."""
     try:
         message = decode(data, SCHEMA, "ModelProto")
