@@ -6,10 +6,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from onnx import numpy_helper
+from onnx import checker, helper, numpy_helper
 
 from helpers.onnx_models import floats, model, node, value
-from purecnn import load_onnx
+from purecnn import ShapeError, load_onnx
+from purecnn.onnx import Graph
 from purecnn.onnx.reader import as_model, read_model
 
 KINDS = ["float32", "float64", "float16", "int64", "uint8", "bool"]
@@ -82,3 +83,72 @@ def test_an_input_at_any_byte_is_computed_with(tmp_path):
     np.testing.assert_allclose(graph.run({"x": x})["y"], x @ weights, rtol=1e-5)
     received = graph.inputs[0].receive(x)
     assert received.flags.aligned
+
+
+# Initializers that are inputs too -----------------------------------------------------------------------
+
+
+def old_model(ir_version):
+    """A classifier whose arrays are inputs too, as version 3 of the format wants it; weights are reshaped."""
+    arrays = {
+        "kernels": floats(4, 1, 3, 3, seed=1),
+        "biases": floats(4, 1, 1, seed=2),
+        "weights": floats(4, 6, 6, 3, seed=3),
+        "shape": np.array([144, 3]),
+        "flat": np.array([-1, 144]),
+    }
+    nodes = [
+        node("Conv", ["x", "kernels"], ["a"], kernel_shape=[3, 3], auto_pad="VALID"),
+        node("Add", ["a", "biases"], ["b"]),
+        node("Relu", ["b"], ["c"]),
+        node("Reshape", ["weights", "shape"], ["w"]),
+        node("Reshape", ["c", "flat"], ["d"]),
+        node("MatMul", ["d", "w"], ["y"]),
+    ]
+    inputs = [value("x", ["N", 1, 8, 8])]
+    for name, array in arrays.items():
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        inputs.append(value(name, array.shape, kind))
+    made = model(nodes, arrays, inputs, [value("y", ["N", 3])], opset=8)
+    made.ir_version = ir_version
+    checker.check_model(made)
+    return made
+
+
+@pytest.mark.parametrize("ir_version", [3, 8])
+def test_arrays_that_are_inputs_too_are_folded_become_layers_and_may_be_given(ir_version):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
+    data = old_model(ir_version).SerializeToString()
+    # Of version 3, onnxruntime holds the arrays to be constants; of later ones they may be given.
+    session, session_8 = (
+        onnxruntime.InferenceSession(stored, providers=["CPUExecutionProvider"])
+        for stored in (data, old_model(8).SerializeToString())
+    )
+    graph = Graph(as_model(data))
+    assert [given.name for given in graph.inputs] == ["x"]
+    assert [call.node.operator for call in graph.calls] == ["Conv", "Add", "Relu", "Reshape", "MatMul"]
+    x = floats(5, 1, 8, 8)
+    (wanted,) = session.run(None, {"x": x})
+    np.testing.assert_allclose(graph.predict(x), wanted, atol=1e-5)
+    np.testing.assert_allclose(graph.run({"x": x})["y"], wanted, atol=1e-5)
+    network = graph.network()
+    assert [type(layer).__name__ for layer in network.layers] == ["Convolutional", "ReLU", "Flatten", "Dense"]
+    np.testing.assert_allclose(network.predict(x), wanted, atol=1e-5)
+    for given in ({"weights": floats(4, 6, 6, 3, seed=9)}, {"biases": floats(4, 1, 1, seed=8)}):
+        (wanted,) = session_8.run(None, {"x": x, **given})
+        for _ in range(2):
+            np.testing.assert_allclose(graph.run({"x": x, **given})["y"], wanted, atol=1e-5)
+    (wanted,) = session.run(None, {"x": x})  # what was given is forgotten
+    np.testing.assert_allclose(graph.run({"x": x})["y"], wanted, atol=1e-5)
+
+
+def test_what_is_given_for_an_array_is_checked():
+    graph = Graph(as_model(old_model(3).SerializeToString()))
+    x = floats(5, 1, 8, 8)
+    with pytest.raises(ShapeError, match=r"the input 'biases' has shape \(4, 1, 1\); got \(4,\)"):
+        graph.run({"x": x, "biases": floats(4)})
+    with pytest.raises(ShapeError, match="the graph wants an input 'x'; got biases"):
+        graph.run({"biases": floats(4, 1, 1)})
+    fixed = model([node("Add", ["x", "b"], ["y"])], {"b": floats(1)})
+    with pytest.raises(ShapeError, match="the graph has no input 'b'"):
+        Graph(as_model(fixed.SerializeToString())).run({"x": floats(7, 2, 6, 5), "b": floats(1)})

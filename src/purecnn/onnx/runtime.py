@@ -33,19 +33,29 @@ from purecnn.onnx.operators.registry import OperatorCall
 MAX_BYTES = 2**31
 #: Bytes of values that depend on no input, made when a graph is loaded, and bytes gone over for them.
 FOLDED, FOLDING = 2**24, 2**30
+#: Sets of inputs in place of a file's arrays for which what depends on no input is kept.
+VARIANTS = 4
 
 
 class Runtime:
     """Operators in an order in which they can run, and the values that are known before.
 
     Parameters and attributes are those of `Graph`, but for what concerns layers.
+
+    Parameters
+    ----------
+    given : collection of str
+        Inputs that the file has arrays for, and that the caller gives nevertheless: what depends on them is
+        computed in each run.
     """
 
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
 
-    def __init__(self, model: Model, *, max_bytes: int = MAX_BYTES) -> None:
-        self.model, self.max_bytes = model, max_bytes
+    def __init__(
+        self, model: Model, *, max_bytes: int = MAX_BYTES, given: frozenset[str] = frozenset()
+    ) -> None:
+        self.model, self.max_bytes, self.given = model, max_bytes, given
         self.outputs = model.outputs
         self.metadata = dict(model.metadata)
         self.inputs = tuple(value for value in model.inputs if value.name not in model.arrays)
@@ -53,13 +63,13 @@ class Runtime:
         model.check_names()
         self.nodes = in_order(model.nodes, {*self.constants, *(value.name for value in model.inputs)})
         self.calls = [OperatorCall(node, model.operator_set, max_bytes) for node in self.nodes]
+        self._variants: dict[frozenset[str], Runtime] = {}
         with blas.single_threaded(warns=False):
             self._fold()
 
     def _fold(self) -> None:
         """Compute what depends on the file's arrays alone, where it is small, and run it no more."""
-        given = {value.name for value in self.model.inputs}  # may be given anew, although there is an array
-        known = self.constants.keys() - given
+        known = self.constants.keys() - self.given
         rest, budget = [], Budget(min(self.max_bytes, FOLDED), FOLDING)
         for call in self.calls:
             if {*call.node.inputs} - {""} <= known:
@@ -104,7 +114,8 @@ class Runtime:
         Parameters
         ----------
         inputs : mapping of str to array_like
-            An array for each of the graph's inputs, of its dtype and shape.
+            An array for each of the graph's inputs, of its dtype and shape. Those that the file has arrays
+            for, as files of before 2019 say of all weights, may be given too, in place of these.
         outputs : sequence of str, optional
             Names of the values wanted, any in the graph; its outputs if left out.
 
@@ -120,6 +131,9 @@ class Runtime:
         FileFormatError
             If a node can't be computed of what it gets.
         """
+        given = frozenset(inputs.keys() & self.model.arrays.keys())
+        if given != self.given:
+            return self._variant(given).run(inputs, outputs)
         names = [value.name for value in self.outputs] if outputs is None else list(outputs)
         values = dict(self.constants)
         for value in self.model.inputs:
@@ -144,6 +158,18 @@ class Runtime:
             if not alone(array, taken):
                 self._copy(name, array, budget)
                 found[name] = np.array(array)
+        return found
+
+    def _variant(self, given: frozenset[str]) -> Runtime:
+        """Return the same graph for a caller who gives some inputs that the file has arrays for."""
+        if unknown := given - {value.name for value in self.model.inputs}:
+            raise ShapeError(f"the graph has no input {min(unknown)!r}")
+        found = self._variants.get(given)
+        if found is None:
+            found = Runtime(self.model, max_bytes=self.max_bytes, given=given)
+            while len(self._variants) >= VARIANTS:
+                self._variants.pop(next(iter(self._variants)), None)
+            self._variants[given] = found
         return found
 
     def _copy(self, name: str, array: Array, budget: Budget) -> None:
