@@ -1170,6 +1170,6 @@ def test_an_average_takes_what_its_image_takes():
 def test_temporaries_count():
     one = graph([node("Erf", ["x"], ["y"])], max_bytes=4 * X.nbytes)
     with pytest.raises(
-        ShapeError, match=r"node 0, Erf: with it, the values kept take 33600 bytes; max_bytes"
+        ShapeError, match=r"node 0, Erf: with it, the values kept take 13440 bytes; max_bytes"
     ):
         one.run({"x": X})
