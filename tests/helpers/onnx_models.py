@@ -24,6 +24,7 @@ def model(
     inputs: list[Any] | None = None,
     outputs: list[Any] | None = None,
     opset: int = 17,
+    domains: dict[str, int] | None = None,
 ) -> Any:
     """A model from "x" (N, 2, 6, 5) to "y", if not said otherwise."""
     graph = helper.make_graph(
@@ -33,7 +34,10 @@ def model(
         [value("y", None)] if outputs is None else outputs,
         [numpy_helper.from_array(np.asarray(array), name) for name, array in (arrays or {}).items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    sets = [
+        helper.make_opsetid(domain, version) for domain, version in {"": opset, **(domains or {})}.items()
+    ]
+    return helper.make_model(graph, opset_imports=sets, ir_version=8)
 
 
 def graph(*arguments: Any, max_bytes: int = 2**28, **more: Any) -> Graph:

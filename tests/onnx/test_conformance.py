@@ -25,7 +25,7 @@ def test_all_cases_of_the_operators_that_are_known_pass_as_the_document_says():
             with pytest.raises(PureCNNError, match=r"elements of type|is no tensor|in training"):
                 answered(case)
     assert not outcome.failed
-    assert outcome.table().startswith("**1240 of 1240** cases") or onnx.__version__ != "1.23.2"
+    assert sum(counts["passed"] for counts in outcome.counts.values()) >= 1248 or onnx.__version__ != "1.23.2"
     if f"in onnx {onnx.__version__}:" in onnx_conformance.documented():
         assert onnx_conformance.documented() == outcome.table()
     else:  # another version of the standard has other cases; all must pass nevertheless

@@ -137,13 +137,16 @@ LISTS = (
     "output_shape",
     "split",
 )
-LISTS += ("starts", "ends", "shape")
+LISTS += ("starts", "ends", "shape", "cats_int64s", "classlabels_int64s", "inputdimensions")
 NUMBERS = ("alpha", "beta", "epsilon", "bias", "lambd", "gamma", "momentum", "value_float", "min", "max")
+FLOAT_LISTS = ("offset", "scale", "coefficients", "intercepts", "imputed_value_floats")
 NAMES = {
     "auto_pad": ["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"],
     "mode": ["constant", "reflect", "edge", "wrap", "DCR", "CRD"],
     "direction": ["LEFT", "RIGHT"],
     "approximate": ["tanh", "none"],
+    "norm": ["MAX", "L1", "L2"],
+    "post_transform": ["SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"],
 }
 
 
@@ -159,7 +162,9 @@ def any_graph(rng: Random) -> bytes:
         inputs = [rng.choice(known[-4:])] if count else []
         while len(inputs) < count:
             inputs.append(value(rng, nodes) if rng.random() < 0.8 else rng.choice([*known, ""]))
-        known.append(nodes.add(operator, *inputs))
+        domain, _, own = operator.rpartition(".")
+        known.append(nodes.add(own, *inputs))
+        nodes.nodes[-1]["domain"] = domain
         nodes.nodes[-1]["attribute"] = attributes(rng)
         if rng.random() < 0.1:
             nodes.nodes[-1]["output"] += [f"{known[-1]}.more", ""][: rng.randrange(3)]
@@ -183,7 +188,7 @@ def takes(operator: str) -> list[int]:
 def attributes(rng: Random) -> list[Message]:
     """Return some attributes, most of a kind and a size that some operator takes."""
     found = {}
-    for name in rng.sample([*WHOLE, *LISTS, *NUMBERS, *NAMES], rng.randrange(9)):
+    for name in rng.sample([*WHOLE, *LISTS, *NUMBERS, *FLOAT_LISTS, *NAMES], rng.randrange(9)):
         small = [-2, -1, 0, 1, 1, 2, 2, 3, 4, 6, 7]
         given: dict[str, Any]
         if name in WHOLE:
@@ -192,9 +197,9 @@ def attributes(rng: Random) -> list[Message]:
             count = rng.choice([0, 1, 2, 2, 2, 4, 4, 5, 8])
             given = {"ints": [rng.choice(small) if rng.random() < 0.9 else whole(rng) for _ in range(count)]}
         elif name in NUMBERS:
-            given = {
-                "f": float(np.float32(rng.choice([0.5, 1.0, 2.0, *(n for n in FLOATS if abs(n) < 1e38)])))
-            }
+            given = {"f": narrow(rng)}
+        elif name in FLOAT_LISTS:
+            given = {"floats": [narrow(rng) for _ in range(rng.choice([0, 1, 3, 3, 6, 8]))]}
         else:
             given = {"s": rng.choice(NAMES[name]).encode()}
         if rng.random() < 0.03:
@@ -202,6 +207,11 @@ def attributes(rng: Random) -> list[Message]:
         (field,) = given
         found[name] = {"name": name, "type": ATTRIBUTE_TYPES[field], **given}
     return list(found.values())
+
+
+def narrow(rng: Random) -> float:
+    """Return a number that float32 has."""
+    return float(np.float32(rng.choice([0.5, 1.0, 2.0, *(n for n in FLOATS if abs(n) < 1e38)])))
 
 
 def whole(rng: Random) -> int:

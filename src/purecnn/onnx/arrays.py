@@ -33,9 +33,10 @@ TYPED = {
     "uint64": "uint64_data",
     "uint32": "uint64_data",
 }
+#: The kind of elements that are texts: each is a `str`.
+TEXT = np.dtype(np.object_)
 #: Kinds of elements that NumPy lacks, by number, to be named in a refusal.
 FOREIGN = {
-    8: "string",
     14: "complex64",
     15: "complex128",
     16: "bfloat16",
@@ -58,7 +59,7 @@ def as_dtype(number: int, where: str) -> np.dtype[Any]:
         known = FOREIGN.get(number)
         raise FileFormatError(
             f"{where} has elements of type {number}{f', {known}' if known else ''}; those that NumPy has "
-            f"are wanted: {', '.join(map(str, DTYPES.values()))}"
+            f"are wanted: {', '.join('text' if kind == TEXT else str(kind) for kind in DTYPES.values())}"
         )
     dtype: np.dtype[Any] = np.dtype(str(DTYPES[number]))
     return dtype
@@ -75,6 +76,8 @@ def as_array(stored: Message, where: str, folder: Folder | None) -> Array:
     size = math.prod(shape)
     if "segment" in stored:
         raise FileFormatError(f"{where} is a segment of an array, wanted a whole one")
+    if dtype == TEXT:
+        return texts(stored, shape, where)
     little = dtype.newbyteorder("<")
     if stored.get("data_location", 0) == 1:
         if folder is None:
@@ -126,6 +129,26 @@ def typed(stored: Message, dtype: np.dtype[Any], shape: tuple[int, ...], where: 
     if dtype == np.float16:  # its bits
         return shaped(values.astype(np.uint16).view(np.float16), shape, where)
     return shaped(values.astype(dtype), shape, where)
+
+
+def texts(stored: Message, shape: tuple[int, ...], where: str) -> Array:
+    """Return values that are texts, which have a field of their own and no other form."""
+    held = stored.get("string_data", [])
+    if len(held) != math.prod(shape) or "raw_data" in stored or stored.get("data_location", 0) == 1:
+        raise FileFormatError(
+            f"{where} has {len(held)} values in string_data, its shape {shape} takes {math.prod(shape)}"
+        )
+    values = np.empty(len(held), TEXT)
+    values[:] = [as_text(value, where) for value in held]
+    return shaped(values, shape, where)
+
+
+def as_text(value: bytes | memoryview, where: str) -> str:
+    """Return bytes as the text they are."""
+    try:
+        return str(value, "utf-8")
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{where} holds {bytes(value[:40])!r}, wanted UTF-8") from None
 
 
 def shaped(values: Array, shape: tuple[int, ...], where: str) -> Array:

@@ -116,7 +116,8 @@ class Graph(Runtime):
         Returns
         -------
         ndarray, or dict of str to ndarray
-            The output, the samples first; of several outputs, each by its name.
+            The output, the samples first; of several outputs, each by its name. A list of dicts, one for each
+            sample, in place of an array, where the graph gives probabilities by the names of the classes.
 
         Raises
         ------
@@ -154,12 +155,7 @@ class Graph(Runtime):
         cuts = range(0, len(array), size) if size and len(array) else [0]
         parts = [array[n : n + size] if size else array for n in cuts]
         answers = [self.run({value.name: part}) for part in parts]
-        joined = {
-            name: np.concatenate([np.atleast_1d(answer[name]) for answer in answers])
-            if len(answers) > 1
-            else answers[0][name]
-            for name in answers[0]
-        }
+        joined = {name: together([answer[name] for answer in answers]) for name in answers[0]}
         return joined if len(joined) > 1 else next(iter(joined.values()))
 
     # As layers --------------------------------------------------------------------------------------------
@@ -203,3 +199,12 @@ class Graph(Runtime):
                 self._networks.pop(next(iter(self._networks)), None)
             self._networks[shape] = made
         return self._networks.get(shape)
+
+
+def together(parts: list[Any]) -> Any:
+    """Return the answers for all parts of a batch as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], list):
+        return [item for part in parts for item in part]
+    return np.concatenate([np.atleast_1d(part) for part in parts])

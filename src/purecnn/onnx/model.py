@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
+from purecnn.onnx.arrays import TEXT
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,17 @@ class Value:
     name : str
         Its name in the graph.
     dtype : dtype or None
-        Of its elements; None where the file does not say.
+        Of its elements; None where the file does not say. Texts are objects, each a `str`.
     shape : tuple of (int, str or None), or None
         An axis of any length is a text, its name, or None; the whole is None where nothing is said.
+    maps : bool
+        Whether it is no array but a list of dicts, one for each sample, as a classifier's probabilities are.
     """
 
     name: str
     dtype: np.dtype[Any] | None
     shape: tuple[int | str | None, ...] | None
+    maps: bool = False
 
     def receive(self, given: npt.ArrayLike) -> Array:
         """Return what is given for this input, if it is what the graph says.
@@ -46,9 +50,12 @@ class Value:
             If it has another shape.
         """
         array = np.asarray(given)
+        if array.dtype.kind in "OUT" and self.dtype in (None, TEXT):
+            array = as_texts(array, self.name)
         if self.dtype is not None and array.dtype != self.dtype:
             if array.dtype.kind != self.dtype.kind or array.dtype.kind not in "fi":
-                raise TypeError(f"the input {self.name!r} is {self.dtype}; got {array.dtype}")
+                kind = "text" if self.dtype == TEXT else self.dtype
+                raise TypeError(f"the input {self.name!r} is {kind}; got {array.dtype}")
             array = array.astype(self.dtype)
         if self.shape is not None:
             fits = len(self.shape) == array.ndim and all(
@@ -65,6 +72,31 @@ class Value:
         """How many samples a batch has, where the graph says so; 0 where it may be any number."""
         first = self.shape[0] if self.shape else None
         return first if isinstance(first, int) else 0
+
+
+class Maps(list[dict[int | str, float]]):
+    """A classifier's probabilities by the names of the classes: a dict for each sample.
+
+    Parameters
+    ----------
+    items : iterable of dict
+        One for each sample.
+    nbytes : int
+        What they take in memory.
+    """
+
+    def __init__(self, items: Iterable[dict[int | str, float]], nbytes: int) -> None:
+        super().__init__(items)
+        self.nbytes = nbytes
+
+
+def as_texts(array: Array, name: str) -> Array:
+    """Return an array of texts as objects, each a `str`."""
+    found = array.astype(TEXT)
+    for item in found.flat:
+        if not isinstance(item, str):
+            raise TypeError(f"the input {name!r} is text; got {type(item).__name__} in it")
+    return found
 
 
 @dataclass(frozen=True)
@@ -112,6 +144,8 @@ class Model:
         The version of ONNX's operators.
     metadata : dict of str to str
         What the program that wrote the file says about it.
+    other_sets : dict of str to int
+        The versions of other domains' operators, by domain.
     """
 
     nodes: tuple[Node, ...]
@@ -120,6 +154,11 @@ class Model:
     outputs: tuple[Value, ...]
     operator_set: int
     metadata: Mapping[str, str]
+    other_sets: Mapping[str, int] = field(default_factory=dict)
+
+    def version_of(self, domain: str) -> int:
+        """Return the version of a domain's operators; 1 where the file does not say."""
+        return self.other_sets.get(domain, 1) if domain else self.operator_set
 
     def check_names(self) -> None:
         """Check that each value is made once, by a node, the file or the caller, and that all outputs are.

@@ -16,12 +16,12 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.formats.protobuf import Message, decode
 from purecnn.formats.regular_files import read_regular
-from purecnn.onnx.arrays import Folder, as_array, as_dtype
+from purecnn.onnx.arrays import Folder, as_array, as_dtype, as_text
 from purecnn.onnx.model import Model, Node, Value
 from purecnn.onnx.schema import ATTRIBUTES, SCHEMA
 
-#: The newest operator set whose semantics the operators here follow.
-NEWEST = 28
+#: The newest operator set whose semantics the operators here follow, by the domain of the operators.
+NEWEST = {"": 28, "ai.onnx.ml": 5, "com.microsoft": 1}
 #: Bytes of a protocol buffer, by its own definition; larger models have their arrays in files of their own.
 MAX_BYTES = 2**31
 
@@ -67,13 +67,17 @@ def as_model(data: bytes | bytearray | memoryview, folder: Folder | None = None)
             raise FileFormatError(f"has two initializers named {name!r}" if name else "has a nameless array")
         arrays[name] = as_array(stored, f"initializer {name!r}", folder)
     nodes = tuple(as_node(stored, place, folder) for place, stored in enumerate(graph.get("node", [])))
+    inputs = tuple(as_value(stored) for stored in graph.get("input", []))
+    if maps := [value.name for value in inputs if value.maps]:
+        raise FileFormatError(f"the input {maps[0]!r} is no tensor but a sequence of maps, wanted a tensor")
     return Model(
         nodes,
         arrays,
-        tuple(as_value(stored) for stored in graph.get("input", [])),
+        inputs,
         tuple(as_value(stored) for stored in graph.get("output", [])),
         operator_set(message),
         {text.get("key", ""): text.get("value", "") for text in message.get("metadata_props", [])},
+        other_sets(message, {node.domain for node in nodes}),
     )
 
 
@@ -83,9 +87,23 @@ def operator_set(message: Message) -> int:
     for wanted in message.get("opset_import", []):
         if wanted.get("domain", "") in ("", "ai.onnx"):
             version = wanted.get("version", 1)
-    if not 1 <= version <= NEWEST:
-        raise FileFormatError(f"wants operator set {version}, known are 1 to {NEWEST}")
+    if not 1 <= version <= NEWEST[""]:
+        raise FileFormatError(f"wants operator set {version}, known are 1 to {NEWEST['']}")
     return int(version)
+
+
+def other_sets(message: Message, used: set[str]) -> dict[str, int]:
+    """Return which versions of other domains' operators a model wants, of those that its nodes use."""
+    found: dict[str, int] = {}
+    for wanted in message.get("opset_import", []):
+        domain, version = wanted.get("domain", ""), wanted.get("version", 1)
+        if domain in used and domain in NEWEST:
+            if not 1 <= version <= NEWEST[domain]:
+                raise FileFormatError(
+                    f"wants operator set {version} of {domain}, known are 1 to {NEWEST[domain]}"
+                )
+            found[domain] = int(version)
+    return found
 
 
 def as_node(stored: Message, place: int, folder: Folder | None) -> Node:
@@ -132,21 +150,16 @@ def as_attribute(stored: Message, where: str, folder: Folder | None) -> Any:
     raise FileFormatError(f"{where} is of type {stored.get('type', 0)} and has no value that is known here")
 
 
-def as_text(value: bytes | memoryview, where: str) -> str:
-    """Return bytes as the text they are."""
-    try:
-        return str(value, "utf-8")
-    except UnicodeDecodeError:
-        raise FileFormatError(f"{where} holds {bytes(value[:40])!r}, wanted UTF-8") from None
-
-
 def as_value(stored: Message) -> Value:
     """Return a message ValueInfoProto: an input or output."""
     name = stored.get("name", "")
-    tensor = stored.get("type", {}).get("tensor_type")
+    kind = stored.get("type", {})
+    tensor = kind.get("tensor_type")
     if tensor is None:
+        if "map_type" in kind.get("sequence_type", {}).get("elem_type", {}):
+            return Value(name, None, None, maps=True)
         if "type" in stored:
-            raise FileFormatError(f"{name!r} is no tensor; sequences, maps and optionals are not known here")
+            raise FileFormatError(f"{name!r} is no tensor; it may be one, or as an output a sequence of maps")
         return Value(name, None, None)
     number = tensor.get("elem_type", 0)
     dtype = as_dtype(number, f"{name!r}") if number else None

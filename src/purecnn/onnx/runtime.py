@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,10 @@ from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
 from purecnn.escapes import visible
 from purecnn.onnx.cost import Budget
-from purecnn.onnx.model import Model, Value, in_order
+from purecnn.onnx.model import Maps, Model, Value, in_order
 from purecnn.onnx.operators import (  # noqa: F401 - operators are known once they are imported
     activation,
+    classical,
     convolution,
     elementwise,
     pooling,
@@ -62,7 +64,7 @@ class Runtime:
         self.constants = dict(model.arrays)
         model.check_names()
         self.nodes = in_order(model.nodes, {*self.constants, *(value.name for value in model.inputs)})
-        self.calls = [OperatorCall(node, model.operator_set, max_bytes) for node in self.nodes]
+        self.calls = [OperatorCall(node, model.version_of(node.domain), max_bytes) for node in self.nodes]
         self._variants: dict[frozenset[str], Runtime] = {}
         with blas.single_threaded(warns=False):
             self._fold()
@@ -77,7 +79,7 @@ class Runtime:
                     found = self.compute(call, self.constants, budget)
                 except ShapeError:
                     found = None  # too large, or wrong: said when it is run
-                if found is not None:
+                if found is not None and not any(isinstance(value, Maps) for value in found.values()):
                     budget.kept += sum(array.nbytes for array in found.values())
                     self.constants.update(found)
                     known |= found.keys()
@@ -94,7 +96,7 @@ class Runtime:
                 self._finished[place].append(name)
         self._owners = frozenset(id(owner(array)) for array in self.constants.values())
 
-    def compute(self, call: OperatorCall, values: Mapping[str, Array], budget: Budget) -> dict[str, Array]:
+    def compute(self, call: OperatorCall, values: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         """Return the outputs of one node by name; `values` has its inputs, `budget` what it may take."""
         node = call.node
         with np.errstate(all="ignore"):
@@ -108,21 +110,23 @@ class Runtime:
 
     def run(
         self, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] | None = None
-    ) -> dict[str, Array]:
+    ) -> dict[str, Any]:
         """Compute one operator after the other.
 
         Parameters
         ----------
         inputs : mapping of str to array_like
-            An array for each of the graph's inputs, of its dtype and shape. Those that the file has arrays
-            for, as files of before 2019 say of all weights, may be given too, in place of these.
+            An array for each of the graph's inputs, of its dtype and shape. Texts may be `str` in an array of
+            objects, or of NumPy's own kind. Inputs that the file has arrays for, as files of before 2019 say
+            of all weights, may be given too, in place of these.
         outputs : sequence of str, optional
             Names of the values wanted, any in the graph; its outputs if left out.
 
         Returns
         -------
         dict of str to ndarray
-            The values wanted, by name.
+            The values wanted, by name; in place of an array a list of dicts, one for each sample, where the
+            graph gives a classifier's probabilities by the names of the classes.
 
         Raises
         ------
@@ -146,7 +150,7 @@ class Runtime:
         if unknown := inputs.keys() - {value.name for value in self.model.inputs}:
             raise ShapeError(f"the graph has no input {min(unknown)!r}")
         wanted = set(names)
-        found: dict[str, Array] = {name: values[name] for name in names if name in values}
+        found: dict[str, Any] = {name: values[name] for name in names if name in values}
         budget = Budget.of(self.max_bytes)
         with blas.single_threaded():  # the convolutions' products are small
             for made in self.walk(values, budget):
@@ -155,7 +159,9 @@ class Runtime:
             raise ShapeError(f"the graph has no value {missing[0]!r}")
         taken = {id(array) for array in inputs.values()}
         for name, array in found.items():
-            if not alone(array, taken):
+            if isinstance(array, Maps):
+                found[name] = list(array)
+            elif not alone(array, taken):
                 self._copy(name, array, budget)
                 found[name] = np.array(array)
         return found
@@ -181,7 +187,7 @@ class Runtime:
         except ShapeError as error:
             raise ShapeError(f"the output {name!r}: {error}") from None
 
-    def walk(self, values: dict[str, Array], budget: Budget) -> Iterator[dict[str, Array]]:
+    def walk(self, values: dict[str, Any], budget: Budget) -> Iterator[dict[str, Any]]:
         """Compute node after node; yield what each made, and let go of what no other needs.
 
         Parameters
@@ -213,9 +219,9 @@ class Runtime:
                     budget.kept -= 0 if users[id(gone)] else gone.nbytes
 
 
-def owner(array: Array) -> Array:
-    """Return the array whose memory an array lies in."""
-    while isinstance(array.base, np.ndarray):
+def owner(array: Any) -> Any:
+    """Return the array whose memory an array lies in; what is no array is its own."""
+    while isinstance(getattr(array, "base", None), np.ndarray):
         array = array.base
     return array
 

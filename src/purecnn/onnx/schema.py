@@ -75,7 +75,12 @@ SCHEMA: dict[str, dict[int, Field]] = {
         14: Field("data_location", "integer"),
     },
     "ValueInfoProto": {1: Field("name", "text"), 2: Field("type", "TypeProto")},
-    "TypeProto": {1: Field("tensor_type", "TensorTypeProto")},
+    "TypeProto": {
+        1: Field("tensor_type", "TensorTypeProto"),
+        4: Field("sequence_type", "SequenceTypeProto"),
+        5: Field("map_type", "bytes"),
+    },
+    "SequenceTypeProto": {1: Field("elem_type", "TypeProto")},
     "TensorTypeProto": {1: Field("elem_type", "integer"), 2: Field("shape", "TensorShapeProto")},
     "TensorShapeProto": {1: Field("dim", "DimensionProto", repeated=True)},
     "DimensionProto": {1: Field("dim_value", "integer"), 2: Field("dim_param", "text")},
@@ -86,7 +91,7 @@ SCHEMA: dict[str, dict[int, Field]] = {
 ATTRIBUTES = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}
 
 
-#: Kinds of elements by the number of `TensorProto.data_type`, those that NumPy has.
+#: Kinds of elements by the number of `TensorProto.data_type`, those that NumPy has. Texts are Python's `str`.
 DTYPES = {
     1: np.dtype(np.float32),
     2: np.dtype(np.uint8),
@@ -95,6 +100,7 @@ DTYPES = {
     5: np.dtype(np.int16),
     6: np.dtype(np.int32),
     7: np.dtype(np.int64),
+    8: np.dtype(np.object_),
     9: np.dtype(np.bool_),
     10: np.dtype(np.float16),
     11: np.dtype(np.float64),

@@ -16,7 +16,8 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.kernels.cost import EXPONENTIAL, POWER
-from purecnn.onnx.arrays import as_dtype
+from purecnn.onnx.arrays import TEXT, as_dtype
+from purecnn.onnx.operators import text
 from purecnn.onnx.operators.registry import OperatorCall, operator
 
 UNARY: dict[str, Callable[[Array], Any]] = {
@@ -77,6 +78,8 @@ def _unary(function: Callable[[Array], Any]) -> Callable[[OperatorCall, Array], 
 def _binary(function: Callable[[Array, Array], Any]) -> Callable[[OperatorCall, Array, Array], Any]:
     def run(call: OperatorCall, a: Array, b: Array) -> Any:
         b = placed(call, a, b)
+        if TEXT in (a.dtype, b.dtype):
+            return text.equal(call, a, b)
         call.same(a, b)
         return function(a, b)
 
@@ -233,5 +236,7 @@ def cast_like(call: OperatorCall, x: Array, like: Array) -> Array:
 
 def converted(call: OperatorCall, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x as another dtype: any number but 0 is true."""
+    if TEXT in (x.dtype, dtype):
+        return text.converted(call, x, dtype)
     call.claim(x.shape, dtype, slow=x.itemsize)
     return x != 0 if dtype == np.bool_ else x.astype(dtype, copy=False)

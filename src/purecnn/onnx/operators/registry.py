@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
+from purecnn.onnx.arrays import TEXT
 from purecnn.onnx.cost import Budget
-from purecnn.onnx.model import Node
+from purecnn.onnx.model import Maps, Node
 
 Operator = Callable[..., Any]
 
@@ -29,20 +30,38 @@ Operator = Callable[..., Any]
 SHOWN = 8
 
 
-#: For each operator the versions of its function, each with the first operator set that has it.
+#: For each operator the versions of its function, each with the first operator set that has it. The name of
+#: one that is not ONNX's own begins with its domain: "ai.onnx.ml.Scaler".
 OPERATORS: dict[str, list[tuple[int, Operator]]] = {}
 
 
-def operator(*names: str, since: int = 1) -> Callable[[Operator], Operator]:
-    """Make a function known as an operator, from one operator set on."""
+#: Operators that take texts: they move values, compare or convert them, or ask for a shape alone.
+TAKE_TEXT = frozenset(
+    {
+        *("Cast", "CastLike", "Compress", "Concat", "Constant", "Equal", "Expand", "Flatten", "Gather"),
+        *("GatherElements", "GatherND", "Identity", "Reshape", "Shape", "Size", "Slice", "Split", "Squeeze"),
+        *("Tile", "Transpose", "Unsqueeze", "Where"),
+        *("ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.CategoryMapper", "ai.onnx.ml.LabelEncoder"),
+        "ai.onnx.ml.OneHotEncoder",
+    }
+)
+
+
+def operator(*names: str, since: int = 1, domain: str = "") -> Callable[[Operator], Operator]:
+    """Make a function known as an operator, from one operator set of its domain on."""
 
     def register(function: Operator) -> Operator:
-        for name in names:
+        for name in (f"{domain}.{name}" if domain else name for name in names):
             OPERATORS.setdefault(name, []).append((since, function))
             OPERATORS[name].sort(key=lambda pair: pair[0])
         return function
 
     return register
+
+
+def numeric(input: Any) -> bool:
+    """Return whether a value is an array of numbers."""
+    return isinstance(input, np.ndarray | np.generic) and input.dtype.kind in "biuf"
 
 
 class OperatorCall:
@@ -53,7 +72,7 @@ class OperatorCall:
     node : Node
         What the graph says of it.
     version : int
-        The operator set that the graph wants.
+        The operator set that the graph wants, of the operator's domain.
     max_bytes : int
         Bytes that it may take at a time, where it runs by itself.
 
@@ -71,10 +90,12 @@ class OperatorCall:
     def __init__(self, node: Node, version: int, max_bytes: int) -> None:
         self.node, self.version, self.max_bytes = node, version, max_bytes
         self.budget = Budget.of(max_bytes)
-        found = [] if node.domain else OPERATORS.get(node.operator, [])
+        name = f"{node.domain}.{node.operator}" if node.domain else node.operator
+        found = OPERATORS.get(name, [])
+        self.takes_text = name in TAKE_TEXT
         functions = [function for since, function in found if since <= version]
         if not functions:
-            known = f" in operator set {version}" if found else ""
+            known = f" in operator set {version}{f' of {node.domain}' * bool(node.domain)}" if found else ""
             raise FileFormatError(f"{node} is an operator that is not known here{known}")
         self.function = functions[-1]
         kinds = list(inspect.signature(self.function).parameters.values())[1:]
@@ -85,8 +106,8 @@ class OperatorCall:
             wanted = f"{least}" if least == most else f"{least} to {most}" if most < math.inf else f"{least}"
             raise FileFormatError(f"{node} has {given} inputs, wanted {wanted}, named")
 
-    def __call__(self, inputs: Sequence[Array | None], budget: Budget | None = None) -> tuple[Array, ...]:
-        """Return the outputs.
+    def __call__(self, inputs: Sequence[Array | None], budget: Budget | None = None) -> tuple[Any, ...]:
+        """Return the outputs, arrays all but those of a classifier's probabilities by name.
 
         Parameters
         ----------
@@ -105,6 +126,9 @@ class OperatorCall:
         call.budget = budget or Budget.of(self.max_bytes)
         try:
             call.budget.begin(len(inputs) + len(self.node.outputs))
+            for input in inputs:
+                if input is not None and not numeric(input):
+                    self.check_text(input)
             found = self.function(call, *inputs)
         except ShapeError as error:
             raise ShapeError(f"{self.node}: {error}") from None
@@ -121,7 +145,15 @@ class OperatorCall:
             raise FileFormatError(
                 f"{self.node} has {len(self.node.outputs)} outputs, wanted at most {len(outputs)}"
             )
-        return tuple(np.asarray(output) for output in outputs)
+        return tuple(output if isinstance(output, Maps) else np.asarray(output) for output in outputs)
+
+    def check_text(self, input: Any) -> None:
+        """Check that the operator takes an input which is no array of numbers."""
+        if isinstance(input, Maps) or input.dtype != TEXT:
+            kind = "a sequence of maps" if isinstance(input, Maps) else input.dtype
+            raise FileFormatError(f"an input is {kind}, wanted an array of numbers")
+        if not self.takes_text:
+            raise FileFormatError("an input is text, wanted numbers")
 
     @property
     def outputs(self) -> int:

@@ -16,6 +16,7 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.onnx.arrays import as_dtype
 from purecnn.onnx.operators.registry import OperatorCall, integers, operator, wanted
+from purecnn.onnx.operators.text import text_array, texts
 
 
 @operator("Constant")
@@ -30,6 +31,11 @@ def constant(call: OperatorCall) -> Array:
     for name, kind in (("value_floats", np.float32), ("value_ints", np.int64)):
         if name in held:
             return np.array(held[name], kind)
+    if "value_string" in held:
+        return text_array([call.text("value_string")], ())
+    if "value_strings" in held:
+        words = texts(call, "value_strings")
+        return text_array(words, (len(words),))
     raise FileFormatError(f"its value is {', '.join(held) or 'missing'}, wanted a tensor or numbers")
 
 
