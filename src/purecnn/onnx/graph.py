@@ -9,6 +9,7 @@ A network that another program made, as ONNX describes it: operators, and values
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,16 @@ import numpy.typing as npt
 
 from purecnn.backend import blas
 from purecnn.backend.checks import positive
+from purecnn.backend.types import Array
 from purecnn.errors import PureCNNError, ShapeError
 from purecnn.layers.shapes import ShapeLike
 from purecnn.messages.signatures import explained
 from purecnn.networks.network import Network
 from purecnn.onnx.model import Model, Value
 from purecnn.onnx.reader import read_model
-from purecnn.onnx.runtime import MAX_BYTES, Runtime
+from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime
 from purecnn.onnx.to_network.builder import Layers, as_network
+from purecnn.onnx.to_network.parts import PartFinder
 
 #: Shapes of samples whose layers are kept.
 KEPT = 4
@@ -97,6 +100,7 @@ class Graph(Runtime):
     def __init__(self, model: Model, *, max_bytes: int = MAX_BYTES) -> None:
         super().__init__(model, max_bytes=max_bytes)
         self._networks: dict[tuple[int, ...], Layers | None] = {}
+        self._parts: dict[tuple[tuple[int, ...], ...], Sequence[Part]] = {}
 
     def predict(self, x: npt.ArrayLike, *, batch_size: int | None = None, threads: int | None = None) -> Any:
         """Return the graph's answers.
@@ -126,8 +130,8 @@ class Graph(Runtime):
 
         Notes
         -----
-        A graph that `network` can turn into layers runs on them, as `Network.predict` does; else as `run` has
-        it. The two differ by rounding.
+        A graph that `network` can turn into layers runs on them, as `Network.predict` does; of another one
+        the parts that are layers, and the nodes between them as `run` has it. The two differ by rounding.
         """
         if len(self.inputs) != 1:
             names = ", ".join(value.name for value in self.inputs)
@@ -154,7 +158,8 @@ class Graph(Runtime):
         size = size or batch_size or 0
         cuts = range(0, len(array), size) if size and len(array) else [0]
         parts = [array[n : n + size] if size else array for n in cuts]
-        answers = [self.run({value.name: part}) for part in parts]
+        compiled = self._parts_for({value.name: array}) if array.size else ()
+        answers = [self.computed({value.name: part}, None, compiled, threads) for part in parts]
         joined = {name: together([answer[name] for answer in answers]) for name in answers[0]}
         return joined if len(joined) > 1 else next(iter(joined.values()))
 
@@ -187,12 +192,23 @@ class Graph(Runtime):
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
             return as_network(self, input_shape).network
 
+    def _parts_for(self, inputs: dict[str, Array]) -> Sequence[Part]:
+        """Return the parts of the graph that are layers, for inputs of such shapes; found once."""
+        shapes = tuple(array.shape[1:] for array in inputs.values())
+        if shapes not in self._parts:
+            with blas.single_threaded():
+                found = PartFinder(self, inputs).parts
+            while len(self._parts) >= KEPT:
+                self._parts.pop(next(iter(self._parts)), None)
+            self._parts[shapes] = found
+        return self._parts.get(shapes, ())
+
     def _as_layers(self, shape: tuple[int, ...]) -> Layers | None:
         """Return the network for samples of a shape, made once; None where there is none."""
         if shape not in self._networks:
             try:
                 with blas.single_threaded(warns=False):
-                    made = as_network(self, shape)
+                    made = as_network(self, shape).sealed()
             except PureCNNError:
                 made = None
             while len(self._networks) >= KEPT:

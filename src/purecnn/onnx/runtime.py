@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,34 @@ MAX_BYTES = 2**31
 FOLDED, FOLDING = 2**24, 2**30
 #: Sets of inputs in place of a file's arrays for which what depends on no input is kept.
 VARIANTS = 4
+
+
+@dataclass(frozen=True)
+class Part(ABC):
+    """Nodes of a graph that are computed together.
+
+    Attributes
+    ----------
+    source, value : str
+        What goes in, and what comes out.
+    places : frozenset of int
+        Which of the graph's calls they are.
+    first : int
+        The first of them.
+    """
+
+    source: str
+    value: str
+    places: frozenset[int]
+    first: int
+
+    @abstractmethod
+    def takes(self, array: Array) -> bool:
+        """Return whether it can be computed of such an array."""
+
+    @abstractmethod
+    def compute(self, array: Array, budget: Budget, threads: int | None) -> Array:
+        """Return the value that comes out, claimed from what a run may take."""
 
 
 class Runtime:
@@ -138,6 +168,16 @@ class Runtime:
         given = frozenset(inputs.keys() & self.model.arrays.keys())
         if given != self.given:
             return self._variant(given).run(inputs, outputs)
+        return self.computed(inputs, outputs)
+
+    def computed(
+        self,
+        inputs: Mapping[str, npt.ArrayLike],
+        outputs: Sequence[str] | None = None,
+        parts: Sequence[Part] = (),
+        threads: int | None = None,
+    ) -> dict[str, Array]:
+        """Return what `run` does, some parts of the graph computed in another way."""
         names = [value.name for value in self.outputs] if outputs is None else list(outputs)
         values = dict(self.constants)
         for value in self.model.inputs:
@@ -153,7 +193,7 @@ class Runtime:
         found: dict[str, Any] = {name: values[name] for name in names if name in values}
         budget = Budget.of(self.max_bytes)
         with blas.single_threaded():  # the convolutions' products are small
-            for made in self.walk(values, budget):
+            for made in self.walk(values, budget, parts, threads):
                 found.update({name: array for name, array in made.items() if name in wanted})
         if missing := [name for name in names if name not in found]:
             raise ShapeError(f"the graph has no value {missing[0]!r}")
@@ -187,7 +227,13 @@ class Runtime:
         except ShapeError as error:
             raise ShapeError(f"the output {name!r}: {error}") from None
 
-    def walk(self, values: dict[str, Any], budget: Budget) -> Iterator[dict[str, Any]]:
+    def walk(
+        self,
+        values: dict[str, Any],
+        budget: Budget,
+        parts: Sequence[Part] = (),
+        threads: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """Compute node after node; yield what each made, and let go of what no other needs.
 
         Parameters
@@ -196,6 +242,10 @@ class Runtime:
             The constants and the inputs by name; what is made is put there, and taken out.
         budget : Budget
             What all nodes may take.
+        parts : sequence of Part
+            Nodes that are computed together, in another way.
+        threads : int, optional
+            Number of worker threads for these.
 
         Raises
         ------
@@ -204,8 +254,16 @@ class Runtime:
         """
         given = self._owners | {id(owner(array)) for array in values.values()}
         users: Counter[int] = Counter()  # how many values lie in each array that was made
-        for call, finished in zip(self.calls, self._finished, strict=True):
-            made = self.compute(call, values, budget)
+        begun, done = {part.first: part for part in parts}, set[int]()
+        for place, (call, finished) in enumerate(zip(self.calls, self._finished, strict=True)):
+            part = begun.get(place)
+            if part is not None and part.takes(values[part.source]):
+                made = {part.value: part.compute(values[part.source], budget, threads)}
+                done |= part.places
+            elif place in done:
+                made = {}
+            else:
+                made = self.compute(call, values, budget)
             values.update(made)
             for array in map(owner, made.values()):
                 if id(array) not in given:

@@ -219,7 +219,7 @@ class Plan:
     input_shape : tuple of int
         Shape of one sample.
     parameters : ndarray
-        Its flat vector.
+        Its flat vector. Where it can't be written to, the normalizations' statistics do not change either.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class Plan:
     def __init__(self, layers: Sequence[Layer], input_shape: Shape, parameters: Array) -> None:
         values = footprint(layers, input_shape).values
         self.work = sum(layer.multiply_adds() for layer in layers) + NUMBER * values
-        self.steps = inference_steps(layers)
+        self.steps, self.parameters = inference_steps(layers), parameters
         self.folded = [f for step in self.steps if (f := getattr(step, "folded", None)) is not None]
         found = [f for f in self.folded if type(f.layer) is not Dense or f.normalization is not None]
         self.normalizations = [f.normalization for f in found if f.normalization is not None]
@@ -243,6 +243,8 @@ class Plan:
 
     def refresh(self) -> None:
         """Fold anew what changed since the last call; once for all workers, before they begin."""
+        if self.told is not None and not self.parameters.flags.writeable:
+            return  # a tenth of an answer of a MobileNetV2 to one image
         told = self.statistics()
         if told == self.told and all(map(np.array_equal, self.kept, self.watched)):
             return

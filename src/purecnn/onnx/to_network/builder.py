@@ -34,7 +34,7 @@ from purecnn.onnx.to_network import (
     resampling,  # noqa: F401 - which adds the rule of Resize
     signals,
 )
-from purecnn.onnx.to_network.finder import LayerFinder, Step, refuse
+from purecnn.onnx.to_network.finder import Kind, LayerFinder, Step, refuse
 from purecnn.onnx.to_network.rules import MAKERS, LayerArrays, channel_shuffle
 
 #: What only names axes anew, or does nothing in inference.
@@ -56,9 +56,16 @@ class Layers:
     network: Network
     output_shape: tuple[int, ...]
 
+    def sealed(self) -> Layers:
+        """Return these layers, whose parameters nobody may change: so none is looked at again to compute."""
+        self.network.parameters.flags.writeable = False
+        return self
 
-def as_network(graph: Runtime, input_shape: ShapeLike | None = None) -> Layers:
-    """Return a graph as a network.
+
+def as_network(
+    graph: Runtime, input_shape: ShapeLike | None = None, kinds: Mapping[str, Kind] | None = None
+) -> Layers:
+    """Return a graph as a network; `kinds` are those of a `LayerFinder`.
 
     Raises
     ------
@@ -68,7 +75,7 @@ def as_network(graph: Runtime, input_shape: ShapeLike | None = None) -> Layers:
         If the file leaves the input's shape open, and none is given.
     """
     try:
-        return translated(LayerFinder(graph, sample_of(graph, input_shape)))
+        return translated(LayerFinder(graph, sample_of(graph, input_shape), kinds))
     except PureCNNError:
         raise
     except (ValueError, TypeError, ArithmeticError, MemoryError) as error:  # a layer's, of its arguments

@@ -10,6 +10,7 @@ run on zeros.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -28,6 +29,10 @@ from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
 from purecnn.onnx.to_network.normalization import Matcher
 
+#: The samples of a run whose shapes are looked at: no size that an axis without samples often has.
+SAMPLES = 3
+#: Shape and dtype of a value.
+Kind = tuple[Shape, np.dtype[Any]]
 #: Nodes in all.
 MAX_NODES = 10_000
 #: Operators that merge branches where all that they are given depends on the graph's input, and how.
@@ -88,15 +93,44 @@ POINTS = np.concatenate([np.linspace(-8, 8, 1025), [-100.0, -30.0, 30.0, 100.0]]
 Step = OperatorCall | Layer | Meeting
 
 
+def kinds_of(values: Mapping[str, Any]) -> dict[str, Kind]:
+    """Return the shapes and dtypes of those values that are arrays."""
+    return {name: (v.shape, v.dtype) for name, v in values.items() if isinstance(v, np.ndarray)}
+
+
+class NodeRefusedError(FileFormatError):
+    """A node that can't become a layer.
+
+    Attributes
+    ----------
+    place : int
+        Its number in the file.
+    """
+
+    place = -1
+
+
 def refuse(call: OperatorCall, why: str) -> NoReturn:
     """Say which node prevents it."""
-    raise FileFormatError(f"{call.node} can't become a layer: {why}")
+    error = NodeRefusedError(f"{call.node} can't become a layer: {why}")
+    error.place = call.node.place
+    raise error
 
 
 class LayerFinder(Nesting):
-    """Where values of a graph come from, what shapes they have, and the ways through it."""
+    """Where values of a graph come from, what shapes they have, and the ways through it.
 
-    def __init__(self, graph: Runtime, shape: Shape) -> None:
+    Parameters
+    ----------
+    graph : Runtime
+        The graph.
+    shape : tuple of int
+        Shape of one sample.
+    kinds : mapping of str to (shape, dtype), optional
+        What its values are for `SAMPLES` samples, or as many as it fixes; found by a run if left out.
+    """
+
+    def __init__(self, graph: Runtime, shape: Shape, kinds: Mapping[str, Kind] | None = None) -> None:
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise FileFormatError(
                 f"a network has one input and one output, the graph has {len(graph.inputs)} and "
@@ -105,9 +139,16 @@ class LayerFinder(Nesting):
         if len(graph.calls) > MAX_NODES:
             raise FileFormatError(f"a network is made of at most {MAX_NODES} nodes, got {len(graph.calls)}")
         self.graph, self.shape, self.input = graph, shape, graph.inputs[0]
-        self.samples = self.input.batch or 3
+        self.samples = self.input.batch or SAMPLES
         self.trials, self.budget = 0, Budget.of(graph.max_bytes)
-        self.shapes, kind = self.probe()
+        kinds, output = self.probe() if kinds is None else kinds, graph.outputs[0].name
+        if output not in kinds:
+            raise FileFormatError(f"the output {output!r} does not depend on the input")
+        self.shapes, kind = {name: shape for name, (shape, _) in kinds.items()}, kinds[output][1]
+        if self.shapes[output][:1] != (self.samples,):
+            raise FileFormatError(
+                f"the output {output!r} of {self.samples} samples has shape {self.shapes[output]}"
+            )
         if kind not in (np.float32, np.float64):
             raise FileFormatError(f"the output is {kind}, a network's is float32 or float64")
         self.dtype = kind
@@ -123,23 +164,15 @@ class LayerFinder(Nesting):
         sources = {name: self.sources_of(call) for name, call in made.items()}
         super().__init__(self.input.name, self.graph.outputs[0].name, sources, merges)
 
-    def probe(self) -> tuple[dict[str, Shape], np.dtype[Any]]:
-        """Return the shape of every value, for a batch of zeros, and the output's dtype."""
-        name, output = self.input.name, self.graph.outputs[0].name
-        dtype = self.input.dtype or np.dtype(np.float32)
+    def probe(self) -> dict[str, Kind]:
+        """Return the shape and dtype of every value, for a batch of zeros."""
+        name, dtype = self.input.name, self.input.dtype or np.dtype(np.float32)
         sizes = (self.samples, *self.shape)
         self.budget.claim(sizes, dtype)  # before it is made: the file may say anything
-        shapes, kind = {name: sizes}, dtype
+        kinds: dict[str, Kind] = {name: (sizes, dtype)}
         for made in self.graph.walk({**self.graph.constants, name: np.zeros(sizes, dtype)}, self.budget):
-            shapes.update({made_name: array.shape for made_name, array in made.items()})
-            kind = made[output].dtype if output in made else kind
-        if output not in shapes:
-            raise FileFormatError(f"the output {output!r} does not depend on the input")
-        if shapes[output][:1] != (self.samples,):
-            raise FileFormatError(
-                f"the output {output!r} of {self.samples} samples has shape {shapes[output]}"
-            )
-        return shapes, kind
+            kinds.update(kinds_of(made))
+        return kinds
 
     def merge_of(self, call: OperatorCall) -> str | None:
         """Return how a node merges branches, None where it does not: adds biases, say, or joins samples."""
