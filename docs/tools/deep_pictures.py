@@ -17,8 +17,8 @@ from purecnn import (
 )
 from purecnn.datasets import mnist
 from purecnn.inspection import pca
-from purecnn.networks import dense, densenet, inception_small, lenet, mobilenet_v2, resnet, vgg_small
-from purecnn.playground.figures.charts import axes, power
+from purecnn.networks import lenet
+from purecnn.playground.figures.charts import axes
 from purecnn.playground.figures.svg import BLUE, GREEN, ORANGE, Picture, written
 
 #: Images that the chapters' networks learn from, and as many that they are judged by.
@@ -131,45 +131,4 @@ def embedding():
             color = {4: BLUE, 7: ORANGE, 9: GREEN}[int(digit)]
             paper.text(left + 12 + 196 * across, 192 - 176 * up, str(digit), color, 13, bold=True)
         paper.text(left + 110, 224, words)
-    return paper
-
-
-@picture
-def table():
-    """Networks by their parameters and multiply-adds."""
-    networks = {
-        "XOR": Network([Dense(2, 2), ReLU(), Dense(2, 1)]),
-        "dense": dense(),
-        "LeNet": lenet(),
-        "VGG-Small": vgg_small(),
-        "Inception-Small": inception_small(),
-        "ResNet-20": resnet(depth=20),
-        "ResNet-56": resnet(depth=56),
-        "DenseNet-40": densenet(depth=40, growth=12),
-        "MobileNetV2": mobilenet_v2(),
-    }
-    paper = Picture(470, 292)
-    #: Where the name ends of a point that has neighbours, as seen from the point.
-    beside = {
-        "VGG-Small": (-90, -12),
-        "Inception-Small": (-70, -5),
-        "DenseNet-40": (-60, 12),
-        "ResNet-56": (-57, 20),
-        "ResNet-20": (34, 22),
-        "MobileNetV2": (45, 36),
-    }
-    across = [(exponent, power(exponent)) for exponent in range(1, 8)]
-    up = [(exponent, power(exponent)) for exponent in range(1, 10)]
-    place = axes(paper, (52, 10, 400, 236), (0.5, 7.3), (0.2, 9.4), (across, up))
-    for name, network in networks.items():
-        size = network.summary()
-        point = place(np.log10(size.parameters), np.log10(size.multiply_adds))
-        paper.circle(*point, 4.5, ORANGE, fill=ORANGE)
-        away, height = beside.get(name, (9, 0))
-        if away < 0:
-            paper.line(point, (point[0] + away + 3, point[1] + height), color=BLUE, width=0.75)
-        anchor = "end" if name in beside else "start"
-        paper.text(point[0] + away, point[1] + height, name, BLUE, 13, anchor)
-    paper.text(252, 284, "parameters")
-    paper.text(60, 16, "multiply-adds", anchor="start")
     return paper

@@ -222,14 +222,10 @@ def test_every_picture_is_shown_and_described():
     assert [name for name, alt in shown.items() if len(alt) < 40] == []
 
 
-#: The chapter whose networks are too large for a page that is read.
-STILL = {"from-xor-to-resnet"}
-
-
 @every_chapter
 def test_each_chapter_has_a_figure_that_may_be_live(path):
     shown = re.findall(r"\]\(pictures/([\w-]+)\.svg\)", path.read_text(encoding="utf-8"))
-    assert set(shown) & set(FIGURES) or path.stem in STILL
+    assert set(shown) & set(FIGURES)
 
 
 def test_the_pictures_are_written_where_one_asks_for_them(tmp_path):

@@ -219,7 +219,7 @@ def test_beside_the_pages_lies_what_the_live_figures_run(tmp_path, monkeypatch):
     live.write_runtime(app)
     site = tmp_path / "pages/_static/playground"
     assert written == [(site, {"pyodide": tmp_path, "documents": "../../"})]
-    picture, other = (nodes.image(uri=f"course/pictures/{name}.svg") for name in ("pooling", "table"))
+    picture, other = (nodes.image(uri=f"course/pictures/{name}.svg") for name in ("pooling", "validation"))
     for page in (picture, other):
         live.name_pictures(app, page, "course/pooling")
         live.add_script(app, "course/pooling", "page.html", {}, page)

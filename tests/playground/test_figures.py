@@ -291,3 +291,14 @@ def test_controls_tell_a_page_what_it_needs():
         "value": "b",
         "words": ["b", "c"],
     }
+
+
+def test_networks_of_larger_images_have_more_work_and_the_same_parameters():
+    told = drawn("sizes")["says"]
+    assert "XOR 9 and 6; dense 101,770 and 101,632; LeNet 5,994 and 322,560; VGG-Small 4,660,106 and " in told
+    assert "ResNet-20 269,722 and 40,739,456;" in told  # the last layer's are 64 * 10
+    work = 4 * (40_739_456 - 640) + 640
+    assert f"ResNet-20 269,722 and {work:,};" in drawn("sizes", side="64")["says"]
+    more = 64 * 90
+    found = drawn("sizes", classes="100")["says"]
+    assert f"ResNet-20 {269_722 + more + 90:,} and {40_739_456 + more:,};" in found

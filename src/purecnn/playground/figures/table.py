@@ -13,13 +13,14 @@ from purecnn.playground.figures.losses import cross_entropy, softmax
 from purecnn.playground.figures.memory import memory, unrolling
 from purecnn.playground.figures.neurons import neuron, xor
 from purecnn.playground.figures.passes import backpropagation
+from purecnn.playground.figures.sizes import sizes
 from purecnn.playground.figures.windows import convolution, edges, pooling
 
 #: In the order of the chapters.
 EVERY = (
     *(neuron, xor, descent, backpropagation, convolution, edges, pooling),
     *(softmax, cross_entropy, optimizers),
-    *(overfitting, initialization, normalization, residual, saliency, memory, unrolling),
+    *(overfitting, initialization, normalization, residual, saliency, memory, unrolling, sizes),
 )
 
 #: By name, which is that of the still picture in the documents.
