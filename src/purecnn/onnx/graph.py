@@ -101,6 +101,7 @@ class Graph(Runtime):
         super().__init__(model, max_bytes=max_bytes)
         self._networks: dict[tuple[int, ...], Layers | None] = {}
         self._parts: dict[tuple[tuple[int, ...], ...], Sequence[Part]] = {}
+        self._refused: set[int] = set()  # of how many axes samples are that no layers take
 
     def predict(self, x: npt.ArrayLike, *, batch_size: int | None = None, threads: int | None = None) -> Any:
         """Return the graph's answers.
@@ -205,10 +206,12 @@ class Graph(Runtime):
 
     def _as_layers(self, shape: tuple[int, ...]) -> Layers | None:
         """Return the network for samples of a shape, made once; None where there is none."""
+        if len(shape) in self._refused:
+            return None
         if shape not in self._networks:
             try:
                 with blas.single_threaded(warns=False):
-                    made = as_network(self, shape).sealed()
+                    made = as_network(self, shape, refused=self._refused).sealed()
             except PureCNNError:
                 made = None
             while len(self._networks) >= KEPT:

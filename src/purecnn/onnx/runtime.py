@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ MAX_BYTES = 2**31
 FOLDED, FOLDING = 2**24, 2**30
 #: Sets of inputs in place of a file's arrays for which what depends on no input is kept.
 VARIANTS = 4
+
+Compute = Callable[[OperatorCall, Mapping[str, Any], Budget], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,7 @@ class Runtime:
         budget: Budget,
         parts: Sequence[Part] = (),
         threads: int | None = None,
+        compute: Compute | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Compute node after node; yield what each made, and let go of what no other needs.
 
@@ -246,6 +249,8 @@ class Runtime:
             Nodes that are computed together, in another way.
         threads : int, optional
             Number of worker threads for these.
+        compute : callable, optional
+            What computes a node in place of the method `compute`, of the same arguments.
 
         Raises
         ------
@@ -253,6 +258,7 @@ class Runtime:
             If a node can't be computed, or would take more than the budget has.
         """
         given = self._owners | {id(owner(array)) for array in values.values()}
+        compute = compute or self.compute
         users: Counter[int] = Counter()  # how many values lie in each array that was made
         begun, done = {part.first: part for part in parts}, set[int]()
         for place, (call, finished) in enumerate(zip(self.calls, self._finished, strict=True)):
@@ -263,7 +269,7 @@ class Runtime:
             elif place in done:
                 made = {}
             else:
-                made = self.compute(call, values, budget)
+                made = compute(call, values, budget)
             values.update(made)
             for array in map(owner, made.values()):
                 if id(array) not in given:

@@ -30,11 +30,12 @@ from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
+from purecnn.onnx.shape_inference import Kind, dependent
 from purecnn.onnx.to_network import (
     resampling,  # noqa: F401 - which adds the rule of Resize
     signals,
 )
-from purecnn.onnx.to_network.finder import Kind, LayerFinder, Step, refuse
+from purecnn.onnx.to_network.finder import ELEMENTWISE, MERGING, LayerFinder, Step, refuse
 from purecnn.onnx.to_network.rules import MAKERS, LayerArrays, channel_shuffle
 
 #: What only names axes anew, or does nothing in inference.
@@ -62,10 +63,28 @@ class Layers:
         return self
 
 
+#: Operators that are no layer by themselves, but part of one, of a merge or of the preprocessing.
+PARTS = {*RENAMING, *MERGING, *ELEMENTWISE, "Cast", "ReduceMean", "Transpose"}
+
+
 def as_network(
-    graph: Runtime, input_shape: ShapeLike | None = None, kinds: Mapping[str, Kind] | None = None
+    graph: Runtime,
+    input_shape: ShapeLike | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    refused: set[int] | None = None,
 ) -> Layers:
-    """Return a graph as a network; `kinds` are those of a `LayerFinder`.
+    """Return a graph as a network.
+
+    Parameters
+    ----------
+    graph : Runtime
+        The graph.
+    input_shape : tuple of int, optional
+        Shape of one sample.
+    kinds : mapping of str to (shape, dtype), optional
+        Those of a `LayerFinder`.
+    refused : set of int, optional
+        Into which the number of a sample's axes is put where the graph is refused whatever their sizes are.
 
     Raises
     ------
@@ -75,7 +94,16 @@ def as_network(
         If the file leaves the input's shape open, and none is given.
     """
     try:
-        return translated(LayerFinder(graph, sample_of(graph, input_shape), kinds))
+        shape = sample_of(graph, input_shape)
+        check_operators(graph)
+        finder = LayerFinder(graph, shape, kinds)
+        try:
+            steps = finder.steps()
+        except FileFormatError:
+            if refused is not None:
+                refused.add(len(shape))
+            raise
+        return translated(finder, steps)
     except PureCNNError:
         raise
     except (ValueError, TypeError, ArithmeticError, MemoryError) as error:  # a layer's, of its arguments
@@ -106,12 +134,30 @@ def sample_of(graph: Runtime, given: ShapeLike | None) -> Shape:
     return tuple(size for size in stated if isinstance(size, int))
 
 
-def translated(finder: LayerFinder) -> Layers:
-    """Return what a finder's graph is as a network."""
+def check_operators(graph: Runtime) -> None:
+    """Refuse a graph where an operator that no layer has leads from the input to the output.
+
+    So most graphs that are none of layers are known at once, before anything is computed for them.
+    """
+    data = dependent(graph, [value.name for value in graph.inputs])
+    wanted = {value.name for value in graph.outputs}
+    for call in reversed(graph.calls):
+        if wanted.intersection(call.node.outputs):
+            wanted.update(call.node.inputs)
+    for call in graph.calls:
+        operator = call.node.operator
+        known = operator in MAKERS or operator in signals.MAKERS or operator in PARTS
+        leads = data.intersection(call.node.outputs) and wanted.intersection(call.node.outputs)
+        if leads and (call.node.domain or not known):
+            refuse(call, "no layer of this package computes it")
+
+
+def translated(finder: LayerFinder, steps: list[Step]) -> Layers:
+    """Return what a finder's graph is as a network, of the steps that it found."""
     graph = finder.graph
     builder = Builder(finder)
     shape = finder.shapes[graph.outputs[0].name][1:]
-    layers = builder.build(finder.steps(), finder.shape, shape) or [Identity()]
+    layers = builder.build(steps, finder.shape, shape) or [Identity()]
     preprocessing = Preprocessing(
         builder.scale,
         builder.shift,

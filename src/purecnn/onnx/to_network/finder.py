@@ -4,7 +4,7 @@ A graph of layers in a row and of branches that nest can be trained: this finds 
 
 It goes back from the output, as `layers.composites.nesting` does for any graph. An activation is known by its
 values: whatever operators it is made of, it is computed at some points and compared. Shapes are those of a
-run on zeros.
+run on zeros, most of which is inferred.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from purecnn.layers.composites.nesting import MAX_PATHS, Meeting, Nesting
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
+from purecnn.onnx.shape_inference import Kind, dependent, kinds_of, outlined
 from purecnn.onnx.to_network.normalization import Matcher
 
 #: The samples of a run whose shapes are looked at: no size that an axis without samples often has.
 SAMPLES = 3
-#: Shape and dtype of a value.
-Kind = tuple[Shape, np.dtype[Any]]
 #: Nodes in all.
 MAX_NODES = 10_000
 #: Operators that merge branches where all that they are given depends on the graph's input, and how.
@@ -93,11 +92,6 @@ POINTS = np.concatenate([np.linspace(-8, 8, 1025), [-100.0, -30.0, 30.0, 100.0]]
 Step = OperatorCall | Layer | Meeting
 
 
-def kinds_of(values: Mapping[str, Any]) -> dict[str, Kind]:
-    """Return the shapes and dtypes of those values that are arrays."""
-    return {name: (v.shape, v.dtype) for name, v in values.items() if isinstance(v, np.ndarray)}
-
-
 class NodeRefusedError(FileFormatError):
     """A node that can't become a layer.
 
@@ -141,6 +135,8 @@ class LayerFinder(Nesting):
         self.graph, self.shape, self.input = graph, shape, graph.inputs[0]
         self.samples = self.input.batch or SAMPLES
         self.trials, self.budget = 0, Budget.of(graph.max_bytes)
+        #: Values that depend on the input's numbers, not on its shape alone.
+        self.data = dependent(graph, [self.input.name])
         kinds, output = self.probe() if kinds is None else kinds, graph.outputs[0].name
         if output not in kinds:
             raise FileFormatError(f"the output {output!r} does not depend on the input")
@@ -154,23 +150,16 @@ class LayerFinder(Nesting):
         self.dtype = kind
         self.makers = {name: call for call in graph.calls for name in call.node.outputs if name}
         self.order = {name: place for place, name in enumerate([self.input.name, *self.makers])}
-        #: Values that depend on the input's numbers, not on its shape alone.
-        self.data = {self.input.name}
-        for call in graph.calls:
-            if call.node.operator not in ("Shape", "Size") and self.data.intersection(call.node.inputs):
-                self.data.update(name for name in call.node.outputs if name)
         made = {name: call for name, call in self.makers.items() if name in self.data}
         merges = {name: merge for name, call in made.items() if (merge := self.merge_of(call))}
         sources = {name: self.sources_of(call) for name, call in made.items()}
         super().__init__(self.input.name, self.graph.outputs[0].name, sources, merges)
 
     def probe(self) -> dict[str, Kind]:
-        """Return the shape and dtype of every value, for a batch of zeros."""
-        name, dtype = self.input.name, self.input.dtype or np.dtype(np.float32)
-        sizes = (self.samples, *self.shape)
-        self.budget.claim(sizes, dtype)  # before it is made: the file may say anything
-        kinds: dict[str, Kind] = {name: (sizes, dtype)}
-        for made in self.graph.walk({**self.graph.constants, name: np.zeros(sizes, dtype)}, self.budget):
+        """Return the shape and dtype of every value, for some samples."""
+        kinds: dict[str, Kind] = {}
+        given = {self.input.name: ((self.samples, *self.shape), self.input.dtype or np.dtype(np.float32))}
+        for made in outlined(self.graph, given, self.budget):
             kinds.update(kinds_of(made))
         return kinds
 

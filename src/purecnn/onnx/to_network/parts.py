@@ -17,8 +17,9 @@ from purecnn.layers.composites.nesting import Dominators
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.model import Value
 from purecnn.onnx.runtime import Part, Runtime
+from purecnn.onnx.shape_inference import Kind, kinds_of, outlined
 from purecnn.onnx.to_network.builder import Layers, as_network
-from purecnn.onnx.to_network.finder import SAMPLES, Kind, kinds_of
+from purecnn.onnx.to_network.finder import SAMPLES
 
 #: Operators whose work is worth a network's: the others are as fast by themselves.
 WORTHY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -178,14 +179,14 @@ class PartFinder:
                 self.find(source, place)
 
     def kinds_seen(self, inputs: Mapping[str, Array]) -> dict[str, Kind]:
-        """Return the shapes and dtypes of the values in a run on zeros, as far as it comes."""
-        values = {
-            name: np.zeros(array.shape if self.fixed else (SAMPLES, *array.shape[1:]), array.dtype)
+        """Return the shapes and dtypes of the values, as far as they can be known without the inputs."""
+        given = {
+            name: (array.shape if self.fixed else (SAMPLES, *array.shape[1:]), array.dtype)
             for name, array in inputs.items()
         }
-        found = kinds_of(values)
+        found: dict[str, Kind] = {}
         with suppress(PureCNNError):  # zeros may be nothing that a node can take
-            for made in self.graph.walk({**self.graph.constants, **values}, Budget.of(self.graph.max_bytes)):
+            for made in outlined(self.graph, given, Budget.of(self.graph.max_bytes)):
                 found.update(kinds_of(made))
         return found
 
