@@ -8,6 +8,7 @@ BENCH := .venv-bench
 PEERS := .venv-peers
 WHEEL := .venv-wheel
 FUZZ := .venv-fuzz
+MODELS := .venv-models
 SYCL := .venv-sycl
 CUDA := .venv-cuda
 SOURCES := $(wildcard src tests examples notebooks benchmarks campaigns docs)
@@ -18,6 +19,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(BENCH)/.installed
 PEERS_STAMP := $(PEERS)/.installed
 FUZZ_STAMP := $(FUZZ)/.installed
+MODELS_STAMP := $(MODELS)/.installed
 SYCL_STAMP := $(SYCL)/.installed
 CUDA_STAMP := $(CUDA)/.installed
 
@@ -50,7 +52,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-models campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -194,6 +196,9 @@ campaign-forks: $(DEV_STAMP) ## fit 1,000 times beside each of several companies
 campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many pass into docs/onnx.md
 	$(VENV)/bin/python -m campaigns.conformance.onnx --write
 
+campaign-models: $(MODELS_STAMP) ## fetch real ONNX files and export others, run them beside onnxruntime, write how far each comes
+	$(MODELS)/bin/python -m campaigns.models --torch $(MODELS)/bin/python --keras $(MODELS)/bin/python --output campaigns/results
+
 campaign-fuzz: $(DEV_STAMP) ## hand 10,000 hostile files of each format to its reader
 	$(VENV)/bin/python -m campaigns.fuzz --output campaigns/results
 
@@ -239,6 +244,11 @@ $(PEERS_STAMP): benchmarks/requirements-peers.txt | python-new-enough
 $(FUZZ_STAMP): pyproject.toml | python-new-enough
 	$(PYTHON) -m venv $(FUZZ)
 	$(FUZZ)/bin/python $(PIP_INSTALL) 'atheris>=3,<4' --editable '.[all]'
+	@touch $@
+
+$(MODELS_STAMP): pyproject.toml campaigns/models/requirements.txt | python-new-enough
+	$(PYTHON) -m venv $(MODELS)
+	$(MODELS)/bin/python $(PIP_INSTALL) --requirement campaigns/models/requirements.txt --editable '.[all,test]'
 	@touch $@
 
 $(SYCL_STAMP): pyproject.toml | python-new-enough

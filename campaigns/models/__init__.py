@@ -1,0 +1,1 @@
+"""Models: real ONNX files, of packages and of exporters, beside onnxruntime."""

@@ -1,0 +1,205 @@
+"""A trial of one model: what this package makes of it, beside onnxruntime's answers.
+
+Run as a program of its own, so that nothing of one file is left for the next: ``python -m
+campaigns.models.trial SECONDS FILE``, with ``name=1x3x48x320`` for inputs whose shape is known. It prints
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from campaigns.models.inputs import KINDS, tries
+from purecnn import load_onnx
+from purecnn.errors import PureCNNError
+from purecnn.onnx.graph import Graph
+from purecnn.onnx.operators.registry import OPERATORS
+
+#: How far an answer may be off, by the largest of an output's values.
+WITHIN = 1e-3
+#: The same of outputs in half precision.
+WITHIN_HALF = 1e-2
+#: Bytes that a graph may take at a time: these files are known.
+MAX_BYTES = 2**33
+
+
+def operators(graph: onnx.GraphProto) -> Iterator[str]:
+    """Yield the operators of a graph and of those within it, each as often as it is there."""
+    for node in graph.node:
+        yield f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from operators(inner)
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    """Open a model with onnxruntime, as it does unless told otherwise."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1  # idle threads of its pool would keep the cores busy
+    return onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+
+
+def answered(
+    path: Path, given: dict[str, tuple[int, ...]], samples: int = 2
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return inputs that onnxruntime takes, and its outputs by name.
+
+    Raises
+    ------
+    ValueError
+        If it takes none that were tried; the last of its complaints.
+    """
+    opened, last = session(path), ""
+    stated = [(value.name, value.shape or (), value.type) for value in opened.get_inputs()]
+    if unknown := [kind for _, _, kind in stated if kind not in KINDS]:
+        raise ValueError(f"inputs of kind {unknown[0]}")
+    names = [value.name for value in opened.get_outputs()]
+    for count in dict.fromkeys((samples, 1)):
+        for inputs in tries(stated, given, count):
+            try:
+                return inputs, dict(zip(names, opened.run(names, inputs), strict=True))
+            except Exception as error:  # onnxruntime's own classes have no common base
+                last = str(error).splitlines()[0]
+    raise ValueError(f"onnxruntime takes no input that was tried: {last}")
+
+
+def difference(ours: Any, theirs: Any) -> float:
+    """Return how far an output is off, by the largest of its values; infinite if of another kind or shape."""
+    if not isinstance(theirs, np.ndarray) or theirs.dtype.kind in "OUS":
+        return 0.0 if listed(ours) == listed(theirs) else np.inf
+    ours = np.asarray(ours)
+    if ours.shape != theirs.shape or ours.dtype.kind != theirs.dtype.kind:
+        return np.inf
+    if not theirs.size:
+        return 0.0
+    if theirs.dtype.kind != "f":
+        return float(np.mean(ours != theirs))
+    a, b = ours.astype(np.float64), theirs.astype(np.float64)
+    alike = np.isfinite(b)
+    if not np.array_equal(a[~alike], b[~alike], equal_nan=True):
+        return np.inf
+    largest = float(np.abs(b[alike]).max(initial=0))
+    return float(np.abs(a - b)[alike].max(initial=0)) / (largest or 1.0)
+
+
+def listed(value: Any) -> Any:
+    """Return arrays, lists and maps, numbers in them rounded, so that they can be compared."""
+    if isinstance(value, dict):
+        return {key: listed(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [listed(one) for one in value]
+    return round(float(value), 4) if isinstance(value, float | np.floating) else value
+
+
+def largest_difference(ours: dict[str, Any], theirs: dict[str, Any]) -> float:
+    """Return the largest difference of all outputs."""
+    return max(difference(ours[name], value) for name, value in theirs.items())
+
+
+def tolerance(theirs: dict[str, Any]) -> float:
+    """Return how far these outputs may be off."""
+    half = any(isinstance(one, np.ndarray) and one.dtype == np.float16 for one in theirs.values())
+    return WITHIN_HALF if half else WITHIN
+
+
+def refusal(error: BaseException) -> str:
+    """Return why something did not work, in one line."""
+    own = isinstance(error, PureCNNError)
+    return ("" if own else f"{type(error).__name__}: ") + " ".join(str(error).split())[:300]
+
+
+def trial(path: Path, given: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Return what this package makes of a file.
+
+    The dict has `operators` and how often each is there, `missing` ones, `answered` (onnxruntime takes it),
+    and then, each True or the reason why not: `opens`, `runs`, `predicts`, `network`.
+    """
+    model = onnx.load(path, load_external_data=False)
+    counts = Counter(operators(model.graph))
+    found: dict[str, Any] = {
+        "operators": dict(counts),
+        "missing": sorted(name for name in counts if name not in OPERATORS),
+        "operator_set": max((one.version for one in model.opset_import if not one.domain), default=0),
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+    }
+    del model
+    try:
+        graph = load_onnx(path, max_bytes=MAX_BYTES)
+        found["opens"] = True
+    except Exception as error:  # whatever it is, the file is not open
+        found["opens"] = refusal(error)
+    try:
+        inputs, theirs = answered(path, given)
+        found["answered"] = True
+        found["shapes"] = {name: array.shape for name, array in inputs.items()}
+    except Exception as error:
+        found["answered"] = refusal(error)
+        return found
+    if found["opens"] is True:
+        found.update(compared(graph, inputs, theirs))
+    return found
+
+
+def compared(graph: Graph, inputs: dict[str, np.ndarray], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Return whether the answers of `run`, `predict` and `network` are onnxruntime's."""
+    found: dict[str, Any] = {}
+    within = tolerance(theirs)
+
+    def outcome(off: float) -> bool | str:
+        return True if off <= within else f"off by {off:.2g} of the largest value"
+
+    began = time.perf_counter()
+    try:
+        off = largest_difference(graph.run(inputs), theirs)
+        found |= {"runs": outcome(off), "run_off": off}
+    except Exception as error:
+        found["runs"] = refusal(error)
+    found["run_seconds"] = round(time.perf_counter() - began, 3)
+    x = next(iter(inputs.values())) if len(inputs) == 1 else inputs
+    try:
+        ours: Any = graph.predict(x)  # type: ignore[arg-type]
+        ours = ours if isinstance(ours, dict) else dict.fromkeys(theirs, ours)
+        off = largest_difference(ours, theirs)
+        found |= {"predicts": outcome(off), "predict_off": off}
+    except Exception as error:
+        found["predicts"] = refusal(error)
+    try:
+        x = next(iter(inputs.values()))
+        network = graph.network(x.shape[1:] if len(inputs) == 1 else None)
+        ours = network.predict(x)
+        (wanted,) = theirs.values()
+        off = difference(ours, wanted.reshape(len(wanted), -1))
+        found |= {"network": outcome(off), "network_off": off, "parameters": len(network.parameters)}
+    except Exception as error:
+        found["network"] = refusal(error)
+    return found
+
+
+def main(words: list[str]) -> None:
+    seconds, path, *rest = words
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
+    given = {}
+    for word in rest:
+        name, _, sizes = word.rpartition("=")
+        given[name] = tuple(map(int, sizes.split("x"))) if sizes else ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the packages told of is not this campaign's matter
+        json.dump(trial(Path(path), given), sys.stdout)
+    print()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
