@@ -638,6 +638,7 @@ PAIRS = [  # nodes that are layers: their arrays, and the layers
     ([node("Slice", ["x", "s", "e"], ["y"])], {"s": np.array([0, 0, 1]), "e": np.array([9, 9, 3])},
      ["Cropping"]),
     ([node("Resize", ["x", "", "f"], ["y"])], {"f": np.array([1, 1, 2, 3], np.float32)}, ["UpSampling"]),
+    ([node("Upsample", ["x", "f"], ["y"])], {"f": np.array([1, 1, 2, 3], np.float32)}, ["UpSampling"]),
     ([node("Resize", ["x", "", "f"], ["y"], mode="linear",
            coordinate_transformation_mode="pytorch_half_pixel")],
      {"f": np.array([1, 1, 2, 2], np.float32)}, ["UpSampling"]),

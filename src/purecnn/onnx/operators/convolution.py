@@ -16,7 +16,8 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.errors import ShapeError
 from purecnn.kernels import cpu, geometry
-from purecnn.onnx.operators.registry import OperatorCall, floating, operator
+from purecnn.kernels.cost import STEP
+from purecnn.onnx.operators.registry import OperatorCall, floating, integers, operator
 from purecnn.onnx.operators.window import (
     Window,
     claim_passes,
@@ -145,6 +146,33 @@ def transposed_convolution(call: OperatorCall, x: Array, w: Array, b: Array | No
     if b is not None:
         found += b.reshape(-1, *[1] * (found.ndim - 1))
     return first(found)
+
+
+@operator("Col2Im", since=18)
+def columns_to_image(call: OperatorCall, x: Array, image_shape: Array, block_shape: Array) -> Array:
+    """Blocks, a column each, added up where they lie in an image."""
+    shape, block = (
+        tuple(integers(one, name) or ())
+        for one, name in ((image_shape, "image_shape"), (block_shape, "block_shape"))
+    )
+    if len(shape) != len(block) or min((*shape, *block), default=0) < 1:
+        raise ShapeError(f"image_shape is {shape} and block_shape {block}, wanted as many sizes above 0")
+    over = window(call, shape, block)
+    cells, count = math.prod(block), math.prod(over.sizes)
+    if x.ndim != 3 or x.shape[1] % cells or x.shape[2] != count:
+        raise ShapeError(
+            f"shape is {x.shape}, wanted (N, channels of {cells} cells, {count} blocks) for images of {shape}"
+        )
+    maps = x.shape[1] // cells
+    sizes = [size + sum(around) for size, around in zip(shape, over.pads, strict=True)]
+    found = np.zeros(call.claim((len(x), maps, *sizes), x.dtype), x.dtype)
+    call.like(x, copies=1, passes=3)
+    call.budget.spend(cells * STEP)
+    columns = x.reshape(len(x), maps, cells, *over.sizes)
+    for number, (_, tap) in enumerate(over.taps()):
+        found[(slice(None), slice(None), *tap)] += columns[:, :, number]
+    inside = (slice(before, before + size) for size, (before, _) in zip(shape, over.pads, strict=True))
+    return found[(slice(None), slice(None), *inside)]
 
 
 class TransposedWindow(NamedTuple):

@@ -234,6 +234,19 @@ def cast_like(call: OperatorCall, x: Array, like: Array) -> Array:
     return converted(call, x, like.dtype)
 
 
+@operator("BitCast", since=26)
+def bit_cast(call: OperatorCall, x: Array) -> Array:
+    """The bits of x as those of another dtype of that width."""
+    dtype = as_dtype(call.integer("to"), "the attribute 'to'")
+    if dtype.itemsize != x.dtype.itemsize:
+        raise FileFormatError(f"the attribute 'to' is {dtype}, wanted as many bits as {x.dtype} has")
+    call.like(x, copies=2)
+    if dtype == np.bool_:
+        return np.not_equal(x.view(np.uint8), 0)
+    found: Array = np.ascontiguousarray(x).view(dtype).reshape(x.shape)
+    return found
+
+
 def converted(call: OperatorCall, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x as another dtype: any number but 0 is true."""
     if TEXT in (x.dtype, dtype):

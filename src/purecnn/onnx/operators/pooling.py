@@ -15,8 +15,9 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.kernels.cost import POWER
 from purecnn.onnx.operators.reduction import least
-from purecnn.onnx.operators.registry import OperatorCall, floating, operator
-from purecnn.onnx.operators.window import Window, claim_passes, padded, window
+from purecnn.onnx.operators.registry import OperatorCall, floating, integers, operator
+from purecnn.onnx.operators.slicing import places
+from purecnn.onnx.operators.window import Window, claim_passes, padded, settings, window
 
 
 def poolable(x: Array) -> None:
@@ -124,6 +125,34 @@ def power(call: OperatorCall) -> float:
     if not order > 0:
         raise FileFormatError(f"the attribute 'p' is {order}, wanted above 0")
     return order
+
+
+@operator("MaxUnpool", since=9)
+def max_unpool(call: OperatorCall, x: Array, indices: Array, output_shape: Array | None = None) -> Array:
+    """Each value where a maximum was, in the image that a pooling had, and 0 elsewhere."""
+    poolable(x)
+    if indices.shape != x.shape:
+        raise ShapeError(f"shapes are {x.shape} and {indices.shape}, wanted a place for each value")
+    axes = x.ndim - 2
+    cells, strides, _, pads = settings(call, axes, ...)
+    shape = [
+        (size - 1) * step - pads[axis] - pads[axis + axes] + cell
+        for axis, (size, step, cell) in enumerate(zip(x.shape[2:], strides, cells, strict=True))
+    ]
+    shape = [*x.shape[:2], *shape]
+    whole = integers(output_shape, "output_shape") or shape
+    if len(whole) != x.ndim or whole[:2] != shape[:2]:
+        raise ShapeError(f"output_shape is {whole}, wanted {shape[:2]} and {axes} sizes")
+    found = np.zeros(call.claim(shape, x.dtype), x.dtype)
+    if indices.size and int(indices.min()) < 0:
+        raise ShapeError(f"indices reach from {indices.min()}, wanted places of {found.size}")
+    found.reshape(-1)[places(call, indices, found.size)] = x
+    if whole == shape:
+        return found
+    padded = np.zeros(call.claim(whole, x.dtype), x.dtype)
+    common = tuple(map(slice, np.minimum(shape, whole)))
+    padded[common] = found[common]
+    return padded
 
 
 @operator("GlobalAveragePool")

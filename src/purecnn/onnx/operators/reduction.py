@@ -109,13 +109,31 @@ def arg_max(call: OperatorCall, x: Array) -> Array:
 @operator("CumSum")
 def cumulative_sum(call: OperatorCall, x: Array, axis: Array) -> Array:
     """The sum of all values up to each, along an axis."""
-    along = call.axis((integers(axis) or [0])[0], x.ndim)
+    return accumulated(call, x, axis, np.add)
+
+
+@operator("CumProd", since=26)
+def cumulative_product(call: OperatorCall, x: Array, axis: Array) -> Array:
+    """The product of all values up to each, along an axis."""
+    return accumulated(call, x, axis, np.multiply)
+
+
+def accumulated(call: OperatorCall, x: Array, axis: Array, join: np.ufunc) -> Array:
+    """Return what all values up to each make, along an axis: with it, or without."""
+    given = integers(axis, "axis") or []
+    if len(given) != 1:
+        raise ShapeError(f"axis has shape {axis.shape}, wanted one integer")
+    along = call.axis(given[0], x.ndim)
     call.like(x, copies=2)
     backwards = call.integer("reverse", 0)
-    values = np.flip(x, along) if backwards else x
-    found: Array = values.cumsum(axis=along, dtype=x.dtype)
+    values = np.moveaxis(np.flip(x, along) if backwards else x, along, 0)
+    found = np.empty_like(values)
     if call.integer("exclusive", 0):
-        found = found - values
+        found[:1] = join.identity
+        join.accumulate(values[:-1], axis=0, dtype=x.dtype, out=found[1:])
+    else:
+        join.accumulate(values, axis=0, dtype=x.dtype, out=found)
+    found = np.moveaxis(found, 0, along)
     return np.flip(found, along) if backwards else found
 
 
@@ -254,6 +272,20 @@ def layer_normalization(
     call.together(x, scale, copies=3)
     found = found.astype(x.dtype, copy=False) * scale
     return (found if bias is None else found + bias), mean, inverse
+
+
+@operator("RMSNormalization", since=23)
+def root_mean_square_normalization(call: OperatorCall, x: Array, scale: Array) -> Any:
+    """All values from an axis on by the root of the mean of their squares, scaled."""
+    floating(x)
+    first = call.axis(call.integer("axis", -1), x.ndim)
+    kind = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
+    call.claim(x.shape, kind, copies=4)
+    wide = x.astype(kind, copy=False)
+    squares = (wide * wide).mean(axis=tuple(range(first, x.ndim)), keepdims=True)
+    found = (wide / np.sqrt(squares + kind.type(call.number("epsilon", 1e-5)))).astype(x.dtype, copy=False)
+    call.together(x, scale)
+    return found * scale
 
 
 @operator("MeanVarianceNormalization")

@@ -40,7 +40,7 @@ TAKE_TEXT = frozenset(
     {
         *("Cast", "CastLike", "Compress", "Concat", "Constant", "Equal", "Expand", "Flatten", "Gather"),
         *("GatherElements", "GatherND", "Identity", "Reshape", "Shape", "Size", "Slice", "Split", "Squeeze"),
-        *("Tile", "Transpose", "Unsqueeze", "Where"),
+        *("Tile", "Transpose", "Unique", "Unsqueeze", "Where"),
         *("ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.CategoryMapper", "ai.onnx.ml.LabelEncoder"),
         "ai.onnx.ml.OneHotEncoder",
     }
@@ -227,11 +227,15 @@ class OperatorCall:
             raise ShapeError(f"axes are {found}, wanted each once")
         return found
 
-    def same(self, *inputs: Array, copies: int = 1, passes: int | None = None, slow: int = 0) -> None:
-        """Check that inputs have one dtype, and claim arrays of the shape that they have together."""
+    def alike(self, *inputs: Array) -> None:
+        """Check that inputs have one dtype."""
         kinds = sorted({str(input.dtype) for input in inputs})
         if len(kinds) > 1:
             raise FileFormatError(f"its inputs are {' and '.join(kinds)}, wanted one dtype")
+
+    def same(self, *inputs: Array, copies: int = 1, passes: int | None = None, slow: int = 0) -> None:
+        """Check that inputs have one dtype, and claim arrays of the shape that they have together."""
+        self.alike(*inputs)
         self.together(*inputs, copies=copies, passes=passes, slow=slow)
 
     def together(

@@ -1,4 +1,4 @@
-"""ONNX operators: Resize.
+"""ONNX operators: Resize and Upsample.
 
 Images, or arrays of any axes, of another size: pixels taken, or interpolated by lines or cubic curves.
 
@@ -11,13 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels.cost import POWER
-from purecnn.onnx.operators.registry import OperatorCall, floating, integers, operator
+from purecnn.onnx.operators.registry import OperatorCall, integers, operator
 
 TRANSFORMATIONS = (
     "half_pixel",
@@ -49,9 +51,9 @@ class AxisResize:
     scale: float
     region: tuple[float, float] = (0.0, 1.0)
 
-    def places(self, mode: str) -> Array:
-        """Return where in the input each output pixel lies, (size,)."""
-        at, wide, last = np.arange(self.size, dtype=np.float64), self.scale * self.length, self.length - 1
+    def places(self, mode: str, dtype: npt.DTypeLike = np.float64) -> Array:
+        """Return where in the input each output pixel lies, (size,), computed in a dtype."""
+        at, wide, last = np.arange(self.size, dtype=dtype), self.scale * self.length, self.length - 1
         if mode == "asymmetric":
             return at / self.scale
         if mode == "align_corners":
@@ -62,7 +64,7 @@ class AxisResize:
                 return at * 0 + (start + end) * last / 2
             return start * last + at * (end - start) * last / (wide - 1)
         if mode == "pytorch_half_pixel" and wide == 1:
-            return at * 0 - 0.5
+            return at * 0
         moved = self.length / 2 * (1 - self.size / wide) if mode == "half_pixel_symmetric" else 0.0
         found: Array = moved + (at + 0.5) / self.scale - 0.5
         return found
@@ -83,9 +85,29 @@ def cubic(away: Array, slope: float) -> Array:
 
 
 #: Of each interpolation: what a pixel's share is, and how far away there is one.
-CURVES: dict[str, tuple[Callable[[Array, float], Array], int]] = {"linear": (tent, 1), "cubic": (cubic, 2)}
+CURVES: dict[str, tuple[Callable[[Array, float], Array], int]] = {
+    "linear": (tent, 1),
+    "bilinear": (tent, 1),
+    "cubic": (cubic, 2),
+}
 
 
+@operator("Upsample")
+def upsample(call: OperatorCall, x: Array) -> Array:
+    """By scales that are attributes, as before operator set 9."""
+    return resized(
+        call, x, axes_of(call, x.shape, None, upsampling_scales(call), None), "asymmetric", "floor"
+    )
+
+
+def upsampling_scales(call: OperatorCall) -> Array:
+    """Return the scales of an Upsample: before operator set 7 those of the height and the width of images."""
+    if call.version >= 7:
+        return np.array(call.attribute("scales", list, ...), np.float32)
+    return np.array([1, 1, call.number("height_scale"), call.number("width_scale")], np.float32)
+
+
+@operator("Upsample", since=9)
 @operator("Resize", since=10)
 def resize_by_scales(call: OperatorCall, x: Array, scales: Array) -> Array:
     """By scales alone, as in operator set 10."""
@@ -146,25 +168,57 @@ def axes_of(
 def resized(call: OperatorCall, x: Array, along: list[AxisResize], mode: str, rounding: str) -> Array:
     """Return an input resized along some axes, the last one first."""
     outside = mode == "tf_crop_and_resize"
+    # Where the batch lies last in memory it stays there: taking from another order would copy all before.
+    turned = not x.flags.c_contiguous and all(one.axis for one in along) and last(x).flags.c_contiguous
+    pixels_of = last(x) if turned else x
+    kind = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
     for one in reversed(along):
+        axis = one.axis - turned
         call.claim((one.size,), np.float64, copies=8, slow=POWER)
-        places = one.places(mode)
+        places = places_of(call, one, mode)
         pixels, shares = taps(call, one, places, rounding)
-        shape = (*x.shape[: one.axis], one.size, *x.shape[one.axis + 1 :])
-        call.claim(shape, x.dtype, copies=3, passes=3 * len(pixels))
+        shape = (*pixels_of.shape[:axis], one.size, *pixels_of.shape[axis + 1 :])
         if shares is None:
-            x = np.take(x, pixels[0], one.axis)
+            call.claim(shape, x.dtype, passes=3)
+            pixels_of = np.take(pixels_of, pixels[0], axis)
         else:
-            floating(x)
-            beside = (-1, *[1] * (x.ndim - 1 - one.axis))
-            found = np.zeros(shape, x.dtype)
-            for pixel, share in zip(pixels, shares.astype(x.dtype), strict=True):
-                found += np.take(x, pixel, one.axis) * share.reshape(beside)
-            x = found
+            call.claim(shape, kind, copies=3, passes=3 * len(pixels))
+            if kind != x.dtype:
+                call.claim(pixels_of.shape, kind)
+            beside = (-1, *[1] * (x.ndim - 1 - axis))
+            found = np.zeros(shape, kind)
+            for pixel, share in zip(pixels, shares.astype(kind), strict=True):
+                found += np.take(pixels_of, pixel, axis) * share.reshape(beside)
+            pixels_of = found
         if outside:
             beyond = (places < 0) | (places > one.length - 1)
-            np.moveaxis(x, one.axis, 0)[beyond] = call.number("extrapolation_value", 0.0)
-    return x
+            np.moveaxis(pixels_of, axis, 0)[beyond] = call.number("extrapolation_value", 0.0)
+    if pixels_of.dtype != x.dtype:
+        call.claim(pixels_of.shape, kind, copies=3)
+        pixels_of = as_integers(pixels_of, x.dtype, bool(call.integer("antialias", 0)))
+    return np.moveaxis(pixels_of, -1, 0) if turned else pixels_of
+
+
+def as_integers(found: Array, dtype: np.dtype[Any], smoothed: bool) -> Array:
+    """Return numbers as integers as onnxruntime does: rounded where they are smoothed, else towards zero."""
+    bounds = np.iinfo(dtype)
+    if not smoothed:
+        found = found + np.copysign(1e-6, found)  # what is an integer but for rounding stays that
+    held = np.clip(np.rint(found) if smoothed else found, bounds.min, bounds.max)
+    return held.astype(dtype)
+
+
+def places_of(call: OperatorCall, one: AxisResize, mode: str) -> Array:
+    """Return where in the input each output pixel lies.
+
+    Scales are float32: what is to lie on a pixel, or amid two, as 1.5 / 0.6 - 0.5, does so in float32 alone.
+    """
+    return one.places(mode, np.float32 if call.text("mode", "nearest") == "nearest" else np.float64)
+
+
+def last(x: Array) -> Array:
+    """Return an input with the batch last."""
+    return np.moveaxis(x, 0, -1)
 
 
 def taps(call: OperatorCall, one: AxisResize, places: Array, rounding: str) -> tuple[Array, Array | None]:

@@ -125,6 +125,25 @@ def gather_elements(call: OperatorCall, x: Array, indices: Array) -> Array:
     return np.take_along_axis(x[within], places(call, indices, x.shape[axis]), axis)
 
 
+@operator("CenterCropPad", since=18)
+def center_crop_pad(call: OperatorCall, x: Array, shape: Array) -> Array:
+    """The middle of the input, or zeros around it, so that some axes have the sizes wanted."""
+    sizes = integers(shape, "shape") or []
+    along = call.axes(call.integers("axes", None) or range(x.ndim), x.ndim)
+    if len(sizes) != len(along) or min(sizes, default=0) < 0:
+        raise ShapeError(f"shape is {sizes}, wanted a size of at least 0 for each of {len(along)} axes")
+    whole, inner, outer = list(x.shape), [slice(None)] * x.ndim, [slice(None)] * x.ndim
+    for axis, size in zip(along, sizes, strict=True):
+        whole[axis], away = size, x.shape[axis] - size
+        if away > 0:
+            inner[axis] = slice(away // 2, away // 2 + size)
+        else:
+            outer[axis] = slice(-away // 2, -away // 2 + x.shape[axis])
+    found = np.zeros(call.claim(whole, x.dtype), x.dtype)
+    found[tuple(outer)] = x[tuple(inner)]
+    return found
+
+
 @operator("Pad")
 def pad(
     call: OperatorCall,

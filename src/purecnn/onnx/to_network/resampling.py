@@ -1,6 +1,6 @@
 """Upsampling found in a graph.
 
-A Resize is an `UpSampling` where it makes each pixel of the same ones, by the same shares.
+A Resize or Upsample is an `UpSampling` where it makes each pixel of the same ones, by the same shares.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from purecnn.kernels.resampling import sources
 from purecnn.layers.base import Layer
 from purecnn.layers.spatial.resampling import UpSampling
 from purecnn.onnx.operators.registry import OperatorCall
-from purecnn.onnx.operators.resize import axes_of, taps
+from purecnn.onnx.operators.resize import axes_of, places_of, taps, upsampling_scales
 from purecnn.onnx.to_network.finder import refuse
 from purecnn.onnx.to_network.rules import LayerArrays, images, maker
 
@@ -36,12 +36,14 @@ def table_of(length: int, factor: int, interpolation: str, align_corners: bool) 
     return table(length * factor, length, np.array([near, others]), np.array([1 - far, far]))
 
 
-@maker("Resize")
+@maker("Resize", "Upsample")
 def _upsampling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     given = [held.constant(call, place) for place in range(1, len(call.node.inputs))]
     mode, rounding = "asymmetric", "floor"
-    if call.version < 11:
+    if call.node.operator == "Upsample" and call.version < 9:
+        given = [None, upsampling_scales(call)]
+    elif call.node.operator == "Upsample" or call.version < 11:
         given = [None, *given]
     else:
         mode = call.text("coordinate_transformation_mode", "half_pixel")
@@ -57,7 +59,7 @@ def _upsampling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shap
     fitting = [*WAYS]
     for one in along:
         held.finder.budget.claim((one.size, one.length), np.float64, copies=4)
-        pixels, shares = taps(call, one, one.places(mode), rounding)
+        pixels, shares = taps(call, one, places_of(call, one, mode), rounding)
         found = table(one.size, one.length, pixels, np.ones(pixels.shape) if shares is None else shares)
         fitting = [
             way

@@ -1,0 +1,215 @@
+"""ONNX operators: NonMaxSuppression and RoiAlign.
+
+Boxes in images, as detectors have them: the best of those that overlap, and what lies in each, in one size.
+
+Formulas are those of https://onnx.ai/onnx/operators.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from purecnn.backend.types import Array
+from purecnn.errors import ShapeError
+from purecnn.kernels.cost import POWER, STEP
+from purecnn.onnx.operators.registry import OperatorCall, floating, integers, operator
+
+
+def one_number(value: Array | None, name: str, default: float | None) -> float | None:
+    """Return an input of one number."""
+    if value is None or not value.size:
+        return default
+    if value.size != 1:
+        raise ShapeError(f"{name} has shape {value.shape}, wanted one number")
+    return float(value.reshape(-1)[0])
+
+
+@operator("NonMaxSuppression", since=10)
+def non_max_suppression(
+    call: OperatorCall,
+    boxes: Array,
+    scores: Array,
+    most: Array | None = None,
+    overlap: Array | None = None,
+    least: Array | None = None,
+) -> Array:
+    """The boxes of each class with the best scores, without those that overlap a better one by too much."""
+    floating(boxes, scores)
+    if boxes.ndim != 3 or scores.ndim != 3 or boxes.shape != (scores.shape[0], scores.shape[2], 4):
+        raise ShapeError(
+            f"boxes have shape {boxes.shape} and scores {scores.shape}, "
+            f"wanted (N, boxes, 4) and (N, classes, boxes)"
+        )
+    limits = integers(most, "max_output_boxes_per_class") or [0]
+    if len(limits) != 1:
+        raise ShapeError(f"max_output_boxes_per_class is {limits}, wanted one integer")
+    limit, highest = min(limits[0], boxes.shape[1]), one_number(overlap, "iou_threshold", 0.0) or 0.0
+    if not 0 <= highest <= 1:
+        raise ShapeError(f"iou_threshold is {highest}, wanted from 0 to 1")
+    threshold = one_number(least, "score_threshold", None)
+    call.like(boxes, copies=6)
+    call.claim(scores.shape, np.bool_)
+    call.claim(
+        scores.shape[2:], np.float64, copies=24, passes=4 * scores.shape[0] * scores.shape[1], slow=POWER
+    )
+    call.budget.spend(STEP * scores.shape[0] * scores.shape[1])
+    corners = corners_of(boxes, bool(call.integer("center_point_box", 0)))
+    found: list[tuple[int, int, int]] = []
+    for image, (box, classes) in enumerate(zip(corners, scores, strict=True)):
+        for number, score in enumerate(classes):
+            places = np.arange(len(score)) if threshold is None else np.flatnonzero(score > threshold)
+            places = places[np.argsort(-score[places], kind="stable")]
+            kept = greedy(call, box[places], limit, highest)
+            found.extend((image, number, place) for place in places[kept].tolist())
+    call.claim((len(found), 3), np.int64, copies=8)
+    return np.array(found, np.int64).reshape(-1, 3)
+
+
+def corners_of(boxes: Array, centred: bool) -> Array:
+    """Return boxes as their low and high corners, (N, boxes, 4), whichever corners they came with."""
+    first, second = boxes[..., :2], boxes[..., 2:]
+    if centred:
+        half = second / 2
+        return np.concatenate([first - half, first + half], axis=-1)
+    return np.concatenate([np.minimum(first, second), np.maximum(first, second)], axis=-1)
+
+
+def greedy(call: OperatorCall, boxes: Array, limit: int, highest: float) -> list[int]:
+    """Return the places of boxes, best first, that overlap no better one by more than a share of both."""
+    low, high = boxes[:, :2].T.copy(), boxes[:, 2:].T.copy()
+    areas = (high - low).prod(axis=0)
+    kept: list[int] = []
+    inverted = areas <= 0  # boxes turned inside out, of which center_point_box may have some, overlap none
+    gone = np.zeros(len(boxes), np.bool_)
+    for place in range(len(boxes) if limit > 0 else 0):
+        if gone[place]:
+            continue
+        kept.append(place)
+        if len(kept) >= limit:
+            break
+        call.budget.spend(STEP + 16 * boxes.itemsize * (len(boxes) - place))
+        if inverted[place]:
+            continue
+        rest = slice(place + 1, None)
+        met = np.minimum(high[:, rest], high[:, place, None]) - np.maximum(low[:, rest], low[:, place, None])
+        shared = met[0] * met[1]
+        share = shared / (areas[rest] + areas[place] - shared)
+        gone[rest] |= (met > 0).all(axis=0) & ~inverted[rest] & (share > highest)
+    return kept
+
+
+@operator("RoiAlign", since=10)
+def roi_align(call: OperatorCall, x: Array, rois: Array, batch_indices: Array) -> Array:
+    """The pixels of each region in a grid of its own, each the mean, or largest, of samples in its cell."""
+    floating(x, rois)
+    height, width = call.integer("output_height", 1), call.integer("output_width", 1)
+    ratio, largest = call.integer("sampling_ratio", 0), call.choice("mode", "avg", "avg", "max") == "max"
+    default = "half_pixel" if call.version >= 16 else "output_half_pixel"
+    half = call.choice("coordinate_transformation_mode", default, "half_pixel", "output_half_pixel")
+    count = len(rois) if rois.ndim else 0
+    if x.ndim != 4 or 0 in x.shape[2:] or rois.shape != (count, 4) or batch_indices.shape != (count,):
+        raise ShapeError(
+            f"shapes are {x.shape}, {rois.shape} and {batch_indices.shape}, "
+            f"wanted (N, C, H, W), (R, 4) and (R,)"
+        )
+    if height < 1 or width < 1 or ratio < 0 or not np.isfinite(rois).all():
+        raise ShapeError(
+            f"output_height is {height}, output_width {width} and sampling_ratio {ratio}, wanted at least "
+            f"1, 1 and 0, and finite regions"
+        )
+    images = integers(batch_indices, "batch_indices") or []
+    if not all(0 <= image < len(x) for image in images):
+        raise ShapeError(f"batch_indices are {images[:8]}, wanted places of {len(x)} images")
+    kind = np.dtype(np.float32 if x.dtype == np.float16 else x.dtype)
+    found = np.zeros(call.claim((count, x.shape[1], height, width), x.dtype), x.dtype)
+    call.claim(rois.shape, kind, copies=8)
+    ends = rois.astype(kind) * kind.type(call.number("spatial_scale", 1.0)) - kind.type(
+        0.5 if half == "half_pixel" else 0
+    )
+    starts, sizes = ends[:, 1::-1], (ends[:, 2:] - ends[:, :2])[:, ::-1]  # rows before columns
+    if half != "half_pixel":
+        sizes = np.maximum(sizes, 1)
+    cells = sizes / np.array([height, width], kind)
+    samples = np.full(cells.shape, float(ratio)) if ratio else np.ceil(cells).astype(np.float64)
+    call.budget.spend(STEP * count)
+    before = call.budget.making
+    for image, start, cell, grid, result in zip(
+        images, starts, cells, np.maximum(samples, 0), found, strict=True
+    ):
+        call.budget.making = before  # what the last region made is gone
+        lines = [
+            line(
+                call,
+                float(start[axis]),
+                float(cell[axis]),
+                int(grid[axis]),
+                (height, width)[axis],
+                size,
+                kind,
+            )
+            for axis, size in enumerate(x.shape[2:])
+        ]
+        if not grid.all():
+            continue
+        joined, (rows, columns) = largest_of if largest else mean_of, lines
+        result[...] = joined(call, x[image].astype(kind, copy=False), rows, columns, (height, width))
+    return found
+
+
+#: Along an axis: which two pixels each sample lies between, and their shares, (samples, 2) each.
+Line = tuple[Array, Array]
+
+
+def line(
+    call: OperatorCall,
+    start: float,
+    cell: float,
+    samples: int,
+    cells: int,
+    length: int,
+    kind: np.dtype[np.generic],
+) -> Line:
+    """Return between which pixels the samples of a region's cells lie, so many in each cell."""
+    call.claim((cells * samples, 2), np.float64, copies=16)
+    each = start + cell * (np.arange(cells * samples) + 0.5) / max(samples, 1)
+    inside = (each >= -1) & (each <= length)
+    places = np.clip(each, 0, length - 1)
+    below = np.minimum(places.astype(np.int64), length - 1)
+    rest = places - below
+    pixels = np.stack([below, np.minimum(below + 1, length - 1)], axis=1)
+    return pixels, (np.stack([1 - rest, rest], axis=1) * inside[:, None]).astype(kind)
+
+
+def mean_of(call: OperatorCall, image: Array, rows: Line, columns: Line, sizes: tuple[int, int]) -> Array:
+    """Return the mean of the samples in each cell: a matrix of the rows, the pixels, one of the columns."""
+    low = [int(pixels.min()) for pixels, _ in (rows, columns)]
+    high = [int(pixels.max()) + 1 for pixels, _ in (rows, columns)]
+    matrices = []
+    for (pixels, shares), first, last, size in zip((rows, columns), low, high, sizes, strict=True):
+        call.claim((size, last - first), image.dtype, copies=2)
+        matrix = np.zeros((size, last - first), image.dtype)
+        owner = np.arange(size).repeat(len(pixels) // size)
+        np.add.at(matrix, (owner[:, None], pixels - first), shares / (len(pixels) // size))
+        matrices.append(matrix)
+    part = image[:, low[0] : high[0], low[1] : high[1]]
+    call.claim(part.shape, image.dtype)
+    call.claim((len(image), sizes[0], part.shape[2]), image.dtype)
+    call.claim((len(image), *sizes), image.dtype, copies=2)
+    call.budget.multiply(part.size * sizes[0] + len(image) * sizes[0] * sizes[1] * part.shape[2], image.dtype)
+    found: Array = matrices[0] @ np.ascontiguousarray(part) @ matrices[1].T
+    return found
+
+
+def largest_of(call: OperatorCall, image: Array, rows: Line, columns: Line, sizes: tuple[int, int]) -> Array:
+    """Return the largest of what each pixel gives to a sample, of all samples in each cell."""
+    shape = (len(image), len(rows[0]), len(columns[0]))
+    call.claim(shape, image.dtype, copies=4, passes=32)
+    found = np.full(shape, -np.inf, image.dtype)
+    for row in range(2):
+        for column in range(2):
+            part = image[:, rows[0][:, row, None], columns[0][:, column]]
+            part *= rows[1][:, row, None] * columns[1][:, column]
+            np.maximum(found, part, out=found)
+    high, wide = sizes
+    best: Array = found.reshape(len(image), high, shape[1] // high, wide, shape[2] // wide).max(axis=(2, 4))
+    return best
