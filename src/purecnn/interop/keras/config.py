@@ -20,10 +20,13 @@ from purecnn.layers.base import Layer
 Config = dict[str, Any]
 
 
+#: Models within models, and branches within branches.
+MAX_DEPTH = 20
 #: Keras's functions by name. Only what is the same there and here.
 ACTIVATIONS: dict[str, Callable[[], Layer]] = {
     "elu": ELU,
     "gelu": GELU,
+    "gelu_tanh": lambda: GELU("tanh"),
     "hard_sigmoid": HardSigmoid,
     "hard_silu": HardSwish,
     "hard_swish": HardSwish,
@@ -52,20 +55,42 @@ ACTIVATIONS[HARD_SIGMOID_2] = lambda: HardSigmoid(0.2)
 TRAINING_ONLY = {
     "ActivityRegularization",
     "AlphaDropout",
+    "AugMix",
+    "CutMix",
     "GaussianDropout",
+    "MixUp",
+    "RandAugment",
     "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
     "RandomContrast",
+    "RandomCrop",
+    "RandomElasticTransform",
     "RandomErasing",
     "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHeight",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
     "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
     "RandomShear",
     "RandomTranslation",
+    "RandomWidth",
     "RandomZoom",
+    "StochasticDepth",
 }
 
 
 #: Layers with an axis, which is that of the channels, in either order of these.
 CHANNELS = {"BatchNormalization", "Concatenate", "GroupNormalization", "LayerNormalization", "Softmax"}
+
+#: Layers whose arguments do not say so, and which are others where the channels come first.
+WITHOUT_FORMAT = frozenset({"Dense", "Normalization", "PReLU"})
 
 
 def only(config: Config, name: str, *allowed: Any) -> None:
@@ -136,6 +161,13 @@ def biased(config: Config, *names: str) -> list[str]:
     return [*names, "bias"] if flag(config, "use_bias", True) else [*names]
 
 
+def last_axis(config: Config, shape: Shape) -> None:
+    """Refuse a layer along another axis than the last one, the channels."""
+    axis = integers(config, "axis", -1)
+    if axis not in ((-1,), (len(shape),)):
+        raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+
+
 def one(config: Config, name: str, default: Any = None) -> int:
     """Return an argument that is one integer."""
     (value, *more) = integers(config, name, default) or (0,)
@@ -171,25 +203,29 @@ def channels_last(kind: str, config: Config, shape: Shape) -> Config:
     if kind == "PReLU" and len(shape) > 1 and config.get("shared_axes"):
         axes = integers(config, "shared_axes")
         given["shared_axes"] = [n - 1 if n > 1 else len(shape) for n in axes]
+    if kind in WITHOUT_FORMAT and len(shape) > 1:
+        given["data_format"] = "channels_first"
     if kind == "Reshape":
         target = integers(config, "target_shape")
         given["target_shape"] = [*target[1:], target[0]] if len(target) == 3 else list(target)
     return given
 
 
-def sample_shape(config: Config, is_first: bool = False, are_signals: bool = False) -> Shape | None:
+def sample_shape(
+    config: Config, is_first: bool = False, are_signals: bool = False
+) -> tuple[int | None, ...] | None:
     """Return the shape of one sample that a layer's config states, channels first; None where it has none.
 
-    `is_first` says whether they are first in the config too, `are_signals` whether those of two axes have
-    channels.
+    Sizes that it leaves open are None. `is_first` says whether the channels are first in the config too,
+    `are_signals` whether those of two axes have channels.
     """
     stated = config.get("batch_shape", config.get("batch_input_shape"))
     if stated is None:
         return None
     if not isinstance(stated, list) or not 2 <= len(stated) <= 8:
         raise FileFormatError(f"has batch_shape {stated!r:.60}, wanted a list of 2 to 8 sizes")
-    sizes = integers({"batch_shape": stated[1:]}, "batch_shape") if None not in stated[1:] else ()
-    if not sizes or min(sizes) < 1:
-        raise FileFormatError(f"has batch_shape {stated!r:.60}, wanted known sizes after the batch's")
+    sizes = stated[1:]
+    if not all(size is None or (is_integer(size) and size > 0) for size in sizes):
+        raise FileFormatError(f"has batch_shape {stated!r:.60}, wanted sizes above 0 or null")
     turns = not is_first and (len(sizes) == 3 or (len(sizes) == 2 and are_signals))
-    return (sizes[-1], *sizes[:-1]) if turns else sizes
+    return (sizes[-1], *sizes[:-1]) if turns else tuple(sizes)

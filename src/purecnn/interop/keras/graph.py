@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from purecnn.errors import FileFormatError
-from purecnn.interop.keras.config import Config
-from purecnn.interop.keras.weights import MAX_DEPTH
+from purecnn.interop.keras.config import MAX_DEPTH, Config
+from purecnn.interop.keras.functions import as_layer, inputs, is_function, use
 from purecnn.interop.matching import short
 from purecnn.layers.composites.nesting import Nesting
 from purecnn.layers.serialization import MAX_LAYERS
@@ -25,7 +25,9 @@ MERGING = {
     "Average": "mean",
     "Concatenate": "concatenate",
     "Maximum": "maximum",
+    "Minimum": "minimum",
     "Multiply": "multiply",
+    "Subtract": "subtract",
 }
 #: Where the one input of a model comes from.
 BEGINNING = ""
@@ -43,12 +45,15 @@ class Entry:
         Its arguments.
     path : tuple of str
         Where Keras 3 keeps its arrays: the names of the groups, below ``layers`` each.
+    owners : tuple of str
+        The names of the models that it lies in, but for the whole one.
     """
 
     kind: str
     name: str
     config: Config
     path: tuple[str, ...]
+    owners: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -65,7 +70,7 @@ class Joint:
     entry : Entry
         The layer.
     merge : str
-        How: a name of `MERGES`.
+        How: one of those in `MERGING`.
     paths : list of list
         The steps of each path, in the order of the layer's inputs.
     """
@@ -104,7 +109,9 @@ class Opened:
     def __init__(self) -> None:
         self.count = 0
 
-    def steps(self, model: dict[str, Any], path: tuple[str, ...] = ()) -> list[Step]:
+    def steps(
+        self, model: dict[str, Any], path: tuple[str, ...] = (), owners: tuple[str, ...] = ()
+    ) -> list[Step]:
         """Return a model's layers from input to output, in place of each model inside its layers."""
         kind, config = model.get("class_name"), model.get("config")
         if kind not in MODELS:
@@ -129,27 +136,30 @@ class Opened:
             used[snake] = used.get(snake, -1) + 1
             groups.append((*path, f"{snake}_{used[snake]}" if used[snake] else snake))
         if kind == "Sequential":
-            return [step for place, layer in enumerate(listed) for step in self.opened(layer, groups[place])]
-        graph = Functional(listed, outputs(config), self, groups)
+            steps = [self.opened(layer, group, owners) for layer, group in zip(listed, groups, strict=True)]
+            return [step for some in steps for step in some]
+        graph = Functional(listed, outputs(config), self, groups, owners)
         return [step for part in graph.way(graph.last, BEGINNING) for step in part]
 
-    def opened(self, layer: dict[str, Any], path: tuple[str, ...]) -> list[Step]:
+    def opened(
+        self, layer: dict[str, Any], path: tuple[str, ...], owners: tuple[str, ...] = ()
+    ) -> list[Step]:
         """Return the steps of one layer: its own, or those of the model that it is."""
         if layer["class_name"] in MODELS:
-            return self.steps(layer, path)
+            return self.steps(layer, path, (*owners, entry(layer, path).name))
         self.count += 1
         if self.count > MAX_LAYERS:
             raise FileFormatError(f"its model has more than {MAX_LAYERS} layers, wanted at most as many")
-        return [entry(layer, path)]
+        return [entry(layer, path, owners)]
 
 
-def entry(layer: dict[str, Any], path: tuple[str, ...]) -> Entry:
+def entry(layer: dict[str, Any], path: tuple[str, ...], owners: tuple[str, ...] = ()) -> Entry:
     """Return a layer of a config."""
     kind, config = layer["class_name"], layer["config"]
     name = config.get("name", layer.get("name", "")) if isinstance(config, dict) else ""
     if layer.get("registered_name") not in (None, kind) or not isinstance(config, dict):
         kind = str(layer.get("registered_name", kind))
-    return Entry(kind, str(name), config if isinstance(config, dict) else {}, path)
+    return Entry(kind, str(name), config if isinstance(config, dict) else {}, path, owners)
 
 
 def snake_case(name: str) -> str:
@@ -162,21 +172,25 @@ def snake_case(name: str) -> str:
 class Functional(Nesting):
     """The layers of a functional model by their names, and the ways through them.
 
+    Its values are uses of layers: a layer that stands in two places of the graph has two.
+
     Parameters
     ----------
     listed : list of dict
         The layers of its config.
     ends : list of str
-        The names of those that give its outputs; none where the config does not say.
+        The uses that give its outputs; none where the config does not say.
     opened : Opened
         What opens the models inside.
     groups : list of tuple of str
         For each layer where Keras 3 keeps its arrays.
+    owners : tuple of str
+        The names of the models that this one lies in, itself the last.
 
     Attributes
     ----------
     last : str
-        The layer that gives the output.
+        The use that gives the output.
     """
 
     def __init__(
@@ -185,38 +199,70 @@ class Functional(Nesting):
         ends: list[str],
         opened: Opened,
         groups: list[tuple[str, ...]],
+        owners: tuple[str, ...] = (),
     ) -> None:
-        self.layers = {str(layer.get("name")): layer for layer in listed}
-        self.opened, self.groups = opened, dict(zip(self.layers, groups, strict=False))
-        if len(self.layers) < len(listed):
-            raise FileFormatError(f"its model has {len(listed)} layers of {len(self.layers)} names")
-        sources = {}
-        for name, layer in self.layers.items():
-            nodes = layer.get("inbound_nodes", [])
-            if not isinstance(nodes, list) or len(nodes) > 1:
-                self.refuse(name, "it is used more than once, wanted a layer for each use")
-            sources[name] = [source for node in nodes for source in inputs(node)] or [BEGINNING]
-            for source in sources[name]:
-                if source not in self.layers and source != BEGINNING:
-                    self.refuse(name, f"it takes the layer {short(repr(source))}, which the model lacks")
-        starts = [name for name, made in sources.items() if BEGINNING in made]
+        self.opened, self.owners = opened, owners
+        if (names := len({str(layer.get("name")) for layer in listed})) < len(listed):
+            raise FileFormatError(f"its model has {len(listed)} layers of {names} names")
+        #: Of each use the layer and where its arrays are.
+        self.uses: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {}
+        sources: dict[str, list[str]] = {}
+        for layer, group in zip(listed, groups, strict=True):
+            for number, (one, made) in enumerate(self.used(layer)):
+                value = use(str(layer.get("name")), number)
+                if value in self.uses or len(self.uses) >= MAX_LAYERS:
+                    raise FileFormatError(
+                        f"{called(value, layer['class_name'])} has a name for each of its uses that is not "
+                        f"its own, or is one use of more than {MAX_LAYERS}"
+                    )
+                self.uses[value], sources[value] = (one, group), made or [BEGINNING]
+        again = self.renamed(listed, [*ends, *(source for made in sources.values() for source in made)])
+        sources = {value: [again.get(source, source) for source in made] for value, made in sources.items()}
+        ends = [again.get(end, end) for end in ends]
+        for value, made in sources.items():
+            for source in made:
+                if source not in self.uses and source != BEGINNING:
+                    self.refuse(value, f"it takes the layer {short(repr(source))}, which the model lacks")
+        starts = [value for value, made in sources.items() if BEGINNING in made]
         taken = {source for made in sources.values() for source in made}
-        found = list(dict.fromkeys(ends)) or [name for name in self.layers if name not in taken]
-        if len(starts) != 1 or len(found) != 1 or found[0] not in self.layers:
+        found = list(dict.fromkeys(ends)) or [value for value in self.uses if value not in taken]
+        if len(starts) != 1 or len(found) != 1 or found[0] not in self.uses:
             raise FileFormatError(
                 f"its model has {len(starts)} inputs and {len(found)} outputs, wanted a network of one each"
             )
         self.last = found[0]
         self.check_order(sources)
         merges = {
-            name: MERGING[layer["class_name"]]
-            for name, layer in self.layers.items()
+            value: MERGING[layer["class_name"]]
+            for value, (layer, _) in self.uses.items()
             if layer["class_name"] in MERGING and layer.get("registered_name") in (None, layer["class_name"])
         }
         super().__init__(BEGINNING, self.last, sources, merges)
-        for name in self.layers:
-            if name not in self.users:
-                self.refuse(name, "it leads to no output, wanted layers that all do")
+        for value in self.uses:
+            if value not in self.users:
+                self.refuse(value, "it leads to no output, wanted layers that all do")
+
+    def renamed(self, listed: list[dict[str, Any]], taken: list[str]) -> dict[str, str]:
+        """Return the uses of models that a config counts from 1, having one before all uses, and from 0."""
+        found: dict[str, str] = {}
+        wanted = set(taken)
+        for layer in listed:
+            name, count = str(layer.get("name")), len(layer.get("inbound_nodes", []))
+            if layer["class_name"] in MODELS and use(name, count) in wanted:
+                found |= {use(name, number + 1): use(name, number) for number in range(count)}
+        return found
+
+    def used(self, layer: dict[str, Any]) -> list[tuple[dict[str, Any], list[str]]]:
+        """Return for each use of a layer what it is there, and the values that it takes."""
+        nodes = layer.get("inbound_nodes", [])
+        if not isinstance(nodes, list):
+            raise FileFormatError(
+                f"{called(layer.get('name'), layer['class_name'])} has inbound_nodes {nodes!r:.60}, wanted a "
+                f"list"
+            )
+        if is_function(layer):
+            return [as_layer(layer, node) for node in nodes]
+        return [(layer, inputs(node)) for node in nodes] or [(layer, [])]
 
     def check_order(self, sources: dict[str, list[str]]) -> None:
         """Refuse layers that wait for each other in a circle."""
@@ -243,41 +289,18 @@ class Functional(Nesting):
 
     def called(self, value: str) -> str:
         """Return what a message calls a layer."""
-        return called(value, self.layers[value]["class_name"]) if value else "the input"
+        return called(value, self.uses[value][0]["class_name"]) if value else "the input"
 
     def step(self, value: str) -> list[Step]:
         """Return the layers that a layer is: many where it is a model."""
-        return self.opened.opened(self.layers[value], self.groups[value])
+        return self.opened.opened(*self.uses[value], self.owners)
 
     def meeting(self, value: str, ends: list[str], paths: list[list[Any]]) -> list[Step]:
         """Return a layer that merges paths."""
         flat = [[step for part in path for step in part] for path in paths]
-        return [Joint(entry(self.layers[value], self.groups[value]), self.merges[value], flat)]
+        return [Joint(entry(*self.uses[value], self.owners), self.merges[value], flat)]
 
 
 def outputs(config: Any) -> list[str]:
-    """Return the names of the layers that give a functional model's outputs, as far as its config says."""
+    """Return the uses that give a functional model's outputs, as far as its config says."""
     return inputs(config.get("output_layers")) if isinstance(config, dict) else []
-
-
-def inputs(node: Any) -> list[str]:
-    """Return the names of the layers that one node of a functional config takes its inputs from, in order."""
-    found: list[str] = []
-    waiting = [node]
-    for _ in range(10_000):
-        if not waiting:
-            return found
-        item = waiting.pop()
-        if isinstance(item, dict):
-            history = (
-                item.get("config", {}).get("keras_history") if isinstance(item.get("config"), dict) else None
-            )
-            if isinstance(history, list) and history:
-                found.append(str(history[0]))
-            else:
-                waiting += reversed(item.values())
-        elif isinstance(item, list) and item and isinstance(item[0], str):
-            found.append(item[0])  # as Keras 2 has it: [name, node, tensor, arguments]
-        elif isinstance(item, list):
-            waiting += reversed(item)
-    raise FileFormatError("its model has a layer with thousands of inputs, wanted branches")

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError
-from purecnn.interop.keras import signals
+from purecnn.interop.keras import fixed, signals
+from purecnn.interop.keras.activations import ACTIVATION_LAYERS, activation
+from purecnn.interop.keras.axes import moved, to_first, to_last
 from purecnn.interop.keras.config import (
-    ACTIVATIONS,
     HARD_SIGMOID_2,
     TRAINING_ONLY,
     Config,
     biased,
     flag,
+    images,
     integers,
+    last_axis,
     number,
     one,
     only,
@@ -23,10 +26,8 @@ from purecnn.interop.keras.config import (
     sliding,
 )
 from purecnn.interop.keras.images import adaptive, border, over_all, pooling, upsampling
-from purecnn.interop.keras.translated import Translated, Translation
-from purecnn.layers.activations.basic import Identity, Softmax
-from purecnn.layers.activations.rectified import ELU, LeakyReLU, PReLU, ReLU, ReLU6
-from purecnn.layers.base import Layer
+from purecnn.interop.keras.translated import Form, Translated, Translation
+from purecnn.layers.activations.basic import Identity
 from purecnn.layers.composites.separable import SeparableConvolutional
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout, SpatialDropout
@@ -35,6 +36,7 @@ from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
 from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape
+from purecnn.layers.signals.convolution import Convolutional1D
 from purecnn.layers.signals.pooling import (
     AveragePooling1D,
     GlobalAveragePooling1D,
@@ -52,18 +54,22 @@ from purecnn.layers.spatial.pooling import (
     AveragePooling,
     MaxPooling,
 )
+from purecnn.layers.spatial.resampling import DepthToSpace
 from purecnn.layers.spatial.transposed import TransposedConvolutional
 
 
-def in_new_words(config: Config) -> Config:
-    """Return the config of a layer of Keras 2 in the words of Keras 3.
+def in_new_words(kind: str, config: Config) -> tuple[str, Config]:
+    """Return the class and the config of a layer of Keras 2 in the words of Keras 3.
 
-    The slope of ``hard_sigmoid`` alone is another; all else that has changed has another name as well, such
-    as ``alpha`` and ``batch_input_shape``, and is read by either.
+    The slope of ``hard_sigmoid`` is another, and ``RandomCrop`` scales what it does not cut, where nothing is
+    trained; all else that has changed has another name as well, such as ``alpha`` and ``batch_input_shape``,
+    and is read by either.
     """
+    if kind == "RandomCrop":
+        return "Resizing", {**config, "crop_to_aspect_ratio": True}
     given = config.get("activation")
     name = given.get("config") if isinstance(given, dict) and given.get("class_name") == "function" else given
-    return {**config, "activation": HARD_SIGMOID_2} if name == "hard_sigmoid" else config
+    return kind, {**config, "activation": HARD_SIGMOID_2} if name == "hard_sigmoid" else config
 
 
 def translate(kind: str, config: Config, shape: Shape) -> Translated:
@@ -143,18 +149,21 @@ def transposed(config: Config, shape: Shape) -> Translated:
 
 
 def fully_connected(config: Config, shape: Shape) -> Translated:
-    """``Dense``, of vectors."""
-    if len(shape) != 1:
-        raise FileFormatError(f"gets samples with {len(shape)} axes, wanted vectors: a Flatten before it")
-    layer = Dense(output_size=one(config, "units"), bias=flag(config, "use_bias", True))
-    return Translated([layer, *activation(config)], biased(config, "kernel"))
-
-
-def last_axis(config: Config, shape: Shape) -> None:
-    """Refuse a layer along another axis than the last one, the channels."""
-    axis = integers(config, "axis", -1)
-    if axis not in ((-1,), (len(shape),)):
-        raise FileFormatError(f"has axis {list(axis)!r:.60}, wanted the last one")
+    """``Dense``: of vectors, and of the channels of each pixel and of each step of a signal."""
+    units, bias, names = one(config, "units"), flag(config, "use_bias", True), biased(config, "kernel")
+    if len(shape) == 1:
+        return Translated([Dense(output_size=units, bias=bias), *activation(config)], names)
+    if len(shape) > 3:
+        raise FileFormatError(f"gets samples with {len(shape)} axes, wanted at most 3")
+    along = config.get("data_format") == "channels_first"  # the last axis is no channel, so it becomes one
+    before = to_first(shape) if along else []
+    turned = (shape[-1], *shape[:-1]) if along else shape
+    kind = Convolutional if len(shape) == 3 else Convolutional1D
+    behind = to_last((units, *turned[1:])) if along and units > 0 else []
+    form = Form((turned[0], units), (*[1] * (len(shape) - 1), turned[0], units), lambda array: array)
+    layers = [*before, kind(kernel_size=1, depth=units, bias=bias), *behind, *activation(config)]
+    place = len(before)
+    return Translated(layers, names, {place: {name: name for name in names}}, {"kernel": form})
 
 
 def normalization(config: Config, shape: Shape) -> Translated:
@@ -195,6 +204,27 @@ def layer_normalization(config: Config, shape: Shape) -> Translated:
     return Translated([layer], names)
 
 
+def permuted(config: Config, shape: Shape) -> Translated:
+    """``Permute``."""
+    dims = integers(config, "dims")
+    if sorted(dims) != list(range(1, len(shape) + 1)) or len(shape) > 3:
+        raise FileFormatError(
+            f"has dims {list(dims)!r:.60}, wanted each of {list(range(1, len(shape) + 1))} once, of 3 at most"
+        )
+    count = len(shape)
+    # the axes of a sample here are Keras's last one, then its others
+    theirs = (
+        [*range(count)] if config.get("data_format") == "channels_first" else [count - 1, *range(count - 1)]
+    )
+    return Translated(moved(shape, [theirs.index(dims[axis] - 1) for axis in theirs]))
+
+
+def depth_to_space(config: Config, shape: Shape) -> Translated:
+    """What TensorFlow calls so: a function, no layer."""
+    images(shape)
+    return Translated([DepthToSpace(one(config, "block_size"), "DCR")])
+
+
 def flattened(config: Config, shape: Shape) -> Translated:
     """``Flatten``."""
     only(config, "data_format", "channels_last", None)
@@ -219,61 +249,29 @@ def reshaped(config: Config, shape: Shape) -> Translated:
     return Translated([Reshape(shape, NamedShape(target))])
 
 
-def relu(config: Config, shape: Shape) -> Translated:
-    """``ReLU`` with what it may have of a ceiling or a slope."""
-    only(config, "threshold", 0.0, None)
-    slope = 0.0 if config.get("negative_slope") is None else number(config, "negative_slope")
-    if config.get("max_value") is None:
-        return Translated([LeakyReLU(slope) if slope else ReLU()])
-    ceiling = number(config, "max_value")
-    if slope or ceiling != 6:
-        raise FileFormatError(
-            f"has max_value {ceiling:g} and negative_slope {slope:g}, wanted none, or 6 without a slope"
-        )
-    return Translated([ReLU6()])
-
-
-def prelu(config: Config, shape: Shape) -> Translated:
-    """``PReLU`` with one slope for each channel, or one for all."""
-    shared = config.get("shared_axes") or []
-    axes = set(integers({"shared_axes": shared}, "shared_axes"))
-    if axes not in (set(range(1, len(shape))), set(range(1, len(shape) + 1))):
-        raise FileFormatError(
-            f"has shared_axes {sorted(axes)}, so a slope for each position, wanted "
-            f"{list(range(1, len(shape)))}: a slope for each channel"
-        )
-    return Translated([PReLU(per_channel=len(shape) not in axes)], ["alpha"])
-
-
-def softmax(config: Config, shape: Shape) -> Translated:
-    """``Softmax`` over the last axis."""
-    last_axis(config, shape)
-    return Translated([Softmax()])
-
-
-def leaky(config: Config, shape: Shape) -> Translated:
-    """``LeakyReLU``; what is negative_slope in Keras 3 was alpha before."""
-    old = "alpha" in config and "negative_slope" not in config
-    return Translated([LeakyReLU(number(config, "alpha" if old else "negative_slope", 0.3))])
-
-
 #: Keras's classes that have a counterpart here.
 TRANSLATIONS: dict[str, Translation] = {
+    **ACTIVATION_LAYERS,
     "Activation": lambda config, shape: Translated(activation(config)),
+    "AdaptiveAveragePooling1D": signals.adaptive(AdaptiveAveragePooling),
     "AdaptiveAveragePooling2D": adaptive(AdaptiveAveragePooling),
+    "AdaptiveMaxPooling1D": signals.adaptive(AdaptiveMaxPooling),
     "AdaptiveMaxPooling2D": adaptive(AdaptiveMaxPooling),
     "AveragePooling1D": signals.pooling(AveragePooling1D),
     "AveragePooling2D": pooling(AveragePooling),
     "BatchNormalization": normalization,
+    "CenterCrop": fixed.center_crop,
     "Conv1D": lambda config, shape: signals.convolution(config, shape, activation(config)),
+    "Conv1DTranspose": lambda config, shape: signals.transposed(config, shape, transposed),
     "Conv2D": convolution,
     "Conv2DTranspose": transposed,
+    "Cropping1D": signals.cropping,
     "Cropping2D": border(Cropping, "cropping"),
     "Dense": fully_connected,
+    "DepthToSpace": depth_to_space,
     "DepthwiseConv1D": lambda config, shape: signals.depthwise(config, shape, activation(config)),
     "DepthwiseConv2D": depthwise,
     "Dropout": lambda config, shape: Translated([Dropout(number(config, "rate"))]),
-    "ELU": lambda config, shape: Translated([ELU(number(config, "alpha", 1.0))]),
     "Flatten": flattened,
     "GaussianNoise": lambda config, shape: Translated([GaussianNoise(number(config, "stddev"))]),
     "GlobalAveragePooling1D": signals.over_all(GlobalAveragePooling1D),
@@ -283,40 +281,21 @@ TRANSLATIONS: dict[str, Translation] = {
     "GroupNormalization": group_normalization,
     "Identity": lambda config, shape: Translated([Identity()]),
     "LayerNormalization": layer_normalization,
-    "LeakyReLU": leaky,
+    "LayerScale": fixed.layer_scale,
     "MaxPooling1D": signals.pooling(MaxPooling1D),
     "MaxPooling2D": pooling(MaxPooling),
-    "PReLU": prelu,
-    "ReLU": relu,
+    "Normalization": fixed.normalization,
+    "Permute": permuted,
+    "RepeatVector": signals.repeated,
+    "Rescaling": fixed.rescaling,
     "Reshape": reshaped,
+    "Resizing": fixed.resizing,
+    "SeparableConv1D": lambda config, shape: signals.separable(config, shape, activation(config)),
     "SeparableConv2D": separable,
-    "Softmax": softmax,
     "SpatialDropout1D": lambda config, shape: Translated([SpatialDropout(number(config, "rate"))]),
     "SpatialDropout2D": lambda config, shape: Translated([SpatialDropout(number(config, "rate"))]),
+    "UpSampling1D": signals.upsampling,
     "UpSampling2D": upsampling,
     "ZeroPadding1D": signals.zero_padding,
     "ZeroPadding2D": border(ZeroPadding, "padding"),
 }
-
-
-def activation(config: Config, name: str = "activation") -> list[Layer]:
-    """Return the activation that a layer has inside, none where it is linear."""
-    value = config.get(name)
-    if isinstance(value, dict):
-        kind, inner = value.get("class_name"), value.get("config")
-        if kind == "function" and isinstance(inner, str):
-            value = inner
-        elif (
-            isinstance(kind, str)
-            and kind in ("ReLU", "LeakyReLU", "ELU", "Softmax")
-            and isinstance(inner, dict)
-        ):
-            return translate(kind, inner, ()).layers
-    if value in (None, "linear"):
-        return []
-    if not isinstance(value, str) or value not in ACTIVATIONS:
-        raise FileFormatError(
-            f"has the activation {value!r:.60}, which has no counterpart here, wanted one of "
-            f"{', '.join(ACTIVATIONS)}"
-        )
-    return [ACTIVATIONS[value]()]

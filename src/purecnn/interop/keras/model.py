@@ -13,36 +13,38 @@ from typing import IO, Any
 
 import numpy as np
 
+from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError, ShapeError
-from purecnn.formats.hdf5 import Group, Variable, opened
+from purecnn.formats.hdf5 import Variable, opened
 from purecnn.formats.hdf5_bounds import MAGIC
 from purecnn.formats.regular_files import open_regular
-from purecnn.interop.keras.builder import Built, build
-from purecnn.interop.keras.graph import Entry, Opened
+from purecnn.interop.keras.arrays import LayerArrays
+from purecnn.interop.keras.builder import Built, build, told_of
+from purecnn.interop.keras.fixed import MAX_FIXED
+from purecnn.interop.keras.graph import Opened
 from purecnn.interop.keras.layouts import parts
+from purecnn.interop.keras.translated import Formed, Translated
 from purecnn.interop.keras.weights import (
     CONFIG,
-    KERAS,
     METADATA,
     Path,
-    layer_names,
-    legacy_variables,
     member,
-    numbered,
     read_all,
     told,
     weights_of,
 )
-from purecnn.layers.shapes import NamedShape
+from purecnn.layers.shapes import NamedShape, ShapeLike, sample_shape
 from purecnn.messages.signatures import explained
 from purecnn.networks.network import Network
 
 #: Characters of a config.
 MAX_CONFIG = 10_000_000
+#: How many times as many values layers may want that stand in several places.
+MAX_USES = 8
 
 
 @explained
-def load_keras(path: Path) -> Network:
+def load_keras(path: Path, *, weights: Path | None = None, input_shape: ShapeLike | None = None) -> Network:
     """Build a network from a model that Keras saved, with its weights; it gives the same outputs.
 
     Needs h5py, which the extra ``keras`` brings; Keras itself is not needed.
@@ -50,8 +52,15 @@ def load_keras(path: Path) -> Network:
     Parameters
     ----------
     path : str or path-like
-        A ``.keras`` file, or an ``.h5`` file with a whole model. A ``Sequential`` model, or a functional one
-        of one input and one output whose branches nest; models inside of it too.
+        A ``.keras`` file, an ``.h5`` file with a whole model, or a text file of what ``model.to_json()``
+        returns. A ``Sequential`` model, or a functional one of one input and one output whose branches nest;
+        models inside of it too.
+    weights : str or path-like, optional
+        Where the weights are, if not in that file: a ``.weights.h5`` file of the same model, an ``.h5`` file
+        of its weights, or a whole model. A text file without them gives a network whose weights are drawn.
+    input_shape : tuple of int, optional
+        Of one sample, the channels first, for a model that leaves sizes open: ``(3, 64, 64)`` where Keras has
+        ``Input((None, None, 3))``.
 
     Returns
     -------
@@ -67,6 +76,8 @@ def load_keras(path: Path) -> Network:
         message names both the class and the layer.
     MissingExtraError
         If h5py is not installed.
+    ValueError
+        If the file leaves sizes open and `input_shape` is not given, or is another one than the file's.
     OSError
         If the file can't be opened.
 
@@ -77,10 +88,17 @@ def load_keras(path: Path) -> Network:
     ``Multiply``, ``Maximum`` and ``Average`` become `Branches`, the sum of two a `Residual`, and what
     multiplies each channel by a number squeeze-and-excitation. Models may have their channels last or first.
     No code in the file is run: a ``Lambda`` is refused.
+
+    What no layer here does alone is made of several, the numbers that the config gives frozen:
+    ``Normalization`` and a ``Rescaling`` behind other layers are a `BatchNormalization` with fixed
+    statistics, ``Resizing`` a convolution along each axis, ``Permute`` a `ChannelShuffle` between reshapes. A
+    layer with weights that stands in several places becomes one for each, with the same weights until they
+    are trained.
     """
+    shape = None if input_shape is None else sample_shape(input_shape)
     with told(path):
         try:
-            return read(path)
+            return read(path, weights, shape)
         except (FileFormatError, ShapeError):
             raise
         # What layers say about their arguments comes in these.
@@ -88,47 +106,89 @@ def load_keras(path: Path) -> Network:
             raise FileFormatError(f"the model in it can't be built here: {error!s:.500}") from None
 
 
-def read(path: Path) -> Network:
+def read(path: Path, weights: Path | None, shape: Shape | None) -> Network:
     """Return the network of a file; errors do not name it yet."""
-    with open_regular(path, KERAS, "hdf5", "keras", "zip") as whole:
-        zipped = whole.read(8) != MAGIC
-        config = member(whole, CONFIG).decode("utf-8", "replace") if zipped else ""
-        version = stated_version(whole) if zipped else ""
-    with weights_of(path) as file, opened(file) as root:
-        if not zipped:
-            config = "".join(root.texts("model_config") or [])
+    with open_regular(path, "a .keras, .h5 or .json file", "hdf5", "keras", "zip", "json") as whole:
+        start = whole.read(8)
+        whole.seek(0)
+        is_text = start.lstrip()[:1] == b"{"
+        if is_text:
+            config = whole.read(MAX_CONFIG + 1).decode("utf-8", "replace")
+            version = str(parsed(config).get("keras_version", ""))
+        elif start != MAGIC:
+            config, version = member(whole, CONFIG).decode("utf-8", "replace"), stated_version(whole)
+        else:
+            with opened(whole) as root:
+                config = "".join(root.texts("model_config") or [])
+                version = "".join(root.texts("keras_version") or [])
             if not config:
                 raise FileFormatError(
                     "holds weights alone, no layers: build the network and give both to load_keras_weights"
                 )
-            version = "".join(root.texts("keras_version") or [])
-        built = build(Opened().steps(parsed(config)), version)
+    model = parsed(config)
+    if is_text and weights is None:
+        return filled(made(model, version, shape), {})
+    if weights is not None:
+        with told(weights):
+            return with_weights(weights, made(model, version, shape))
+    return with_weights(path, made(model, version, shape))
+
+
+def made(model: dict[str, Any], version: str, shape: Shape | None) -> Built:
+    """Return the layers of a config, their arrays' places known."""
+    steps = Opened().steps(model)
+    built = build(steps, version, shape)
+    try:
+        built.parts = parts(built.layers, plain=built.plain, is_first=built.is_first)
+    except ShapeError:
+        built = build(steps, version, shape, is_turned=True)
+        built.parts = parts(built.layers, plain=built.plain, is_first=built.is_first)
+    return built
+
+
+def with_weights(path: Path, built: Built) -> Network:
+    """Return the network with the arrays of a file."""
+    with weights_of(path) as file, opened(file) as root:
         size = file.seek(0, 2)
-        wanted = sum(math.prod(s) for layer in built.layers for s in layer.parameter_shapes().values())
-        if 2 * wanted > size:
+        each = [(entry.path, *counts(translated)) for entry, translated in built.sources]
+        wanted = sum(here for _, here, _ in each)
+        stored = sum({path: there for path, _, there in each}.values())
+        if 2 * stored > size or wanted > MAX_USES * stored + MAX_FIXED:
             raise FileFormatError(
-                f"its layers want {wanted} values, which {size} bytes of weights can't hold"
+                f"its layers want {wanted} values, {stored} of them different, which {size} bytes of weights "
+                f"can't hold"
             )
-        home = root.group("model_weights") or root
-        given = {id(entry): arrays(home, entry) for entry, _ in built.sources}
+        held = LayerArrays(root.group("model_weights") or root)
+        given = {id(entry): held.of(entry, translated.counted) for entry, translated in built.sources}
         return filled(built, given)
 
 
+def counts(translated: Translated) -> tuple[int, int]:
+    """Return how many values a layer has here, and how many a file has of it."""
+    here = sum(math.prod(shape) for layer in translated.plain for shape in layer.parameter_shapes().values())
+    forms = translated.forms.values()
+    return here, max(0, here + sum(math.prod(form.shape) - math.prod(form.result) for form in forms))
+
+
 def filled(built: Built, given: Mapping[int, list[Variable]]) -> Network:
-    """Return the network, its layers with their arrays."""
-    places = {
-        id(part.layer): part for part in parts(built.layers, plain=built.plain, is_first=built.is_first)
-    }
+    """Return the network, its layers with their arrays; drawn, where none are given."""
+    places = {id(part.layer): part for part in built.parts}
     every = [v.held.dtype for variables in given.values() for v in variables]
     dtype = np.result_type(np.float32, *every) if every else np.dtype(np.float32)
     dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
     for entry, translated in built.sources:
+        if id(entry) not in given:
+            continue
         variables = given[id(entry)]
         if len(variables) != len(translated.variables):
             raise FileFormatError(
                 f"{entry.label} has {len(variables)} arrays, wanted {', '.join(translated.variables)}"
             )
-        named = dict(zip(translated.variables, variables, strict=True))
+        with told_of(entry):
+            named = {
+                name: Formed(variable, translated.forms[name]) if name in translated.forms else variable
+                for name, variable in zip(translated.variables, variables, strict=True)
+            }
         for place, layer in enumerate(translated.plain):
             if (part := places.get(id(layer))) is None:
                 continue
@@ -137,6 +197,9 @@ def filled(built: Built, given: Mapping[int, list[Variable]]) -> Network:
             shapes = layer.parameter_shapes()
             for name, array in read_all(part, own, dtype).items():
                 (layer.parameters if name in shapes else layer.buffers)[name] = array
+    for layer in built.fixed.values():
+        for name, array in layer.parameters.items():
+            layer.parameters[name] = array.astype(dtype)
     return Network(
         built.layers,
         input_shape=NamedShape(built.input_shape),
@@ -153,24 +216,6 @@ def stated_version(file: IO[bytes]) -> str:
             f"{METADATA} states the version {found!r:.60} of Keras, wanted such as '3.10.0'"
         )
     return found
-
-
-def arrays(home: Group, entry: Entry) -> list[Variable]:
-    """Return what a file holds of one layer, in order."""
-    if layer_names(home) is not None:
-        if len(entry.path) > 1:
-            raise FileFormatError(
-                f"{entry.label} lies in a model within a model, which .h5 files do not keep apart: a .keras "
-                f"file is wanted"
-            )
-        return [variable for _, variable in legacy_variables(home, entry.name)]
-    group: Group | None = home
-    for step in entry.path:
-        inside = group.group("layers") or group.group("_layer_checkpoint_dependencies") if group else None
-        group = inside.group(step) if inside else None
-    if group is None:
-        raise FileFormatError(f"{entry.label} has no arrays in the file, in {'/'.join(entry.path)!r:.100}")
-    return numbered(group)
 
 
 def parsed(text: str) -> dict[str, Any]:

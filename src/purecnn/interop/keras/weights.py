@@ -23,7 +23,10 @@ from purecnn.formats.decoding import check_packing, refused
 from purecnn.formats.hdf5 import Group, Variable, opened
 from purecnn.formats.hdf5_bounds import MAGIC
 from purecnn.formats.regular_files import open_regular
+from purecnn.interop.keras.arrays import layer_names, legacy_variables, numbered
+from purecnn.interop.keras.config import MAX_DEPTH
 from purecnn.interop.keras.layouts import MISSING, Part, parts
+from purecnn.interop.keras.translated import Formed
 from purecnn.interop.matching import Place, match, short
 from purecnn.layers.base import Layer
 from purecnn.messages.signatures import explained
@@ -37,8 +40,6 @@ WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
 KERAS = "an HDF5 file or a .keras file"
 #: How many times as large as packed a member may be; weights hardly shrink. And the bytes that are free.
 MAX_RATIO, FREE_BYTES = 20, 1 << 20
-#: Layers within layers.
-MAX_DEPTH = 20
 #: What the files call a layer's arrays by number, for each class that has any.
 NUMBERED = {
     "conv1d": ["kernel", "bias"],
@@ -230,15 +231,6 @@ def numbered_groups(group: Group, front: str, depth: int = 0) -> Iterator[tuple[
             yield from numbered_groups(layer, f"{front}{home}/{name}/", depth + 1)
 
 
-def numbered(layer: Group) -> list[Variable]:
-    """Return the arrays of a layer in a file of Keras 3, which are named 0, 1 and so on."""
-    held = layer.group("vars")
-    found: list[Variable] = []
-    while held and (variable := held.variable(str(len(found)))):
-        found.append(variable)
-    return found
-
-
 def named(name: str, found: Sequence[Variable]) -> Variables:
     """Return a layer's arrays by Keras's names for them, which follow from the layer's class."""
     kind = re.sub(r"_[0-9]+$", "", name)
@@ -272,37 +264,6 @@ def ranked(name: str) -> str:
     )
 
 
-def layer_names(group: Group, name: str = "layer_names") -> list[str] | None:
-    """Return an attribute of a file of Keras 2, which cut long ones into pieces."""
-    found = group.texts(name)
-    if found is None:
-        pieces: list[list[str]] = []
-        while (piece := group.texts(f"{name}{len(pieces)}")) is not None:
-            pieces.append(piece)
-        found = [text for piece in pieces for text in piece] if pieces else None
-    return found
-
-
-def legacy_variables(group: Group, layer: str) -> list[tuple[str, Variable]]:
-    """Return the arrays of one layer of a file of Keras 2, in order, by the names that it has for them."""
-    held = group.group(layer)
-    if held is None:
-        raise FileFormatError(f"lacks the layer {short(repr(layer))} that it names")
-    found = []
-    for name in layer_names(held, "weight_names") or []:
-        *way, last = name.split("/")
-        place: Group | None = held
-        for step in way:
-            place = place.group(step) if place else None
-        variable = place.variable(last) if place else None
-        if variable is None:
-            raise FileFormatError(
-                f"lacks the array {short(repr(name))} of {short(repr(layer))} that it names"
-            )
-        found.append((name, variable))
-    return found
-
-
 def legacy_groups(group: Group, names: Sequence[str], places: Sequence[Part]) -> dict[str, Variables]:
     """Return the layers of a file of Keras 2 and their arrays, in the model's order."""
     found: dict[str, Variables] = {}
@@ -322,7 +283,7 @@ def legacy_groups(group: Group, names: Sequence[str], places: Sequence[Part]) ->
     return found
 
 
-def read_all(part: Part, given: Mapping[str, Variable], dtype: np.dtype[Any]) -> dict[str, Array]:
+def read_all(part: Part, given: Mapping[str, Variable | Formed], dtype: np.dtype[Any]) -> dict[str, Array]:
     """Return one layer's arrays, of Keras's, whose shapes must be those wanted."""
     for name, shape in part.wanted.items():
         if name in given and given[name].shape != shape:
