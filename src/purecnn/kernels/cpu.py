@@ -14,7 +14,7 @@ from purecnn.kernels import pointwise, winograd, winograd_square
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
-from purecnn.kernels.pointwise import PointwiseConvolution
+from purecnn.kernels.pointwise import Im2colConvolution, PointwiseConvolution
 from purecnn.kernels.pooled import PhasedPooling, PooledConvolution
 from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import RowConvolution
@@ -177,6 +177,8 @@ def conv2d_calls(
     def build() -> RowConvolution | GroupedConvolution | PointwiseConvolution | PooledConvolution:
         if pool is not None:
             return lay_out_pooled(x, maps, window, pool, workspace)
+        if pointwise.suits_im2col(x, maps, window):
+            return Im2colConvolution(x, maps, window, workspace)
         return lay_out(x, maps, window, workspace)
 
     return workspace.layout("convolution", x, build).inference(kernels, biases, addend, rectifies)
