@@ -1,8 +1,9 @@
 """What the static site takes in a browser: python -m benchmarks.site [--rounds N] [--write].
 
 It writes the site, opens it in Chromium with an empty cache, and measures what stands in the table of
-docs/playground.md: bytes, the first stroke, the processor's time until Python is ready, the answer to a
-drawing, the digits' network in training, and the memory of Python. Wants Pyodide's files (PURECNN_PYODIDE)
+docs/playground.md: bytes, the first stroke, the processor's time until Python is ready, that of a page with
+nothing on it and of a second visit, the answer to a drawing, the digits' network in training, and the memory
+of Python. Wants Pyodide's files (PURECNN_PYODIDE)
 and Linux, whose /proc tells what the browser's processes have used.
 """
 
@@ -41,7 +42,10 @@ def on_the_wire(folder: Path) -> float:
 
 
 def spent() -> float:
-    """Return the seconds of the processor that this process's descendants have used, those that ended too."""
+    """Return the seconds of the processor that the browser's processes have used, those that ended too.
+
+    They are this process's descendants but its children: Playwright's driver, which is no part of a browser.
+    """
     parents, used = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -51,22 +55,35 @@ def spent() -> float:
                 continue
             parents[int(folder.name)] = int(words[1])
             used[int(folder.name)] = sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
-    own, found = {os.getpid()}, 0.0
+    own = children = {process for process, parent in parents.items() if parent == os.getpid()}
     while more := {process for process, parent in parents.items() if parent in own} - own:
-        own |= more
-    for process in own - {os.getpid()}:
-        found += used[process]
-    return found
+        own = own | more
+    return sum(used[process] for process in own - children)
+
+
+def start(page: Any, address: str) -> float:
+    """Return the seconds of the processor that a browser takes from an address until Python is ready."""
+    before = spent()
+    page.goto(address)
+    page.wait_for_selector("#loading", state="hidden")
+    return spent() - before
 
 
 def measure(browser: Any, address: str) -> dict[str, float]:
     """Return the figures of one visit, in a context of its own, whose cache is empty."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(300_000)  # of a busy machine
+    page = context.new_page()
+    page.route("**/empty.html", lambda route: route.fulfill(body="<!DOCTYPE html>", content_type="text/html"))
+    before = spent()
+    page.goto(f"{address}empty.html")
+    empty = spent() - before
+    page.close()
     page = context.new_page()
     before, begin = spent(), time.perf_counter()
     page.goto(address)
     page.wait_for_selector("#layers .layer canvas")
-    found = {"first stroke": time.perf_counter() - begin}
+    found = {"empty": empty, "first stroke": time.perf_counter() - begin}
     page.wait_for_selector("#loading", state="hidden")
     found["start, wall"], found["start"] = time.perf_counter() - begin, spent() - before
     draw(page, steps=1)
@@ -99,6 +116,8 @@ def measure(browser: Any, address: str) -> dict[str, float]:
         page.wait_for_timeout(20)
     found["90 %"] = time.perf_counter() - begin
     found["heap"] = page.workers[0].evaluate("python._module.HEAP8.length / 1e6")
+    page.close()
+    found["again"] = start(context.new_page(), address)
     context.close()
     return found
 
@@ -118,7 +137,7 @@ def main() -> None:
         with shown(place) as address, chromium() as browser:
             rounds = [measure(browser, address) for _ in range(given.rounds)]
 
-    def row(what: str, name: str, unit: str, bar: float) -> Row:
+    def row(what: str, name: str, unit: str, bar: float | None = None) -> Row:
         figures = [found[name] for found in rounds]
         return Row(name, what, "", figures=figures, unit=unit, bar=bar, less_is_better=True)
 
@@ -134,6 +153,8 @@ def main() -> None:
         ),
         row("the first stroke can be drawn after", "first stroke", "s", 1),
         row("start: processor's time of the browser until Python is ready", "start", "s", 4),
+        row("of that, what a page takes that is empty", "empty", "s"),
+        row("the same of a second visit, with the browser's cache", "again", "s"),
         row("a drawing is answered within", "drawing", "ms", 100),
         row("the network of digits is above 90 % after", "90 %", "s", 10),
         row("memory of Python, all of that done", "heap", "MB", 200),

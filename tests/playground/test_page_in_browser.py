@@ -851,6 +851,34 @@ def test_a_browser_without_webassembly_is_told(site_page, chromium):
     assert page.is_hidden("#loading-again")
 
 
+def hurried(page):
+    """Let the worker wait little between its tries."""
+
+    def answer(route):
+        script = route.fetch().text()
+        assert "[500, 2000, 5000]" in script
+        route.fulfill(body=script.replace("[500, 2000, 5000]", "[5, 20, 50]"), content_type="text/javascript")
+
+    page.route("**/worker.js", answer)
+
+
+@pytest.mark.parametrize("name", ["draw.js", "maps.js", "train.js"])
+def test_a_page_whose_script_does_not_come_says_so(site_page, chromium, name):
+    _, _, address = site_page
+    page = browser.Window(chromium).page
+    page.route("**/worker.js", lambda route: route.abort())  # Python is not looked at here
+    page.route(f"**/{name}", lambda route: route.abort())
+    page.goto(f"{address}#train")
+    words = page.locator("#unfetched")
+    expect(words).to_have_css("visibility", "visible", timeout=1000 * PATIENCE)
+    expect(words).to_have_text("A part of this page has not come yet. Try again")
+    page.unroute(f"**/{name}")
+    words.get_by_role("link").click()
+    page.wait_for_selector("#layers .layer canvas")
+    expect(words).to_be_hidden()
+    page.close()
+
+
 def test_what_comes_damaged_is_asked_for_again(site_page, chromium):
     _, _, address = site_page
     page, tries = browser.Window(chromium).page, {"site.json": 0, "purecnn.zip.gz": 0}
@@ -868,10 +896,13 @@ def test_what_comes_damaged_is_asked_for_again(site_page, chromium):
 
     for name in tries:
         page.route(f"**/{name}", answer)
-    page.route("**/pyodide.mjs", lambda route: route.abort())  # what follows is not looked at here
+    page.route("**/pyodide.mjs*", lambda route: route.abort())
+    hurried(page)
     page.goto(address)
     page.wait_for_selector("#layers .layer canvas")
-    expect(page.locator("#loading-words")).to_have_text(re.compile("could not be started: .*pyodide.mjs"))
+    expect(page.locator("#loading-words")).to_have_text(
+        "Python could not be started: pyodide.mjs could not be fetched, or is damaged"
+    )
     assert tries == {"site.json": 4, "purecnn.zip.gz": 2}
     page.unroute("**/site.json")
     page.route("**/site.json", lambda route: route.abort())

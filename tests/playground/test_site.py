@@ -11,6 +11,7 @@ import io
 import json
 import os
 import tarfile
+import types
 import zipfile
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from purecnn import Dense, Network, Softmax, save
 from purecnn.backend.locks import folder_lock
 from purecnn.errors import DownloadError, FileFormatError
 from purecnn.formats.idx import load_folder
-from purecnn.playground import runtime, site
+from purecnn.layers.registry import LAYERS
+from purecnn.playground import bytecode, runtime, site
 from purecnn.playground.replies import Replies
 from purecnn.playground.runtime import Release, fetched
 
@@ -89,7 +91,7 @@ def test_the_site_holds_the_page_the_package_and_all_that_it_names(pyodide, tmp_
         assert f'{folder}="/' not in index  # it may lie below any path
     with zipfile.ZipFile(io.BytesIO(gzip.decompress((place / "purecnn.zip.gz").read_bytes()))) as package:
         names = package.namelist()
-        assert "purecnn/playground/in_browser.py" in names
+        assert "purecnn/playground/in_browser.py" in {name.removesuffix("c") for name in names}
         assert not [name for name in names if "__pycache__" in name or "/static/" in name]
         package.extractall(tmp_path / "unpacked")
     (images, labels), test = load_folder(tmp_path / "unpacked/purecnn/datasets/files/mnist")
@@ -105,15 +107,18 @@ def test_what_no_page_needs_of_pyodide_is_left_out(known):
     for name, wanted in (("python_stdlib.zip", ["json/tool"]), (runtime.WHEEL, ["numpy/core"])):
         with zipfile.ZipFile(io.BytesIO(sent[name])) as archive:
             assert archive.namelist() == wanted
-    lock = json.loads(sent["pyodide-lock.json"])
-    assert list(lock["packages"]) == ["numpy"]
-    assert lock["packages"]["numpy"]["sha256"] == hashlib.sha256(sent[runtime.WHEEL]).hexdigest()
+    assert json.loads(sent["pyodide-lock.json"]) == {"info": {"version": "1"}, "packages": {}}
 
 
 def test_modules_are_sent_compiled_where_this_python_compiles_as_pyodides(known, monkeypatch, tmp_path):
     """Held by this Python, whatever its version: it imports what it compiled from the archive."""
-    monkeypatch.setattr(runtime, "MAGIC", importlib.util.MAGIC_NUMBER)
+    monkeypatch.setattr(bytecode, "MAGIC", importlib.util.MAGIC_NUMBER)
     module = b'"""Words."""\n\ndef answer():\n    """More words."""\n    return 42\n'
+    module += (
+        b"\ndef fail(far):\n"
+        + 300 * b"\n"
+        + b"    if far:\n        fail(\n            not far\n        )\n    raise far\n"
+    )
     known["python_stdlib.zip"] = zipped(**{"found.py": module, "numpy.txt": b"1"})
     sent = runtime.pruned(known)["python_stdlib.zip"]
     with zipfile.ZipFile(io.BytesIO(sent)) as archive:
@@ -123,8 +128,32 @@ def test_modules_are_sent_compiled_where_this_python_compiles_as_pyodides(known,
     found = importlib.import_module("found")
     assert found.answer() == 42
     assert (found.__doc__, found.answer.__doc__) == (None, None)
-    monkeypatch.setattr(runtime, "MAGIC", b"3.12")
+    with pytest.raises(TypeError, match="exceptions must derive") as caught:
+        found.fail(True)
+    assert [each.lineno + 1 for each in caught.traceback[1:]] == [309, 312]  # where the source has them
+    monkeypatch.setattr(bytecode, "MAGIC", b"3.12")
     assert zipfile.ZipFile(io.BytesIO(runtime.pruned(known)["python_stdlib.zip"])).namelist()[0] == "found.py"
+
+
+def test_the_formulas_that_the_page_shows_are_in_documentation_that_is_sent():
+    for layer in LAYERS.values():
+        assert layer.__module__.replace(".", "/").startswith(bytecode.DOCUMENTED)
+
+
+def test_code_without_columns_knows_its_lines():
+    sources = [path for path in Path(site.__file__).parents[1].rglob("*.py") if path.stem in ("fit", "cpu")]
+    assert len(sources) > 1
+
+    def every(code):
+        yield code
+        for each in code.co_consts:
+            if isinstance(each, types.CodeType):
+                yield from every(each)
+
+    for path in sources:
+        whole = compile(path.read_bytes(), path.name, "exec")
+        for one, other in zip(every(whole), every(bytecode.without_columns(whole)), strict=True):
+            assert list(one.co_lines()) == list(other.co_lines())
 
 
 def test_a_site_is_replaced_and_another_folder_kept(pyodide, tmp_path):

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import marshal
 import tarfile
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from purecnn.datasets.catalog import cache_folder, transfer
 from purecnn.errors import FileFormatError
+from purecnn.playground.bytecode import members, stored
 
 VERSION = "0.27.7"
 WHEEL = "numpy-2.0.2-cp312-cp312-pyodide_2024_0_wasm32.whl"
@@ -71,7 +67,11 @@ NUMPY_LEFT = (
         "/testing/",
     ),
     *("/f2py/", "/distutils/", "/fft/", "/lapack_lite.", "recfunctions", "mypy_plugin"),
+    *("_multiarray_tests.", "_operand_flag_tests.", "_struct_ufunc_tests.", "/tests/", "/testutils."),
+    *("timer_comparison", "mrecords"),
 )
+#: Modules of NumPy that only document others: imported at each start, they are sent empty.
+NUMPY_EMPTY = ("numpy/_core/_add_newdocs.py", "numpy/_core/_add_newdocs_scalars.py")
 #: What no page needs of Python: servers, mail, tests, debuggers, processes, XML, old codecs.
 PYTHON_LEFT = (
     *("cgi.py", "cgitb.py", "ftplib.py", "http/", "imaplib.py", "mailbox.py", "nntplib.py", "poplib.py"),
@@ -105,10 +105,6 @@ PYTHON_LEFT = (
     *("importlib/_bootstrap", "runpy.py"),
     *("encodings/cp5", "encodings/charmap", "encodings/punycode", "encodings/utf_7", "html/parser.py"),
 )
-#: What begins compiled modules of Pyodide's Python, 3.12.
-MAGIC = (3531).to_bytes(2, "little") + b"\r\n"
-#: Its functions hand the documentation of others on, which must be there.
-DOCUMENTED = "numpy/_core/multiarray.py"
 
 
 def runtime(folder: str | PathLike[str] | None = None) -> dict[str, bytes]:
@@ -175,34 +171,18 @@ def pruned(files: dict[str, bytes]) -> dict[str, bytes]:
     """Return the files with less to send: without what no page needs, and archives packed as a whole.
 
     Packed one by one, the small files of an archive take an eighth more than all together. Modules are sent
-    compiled where this Python compiles as Pyodide's does, 3.12: a browser's start then takes a third less.
+    compiled where this Python compiles as Pyodide's does, 3.12: a browser's start then takes half.
     """
-    numpy = stored(files[WHEEL], lambda name: not any(part in name for part in NUMPY_LEFT))
-    python = stored(files["python_stdlib.zip"], lambda name: not name.startswith(PYTHON_LEFT))
-    lock = json.loads(files["pyodide-lock.json"])
-    entry = {**lock["packages"]["numpy"], "sha256": hashlib.sha256(numpy).hexdigest()}
-    known = {"info": lock["info"], "packages": {"numpy": entry}}
+    python = members(files["python_stdlib.zip"], lambda name: not name.startswith(PYTHON_LEFT))
+    numpy = (
+        (name, b"" if name in NUMPY_EMPTY else content)
+        for name, content in members(files[WHEEL], lambda name: not any(part in name for part in NUMPY_LEFT))
+    )
+    # what lies in the archives is unpacked by the page's worker: nothing is asked of Pyodide's own packages
+    lock = {"info": json.loads(files["pyodide-lock.json"])["info"], "packages": {}}
     return {
         **files,
-        WHEEL: numpy,
-        "python_stdlib.zip": python,
-        "pyodide-lock.json": json.dumps(known).encode(),
+        WHEEL: stored(numpy),
+        "python_stdlib.zip": stored(python),
+        "pyodide-lock.json": json.dumps(lock).encode(),
     }
-
-
-def stored(archive: bytes, wanted: Callable[[str], bool]) -> bytes:
-    """Return a zip archive of the wanted files of another, not compressed."""
-    written = BytesIO()
-    with zipfile.ZipFile(BytesIO(archive)) as old, zipfile.ZipFile(written, "w") as new:
-        for name in filter(wanted, old.namelist()):
-            content = old.read(name)
-            if name.endswith(".py") and MAGIC == importlib.util.MAGIC_NUMBER:
-                name, content = f"{name}c", compiled(name, content)
-            new.writestr(zipfile.ZipInfo(name), content)
-    return written.getvalue()
-
-
-def compiled(name: str, source: bytes) -> bytes:
-    """Return a module's source compiled, without its documentation, as a file that is never checked."""
-    code = compile(source, name, "exec", dont_inherit=True, optimize=0 if name == DOCUMENTED else 2)
-    return MAGIC + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)

@@ -10,11 +10,9 @@ import gzip
 import json
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from purecnn.backend.checks import file_name
 from purecnn.backend.files import take_name
 from purecnn.backend.locks import LOCK, folder_lock
 from purecnn.networks.files import load
+from purecnn.playground.bytecode import stored
 from purecnn.playground.page import PAGE, SITE, read_page
 from purecnn.playground.replies import Replies
 from purecnn.playground.runtime import pruned, runtime
@@ -126,22 +125,17 @@ def page() -> dict[str, bytes]:
 
 def package() -> bytes:
     """Return this package as a zip archive, with fewer digits and without the page."""
-    written = BytesIO()
-    with zipfile.ZipFile(written, "w") as archive:
 
-        def add(folder: Traversable, path: str) -> None:
-            for each in sorted(folder.iterdir(), key=lambda one: one.name):
-                inner = f"{path}/{each.name}"
-                if each.is_dir():
-                    if each.name != "__pycache__" and inner != "purecnn/playground/static":
-                        add(each, inner)
-                elif each.name.endswith("ubyte.gz"):
-                    archive.writestr(zipfile.ZipInfo(inner), fewer(each))
-                else:
-                    archive.writestr(zipfile.ZipInfo(inner), each.read_bytes())
+    def found(folder: Traversable, path: str) -> Iterable[tuple[str, bytes]]:
+        for each in sorted(folder.iterdir(), key=lambda one: one.name):
+            inner = f"{path}/{each.name}"
+            if each.is_dir():
+                if each.name != "__pycache__" and inner != "purecnn/playground/static":
+                    yield from found(each, inner)
+            else:
+                yield inner, fewer(each) if each.name.endswith("ubyte.gz") else each.read_bytes()
 
-        add(files("purecnn"), "purecnn")
-    return written.getvalue()
+    return stored(found(files("purecnn"), "purecnn"))
 
 
 def fewer(file: Traversable) -> bytes:

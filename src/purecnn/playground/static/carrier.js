@@ -1,7 +1,7 @@
 // Who carries the page's questions to Python and back: connections to the server, or messages to a worker that runs
 // Python within this browser. The page says which: `data-answers` is "server" or "browser".
 
-import {askPython, begin, failed, hear, spoken} from './python.js';
+import {askPython, begin, failed, hear, share, spoken} from './python.js';
 
 const inBrowser = document.documentElement.dataset.answers === 'browser';
 
@@ -32,8 +32,7 @@ function tell({stage, why, done, total, hopeless}) {
   again.hidden = stage !== 'failed' || hopeless;
   bar.hidden = stage === 'failed';
   words.textContent = why ?? spoken({stage, done, total});
-  if (total) Object.assign(bar, {value: done, max: total});
-  else bar.removeAttribute('value');
+  bar.value = share({stage, done, total});
 }
 
 // What was written of the network when the site was; without it there is no page.

@@ -267,6 +267,7 @@ export function become(found, anew = false) {
 
 whenColoursChange(show);
 
+$('unfetched').dataset.draw = ''; // the page has come
 wipe();
 show();
 try {

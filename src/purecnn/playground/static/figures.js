@@ -40,8 +40,7 @@
     tell(news, python) {
       if (this.box) return;
       this.bar.hidden = news.stage === 'failed';
-      if (news.total) Object.assign(this.bar, {value: news.done, max: news.total});
-      else this.bar.removeAttribute('value');
+      this.bar.value = python.share(news);
       this.words.textContent = news.why ?? python.spoken(news);
     }
 

@@ -217,6 +217,7 @@ whenColoursChange(redraw);
 let waitingForRoom, offered = false;
 addEventListener('resize', () => { clearTimeout(waitingForRoom); waitingForRoom = setTimeout(redraw, 120); });
 
+$('unfetched').dataset.train = '';
 try {
   offer((await network()).choices);
   offered = true;

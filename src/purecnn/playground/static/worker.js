@@ -7,7 +7,8 @@ const SILENCE = 20_000; // ms without a byte after which a try has broken off
 const tell = (stage, more = {}) => postMessage({stage, ...more});
 const last = error => String(error.message ?? error).trim().split('\n').pop(); // of Python's tracebacks: what went wrong
 const here = name => new URL(name, import.meta.url).href;
-let done = 0, total = 0;
+const STEP = 250_000; // bytes between two words of how many have come
+let done = 0, total = 0, spoken = 0;
 
 // What `take` makes of a file's answer; it is asked for again where that fails. `take` says when a piece has come.
 async function patiently(name, take, how = {}) {
@@ -45,7 +46,10 @@ async function bytesOf(name, size, answer, come) {
     pieces.push(piece.value);
     length += piece.value.length;
     come(piece.value.length);
-    tell('Python is fetched', {done: Math.min(done, total), total});
+    if (done - spoken >= STEP || done >= total) {
+      spoken = done;
+      tell('Python is fetched', {done: Math.min(done, total), total});
+    }
   }
   const blob = new Blob(pieces), [first, second] = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
   const isPacked = first === 0x1f && second === 0x8b;
@@ -58,28 +62,65 @@ async function bytesOf(name, size, answer, come) {
   }
 }
 
+// Write an archive's files, which are not compressed, below a folder of Python's. Its own zipfile takes ten times as long.
+function unpack(archive, folder, FS) {
+  const bytes = new Uint8Array(archive), view = new DataView(archive), made = new Set(), words = new TextDecoder();
+  const end = bytes.length - 22; // where its table of contents is told of, since it has no comment
+  let place = view.getUint32(end + 16, true);
+  for (let left = view.getUint16(end + 10, true); left; left--) {
+    const [size, name, extra, note] = [[24, 32], [28, 16], [30, 16], [32, 16]].map(([at, bits]) => view[`getUint${bits}`](place + at, true));
+    const begin = view.getUint32(place + 42, true), path = `${folder}/${words.decode(bytes.subarray(place + 46, place + 46 + name))}`;
+    const content = begin + 30 + view.getUint16(begin + 26, true) + view.getUint16(begin + 28, true);
+    const within = path.slice(0, path.lastIndexOf('/'));
+    if (!made.has(within)) FS.mkdirTree(within);
+    made.add(within);
+    FS.writeFile(path, bytes.subarray(content, content + size), {canOwn: true});
+    place += 46 + name + extra + note;
+  }
+}
+
+// A script, which the browser fetches itself; it remembers that an address failed, so that another try has another one.
+async function script(name) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await import(here(name) + (attempt ? `?again=${attempt}` : ''));
+    } catch {
+      if (attempt === PATIENCE.length) throw new Error(`${name} could not be fetched, or is damaged`);
+      await new Promise(resolve => setTimeout(resolve, PATIENCE[attempt]));
+    }
+  }
+}
+
+const KINDS = {wasm: 'application/wasm', json: 'application/json'};
+
 async function begin() {
   const site = await patiently('site.json', answer => answer.json(), {cache: 'no-cache'});
   total = Object.values(site.files).reduce((sum, size) => sum + size, 0);
+  const scripts = Promise.all(['pyodide.mjs', 'pyodide.asm.js'].map(script));
+  scripts.catch(() => {}); // told once the files have come
   const files = new Map(await Promise.all(Object.entries(site.files).map(async ([name, size]) =>
     [name.replace(/\.gz$/, ''), await patiently(name, (...how) => bytesOf(name, size, ...how))])));
+  const [{loadPyodide}] = await scripts; // the other one is found as a global function
   tell('Python starts');
+  const take = name => { const found = files.get(name); files.delete(name); return found; };
+  const library = take('python_stdlib.zip'), packages = [...files.keys()].filter(name => /\.(zip|whl)$/.test(name)).map(take);
+  const model = new Uint8Array(take('model.safetensors'));
+  files.set('python_stdlib.zip', new ArrayBuffer(0)); // unpacked below: Python need not read an archive at each import
   // What Pyodide asks for is here already.
   const fetched = globalThis.fetch;
   globalThis.fetch = (asked, ...more) => {
-    const name = String(asked.url ?? asked).split('/').pop(), found = files.get(name);
+    const name = String(asked.url ?? asked).split('/').pop(), found = take(name);
     if (!found) return fetched(asked, ...more);
-    files.delete(name);
-    return Promise.resolve(new Response(found, {headers: {'content-type': name.endsWith('.wasm') ? 'application/wasm' : 'application/octet-stream'}}));
+    return Promise.resolve(new Response(found, {headers: {'content-type': KINDS[name.split('.').pop()] ?? 'application/octet-stream'}}));
   };
-  const own = files.get('purecnn.zip'), model = files.get('model.safetensors');
-  const {loadPyodide} = await import('./pyodide.mjs');
-  const python = await loadPyodide({indexURL: here('./'), packages: ['numpy']});
+  const python = await loadPyodide({indexURL: here('./'), env: {PYTHONDONTWRITEBYTECODE: '1'}, fsInit: (FS, {sitePackages}) => {
+    unpack(library, sitePackages.replace('/site-packages', ''), FS);
+    for (const each of packages) unpack(each, sitePackages, FS);
+  }});
   globalThis.fetch = fetched;
   globalThis.python = python; // for who looks with the browser's tools
   tell('The network is opened');
-  python.unpackArchive(own, 'zip');
-  python.FS.writeFile('model.safetensors', new Uint8Array(model));
+  python.FS.writeFile('model.safetensors', model);
   const playground = python.pyimport('purecnn.playground.in_browser');
   return {answer: playground.begin('model.safetensors', site.network.name, site.least), prepare: playground.prepare};
 }
