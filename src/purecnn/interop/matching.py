@@ -2,15 +2,17 @@
 
 A file of weights names its arrays as its own program did: this finds the layer that each belongs to.
 
-Shapes decide, and the numbers in names: of ``conv.0`` and ``conv.2`` the first comes first. What they leave
-open is refused, since a guess would be wrong in silence.
+Shapes decide, and the numbers in names: of ``conv.0`` and ``conv.2`` the first comes first. So does what
+stands together, where the caller knows of such groups. What they leave open is refused, since a guess would
+be wrong in silence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from purecnn.backend.types import Shape
 from purecnn.errors import ShapeError
@@ -18,6 +20,10 @@ from purecnn.errors import ShapeError
 Shapes = Mapping[str, Shape]
 #: Orders that are followed at a time; few are more than two, and no network may need forever.
 MAX_STATES = 4096
+#: Letters that count stand behind a number, ``inception3a``, or are a part of their own, ``f.a.0``.
+LETTER = r"(?<=[0-9])[a-hA-H](?![a-zA-Z])|(?<=\.)[a-dA-D](?=\.|$)"
+#: A size, a number, a letter, or text up to one of these.
+TOKEN = re.compile(rf"[0-9]+x[0-9]+|(?P<number>[0-9]{{1,18}})|(?P<letter>{LETTER})|(?:(?!{LETTER})[^0-9])+")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,12 @@ class Place:
 
 
 def match(
-    places: Sequence[Place], groups: Mapping[str, Shapes], order: Sequence[str] | None, what: str, word: str
+    places: Sequence[Place],
+    groups: Mapping[str, Shapes],
+    order: Sequence[str] | None,
+    what: str,
+    word: str,
+    together: Sequence[Collection[str]] = (),
 ) -> list[str]:
     """Return the name of the group for each place.
 
@@ -63,6 +74,8 @@ def match(
         All groups' names in the places' order, where it is known.
     what, word : str
         What a message calls the source, such as "the state dict", and the argument that names an order.
+    together : sequence of collection of str
+        Groups that no other stands between, where an order is found in which that holds for all of these.
 
     Raises
     ------
@@ -84,7 +97,7 @@ def match(
         given = [place.name for place in places]
     else:
         check_numbers(places, groups, what)
-        return match_unordered(places, groups, what, word)
+        return match_unordered(places, groups, what, word, together)
     if len(places) != len(groups):
         check_numbers(places, groups, what)
     for place, name in zip(places, given, strict=True):
@@ -132,36 +145,79 @@ def check_numbers(places: Sequence[Place], groups: Mapping[str, Shapes], what: s
 
 
 def tokens(name: str) -> list[str | int]:
-    """Return a name's texts and numbers.
+    """Return a name's texts, and what counts in it: numbers that are no sizes, and letters as numbers.
 
     Examples
     --------
-    >>> tokens("layer1.0.conv2")
-    ['layer', 1, '.', 0, '.conv', 2]
+    >>> tokens("layer1.0.conv2"), tokens("inception3c.5x5")
+    (['layer', 1, '.', 0, '.conv', 2], ['inception', 3, 3, '.', '5x5'])
     """
-    return [int(part) if part.isdecimal() else part for part in re.findall(r"[0-9]{1,18}|[^0-9]+", name)]
+    found: list[str | int] = []
+    for part in TOKEN.finditer(name):
+        kind, text = part.lastgroup, part.group()
+        found.append(int(text) if kind == "number" else int(text, 36) - 9 if kind == "letter" else text)
+    return found
 
 
-def is_before(a: str, b: str) -> bool:
-    """Return whether a name says that it comes before another: where they part, it has a lower number."""
-    for one, other in zip(tokens(a), tokens(b), strict=False):
+def is_before(a: Sequence[str | int], b: Sequence[str | int]) -> bool:
+    """Return whether a name's tokens say that it comes before another: where they part, it counts less."""
+    for one, other in zip(a, b, strict=False):
         if one != other:
             return isinstance(one, int) and isinstance(other, int) and one < other
     return False
 
 
-def match_unordered(places: Sequence[Place], groups: Mapping[str, Shapes], what: str, word: str) -> list[str]:
-    """Return the one order of the groups that their names' numbers allow and that fits the places."""
+def match_unordered(
+    places: Sequence[Place],
+    groups: Mapping[str, Shapes],
+    what: str,
+    word: str,
+    together: Sequence[Collection[str]],
+) -> list[str]:
+    """Return the one order of the groups that their names allow and that fits the places."""
+    split = [tokens(name) for name in groups]
+    before = [sum(1 << k for k, other in enumerate(split) if is_before(other, name)) for name in split]
+    number = {name: k for k, name in enumerate(groups)}
+    sets = [sum(1 << number[name] for name in names) for names in together]
+    if sets:
+        try:
+            return search(places, groups, what, word, before, sets)
+        except ShapeError:
+            pass  # this program has them elsewhere
+    return search(places, groups, what, word, before, [])
+
+
+def search(
+    places: Sequence[Place],
+    groups: Mapping[str, Shapes],
+    what: str,
+    word: str,
+    before: Sequence[int],
+    sets: Sequence[int],
+) -> list[str]:
+    """Return the one order that fits the places.
+
+    No group comes in front of one that is before it, and no other between those of a set, but lone vectors,
+    as the slopes of a PReLU are.
+    """
     names = list(groups)
-    before = [sum(1 << k for k, other in enumerate(names) if is_before(other, name)) for name in names]
+    alike: dict[tuple[Any, ...], list[int]] = {}
     # which groups are used up -> in which order, and where another order would do as well
     states: dict[int, tuple[tuple[int, ...], str]] = {0: ((), "")}
     for place in places:
-        fits = [k for k, name in enumerate(names) if place.takes(groups[name])]
+        key = (place.optional, *sorted(place.wanted.items()))
+        if key not in alike:
+            alike[key] = [k for k, name in enumerate(names) if place.takes(groups[name])]
+        fits = alike[key]
+        is_vector = [len(shape) for shape in place.wanted.values()] == [1]
         found: dict[int, tuple[tuple[int, ...], str]] = {}
         for used, (picks, doubt) in states.items():
+            barred = used
+            for members in () if is_vector else sets:
+                if members & used and members & ~used:
+                    barred |= ~members
             for k in fits:
-                if used >> k & 1 or before[k] & ~used:
+                if barred >> k & 1 or before[k] & ~used:
                     continue
                 state = used | 1 << k
                 if state in found:

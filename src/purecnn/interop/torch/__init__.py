@@ -1,7 +1,8 @@
 """PyTorch: weights go there and come back as a state dict, networks go as a program.
 
 `modules` says what each layer is in PyTorch, `images` what those of images without parameters are, `signals`
-what those of signals are, `weights` reads and writes state dicts, `program` writes Python.
+what those of signals are, `pairs` which modules stand together by their names, `weights` reads and writes
+state dicts, `program` writes Python.
 
 Imports what `purecnn.interop` does. Begin with `modules`.
 """

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from purecnn.backend.checks import file_name
 from purecnn.backend.types import Array
-from purecnn.errors import FileFormatError
+from purecnn.errors import FileFormatError, ShapeError
 from purecnn.formats.safetensors import read_safetensors, write_safetensors
-from purecnn.interop.matching import Place, match
+from purecnn.interop.matching import Place, Shapes, match
 from purecnn.interop.torch.modules import modules, named, tensor
+from purecnn.interop.torch.pairs import together
 from purecnn.interop.torch.program import torch_code
 from purecnn.layers.base import Layer
 from purecnn.layers.file_checks import check_finite
@@ -145,12 +148,14 @@ def load_state_dict(
     Notes
     -----
     A file keeps tensors by dtype and name, not in the model's order. So modules are matched by the shapes of
-    their tensors and the numbers in their names: ``features.0`` comes before ``features.3``, and
-    ``layer1.1.conv1`` before ``layer2.0.conv1``. If that leaves two orders open, neither is taken. An
-    ``OrderedDict``, as ``model.state_dict()`` gives, is taken in its own order.
+    their tensors and by their names: ``features.0`` comes before ``features.3``, ``layer1.1.conv1`` before
+    ``layer2.0.conv1`` and ``inception3a`` before ``inception3b``; ``bn1`` stands next to ``conv1``, and
+    ``downsample.1`` behind ``downsample.0``. If that leaves two orders open, neither is taken. An
+    ``OrderedDict``, as ``model.state_dict()`` gives, is taken in its own order where that fits.
 
     The layouts are alike: linear weights ``(out, in)``, kernels ``(out, in / groups, height, width)``, images
-    flattened by channel, row and column, and the running variance unbiased. A missing bias is zeros.
+    flattened by channel, row and column, and the running variance unbiased. A missing bias is zeros. A dense
+    layer takes a convolution of 1 x 1, as squeeze-and-excitation has in torchvision, and the other way round.
     What lies outside of a state dict must be given here: PyTorch's ``eps`` and ``momentum`` are `epsilon` and
     `momentum` of `BatchNormalization`, with the same defaults. Give the network the preprocessing that the
     model was trained behind, or uint8 images are scaled by 1/255, as ``ToTensor`` does.
@@ -204,20 +209,48 @@ def put(network: Network, tensors: Mapping[str, Any], order: Sequence[str] | Non
         for (name, module), top in zip(held, tops, strict=True)
     ]
     shapes = {name: {end: array.shape for end, array in group.items()} for name, group in groups.items()}
-    if order is None and isinstance(tensors, OrderedDict):
-        order = list(groups)
-    chosen = match(places, shapes, order, "the state dict", "modules")
+    chosen = matched(places, shapes, order, list(groups) if isinstance(tensors, OrderedDict) else None)
     ready: list[tuple[Array, Array]] = []
     for (_, module), name in zip(held, chosen, strict=True):
         for end in module.tensors:
             view = tensor(module, end)
             value = groups[name].get(end)
             array = np.zeros_like(view) if value is None else cast(f"{name}.{end}", value, view.dtype)
+            array = array.reshape(view.shape)
             if end == "running_var" and array.min(initial=0) < 0:
                 raise FileFormatError(f"{name}.{end} holds {array.min():g}, wanted at least 0")
             ready.append((view, array))
     for view, value in ready:
         view[...] = value
+
+
+def matched(
+    places: Sequence[Place],
+    groups: Mapping[str, Shapes],
+    order: Sequence[str] | None,
+    own: Sequence[str] | None,
+) -> list[str]:
+    """Return the module for each place: as `order` has them, or as their `own` does, or by their names."""
+    orders = [own, None] if order is None and own is not None else [order]
+    dense = [replace(place, wanted=as_dense(place.wanted)) for place in places]
+    shapes = {name: as_dense(found) for name, found in groups.items()}
+    refusals: list[ValueError] = []
+    for (wanted, found), given in product([(places, groups), (dense, shapes)], orders):
+        try:
+            return match(wanted, found, given, "the state dict", "modules", together(found))
+        except ValueError as error:
+            refusals.append(error)
+            if not isinstance(error, ShapeError):
+                break
+    raise refusals[0]
+
+
+def as_dense(shapes: Shapes) -> Shapes:
+    """Return shapes in which a convolution of 1 x 1 is a dense layer, as which it acts on a lone pixel."""
+    found = dict(shapes)
+    if found.get("weight", ())[2:] == (1, 1):
+        found["weight"] = found["weight"][:2]
+    return found
 
 
 def as_tensor(name: str, value: Any) -> Array:
