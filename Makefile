@@ -138,6 +138,7 @@ fixtures: $(BENCH_STAMP) $(PEERS_STAMP) ## make the tests' fixtures anew, from t
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
 	$(BENCH)/bin/python tests/fixtures/make_metrics.py
 	$(BENCH)/bin/python tests/fixtures/make_weights.py
+	$(BENCH)/bin/python tests/fixtures/make_torch_files.py
 	$(BENCH)/bin/python tests/fixtures/make_onnx.py
 	$(BENCH)/bin/python tests/fixtures/make_names.py torch
 	$(PEERS)/bin/python tests/fixtures/make_names.py keras

@@ -14,10 +14,18 @@ from random import Random
 
 import purecnn as p
 from campaigns.fuzz.containers import gzipped, lying_message, lying_zip, tarred, zipped
-from campaigns.fuzz.files import data_files, hostile_hdf5, model_files, onnx_files, picture_files, run_files
+from campaigns.fuzz.files import (
+    data_files,
+    hostile_hdf5,
+    model_files,
+    onnx_files,
+    picture_files,
+    run_files,
+    torch_files,
+)
 from campaigns.fuzz.mutations import blind
 from purecnn import datasets
-from purecnn.formats import npz, protobuf, read_idx, read_safetensors
+from purecnn.formats import npz, protobuf, read_idx, read_safetensors, read_torch
 from purecnn.formats.idx import load_folder
 from purecnn.onnx import schema
 
@@ -126,6 +134,7 @@ FORMATS = {
         lambda path: p.load_state_dict(model_files.small_network(), path),
         model_files.lying_safetensors,
     ),
+    "torch": Format(torch_files.torch_seeds, read_torch, torch_files.lying_torch, name="a.pt"),
     "zip": Format(
         lambda: [zipped(data_files.archive_members())],
         data_files.unpacked,

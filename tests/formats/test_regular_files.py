@@ -21,7 +21,7 @@ from purecnn import CSVLog, JSONLog
 from purecnn.cli.app import purecnn
 from purecnn.datasets.data_path import read_data
 from purecnn.errors import FileFormatError
-from purecnn.formats import archives, idx, kind_of, npz, read_picture, read_safetensors
+from purecnn.formats import archives, idx, kind_of, npz, read_picture, read_safetensors, read_torch
 from purecnn.formats.file_kinds import KINDS
 from purecnn.formats.regular_files import open_regular, read_regular
 from purecnn.runs.record import read_record
@@ -48,6 +48,7 @@ READERS = {
     "load_keras_weights": lambda path: p.load_keras_weights(small(), path),
     "read_idx": idx.read_idx,
     "read_npz": npz.read_npz,
+    "read_torch": read_torch,
     "read_picture": read_picture,
     "unpack": lambda path: archives.unpack(path, ("a",), path.parent),
     "CSVLog": lambda path: logged(CSVLog, path),
@@ -238,6 +239,7 @@ OWN = {
     "load_keras": ("a .keras", "HDF5", "a zip"),
     "read_idx": ("IDX", "gzip"),
     "read_npz": ("an .npz", "a zip"),
+    "read_torch": ("a PyTorch", "a zip", "a pickle"),
     "read_picture": ("picture", "a text"),
 }
 
@@ -261,9 +263,8 @@ def test_the_sentence_names_the_reader_or_what_to_do(tmp_path):
     with pytest.raises(FileFormatError) as caught:
         p.load(path)
     assert str(caught.value) == (
-        f"{path}: looks like a PyTorch checkpoint, a zip of pickles, wanted a safetensors file: pickles are "
-        "never read, since that runs what they say: save the weights in PyTorch by "
-        "safetensors.torch.save_file(model.state_dict(), FILE), and read that by load_state_dict"
+        f"{path}: looks like a PyTorch checkpoint, a zip of pickles, wanted a safetensors file: "
+        "load_state_dict reads its tensors into a network that you build, and runs nothing that it says"
     )
     for reader, seems in (
         ("load_onnx", "an ONNX model"),
@@ -308,6 +309,9 @@ def test_all_fixtures_of_this_package_are_what_they_are(tmp_path):
             ".txt": "text",
         }
         assert kind_of(path.read_bytes()[:512]).name == wanted[path.suffix]
+    for path in (FIXTURES / "torch").glob("*.pt*"):
+        wanted = "zip" if path.name == "script.pt" else "pytorch"
+        assert kind_of(path.read_bytes()[:512]).name == wanted
     p.save(small(), tmp_path / "model")
     assert kind_of((tmp_path / "model").read_bytes()[:512]).name == "safetensors"
     p.export_onnx(small(), tmp_path / "model")

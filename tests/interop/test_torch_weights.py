@@ -25,7 +25,7 @@ from purecnn import (
     torch_code,
 )
 from purecnn.errors import FileFormatError
-from purecnn.formats import read_safetensors, write_safetensors
+from purecnn.formats import read_safetensors, read_torch, write_safetensors
 from purecnn.interop.torch.weights import state_dict
 from purecnn.layers.registry import LAYERS
 
@@ -180,6 +180,24 @@ def test_the_command_turns_files(tmp_path):
         assert found.exit_code == 2
         assert f"{name}: OUT is written as a safetensors file" in found.output
         assert not (tmp_path / name).exists()
+
+
+def test_the_command_makes_safetensors_of_pytorchs_own_files(tmp_path):
+    testing = pytest.importorskip("click.testing")
+    from purecnn.cli.app import purecnn
+
+    run, out = testing.CliRunner().invoke, tmp_path / "a.safetensors"
+    checkpoint = HERE.parent / "torch" / "checkpoint.pth"
+    found = run(purecnn, ["convert", str(checkpoint), str(out)])
+    assert (found.exit_code, found.output) == (0, f"{out}: 4 tensors, 26 numbers\n")
+    kept = load_file(out)
+    assert all(np.array_equal(kept[name], array) for name, array in read_torch(checkpoint).items())
+    found = run(
+        purecnn, ["convert", str(HERE.parent / "torch" / "module.pt"), str(tmp_path / "b.safetensors")]
+    )
+    assert found.exit_code == 2
+    assert "the pickle names 'torch.nn.modules.container.Sequential'" in found.output
+    assert not (tmp_path / "b.safetensors").exists()
 
 
 def test_a_file_that_holds_integers_is_refused_as_a_file(tmp_path):

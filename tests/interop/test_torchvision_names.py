@@ -23,6 +23,7 @@ from purecnn import (
     load_state_dict,
     networks,
 )
+from purecnn.formats import read_torch, write_safetensors
 from purecnn.interop.matching import Place, match
 from purecnn.interop.torch.pairs import pairs, together
 
@@ -126,6 +127,17 @@ def test_a_resnet_18_takes_its_state_dict(first):
     for order in (tensors, dict(reversed(tensors.items()))):
         load_state_dict(network, OrderedDict(order))
         assert np.array_equal(network.parameters, found)
+
+
+def test_a_resnet_18_gives_pytorchs_answers_from_each_kind_of_file(tmp_path):
+    tensors = read_torch(HERE / "resnet18.pt")
+    write_safetensors(tmp_path / "a.safetensors", tensors)
+    with np.load(HERE / "resnet18.npz") as told:
+        x, y = told["input"], told["output"]
+    for path in (HERE / "resnet18.pt", tmp_path / "a.safetensors"):
+        network = resnet18((2, 4, 8, 16), 5, (3, 33, 40))
+        load_state_dict(network, path)
+        np.testing.assert_allclose(network.predict(x), y, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from purecnn.cli.terminal import echo
+from purecnn.formats.pytorch.files import read_torch
+from purecnn.formats.safetensors import write_safetensors
 from purecnn.interop.keras.model import load_keras
 from purecnn.interop.torch.weights import save_state_dict
 from purecnn.layers.summaries import summary
@@ -30,7 +32,8 @@ def convert(model: str, output: str) -> None:
 
     IN is a model that Keras saved, .keras or .h5, and OUT becomes this package's file of it; or IN is this
     package's file or the folder of a run, and OUT becomes a PyTorch state dict, whose PyTorch program is
-    printed. OUT ends in .safetensors either way.
+    printed; or IN is a state dict that PyTorch saved, .pt or .pth, and OUT becomes the same tensors, without
+    a pickle. OUT ends in .safetensors always.
     """
     if Path(output).exists() and Path(model).exists() and Path(output).samefile(model):
         raise ValueError(f"{output}: OUT must be another file than IN")
@@ -41,6 +44,11 @@ def convert(model: str, output: str) -> None:
         save(network, output)
         echo(network.summary())
         echo(f"saved to {output}")
+    elif Path(model).suffix.lower() in (".pt", ".pth"):
+        tensors = read_torch(model)
+        write_safetensors(output, tensors, {"format": "pt"})
+        numbers = sum(array.size for array in tensors.values())
+        echo(f"{output}: {len(tensors):,} tensors, {numbers:,} numbers")
     else:
         echo(save_state_dict(load(model_file(model)), output), nl=False)
 

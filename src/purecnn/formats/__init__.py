@@ -1,8 +1,9 @@
 """File formats: bytes in, arrays out, of files that nobody need trust.
 
 One module a format: `idx`, `npz`, `safetensors`, `protobuf`, `hdf5`, `pictures` with `pnm`,
-`archives`. `file_kinds` knows a format by its first bytes, `regular_files` opens what a name means,
-`downloads` fetches. Each reader has a bound on memory and work, and raises `FileFormatError` alone.
+`archives`, and PyTorch's in `pytorch`. `file_kinds` knows a format by its first bytes, `regular_files` opens
+what a name means, `downloads` fetches. Each reader has a bound on memory and work, and raises
+`FileFormatError` alone.
 
 Imports `backend`. Begin with `idx`.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from purecnn.formats.pnm import read_pnm as read_pnm
     from purecnn.formats.protobuf import decode as decode
     from purecnn.formats.protobuf import encode as encode
+    from purecnn.formats.pytorch.files import read_torch as read_torch
     from purecnn.formats.safetensors import read_safetensors as read_safetensors
     from purecnn.formats.safetensors import write_safetensors as write_safetensors
 else:
@@ -37,6 +39,7 @@ else:
             "pictures": "picture_shape read_mask read_picture",
             "pnm": "read_pnm",
             "protobuf": "decode encode",
+            "pytorch.files": "read_torch",
             "safetensors": "read_safetensors write_safetensors",
         },
     )

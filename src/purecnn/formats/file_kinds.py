@@ -15,10 +15,7 @@ START = 512
 
 # Who reads a format, for a sentence.
 RUNS = "pickles are never read, since that runs what they say"
-WEIGHTS = (
-    f"{RUNS}: save the weights in PyTorch by safetensors.torch.save_file(model.state_dict(), FILE), and read "
-    "that by load_state_dict"
-)
+WEIGHTS = "load_state_dict reads its tensors into a network that you build, and runs nothing that it says"
 PICKLES = f"{RUNS}: save arrays by numpy.savez, for example"
 KERAS = "load_keras reads a model of Keras's, load_keras_weights weights alone"
 TENSORS = "load reads a model that purecnn saved, load_state_dict weights of PyTorch's"

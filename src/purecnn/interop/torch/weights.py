@@ -1,6 +1,6 @@
-"""PyTorch state dicts in safetensors files.
+"""PyTorch state dicts: read from safetensors and PyTorch's own files, written as safetensors.
 
-Weights go to PyTorch and come from there as a state dict in a safetensors file, which needs no PyTorch.
+Weights go to PyTorch and come from there as a state dict in a file, which needs no PyTorch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import numpy as np
 from purecnn.backend.checks import file_name
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
+from purecnn.formats.file_kinds import START, kind_of
+from purecnn.formats.pytorch.files import read_torch
+from purecnn.formats.regular_files import open_regular
 from purecnn.formats.safetensors import read_safetensors, write_safetensors
 from purecnn.interop.matching import Place, Shapes, match
 from purecnn.interop.torch.modules import modules, named, tensor
@@ -127,7 +130,8 @@ def load_state_dict(
     network : Network or list of Layer
         Bound to an input shape. It keeps its dtype, its preprocessing and what its layers were given.
     source : str, path-like or mapping of str to tensor
-        A safetensors file, or a ``state_dict()`` whose tensors NumPy can take.
+        A safetensors file, one that ``torch.save`` wrote (see `formats.read_torch`, whose `key` chooses among
+        several state dicts), or a ``state_dict()`` whose tensors NumPy can take.
     modules : sequence of str, optional
         The names of the modules that hold tensors (``"conv1"``, ``"features.0"``), in the order of the
         layers here, where the names do not tell.
@@ -137,7 +141,7 @@ def load_state_dict(
     ShapeError
         If a layer lacks its tensor, a tensor its layer, or the shapes differ; the message names both.
     FileFormatError
-        If the file is no safetensors file, or a value is NaN, infinite or beyond the network's dtype.
+        If the file is neither, or damaged, or a value is NaN, infinite or beyond the network's dtype.
     ValueError
         If the network has no input shape yet, or several orders fit: give `modules`.
     TypeError
@@ -147,11 +151,12 @@ def load_state_dict(
 
     Notes
     -----
-    A file keeps tensors by dtype and name, not in the model's order. So modules are matched by the shapes of
-    their tensors and by their names: ``features.0`` comes before ``features.3``, ``layer1.1.conv1`` before
-    ``layer2.0.conv1`` and ``inception3a`` before ``inception3b``; ``bn1`` stands next to ``conv1``, and
-    ``downsample.1`` behind ``downsample.0``. If that leaves two orders open, neither is taken. An
-    ``OrderedDict``, as ``model.state_dict()`` gives, is taken in its own order where that fits.
+    A safetensors file keeps tensors by dtype and name, not in the model's order. So modules are matched by
+    the shapes of their tensors and by their names: ``features.0`` comes before ``features.3``,
+    ``layer1.1.conv1`` before ``layer2.0.conv1`` and ``inception3a`` before ``inception3b``; ``bn1`` stands
+    next to ``conv1``, and ``downsample.1`` behind ``downsample.0``. If that leaves two orders open, neither
+    is taken. An ``OrderedDict``, as ``model.state_dict()`` gives and PyTorch's own files hold, is taken in
+    its own order where that fits.
 
     The layouts are alike: linear weights ``(out, in)``, kernels ``(out, in / groups, height, width)``, images
     flattened by channel, row and column, and the running variance unbiased. A missing bias is zeros. A dense
@@ -174,7 +179,7 @@ def load_state_dict(
             put(network, source, modules)
         return
     try:
-        tensors = read_safetensors(source)[0]
+        tensors = read_tensors(source)
         for name, array in tensors.items():
             if array.dtype.kind != "f" and not name.endswith(f".{COUNT}"):
                 raise FileFormatError(f"{name!r:.100} holds {array.dtype}, wanted floats")
@@ -184,6 +189,15 @@ def load_state_dict(
         where = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
         told = str(error)
         raise type(error)(told if not where or told.startswith(where) else f"{where}: {told}") from None
+
+
+def read_tensors(path: Path) -> dict[str, Array]:
+    """Return the tensors of a file, safetensors or PyTorch's own, by its first bytes."""
+    with open_regular(path, "a state dict of PyTorch's") as file:
+        kind = kind_of(file.read(START), ("safetensors", "pytorch"))
+    if kind is not None and kind.name in ("pytorch", "zip", "pickle"):
+        return read_torch(path)
+    return read_safetensors(path)[0]
 
 
 def put(network: Network, tensors: Mapping[str, Any], order: Sequence[str] | None) -> None:
