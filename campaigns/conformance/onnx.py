@@ -80,7 +80,8 @@ def cases() -> Iterator[Case]:
         else:
             model, samples = case.model, list(case.data_sets)
             data = model.SerializeToString()
-        used = {f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.node}
+        nodes = [node for graph in graphs(model.graph) for node in graph.node]
+        used = {f"{node.domain}.{node.op_type}".lstrip(".") for node in nodes}
         within = {"rtol": case.rtol, "atol": case.atol}
         yield Case(case.name, kind, data, used, set(kinds(model)), samples, within)
 
@@ -95,14 +96,26 @@ def stored(folder: Path, what: str) -> list[onnx.TensorProto]:
 
 def kinds(model: onnx.ModelProto) -> Iterator[int]:
     """The kinds of elements that a model names; -1 for what is no array."""
-    for value in (*model.graph.input, *model.graph.output):
-        yield value.type.tensor_type.elem_type if value.type.HasField("tensor_type") else -1
-    for node in model.graph.node:
+    for graph in graphs(model.graph):
+        for value in (*graph.input, *graph.output):
+            kind = value.type.WhichOneof("value")
+            if kind is not None:  # within a node, values may have no type
+                yield value.type.tensor_type.elem_type if kind == "tensor_type" else -1
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.name in ("to", "dtype"):
+                    yield attribute.i
+                if attribute.HasField("t"):
+                    yield attribute.t.data_type
+
+
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph, and those within its nodes."""
+    yield graph
+    for node in graph.node:
         for attribute in node.attribute:
-            if attribute.name in ("to", "dtype"):
-                yield attribute.i
-            if attribute.HasField("t"):
-                yield attribute.t.data_type
+            if attribute.HasField("g"):
+                yield from graphs(attribute.g)
 
 
 def named(values: Iterable[Any], tensors: Iterable[Any]) -> dict[str, np.ndarray]:

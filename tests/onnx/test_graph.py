@@ -114,8 +114,6 @@ WRONG = [
     ([node("Neg", ["x", "x"], ["y"])], "node 0, Neg has 2 inputs, wanted 1"),
     ([node("Conv", ["x"], ["y"])], "node 0, Conv has 1 inputs, wanted 2 to 3"),
     ([node("Conv", ["x", ""], ["y"])], "node 0, Conv has 2 inputs, wanted 2 to 3, named"),
-    ([node("If", ["x"], ["y"], then_branch=helper.make_graph([], "g", [], []))],
-     "attribute 'then_branch' of node 0, If is a graph within the graph"),
 ]  # fmt: skip
 
 

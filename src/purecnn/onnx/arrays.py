@@ -92,7 +92,7 @@ def as_array(stored: Message, where: str, folder: Folder | None) -> Array:
             f"{where} has {len(raw)} bytes, its {dtype} of shape {shape} take {size * dtype.itemsize}"
         )
     found = shaped(aligned(raw, np.dtype(np.uint8) if dtype == np.bool_ else little), shape, where)
-    return found != 0 if dtype == np.bool_ else found.astype(dtype, copy=False)
+    return np.asarray(found != 0) if dtype == np.bool_ else found.astype(dtype, copy=False)
 
 
 def aligned(raw: bytes | memoryview, dtype: np.dtype[Any]) -> Array:

@@ -112,7 +112,9 @@ class Node:
     inputs, outputs : tuple of str
         Names of values; "" where one is left out.
     attributes : dict
-        int, float, str, ndarray, or a list of one of them, by name.
+        int, float, str, ndarray, or a list of one of them, or a `Subgraph`, by name.
+    captured : tuple of str
+        The names that its subgraphs have for the last of its inputs, values from outside that they use.
     """
 
     place: int
@@ -122,10 +124,35 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
+    captured: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         kind = f"{self.domain}.{self.operator}" if self.domain else self.operator
         return f"node {self.place}, {kind}{f' {self.name!r}' if self.name else ''}"
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """A graph within a node: a branch of an `If`, what a `Loop` repeats.
+
+    Attributes
+    ----------
+    nodes, arrays, inputs, outputs
+        As a `Model` has them. Nodes may use values from outside too.
+    """
+
+    nodes: tuple[Node, ...]
+    arrays: Mapping[str, Array]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    def captured(self) -> list[str]:
+        """Return the names of the values from outside that it uses, in order."""
+        own = {*self.arrays, *(value.name for value in self.inputs), ""}
+        own.update(name for node in self.nodes for name in node.outputs)
+        used = [name for node in self.nodes for name in node.inputs]
+        used += [value.name for value in self.outputs]
+        return [name for name in dict.fromkeys(used) if name not in own]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ A network of another program comes as an ONNX file: what is in it, checked, befo
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from purecnn.errors import FileFormatError
 from purecnn.formats.protobuf import Message, decode
 from purecnn.formats.regular_files import read_regular
 from purecnn.onnx.arrays import Folder, as_array, as_dtype, as_text
-from purecnn.onnx.model import Model, Node, Value
+from purecnn.onnx.model import Model, Node, Subgraph, Value
 from purecnn.onnx.schema import ATTRIBUTES, SCHEMA
 
 #: The newest operator set whose semantics the operators here follow, by the domain of the operators.
@@ -58,6 +60,19 @@ def as_model(data: bytes | bytearray | memoryview, folder: Folder | None = None)
     graph = message.get("graph")
     if graph is None:
         raise FileFormatError("is no ONNX model: it has no graph")
+    whole = as_graph(graph, folder)
+    if maps := [value.name for value in whole.inputs if value.maps]:
+        raise FileFormatError(f"the input {maps[0]!r} is no tensor but a sequence of maps, wanted a tensor")
+    return Model(
+        **vars(whole),
+        operator_set=operator_set(message),
+        metadata={text.get("key", ""): text.get("value", "") for text in message.get("metadata_props", [])},
+        other_sets=other_sets(message, {*domains(whole)}),
+    )
+
+
+def as_graph(graph: Message, folder: Folder | None) -> Subgraph:
+    """Return what a message GraphProto holds, the whole graph's or one within a node."""
     if graph.get("sparse_initializer"):
         raise FileFormatError("has sparse initializers, wanted dense ones")
     arrays: dict[str, Array] = {}
@@ -66,19 +81,21 @@ def as_model(data: bytes | bytearray | memoryview, folder: Folder | None = None)
         if not name or name in arrays:
             raise FileFormatError(f"has two initializers named {name!r}" if name else "has a nameless array")
         arrays[name] = as_array(stored, f"initializer {name!r}", folder)
-    nodes = tuple(as_node(stored, place, folder) for place, stored in enumerate(graph.get("node", [])))
-    inputs = tuple(as_value(stored) for stored in graph.get("input", []))
-    if maps := [value.name for value in inputs if value.maps]:
-        raise FileFormatError(f"the input {maps[0]!r} is no tensor but a sequence of maps, wanted a tensor")
-    return Model(
-        nodes,
+    return Subgraph(
+        tuple(as_node(stored, place, folder) for place, stored in enumerate(graph.get("node", []))),
         arrays,
-        inputs,
+        tuple(as_value(stored) for stored in graph.get("input", [])),
         tuple(as_value(stored) for stored in graph.get("output", [])),
-        operator_set(message),
-        {text.get("key", ""): text.get("value", "") for text in message.get("metadata_props", [])},
-        other_sets(message, {node.domain for node in nodes}),
     )
+
+
+def domains(graph: Subgraph) -> Iterator[str]:
+    """Yield the domains of a graph's operators, and of those in graphs within it."""
+    for node in graph.nodes:
+        yield node.domain
+        for value in node.attributes.values():
+            if isinstance(value, Subgraph):
+                yield from domains(value)
 
 
 def operator_set(message: Message) -> int:
@@ -124,7 +141,9 @@ def as_node(stored: Message, place: int, folder: Folder | None) -> Node:
         if name in attributes:
             raise FileFormatError(f"{node} has two attributes {name!r}")
         attributes[name] = as_attribute(attribute, f"attribute {name!r} of {node}", folder)
-    return Node(**{**vars(node), "attributes": attributes})
+    within = [graph.captured() for graph in attributes.values() if isinstance(graph, Subgraph)]
+    captured = tuple(dict.fromkeys(name for names in within for name in names))
+    return replace(node, inputs=(*node.inputs, *captured), attributes=attributes, captured=captured)
 
 
 def as_attribute(stored: Message, where: str, folder: Folder | None) -> Any:
@@ -145,8 +164,11 @@ def as_attribute(stored: Message, where: str, folder: Folder | None) -> Any:
         return [as_text(text, where) for text in value]
     if field == "t" and value is not None:
         return as_array(value, where, folder)
-    if field == "g":
-        raise FileFormatError(f"{where} is a graph within the graph; control flow is not known here")
+    if field == "g" and value is not None:
+        try:
+            return as_graph(value, folder)
+        except FileFormatError as error:
+            raise FileFormatError(f"{where}: {error}") from None
     raise FileFormatError(f"{where} is of type {stored.get('type', 0)} and has no value that is known here")
 
 

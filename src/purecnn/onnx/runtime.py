@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from purecnn.backend import blas
 from purecnn.backend.types import Array
-from purecnn.errors import ShapeError
+from purecnn.errors import FileFormatError, ShapeError
 from purecnn.escapes import visible
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.model import Maps, Model, Value, in_order
 from purecnn.onnx.operators import (  # noqa: F401 - operators are known once they are imported
     activation,
     classical,
+    control,
     convolution,
     einsum,
     elementwise,
@@ -37,7 +38,9 @@ from purecnn.onnx.operators import (  # noqa: F401 - operators are known once th
     shape,
     slicing,
 )
+from purecnn.onnx.operators.control import BRANCHES, holds
 from purecnn.onnx.operators.registry import OperatorCall
+from purecnn.onnx.subgraphs import inlined, models_within
 
 #: Bytes that the arrays of a graph may take at a time, if not said otherwise.
 MAX_BYTES = 2**31
@@ -87,13 +90,20 @@ class Runtime:
     given : collection of str
         Inputs that the file has arrays for, and that the caller gives nevertheless: what depends on them is
         computed in each run.
+    folding : Budget, optional
+        What may be taken to compute what depends on no input, if it is not for this graph alone.
     """
 
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
 
     def __init__(
-        self, model: Model, *, max_bytes: int = MAX_BYTES, given: frozenset[str] = frozenset()
+        self,
+        model: Model,
+        *,
+        max_bytes: int = MAX_BYTES,
+        given: frozenset[str] = frozenset(),
+        folding: Budget | None = None,
     ) -> None:
         self.model, self.max_bytes, self.given = model, max_bytes, given
         self.outputs = model.outputs
@@ -104,14 +114,34 @@ class Runtime:
         self.nodes = in_order(model.nodes, {*self.constants, *(value.name for value in model.inputs)})
         self.calls = [OperatorCall(node, model.version_of(node.domain), max_bytes) for node in self.nodes]
         self._variants: dict[frozenset[str], Runtime] = {}
-        with blas.single_threaded(warns=False):
-            self._fold()
-
-    def _fold(self) -> None:
-        """Compute what depends on the file's arrays alone, where it is small, and run it no more."""
-        known = self.constants.keys() - self.given
-        rest, budget = [], Budget(min(self.max_bytes, FOLDED), FOLDING)
+        folding = folding or Budget(min(max_bytes, FOLDED), FOLDING)
         for call in self.calls:
+            for name, body in models_within(call.node, model).items():
+                try:
+                    call.bodies[name] = Runtime(body, max_bytes=max_bytes, folding=folding)
+                except FileFormatError as error:
+                    raise FileFormatError(f"the graph {name!r} of {call.node}: {error}") from None
+        with blas.single_threaded(warns=False):
+            self._fold(folding)
+
+    def _fold(self, budget: Budget) -> None:
+        """Compute what depends on the file's arrays alone, where it is small, and run it no more.
+
+        Where it is the condition of an `If`, the branch takes the node's place.
+        """
+        known = self.constants.keys() - self.given
+        taken = {*known, *(name for call in self.calls for name in call.node.outputs)}
+        rest, waiting = [], deque(self.calls)
+        while waiting:
+            call = waiting.popleft()
+            branch = self._branch(call, known)
+            if branch is not None:
+                calls, arrays = inlined(call, branch, taken)
+                self.constants.update(arrays)
+                known |= arrays.keys()
+                taken |= {*arrays, *(name for each in calls for name in each.node.outputs)}
+                waiting.extendleft(reversed(calls))
+                continue
             if {*call.node.inputs} - {""} <= known:
                 try:
                     found = self.compute(call, self.constants, budget)
@@ -132,7 +162,31 @@ class Runtime:
         for name, place in last.items():
             if name and name not in wanted:
                 self._finished[place].append(name)
+        for array in self.constants.values():
+            array.flags.writeable = False  # a branch may give one as it is
         self._owners = frozenset(id(owner(array)) for array in self.constants.values())
+
+    def _branch(self, call: OperatorCall, known: Set[str]) -> Runtime | None:
+        """Return the branch of an `If` whose condition is known, None of any other node."""
+        node = call.node
+        if node.operator != "If" or node.domain or node.inputs[0] not in known:
+            return None
+        try:
+            body: Runtime = call.bodies[BRANCHES[not holds(self.constants[node.inputs[0]])]]
+        except ShapeError:  # said when it is run
+            return None
+        return body
+
+    def answers(self, inputs: Mapping[str, Any], budget: Budget) -> tuple[Any, ...]:
+        """Return the outputs, of a graph within a node, for the values from outside and its inputs."""
+        values = {**self.constants, **{v.name: inputs[v.name] for v in self.model.inputs if v.name in inputs}}
+        wanted = {value.name for value in self.outputs}
+        found, kept = {name: values[name] for name in wanted if name in values}, budget.kept
+        for made in self.walk(values, budget):
+            found.update({name: array for name, array in made.items() if name in wanted})
+        outputs = tuple(found[value.name] for value in self.outputs)
+        budget.kept, budget.making = kept, sum(array.nbytes for array in outputs)
+        return outputs
 
     def compute(self, call: OperatorCall, values: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         """Return the outputs of one node by name; `values` has its inputs, `budget` what it may take."""

@@ -52,7 +52,7 @@ SCHEMA: dict[str, dict[int, Field]] = {
         3: Field("i", "integer"),
         4: Field("s", "bytes"),
         5: Field("t", "TensorProto"),
-        6: Field("g", "bytes"),  # a graph within a graph: control flow, which no small CNN has
+        6: Field("g", "GraphProto"),
         7: Field("floats", "float", repeated=True),
         8: Field("ints", "integer", repeated=True),
         9: Field("strings", "bytes", repeated=True),

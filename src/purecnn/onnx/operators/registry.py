@@ -40,7 +40,7 @@ TAKE_TEXT = frozenset(
     {
         *("Cast", "CastLike", "Compress", "Concat", "Constant", "Equal", "Expand", "Flatten", "Gather"),
         *("GatherElements", "GatherND", "Identity", "Reshape", "Shape", "Size", "Slice", "Split", "Squeeze"),
-        *("Tile", "Transpose", "Unique", "Unsqueeze", "Where"),
+        *("If", "Tile", "Transpose", "Unique", "Unsqueeze", "Where"),
         *("ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.CategoryMapper", "ai.onnx.ml.LabelEncoder"),
         "ai.onnx.ml.OneHotEncoder",
     }
@@ -80,6 +80,10 @@ class OperatorCall:
     ----------
     budget : Budget
         What it may take, of the run that it is part of. An operator claims from it before it computes.
+    bodies : dict of str to Runtime
+        The graphs within the node, by the names of their attributes.
+    outside : dict of str to ndarray
+        The values from outside that these graphs use, by the names that they have there.
 
     Raises
     ------
@@ -101,7 +105,9 @@ class OperatorCall:
         kinds = list(inspect.signature(self.function).parameters.values())[1:]
         least = sum(kind.default is kind.empty and kind.kind is not kind.VAR_POSITIONAL for kind in kinds)
         most = math.inf if any(kind.kind is kind.VAR_POSITIONAL for kind in kinds) else len(kinds)
-        given = len(node.inputs)
+        given = len(node.inputs) - len(node.captured)
+        self.bodies: dict[str, Any] = {}
+        self.outside: dict[str, Any] = {}
         if not least <= given <= most or "" in node.inputs[:least]:
             wanted = f"{least}" if least == most else f"{least} to {most}" if most < math.inf else f"{least}"
             raise FileFormatError(f"{node} has {given} inputs, wanted {wanted}, named")
@@ -129,7 +135,9 @@ class OperatorCall:
             for input in inputs:
                 if input is not None and not numeric(input):
                     self.check_text(input)
-            found = self.function(call, *inputs)
+            own = len(inputs) - len(self.node.captured)
+            call.outside = dict(zip(self.node.captured, inputs[own:], strict=True))
+            found = self.function(call, *inputs[:own])
         except ShapeError as error:
             raise ShapeError(f"{self.node}: {error}") from None
         except FileFormatError as error:

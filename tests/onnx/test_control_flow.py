@@ -1,0 +1,239 @@
+"""Graphs within graphs: branches that are run, branches put in their place, and files that lie about them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from helpers.onnx_models import floats, graph, model, node, value
+from purecnn import PureCNNError, ShapeError
+from purecnn.errors import FileFormatError
+from purecnn.formats.protobuf import encode
+from purecnn.onnx import Graph
+from purecnn.onnx.reader import as_model
+from purecnn.onnx.schema import SCHEMA
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="has no wheels for this system and Python")
+
+X = floats(3, 2, 6, 5)
+#: A condition that depends on the input: whether its largest value is above a number.
+CONDITION = [
+    node("ReduceMax", ["x"], ["largest"], keepdims=0),
+    node("Greater", ["largest", "bound"], ["c"]),
+]
+LARGE, SMALL = {"bound": np.float32(-100)}, {"bound": np.float32(100)}
+
+
+def branch(nodes, outputs=("r",), arrays=None):
+    """A graph within a node."""
+    held = [numpy_helper.from_array(np.asarray(array), name) for name, array in (arrays or {}).items()]
+    return helper.make_graph(nodes, "branch", [], [value(name, None) for name in outputs], held)
+
+
+def choice(then, otherwise, condition="c", outputs=("y",)):
+    return node("If", [condition], list(outputs), then_branch=then, else_branch=otherwise)
+
+
+def deep(depth):
+    """An If within an If, so many times."""
+    inner = branch([node("Neg", ["x"], ["r"])])
+    for level in range(depth):
+        inner = branch([choice(inner, branch([node("Abs", ["x"], ["r"])]), outputs=("r",))])
+        inner.name = f"level {level}"
+    return inner
+
+
+NEGATED = branch([node("Neg", ["x"], ["r"])])
+HALVED = branch([node("Mul", ["x", "half"], ["r"])], arrays={"half": np.float32(0.5)})
+ADDED = branch(
+    [node("Add", ["x", "outer"], ["sum"]), node("Relu", ["sum"], ["r"])]
+)  # the same names in both branches
+SUBTRACTED = branch([node("Sub", ["x", "outer"], ["sum"]), node("Tanh", ["sum"], ["r"])])
+KEPT = branch([], ["outer"])
+TWICE = branch([node("Exp", ["x"], ["r"]), node("Identity", ["r"], ["q"])], ["r", "q"])
+CONSTANT = branch([node("Constant", [], ["k"], value=numpy_helper.from_array(floats(2, 3)))], ["k"])
+INNER = branch([node("Not", ["c"], ["d"]), choice(ADDED, NEGATED, "d", ("r",))])
+OUTER = [node("Neg", ["x"], ["outer"])]
+
+CASES = {
+    "two operators": ([choice(NEGATED, HALVED)], ("y",)),
+    "values from outside": ([*OUTER, choice(ADDED, SUBTRACTED)], ("y",)),
+    "made behind it in the file": ([choice(ADDED, SUBTRACTED), *OUTER], ("y",)),
+    "a value from outside as it is": (
+        [*OUTER, choice(branch([node("Identity", ["outer"], ["r"])]), NEGATED)], ("y",)),
+    "two outputs": ([choice(TWICE, TWICE, outputs=("y", "z"))], ("y", "z")),
+    "within a branch": ([*OUTER, choice(INNER, SUBTRACTED)], ("y",)),
+    "a constant": ([choice(CONSTANT, NEGATED)], ("y",)),
+    "used again": ([choice(NEGATED, HALVED, outputs=("a",)), node("Add", ["a", "x"], ["y"])], ("y",)),
+    "one behind the other": (
+        [choice(NEGATED, HALVED, outputs=("a",)), node("Exp", ["a"], ["e"]),
+         choice(branch([node("Neg", ["e"], ["r"])]), branch([node("Mul", ["a", "e"], ["r"])]))], ("y",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("arrays", [LARGE, SMALL])
+@pytest.mark.parametrize("known", [False, True])
+def test_branches_compute_as_in_onnxruntime(name, arrays, known):
+    nodes, outputs = CASES[name]
+    if known:
+        arrays, before = {"c": np.bool_(arrays is LARGE)}, []
+    else:
+        before = CONDITION
+    made = model([*before, *nodes], arrays, outputs=[value(output, None) for output in outputs])
+    data = made.SerializeToString()
+    wanted = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": X})
+    found = Graph(as_model(data))
+    for _ in range(2):
+        answers = found.run({"x": X})
+        for output, array in zip(outputs, wanted, strict=True):
+            np.testing.assert_allclose(answers[output], array, rtol=1e-5, atol=1e-6)
+    chosen = [call.node.operator for call in found.calls]
+    assert ("If" in chosen) != known  # where the condition is known, a branch has taken the node's place
+
+
+def test_a_branch_may_give_a_value_from_outside_that_no_node_of_its_own_makes():
+    # onnxruntime wants a node there, the standard does not say.
+    for arrays, wanted in ((LARGE, -X), (SMALL, X / 2)):
+        found = graph([*CONDITION, *OUTER, choice(KEPT, HALVED)], arrays)
+        np.testing.assert_array_equal(found.run({"x": X})["y"], wanted)
+    for known, wanted in ((True, -X), (False, X / 2)):
+        found = graph([*OUTER, choice(KEPT, HALVED)], {"c": np.bool_(known)})
+        np.testing.assert_array_equal(found.run({"x": X})["y"], wanted)
+
+
+def test_a_branch_that_is_known_becomes_layers():
+    weights = {"w": floats(4, 2, 3, 3)}
+    convolved = branch([node("Conv", ["x", "w"], ["a"]), node("Relu", ["a"], ["r"])], arrays=weights)
+    other = branch([node("Einsum", ["x"], ["r"], equation="abcd->ab")])
+    known = [node("Shape", ["w0"], ["s"]), node("Size", ["s"], ["n"]), node("Equal", ["n", "four"], ["c"])]
+    nodes = [*known, choice(convolved, branch([node("Neg", ["x"], ["r"])]), outputs=("b",)),
+             node("Flatten", ["b"], ["y"])]  # fmt: skip
+    found = graph(nodes, {"w0": floats(1, 1, 1, 1), "four": np.int64(4)})
+    assert [type(layer).__name__ for layer in found.network()] == ["Convolutional", "ReLU", "Flatten"]
+    np.testing.assert_allclose(found.predict(X), found.run({"x": X})["y"], atol=1e-5)
+    assert other.node[0].op_type == "Einsum"
+
+
+def test_a_condition_that_is_an_input_too_is_the_files_unless_given():
+    inputs = [value("x", None), value("c", [], TensorProto.BOOL)]
+    found = graph([choice(NEGATED, HALVED)], {"c": np.bool_(True)}, inputs=inputs)
+    assert [call.node.operator for call in found.calls] == ["Neg"]
+    np.testing.assert_array_equal(found.run({"x": X})["y"], -X)
+    np.testing.assert_array_equal(found.run({"x": X, "c": np.bool_(False)})["y"], X / 2)
+
+
+def test_an_answer_of_a_branch_is_the_callers_own():
+    stored = branch([], ["k"], {"k": floats(4)})
+    listed = branch([node("Constant", [], ["k"], value_floats=[1.0, 2.0])], ["k"])
+    for then in (stored, listed):
+        for arrays in (LARGE, {"c": np.bool_(True)}):
+            found = graph([*(CONDITION if arrays is LARGE else []), choice(then, NEGATED)], arrays)
+            first = found.run({"x": X})["y"]
+            kept = first.copy()
+            first[...] = 7
+            np.testing.assert_array_equal(found.run({"x": X})["y"], kept)
+
+
+WRONG = [
+    ([node("If", ["c"], ["y"], then_branch=NEGATED)], "node 2, If has no graph 'else_branch', wanted one"),
+    ([node("If", ["c"], ["y"], then_branch=NEGATED, else_branch=3)], "has no graph 'else_branch'"),
+    ([node("If", ["c", "x"], ["y"], then_branch=NEGATED, else_branch=HALVED)], "has 2 inputs, wanted 1"),
+    ([node("If", [], ["y"], then_branch=NEGATED, else_branch=HALVED)], "has 0 inputs, wanted 1"),
+    ([choice(NEGATED, HALVED, outputs=("y", "z"))],
+     "the graph 'then_branch' of node 2, If has 0 inputs and 1 outputs, wanted none and 2"),
+    ([choice(helper.make_graph([], "g", [value("i", None)], [value("i", None)]), HALVED)],
+     "has 1 inputs and 1 outputs, wanted none and 1"),
+    ([choice(branch([node("Frobnicate", ["x"], ["r"], name="f")]), HALVED)],
+     "the graph 'then_branch' of node 2, If: node 0, Frobnicate 'f' is an operator that is not known here"),
+    ([choice(branch([node("Add", ["x", "nowhere"], ["r"])]), HALVED)],
+     "node 2, If wants the value 'nowhere', which is made by no node"),
+    ([choice(branch([node("Add", ["x", "y"], ["r"])]), HALVED)], "in a circle, one of them node 2, If"),
+    ([choice(branch([node("Neg", ["q"], ["r"]), node("Neg", ["r"], ["q"])]), HALVED)],
+     "the graph 'then_branch' of node 2, If: nodes wait for each other in a circle"),
+    ([choice(branch([node("Neg", ["x"], ["r"]), node("Abs", ["x"], ["r"])]), HALVED)], "'r' is made twice"),
+    ([choice(branch([node("Neg", ["x"], ["r"])], arrays={"r": X}), HALVED)], "'r' is made twice"),
+    ([choice(branch([], []), branch([], []), outputs=()), node("Neg", ["x"], ["y"])],
+     "the graph '.*_branch' of node 2, If: the graph has no outputs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "words"), WRONG)
+def test_a_branch_that_can_not_run_is_refused_when_it_is_read(nodes, words):
+    with pytest.raises(FileFormatError, match=words):
+        graph([*CONDITION, *nodes], LARGE)
+
+
+def test_a_condition_is_one_truth():
+    for array, words in (
+        (np.float32(1), r"node 0, If: the condition is float32 of shape \(\), wanted one value of bool"),
+        (np.array([True, False]), r"the condition is bool of shape \(2,\)"),
+    ):
+        found = graph([choice(NEGATED, HALVED)], {"c": array})
+        with pytest.raises(ShapeError, match=words):
+            found.run({"x": X})
+
+
+def test_what_is_wrong_in_a_branch_is_said_with_both_nodes():
+    found = graph([*CONDITION, choice(branch([node("MatMul", ["x", "x"], ["r"])]), HALVED)], LARGE)
+    with pytest.raises(ShapeError, match="node 2, If: node 0, MatMul can't be computed of inputs float32"):
+        found.run({"x": X})
+
+
+def test_branches_lie_within_each_other_to_a_depth():
+    found = graph([*CONDITION, choice(deep(12), NEGATED)], LARGE)
+    np.testing.assert_array_equal(found.run({"x": X})["y"], -X)
+    inner = {"node": [{"op_type": "Neg", "input": ["x"], "output": ["r"]}], "output": [{"name": "r"}]}
+    for _ in range(40):  # more than other programs write
+        held = [{"name": "then_branch", "type": 5, "g": inner}]
+        within = {"op_type": "If", "input": ["x"], "output": ["r"], "attribute": held}
+        inner = {"node": [within], "output": [{"name": "r"}]}
+    with pytest.raises(FileFormatError, match="messages lie more than 64 deep"):
+        as_model(encode({"graph": inner}, SCHEMA, "ModelProto"))
+
+
+def test_what_a_branch_takes_is_bounded_and_given_back():
+    names = ["x", *(f"v{place}" for place in range(30)), "r"]
+    chain = branch([node("Neg", [a], [b]) for a, b in itertools.pairwise(names)])
+    nodes = [*CONDITION, choice(chain, NEGATED, outputs=("a",)), choice(chain, NEGATED, outputs=("b",)),
+             node("Add", ["a", "b"], ["y"])]  # fmt: skip
+    x = floats(100, 2, 6, 5)
+    small = graph(nodes, LARGE, max_bytes=5 * x.nbytes)  # of 64 values no more than these at a time
+    np.testing.assert_array_equal(small.run({"x": x})["y"], 2 * x if len(names) % 2 else -2 * x)
+    with pytest.raises(ShapeError, match=r"node 2, If: node 0, Neg: .*max_bytes allows"):
+        graph(nodes, LARGE, max_bytes=3 * x.nbytes // 2).run({"x": x})
+
+
+def test_many_branches_compute_little_when_they_are_read():
+    large = branch(
+        [node("ConstantOfShape", ["s"], ["k"]), node("Exp", ["k"], ["r"])],
+        arrays={"s": np.array([3_000_000])},
+    )
+    nodes = [choice(large, NEGATED, outputs=(f"y{place}",)) for place in range(40)]
+    found = graph([*CONDITION, *nodes], LARGE, outputs=[value("y0", None)])
+    held = {id(array): array.nbytes for call in found.calls for body in call.bodies.values()
+            for array in body.constants.values()}  # fmt: skip
+    assert sum(held.values()) <= 2**24 + 40 * 8
+
+
+def test_mutated_branches_raise_nothing_of_others():
+    made = model([*CONDITION, *OUTER, choice(INNER, SUBTRACTED)], LARGE)
+    data, rng = made.SerializeToString(), np.random.default_rng(0)
+    read = 0
+    for _ in range(600):
+        changed = bytearray(data)
+        for _ in range(rng.integers(1, 3)):
+            changed[rng.integers(len(changed))] ^= 1 << rng.integers(8)
+        try:
+            found = Graph(as_model(bytes(changed)), max_bytes=2**20)
+            read += 1
+            found.run({"x": X})
+        except PureCNNError:
+            pass
+        except TypeError as error:  # another dtype for the input
+            if "the input" not in str(error):
+                raise
+    assert read > 40
