@@ -356,6 +356,32 @@ def test_regions(mode, ratio):
     same("RoiAlign", [x, rois, images], 10, **more)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_convolutions_with_moved_cells(masked):
+    rng = np.random.default_rng(0)
+    for groups, parts, more, sizes in [
+        (1, 1, {}, (5, 4)),
+        (2, 1, {"pads": [1, 0, 2, 1], "strides": [2, 1]}, (4, 5)),
+        (1, 2, {"dilations": [2, 3], "pads": [1, 3, 0, 0]}, (5, 5)),
+        (2, 4, {"pads": [1, 1, 1, 1]}, (7, 6)),
+    ]:
+        x, w, b = numbers(rng, 2, 4, 6, 5), numbers(rng, 6, 4 // groups, 2, 2), numbers(rng, 6)
+        offset = 2 * numbers(rng, 2, parts * 4 * 2, *sizes)
+        mask = rng.random((2, parts * 4, *sizes)).astype(np.float32) if masked else None
+        same(
+            "DeformConv",
+            [x, w, offset, b, mask],
+            19,
+            rtol=1e-4,
+            atol=1e-5,
+            group=groups,
+            offset_group=parts,
+            **more,
+        )
+        same("DeformConv", [x, w, 0 * offset, None, mask], 19, rtol=1e-4, atol=1e-5, group=groups,
+             offset_group=parts, **more)  # fmt: skip
+
+
 def test_columns_and_unpooled_pixels():
     rng = np.random.default_rng(0)
     for image, block, more in [
@@ -407,6 +433,15 @@ def test_normalizations_of_odd_axes():
     x = np.random.default_rng(0).normal(size=(2, 6, 3, 4)).astype(np.float32)
     for axes in ([0, 2, 3], [1], [0, 1, 2, 3], [-1, -2]):
         same("MeanVarianceNormalization", [x], 13, rtol=1e-4, atol=1e-5, axes=axes)
+    rng = np.random.default_rng(1)
+    for groups in (1, 2, 6):
+        of_groups, of_channels = [numbers(rng, groups) for _ in range(2)], [numbers(rng, 6) for _ in range(2)]
+        same("GroupNormalization", [x, *of_groups], 18, rtol=1e-4, atol=1e-5, num_groups=groups, epsilon=0.1)
+        same("GroupNormalization", [x, *of_channels], 21, rtol=1e-4, atol=1e-5, num_groups=groups)
+    for axis in (-1, 1, -2, 0):
+        scale = numbers(rng, *x.shape[axis:])
+        same("RMSNormalization", [x, scale], 23, rtol=1e-4, atol=1e-5, axis=axis, epsilon=0.1)
+        same("LayerNormalization", [x, scale, scale], 17, rtol=1e-4, atol=1e-5, axis=axis)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.float32, np.float64])

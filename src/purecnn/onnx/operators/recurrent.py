@@ -320,18 +320,23 @@ def long_short_term_memory(
     coupled = bool(call.integer("input_forget", 0))
 
     def steps(one: Direction, more: Any) -> Iterator[tuple[Array, Array]]:
-        h, (c, peeps) = one.state, more
+        h, (c, peeps), size = one.state, more, one.state.shape[1]
         f, g, out = one.functions
         for step, product in enumerate(one.products(one.biases[0] + one.biases[1])):
-            i, o, forget, new = np.split(product + h @ one.recurrent, 4, axis=1)
+            gates = one.hold(h @ one.recurrent + product) if peeps is None else h @ one.recurrent + product
+            if peeps is None:  # all gates at once
+                gates[:, : 3 * size] = f(gates[:, : 3 * size])
+            i, o, forget, new = (gates[:, place * size : (place + 1) * size] for place in range(4))
             if peeps is not None:
-                i, forget = i + peeps[0] * c, forget + peeps[2] * c
-            i = f(one.hold(i))
-            forget = 1 - i if coupled else f(one.hold(forget))
-            cell = forget * c + i * g(one.hold(new))
+                i, forget, new = (
+                    f(one.hold(i + peeps[0] * c)),
+                    f(one.hold(forget + peeps[2] * c)),
+                    one.hold(new),
+                )
+            cell = (1 - i if coupled else forget) * c + i * g(new)
             if peeps is not None:  # the gate of the output alone sees the new cell
-                o = o + peeps[1] * cell
-            hidden = f(one.hold(o)) * out(cell)  # which onnxruntime and OpenVINO do not hold either
+                o = f(one.hold(o + peeps[1] * cell))
+            hidden = o * out(cell)  # the cell is not held, as in onnxruntime and OpenVINO
             h, c = one.kept(step, hidden, h), one.kept(step, cell, c)
             yield h, c
 

@@ -14,6 +14,9 @@ from purecnn.errors import ShapeError
 from purecnn.kernels.cost import POWER, STEP
 from purecnn.onnx.operators.registry import OperatorCall, floating, integers, operator
 
+#: So many boxes are compared with others at a time.
+TOGETHER = 128
+
 
 def one_number(value: Array | None, name: str, default: float | None) -> float | None:
     """Return an input of one number."""
@@ -76,26 +79,40 @@ def corners_of(boxes: Array, centred: bool) -> Array:
 
 def greedy(call: OperatorCall, boxes: Array, limit: int, highest: float) -> list[int]:
     """Return the places of boxes, best first, that overlap no better one by more than a share of both."""
-    low, high = boxes[:, :2].T.copy(), boxes[:, 2:].T.copy()
-    areas = (high - low).prod(axis=0)
     kept: list[int] = []
-    inverted = areas <= 0  # boxes turned inside out, of which center_point_box may have some, overlap none
-    gone = np.zeros(len(boxes), np.bool_)
-    for place in range(len(boxes) if limit > 0 else 0):
-        if gone[place]:
-            continue
-        kept.append(place)
-        if len(kept) >= limit:
-            break
-        call.budget.spend(STEP + 16 * boxes.itemsize * (len(boxes) - place))
-        if inverted[place]:
-            continue
-        rest = slice(place + 1, None)
-        met = np.minimum(high[:, rest], high[:, place, None]) - np.maximum(low[:, rest], low[:, place, None])
-        shared = met[0] * met[1]
-        share = shared / (areas[rest] + areas[place] - shared)
-        gone[rest] |= (met > 0).all(axis=0) & ~inverted[rest] & (share > highest)
+    for start in range(0, len(boxes) if limit > 0 else 0, TOGETHER):
+        # Those of a block are compared with all that were kept at once, and then with each other.
+        block = boxes[start : start + TOGETHER]
+        call.budget.spend(STEP + 16 * boxes.itemsize * len(block) * (len(block) + len(kept)))
+        gone = as_number(np.any(overlapping(block, boxes[kept], highest), axis=1))
+        for place, others in enumerate(overlapping(block, block, highest)):
+            if not gone >> place & 1:
+                kept.append(start + place)
+                gone |= as_number(others)
+                if len(kept) == limit:
+                    return kept
     return kept
+
+
+def as_number(flags: Array) -> int:
+    """Return flags as the bits of a number, which Python joins at once."""
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+
+
+def overlapping(boxes: Array, others: Array, highest: float) -> Array:
+    """Return whether boxes and others have more than a share of both in common, (boxes, others)."""
+    sides = []
+    for axis in range(2):
+        low, high = (np.ascontiguousarray(boxes[:, axis + 2 * end, None]) for end in range(2))
+        theirs = [np.ascontiguousarray(others[:, axis + 2 * end]) for end in range(2)]
+        sides.append(np.minimum(high, theirs[1]) - np.maximum(low, theirs[0]))
+    own, theirs_too = ((one[:, 2] - one[:, 0]) * (one[:, 3] - one[:, 1]) for one in (boxes, others))
+    shared = sides[0] * sides[1]
+    share = shared / (own[:, None] + theirs_too - shared)
+    # Boxes turned inside out, of which center_point_box may have some, overlap none.
+    met = (sides[0] > 0) & (sides[1] > 0) & (own > 0)[:, None] & (theirs_too > 0)
+    found: Array = met & (share > highest)
+    return found
 
 
 @operator("RoiAlign", since=10)
@@ -186,17 +203,19 @@ def mean_of(call: OperatorCall, image: Array, rows: Line, columns: Line, sizes: 
     high = [int(pixels.max()) + 1 for pixels, _ in (rows, columns)]
     matrices = []
     for (pixels, shares), first, last, size in zip((rows, columns), low, high, sizes, strict=True):
-        call.claim((size, last - first), image.dtype, copies=2)
-        matrix = np.zeros((size, last - first), image.dtype)
-        owner = np.arange(size).repeat(len(pixels) // size)
-        np.add.at(matrix, (owner[:, None], pixels - first), shares / (len(pixels) // size))
-        matrices.append(matrix)
+        call.claim((size, last - first), np.float64, copies=2)
+        samples, width = len(pixels) // size, last - first
+        at = np.arange(size).repeat(samples)[:, None] * width + pixels - first
+        matrix = np.bincount(at.reshape(-1), shares.reshape(-1) / samples, size * width)
+        matrices.append(matrix.reshape(size, width).astype(image.dtype))
     part = image[:, low[0] : high[0], low[1] : high[1]]
-    call.claim(part.shape, image.dtype)
-    call.claim((len(image), sizes[0], part.shape[2]), image.dtype)
-    call.claim((len(image), *sizes), image.dtype, copies=2)
-    call.budget.multiply(part.size * sizes[0] + len(image) * sizes[0] * sizes[1] * part.shape[2], image.dtype)
-    found: Array = matrices[0] @ np.ascontiguousarray(part) @ matrices[1].T
+    channels, height, width = call.claim(part.shape, image.dtype)
+    call.claim((channels, height, sizes[1]), image.dtype, copies=2)
+    call.claim((channels, *sizes), image.dtype)
+    call.budget.multiply(part.size * sizes[1] + channels * height * sizes[0] * sizes[1], image.dtype)
+    narrow = part.reshape(channels * height, width) @ matrices[1].T
+    turned = narrow.reshape(channels, height, sizes[1]).swapaxes(1, 2).reshape(channels * sizes[1], height)
+    found: Array = (turned @ matrices[0].T).reshape(channels, sizes[1], sizes[0]).swapaxes(1, 2)
     return found
 
 

@@ -186,10 +186,12 @@ def resized(call: OperatorCall, x: Array, along: list[AxisResize], mode: str, ro
             if kind != x.dtype:
                 call.claim(pixels_of.shape, kind)
             beside = (-1, *[1] * (x.ndim - 1 - axis))
-            found = np.zeros(shape, kind)
+            found: Array | None = None
             for pixel, share in zip(pixels, shares.astype(kind), strict=True):
-                found += np.take(pixels_of, pixel, axis) * share.reshape(beside)
-            pixels_of = found
+                part = np.take(pixels_of, pixel, axis).astype(kind, copy=False)
+                part *= share.reshape(beside)
+                found = part if found is None else np.add(found, part, out=found)
+            pixels_of = np.asarray(found)
         if outside:
             beyond = (places < 0) | (places > one.length - 1)
             np.moveaxis(pixels_of, axis, 0)[beyond] = call.number("extrapolation_value", 0.0)

@@ -72,13 +72,17 @@ def above_threshold(rows: Array, k: int, largest: bool) -> Array | None:
     size = rows.shape[-1]
     at = size - k if largest else k - 1
     threshold = np.partition(rows, at, axis=-1)[..., at : at + 1]
-    beyond = rows > threshold if largest else rows < threshold
-    equal = rows == threshold
-    room = k - beyond.sum(axis=-1, keepdims=True)
-    beyond |= equal & (np.cumsum(equal, axis=-1) <= room)
-    if not (beyond.sum(axis=-1) == k).all():
+    passed: Array = rows >= threshold if largest else rows <= threshold
+    counts = np.count_nonzero(passed, axis=-1)
+    if (counts > k).any():  # several are equal to the last: the first of them
+        beyond = rows > threshold if largest else rows < threshold
+        room = k - np.count_nonzero(beyond, axis=-1)[..., None]
+        passed &= beyond | (np.cumsum(passed & ~beyond, axis=-1) <= room)
+        counts = np.count_nonzero(passed, axis=-1)
+    if (counts != k).any():
         return None
-    return np.nonzero(beyond)[-1].reshape(*rows.shape[:-1], k)
+    places: Array = np.flatnonzero(passed).reshape(*rows.shape[:-1], k) % size
+    return places
 
 
 @operator("Unique")
