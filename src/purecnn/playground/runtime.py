@@ -171,7 +171,7 @@ def pruned(files: dict[str, bytes]) -> dict[str, bytes]:
     """Return the files with less to send: without what no page needs, and archives packed as a whole.
 
     Packed one by one, the small files of an archive take an eighth more than all together. Modules are sent
-    compiled where this Python compiles as Pyodide's does, 3.12: a browser's start then takes half.
+    compiled where this Python compiles as Pyodide's does, 3.12: a browser's start then takes less.
     """
     python = members(files["python_stdlib.zip"], lambda name: not name.startswith(PYTHON_LEFT))
     numpy = (
