@@ -25,9 +25,10 @@ from campaigns.fuzz.files import (
 )
 from campaigns.fuzz.mutations import blind
 from purecnn import datasets
-from purecnn.formats import npz, protobuf, read_idx, read_safetensors, read_torch
+from purecnn.formats import npz, protobuf, read_arrays, read_idx, read_safetensors, read_torch
 from purecnn.formats.idx import load_folder
 from purecnn.onnx import schema
+from purecnn.onnx.inventory import inventory
 
 #: Bytes of memory that any file may take, and how many times its size besides.
 MEMORY, TIMES = 64 << 20, 40
@@ -117,6 +118,13 @@ FORMATS = {
     "npz": Format(
         lambda: [zipped(data_files.npz_members())],
         npz.read_npz,
+        data_files.lying_npz,
+        name="a.npz",
+        times=DEFLATE,
+    ),
+    "arrays": Format(
+        lambda: [zipped(data_files.npz_members()), data_files.npz_members()[0][1]],
+        read_arrays,
         data_files.lying_npz,
         name="a.npz",
         times=DEFLATE,
@@ -231,5 +239,6 @@ FORMATS = {
         onnx_files.lying_graph,
         needs="starlette",
     ),
+    "inventory": Format(onnx_files.onnx_seeds, inventory, onnx_files.lying_graph, name="a.onnx"),
     "onnx": Format(onnx_files.onnx_seeds, onnx_files.read_graph, onnx_files.lying_graph, name="a.onnx"),
 }

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from purecnn.errors import FileFormatError
-from purecnn.formats import read_npz
+from purecnn.formats import read_arrays, read_npz
 
 X, Y = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8), np.arange(6)
 
@@ -226,3 +227,61 @@ def test_what_packs_zeros_without_end_is_refused(method: int, tmp_path: Path) ->
         read_npz(path)
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_all_arrays_are_read_by_name(save: Any, tmp_path: Path) -> None:
+    arrays = {"a": X, "b/c": np.asfortranarray(np.ones((2, 3))), "d": np.array(2.5), "e": np.zeros((0, 4))}
+    save(tmp_path / "a.npz", **arrays)
+    found = read_arrays(tmp_path / "a.npz")
+    assert found.keys() == arrays.keys()
+    assert all(np.array_equal(found[name], array) for name, array in arrays.items())
+    np.save(tmp_path / "a.npy", X)
+    assert np.array_equal(read_arrays(tmp_path / "a.npy")[""], X)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (saved(np.array([None])), "is of dtype object; an array of real numbers is wanted"),
+        (saved(X)[:-1], "claims 120 bytes of data for shape"),
+        (saved(X) + b"x", "claims 120 bytes of data for shape"),
+        (
+            npy("{'descr': '<f8', 'fortran_order': False, 'shape': (99999999,)}\n", b""),
+            "claims 799999992 bytes",
+        ),
+        (b"\x93NUMPY", "is no .npy or .npz file, or a damaged one"),
+        (b"a text, and nothing else", "looks like a text, wanted arrays in an .npy or .npz file"),
+    ],
+)
+def test_one_array_that_lies_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(data)
+    with pytest.raises(FileFormatError, match=f"a.npy.*{re.escape(words)}"):
+        read_arrays(tmp_path / "a.npy")
+
+
+def test_a_header_that_claims_to_be_long_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little") + bytes(20))
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"is no \.npy or \.npz file, or a damaged one"):
+        read_arrays(tmp_path / "a.npy")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_arrays_that_lie_in_one_place_are_refused(tmp_path: Path) -> None:
+    data = bytearray(write(tmp_path / "a.npz", a=saved(X), b=saved(X), c=saved(X)).read_bytes())
+    at = len(data)
+    while (at := data.rfind(b"PK\x01\x02", 0, at)) >= 0:
+        data[at + 42 : at + 46] = bytes(4)
+    (tmp_path / "a.npz").write_bytes(
+        bytes(data[: data.find(b"PK\x03\x04", 4)] + data[data.find(b"PK\x01\x02") :])
+    )
+    with pytest.raises(FileFormatError, match=r"a\.npz"):
+        read_arrays(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as made:
+        made.writestr("a.npy", saved(X))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            made.writestr("a.npy", saved(X))
+    with pytest.raises(FileFormatError, match=r"b\.npz: a is there twice"):
+        read_arrays(tmp_path / "b.npz")

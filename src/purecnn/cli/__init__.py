@@ -1,7 +1,8 @@
 """The command line: the command `purecnn`. Its packages are the extra `cli`.
 
-`entry` is where it begins, `app` the group of commands and their errors, `train`, `report` and `model`
-the commands, `options` what several of them take, `run_options` what says which run.
+`entry` is where it begins, `app` the group of commands and their errors, `train`, `report`, `model`, `run`
+and `inspect` are commands, `options` what several take, `run_options` what says which run, `models` what
+answers.
 
 Imports everything. Begin with `app`.
 """

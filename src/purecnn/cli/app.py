@@ -16,6 +16,7 @@ from rich.table import Table
 
 from purecnn.backend.files import write_whole
 from purecnn.backend.threads import is_limit
+from purecnn.cli.inspect import inspect
 from purecnn.cli.learning_rate import find_learning_rate
 from purecnn.cli.model import chosen, convert, export, playground, show
 from purecnn.cli.options import (
@@ -38,6 +39,7 @@ from purecnn.cli.predictions import (
 )
 from purecnn.cli.report import report
 from purecnn.cli.reproduce import reproduce
+from purecnn.cli.run import run
 from purecnn.cli.site import site
 from purecnn.cli.terminal import Terminal, echo, warnings_as_sentences
 from purecnn.cli.train import train
@@ -338,5 +340,17 @@ def download(name: str, folder: str | None) -> None:
     echo(f"{name}: {catalog.fetch(name, folder)}")
 
 
-for command in (convert, export, find_learning_rate, playground, report, reproduce, show, site, train):
+for command in (
+    convert,
+    export,
+    find_learning_rate,
+    inspect,
+    playground,
+    report,
+    reproduce,
+    run,
+    show,
+    site,
+    train,
+):
     purecnn.add_command(command)

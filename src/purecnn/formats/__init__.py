@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from purecnn.formats.downloads import download as download
     from purecnn.formats.file_kinds import kind_of as kind_of
     from purecnn.formats.idx import read_idx as read_idx
+    from purecnn.formats.npz import read_arrays as read_arrays
     from purecnn.formats.npz import read_npz as read_npz
     from purecnn.formats.pictures import picture_shape as picture_shape
     from purecnn.formats.pictures import read_mask as read_mask
@@ -35,7 +36,7 @@ else:
             "downloads": "download",
             "file_kinds": "kind_of",
             "idx": "read_idx",
-            "npz": "read_npz",
+            "npz": "read_arrays read_npz",
             "pictures": "picture_shape read_mask read_picture",
             "pnm": "read_pnm",
             "protobuf": "decode encode",

@@ -9,7 +9,7 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 
@@ -80,13 +80,70 @@ def _pairs(file: BinaryIO, path: Path) -> list[Samples]:
         size, arrays = os.fstat(file.fileno()).st_size, []
         for name in names:
             check_packing(infos[name])
+            packed = min(infos[name].compress_size, size)
             with held.open(infos[name]) as stream:
-                arrays.append(_read(stream, infos[name], size, f"{path}: {name}"))
+                arrays.append(_read(stream, infos[name].file_size, packed, f"{path}: {name}"))
     return list(zip(arrays[::2], arrays[1::2], strict=True))
 
 
-def _read(stream: IO[bytes], info: zipfile.ZipInfo, size: int, where: str) -> Array:
-    """Read one array, if its header claims just what its part of a file of so many bytes holds."""
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read every array of an ``.npz`` file by its name, or the one of an ``.npy`` file, under the name "".
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is foreign or damaged, or an array is not of numbers.
+    OSError
+        If it can't be opened.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/a.npy", np.arange(3))
+    ...     read_arrays(f"{folder}/a.npy")
+    {'': array([0, 1, 2])}
+    """
+    path = Path(file_name(path))
+    with open_regular(path, "arrays in an .npy or .npz file", "npy", "npz", "zip") as file:
+        size = room = os.fstat(file.fileno()).st_size
+        start = file.read(2)
+        file.seek(0)
+        with refused(f"{path}: is no .npy or .npz file, or a damaged one"):
+            if start != b"PK":
+                return {"": _read(cast(IO[bytes], _Within(file, size)), size, size, f"{path}")}
+            arrays: dict[str, Array] = {}
+            with zipfile.ZipFile(file) as held:
+                for info in held.infolist():
+                    name = info.filename.removesuffix(".npy")
+                    check_packing(info)
+                    room -= info.compress_size
+                    if name in arrays or room < 0:
+                        raise FileFormatError(f"{path}: {name[:60]} is there twice, or lies where another is")
+                    with held.open(info) as stream:
+                        arrays[name] = _read(
+                            stream, info.file_size, info.compress_size, f"{path}: {name[:60]}"
+                        )
+            return arrays
+
+
+class _Within:
+    """A stream for NumPy, which believes a header its length: no read is longer than the file."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream, self.size, self.tell = stream, size, stream.tell
+
+    def read(self, size: int) -> bytes:
+        return self.stream.read(min(size, self.size))
+
+
+def _read(stream: IO[bytes], size: int, packed: int, where: str) -> Array:
+    """Read one array, if its header claims just what its part of a file holds, so many bytes."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -94,9 +151,8 @@ def _read(stream: IO[bytes], info: zipfile.ZipInfo, size: int, where: str) -> Ar
         shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
     if dtype.kind not in "biuf":
         raise FileFormatError(f"{where} is of dtype {dtype}; an array of real numbers is wanted")
-    claimed, held = math.prod(shape) * dtype.itemsize, info.file_size - stream.tell()
+    claimed, held = math.prod(shape) * dtype.itemsize, size - stream.tell()
     # no deflate stream grows by more than 1032
-    packed = min(info.compress_size, size)
     if claimed != held or held > 1032 * packed + 1024:
         raise FileFormatError(
             f"{where} claims {claimed} bytes of data for shape {shape!r:.100}, "

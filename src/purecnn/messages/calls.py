@@ -44,8 +44,10 @@ HISTORIES = (
 COMMANDS = (
     Row("train", "fit learn"),
     Row("evaluate", "eval test score validate"),
-    Row("predict", "classify infer inference recognize run"),
-    Row("summary", "show describe info"),
+    Row("predict", "classify recognize"),
+    Row("summary", "show describe"),
+    Row("run", "infer inference execute"),
+    Row("inspect", "info look dump check"),
     Row("playground", "serve ui web draw"),
     Row("download", "fetch get"),
     Row("convert", "import load"),

@@ -85,6 +85,33 @@ def prepared(
             f"(3, height, width) is wanted"
         )
     preparation = network.preprocessing.preparation if preparation is None else preparation
+    return framed(source, (channels, height, width), preparation).reshape(shape)
+
+
+def framed(
+    source: str | os.PathLike[str] | bytes | NDArray[np.uint8],
+    shape: tuple[int, int, int],
+    preparation: str,
+) -> NDArray[np.uint8]:
+    """Make of a picture one of a shape, as `prepared` does for a network.
+
+    Parameters
+    ----------
+    source : str, path-like, bytes or ndarray of uint8
+        As `prepared` takes it.
+    shape : tuple of int
+        Channels, 1 or 3, height and width.
+    preparation : str
+        As `prepared` has it.
+
+    Raises
+    ------
+    ShapeError
+        If no such picture is made so.
+    FileFormatError
+        If it is no picture, or shows no character or object.
+    """
+    channels, height, width = shape
     preparation = choice("preparation", preparation, PREPARATIONS)
     if preparation in ("character", "object") and channels != 1:
         raise ShapeError(
@@ -105,4 +132,4 @@ def prepared(
         # what is wrong with the picture's content does not name its file
         where = "" if isinstance(source, bytes | np.ndarray) else f"{os.fspath(source)}: "
         raise FileFormatError(f"{where}{error}") from None
-    return fitted(np.atleast_3d(pixels), height, width, crop=preparation != "stretch").reshape(shape)
+    return fitted(np.atleast_3d(pixels), height, width, crop=preparation != "stretch")

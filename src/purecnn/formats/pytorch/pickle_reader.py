@@ -16,7 +16,7 @@ from typing import Any
 from purecnn.errors import FileFormatError
 
 #: Opcodes that are followed at most; those of a state dict are about 30 for each tensor.
-MAX_STEPS = 500_000
+MAX_STEPS = 250_000
 #: Bytes of a name's two lines, and of a number.
 MAX_NAME = 200
 #: What makes a dict that is filled afterwards.
