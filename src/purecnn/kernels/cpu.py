@@ -32,6 +32,7 @@ from purecnn.kernels.winograd_square import WinogradSquare
 __all__ = [
     "conv2d_backward",
     "conv2d_calls",
+    "conv2d_direct",
     "conv2d_forward",
     "conv2d_max_pool_backward",
     "conv2d_max_pool_forward",
@@ -115,6 +116,19 @@ def conv2d_forward(
     """
     work = workspace.layout("convolution", x, lambda: lay_out(x, len(kernels), window, workspace, pool))
     return work.forward(kernels, biases)
+
+
+def conv2d_direct(
+    x: Array, kernels: Array, biases: Array | None, window: Window, workspace: Workspace
+) -> Array:
+    """x, kernels, biases -> y as `conv2d_forward`, by products and sums alone: whole numbers stay whole."""
+
+    def build() -> RowConvolution | GroupedConvolution | PointwiseConvolution:
+        if pointwise.suits(x, len(kernels), window):
+            return PointwiseConvolution(x, len(kernels), workspace)
+        return (Unrolled if window.is_dense else GroupedConvolution)(x, len(kernels), window, workspace)
+
+    return workspace.layout("direct", x, build).forward(kernels, biases)
 
 
 def conv2d_backward(

@@ -8,6 +8,7 @@ Formulas are those of https://onnx.ai/onnx/operators.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +59,13 @@ def convolvable(x: Array, w: Array, b: Array | None, groups: int, turned: bool =
 @operator("Conv")
 def convolution(call: OperatorCall, x: Array, w: Array, b: Array | None = None) -> Array:
     """The cross-correlation of images and kernels, b added."""
+    return convolved(call, x, w, b, cpu.conv2d_forward)
+
+
+def convolved(
+    call: OperatorCall, x: Array, w: Array, b: Array | None, forward: Callable[..., Array]
+) -> Array:
+    """Return the cross-correlation of images and kernels, those in two dimensions by `forward`."""
     groups = call.integer("group", 1)
     convolvable(x, w, b, groups)
     if list(call.integers("kernel_shape", w.shape[2:])) != list(w.shape[2:]):
@@ -72,9 +80,9 @@ def convolution(call: OperatorCall, x: Array, w: Array, b: Array | None = None) 
     if x.dtype == np.float16 or x.ndim > 4 or not x.shape[0]:
         return stepwise(call, x, w, biases, over, groups)
     if x.ndim == 3:  # a row of pixels is an image of one row
-        found = planar(call, x[:, :, None], w[:, :, None], biases, flat(over), groups)
+        found = planar(call, x[:, :, None], w[:, :, None], biases, flat(over), groups, forward)
         return found[:, :, 0]
-    return planar(call, x, w, biases, over, groups)
+    return planar(call, x, w, biases, over, groups, forward)
 
 
 def flat(over: Window) -> Window:
@@ -89,14 +97,22 @@ def flat(over: Window) -> Window:
     )
 
 
-def planar(call: OperatorCall, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
+def planar(
+    call: OperatorCall,
+    x: Array,
+    w: Array,
+    b: Array,
+    over: Window,
+    groups: int,
+    forward: Callable[..., Array],
+) -> Array:
     """(N, C, H, W), (M, C / groups, KH, KW), (M,) -> (N, M, OH, OW), by this package's kernels."""
     images, workspace = last(call, x), Workspace()
     moves: Any = over.cells, over.strides, over.pads, over.dilations, groups
     rows = x.shape[2] + sum(over.pads[0]) + over.dilations[0] - 1
     call.claim((rows, over.cells[1], x.shape[1], over.sizes[1] + over.strides[1], x.shape[0]), x.dtype)
     call.like(w, copies=2)
-    return first(cpu.conv2d_forward(images, w, b, geometry.Window(*moves), workspace))
+    return first(forward(images, w, b, geometry.Window(*moves), workspace))
 
 
 def stepwise(call: OperatorCall, x: Array, w: Array, b: Array, over: Window, groups: int) -> Array:
