@@ -185,9 +185,6 @@ def test_several_outputs_come_by_name():
     nodes = [node("Split", ["x"], ["y", "z"], axis=1)]
     found = graph(nodes, outputs=[value("y", None), value("z", None)]).predict(X)
     np.testing.assert_array_equal(found["z"], X[:, 1:])
-    two = graph([node("Add", ["x", "b"], ["y"])], inputs=[value("x", None), value("b", None)])
-    with pytest.raises(ShapeError, match="predict wants a graph of one input, this one has x, b"):
-        two.predict(X)
 
 
 def chain():
@@ -1107,7 +1104,7 @@ def test_the_work_of_a_run_is_bounded():
     x = np.ones((1, 1, 6, 6), np.float32)
     assert windows(1).run({"x": x})["y"].shape == x.shape
     begun = time.process_time()
-    with pytest.raises(ShapeError, match=r"the run goes over \d+ bytes; 1073741824 are allowed, 1024 times"):
+    with pytest.raises(ShapeError, match=r"the run goes over \d+ bytes; max_work allows 1073741824, if not"):
         windows(100).run({"x": x})
     assert time.process_time() - begun < 5 * slowness()
 
@@ -1157,7 +1154,7 @@ def test_an_input_that_is_named_a_thousand_times_counts_a_thousand_times():
     nodes.append(node("Add", ["x", "d"], ["y"]))
     begun = time.process_time()
     lying = graph(nodes, arrays, inputs=[value("x", [1])], max_bytes=2**22)
-    with pytest.raises(ShapeError, match=r"node 1, Sum: with it, the run goes over .* 4294967296 are"):
+    with pytest.raises(ShapeError, match=r"node 1, Sum: with it, the run goes over .* allows 4294967296"):
         lying.run({"x": np.ones(1, np.float32)})
     with pytest.raises(ShapeError, match="node 1, Sum: with it, the run goes over"):
         lying.network()

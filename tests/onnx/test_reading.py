@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
-from onnx import checker, helper, numpy_helper
+from onnx import TensorProto, checker, helper, numpy_helper
 
 from helpers.onnx_models import floats, model, node, value
 from purecnn import ShapeError, load_onnx
+from purecnn.errors import FileFormatError
 from purecnn.onnx import Graph
+from purecnn.onnx import arrays as onnx_arrays
 from purecnn.onnx.reader import as_model, read_model
 
 KINDS = ["float32", "float64", "float16", "int64", "uint8", "bool"]
@@ -152,3 +155,54 @@ def test_what_is_given_for_an_array_is_checked():
     fixed = model([node("Add", ["x", "b"], ["y"])], {"b": floats(1)})
     with pytest.raises(ShapeError, match="the graph has no input 'b'"):
         Graph(as_model(fixed.SerializeToString())).run({"x": floats(7, 2, 6, 5), "b": floats(1)})
+
+
+# Arrays in large files of their own ---------------------------------------------------------------------
+
+
+def beside(folder, arrays, offset):
+    """A model that adds arrays which lie in a file of their own, from an offset on."""
+    wanted = model([node("Sum", ["x", *arrays], ["y"])], inputs=[value("x", None)])
+    with open(folder / "weights.bin", "wb") as file:
+        for name, array in arrays.items():
+            tensor = wanted.graph.initializer.add(name=name, dims=array.shape, data_type=1)
+            tensor.data_location = TensorProto.EXTERNAL
+            for key, text in {"location": "weights.bin", "offset": offset, "length": array.nbytes}.items():
+                tensor.external_data.add(key=key, value=str(text))
+            file.seek(offset)
+            file.write(array.tobytes())
+            offset += array.nbytes
+    (folder / "model.onnx").write_bytes(wanted.SerializeToString())
+    return folder / "model.onnx"
+
+
+@pytest.mark.parametrize("offset", [0, 1, 4096])
+def test_a_large_file_of_arrays_is_mapped(offset, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_arrays, "MAPPED", 2**20)
+    arrays = {"v": floats(1, 500), "w": floats(1000, 500, seed=1)}
+    path = beside(tmp_path, arrays, offset)
+    tracemalloc.start()
+    graph = load_onnx(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Its elements lie at any byte only where the file was written so: then they are copied.
+    assert (peak < 2**20) == (offset % 4 == 0)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(graph.constants[name], array)
+        assert graph.constants[name].flags.aligned
+        assert not graph.constants[name].flags.writeable
+    np.testing.assert_allclose(
+        graph.run({"x": floats(1, 500)})["y"], arrays["v"] + arrays["w"] + floats(1, 500), atol=1e-6
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file with a hole takes its whole size on disk")
+def test_arrays_behind_two_gibibytes_are_read(tmp_path):
+    arrays = {"w": floats(3, 500)}
+    path = beside(tmp_path, arrays, 2**31 + 8)
+    assert (tmp_path / "weights.bin").stat().st_size > 2**31
+    np.testing.assert_array_equal(load_onnx(path).constants["w"], arrays["w"])
+    with open(tmp_path / "weights.bin", "r+b") as file:
+        file.truncate(2**31 + 4)
+    with pytest.raises(FileFormatError, match="'w' is to have 6000 bytes: bytes 2147483656 to 2147489656 of"):
+        load_onnx(path)

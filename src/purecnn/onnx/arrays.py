@@ -25,6 +25,8 @@ MAX_AXES = 32
 #: Arrays of fewer bytes are copied to be aligned. Before a larger one there are two lengths of three bytes or
 #: more, its own and that of the message around it, so that the 8 bytes in front of it hold nothing else.
 SMALL = 1 << 14
+#: Files of arrays that have more bytes are mapped into memory, of which the system keeps what is used.
+MAPPED = 2**31
 #: Where `TensorProto` keeps values that are not raw bytes, by the kind of elements.
 TYPED = {
     "float32": "float_data",
@@ -171,11 +173,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.base = path.resolve()
         #: What was read, by file and place: the same bytes for several arrays are read once.
-        self.found: dict[tuple[Path, int, int], bytes] = {}
+        self.found: dict[tuple[Path, int, int], bytes | memoryview] = {}
         #: How many bytes of each file are taken.
         self.taken: dict[Path, int] = {}
 
-    def read(self, stored: Message, size: int, where: str) -> bytes:
+    def read(self, stored: Message, size: int, where: str) -> bytes | memoryview:
         """Return the bytes of an array, which a message TensorProto says are elsewhere.
 
         Raises
@@ -190,8 +192,10 @@ class Folder:
         with open_regular(file, "the arrays of an ONNX model") as opened:
             return self.read_from(opened, file, texts, size, where)
 
-    def read_from(self, opened: BinaryIO, file: Path, texts: dict[str, str], size: int, where: str) -> bytes:
-        """Return the bytes of an array from the file that has them."""
+    def read_from(
+        self, opened: BinaryIO, file: Path, texts: dict[str, str], size: int, where: str
+    ) -> bytes | memoryview:
+        """Return the bytes of an array from the file that has them; of a large file they are mapped."""
         held, location = os.fstat(opened.fileno()).st_size, texts["location"]
         try:
             offset, length = int(texts.get("offset") or 0), int(texts.get("length") or size)
@@ -209,8 +213,12 @@ class Folder:
                 raise FileFormatError(
                     f"{where} overlaps other arrays in {location!r}, which has {held} bytes"
                 )
-            opened.seek(offset)
-            self.found[place] = opened.read(size)
+            if held > MAPPED and size:
+                mapped: Any = np.memmap(opened, np.uint8, "r", offset, (size,))
+                self.found[place] = memoryview(mapped)
+            else:
+                opened.seek(offset)
+                self.found[place] = opened.read(size)
         return self.found[place]
 
     def file(self, location: str, where: str) -> Path:

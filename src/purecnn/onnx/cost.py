@@ -49,9 +49,9 @@ class Budget:
     largest: int = 0
 
     @classmethod
-    def of(cls, max_bytes: int) -> Budget:
-        """Return a run's budget, its work in proportion to the bytes that it may take at a time."""
-        return cls(max_bytes, MAX_TIMES * max(max_bytes, FREE))
+    def of(cls, max_bytes: int, max_work: int | None = None) -> Budget:
+        """Return a run's budget, its work, if not said, in proportion to what it may take at a time."""
+        return cls(max_bytes, MAX_TIMES * max(max_bytes, FREE) if max_work is None else max_work)
 
     def begin(self, entries: int) -> None:
         """Begin a node of so many inputs and outputs."""
@@ -68,8 +68,8 @@ class Budget:
         """
         if self.done + work > self.work:
             raise ShapeError(
-                f"with it, the run goes over {self.done + work} bytes; {self.work} are allowed, "
-                f"{MAX_TIMES} times max_bytes"
+                f"with it, the run goes over {self.done + work} bytes; max_work allows {self.work}, "
+                f"if not given {MAX_TIMES} times max_bytes"
             )
         self.done += work
 

@@ -9,20 +9,20 @@ A network that another program made, as ONNX describes it: operators, and values
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from purecnn.backend import blas
-from purecnn.backend.checks import positive
 from purecnn.backend.types import Array
 from purecnn.errors import PureCNNError, ShapeError
 from purecnn.layers.shapes import ShapeLike
 from purecnn.messages.signatures import explained
 from purecnn.networks.network import Network
-from purecnn.onnx.model import Model, Value
+from purecnn.onnx.batches import Batches
+from purecnn.onnx.model import Model
 from purecnn.onnx.reader import read_model
 from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime
 from purecnn.onnx.to_network.builder import Layers, as_network
@@ -33,7 +33,9 @@ KEPT = 4
 
 
 @explained
-def load_onnx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Graph:
+def load_onnx(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, max_work: int | None = None
+) -> Graph:
     """Read an ONNX file as a graph that computes.
 
     Parameters
@@ -42,9 +44,11 @@ def load_onnx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Gr
         The file. Arrays that lie in files of their own are read from its folder.
     max_bytes : int
         How much the arrays that the graph makes may take at a time, those on the way to a node's output too:
-        a small file can ask for any size. It bounds the work of a run as well, to going over a thousand times
-        as many bytes, minutes for the default; for files of strangers a small number is wise. What a node
-        takes is known from the shapes of its inputs, and refused before it runs.
+        a small file can ask for any size. For files of strangers a small number is wise. What a node takes
+        is known from the shapes of its inputs, and refused before it runs.
+    max_work : int, optional
+        How many bytes a run may go over, a value that takes long to compute counted for more; if left out,
+        1,024 times `max_bytes`, minutes for the default.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def load_onnx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Gr
     """
     model = read_model(path)
     try:
-        return Graph(model, max_bytes=max_bytes)
+        return Graph(model, max_bytes=max_bytes, max_work=max_work)
     except PureCNNError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from None
 
@@ -79,6 +83,8 @@ class Graph(Runtime):
         What an ONNX file holds.
     max_bytes : int
         How much the arrays that the operators make may take at a time.
+    max_work : int, optional
+        How many bytes a run may go over; 1,024 times `max_bytes` if left out.
 
     Attributes
     ----------
@@ -97,23 +103,30 @@ class Graph(Runtime):
         If nodes lie in a circle, a value is made twice or by nobody, or an operator is not known.
     """
 
-    def __init__(self, model: Model, *, max_bytes: int = MAX_BYTES) -> None:
-        super().__init__(model, max_bytes=max_bytes)
+    def __init__(self, model: Model, *, max_bytes: int = MAX_BYTES, max_work: int | None = None) -> None:
+        super().__init__(model, max_bytes=max_bytes, max_work=max_work)
         self._networks: dict[tuple[int, ...], Layers | None] = {}
         self._parts: dict[tuple[tuple[int, ...], ...], Sequence[Part]] = {}
         self._refused: set[int] = set()  # of how many axes samples are that no layers take
 
-    def predict(self, x: npt.ArrayLike, *, batch_size: int | None = None, threads: int | None = None) -> Any:
+    def predict(
+        self,
+        x: npt.ArrayLike | Mapping[str, npt.ArrayLike],
+        *,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> Any:
         """Return the graph's answers.
 
         Parameters
         ----------
-        x : array_like
+        x : array_like, or mapping of str to array_like
             A batch for the graph's one input, the samples first, of its dtype. Where the file fixes the size
-            of a batch, any multiple of it.
+            of a batch, any multiple of it. Of several inputs a dict with an array for each, by its name.
         batch_size : int, optional
             How many samples are computed at a time where the graph is none of layers; all of them if left
-            out, since such a graph may look at the whole batch.
+            out, since such a graph may look at the whole batch. Of several inputs those are cut whose first
+            axis has the name that the first one's has, and the others given whole with each part.
         threads : int, optional
             Number of worker threads where the graph is one of layers; as many as `Network.fit` takes if
             left out.
@@ -121,48 +134,58 @@ class Graph(Runtime):
         Returns
         -------
         ndarray, or dict of str to ndarray
-            The output, the samples first; of several outputs, each by its name. A list of dicts, one for each
-            sample, in place of an array, where the graph gives probabilities by the names of the classes.
+            The output, the samples first; of several outputs, or where a dict was given, each by its name. A
+            list of dicts, one for each sample, in place of an array, where the graph gives probabilities by
+            the names of the classes.
 
         Raises
         ------
         ShapeError, TypeError
-            If `x` is of another shape or dtype than the graph's input.
+            If an input is of another shape or dtype than the graph's, or missing.
 
         Notes
         -----
         A graph that `network` can turn into layers runs on them, as `Network.predict` does; of another one
         the parts that are layers, and the nodes between them as `run` has it. The two differ by rounding.
+
+        Examples
+        --------
+        >>> graph.predict({"image": images, "scale": scales})["boxes"]  # doctest: +SKIP
         """
-        if len(self.inputs) != 1:
-            names = ", ".join(value.name for value in self.inputs)
-            raise ShapeError(f"predict wants a graph of one input, this one has {names or 'none'}: see run")
-        value, array = self.inputs[0], np.asarray(x)
-        if not array.ndim:
-            raise ShapeError(f"predict wants a batch, the samples first; got a lone value, {x!r}")
-        size = value.batch
-        if batch_size is not None and size not in (0, positive("batch_size", batch_size)):
-            raise ShapeError(f"batch_size must be {size}, which the graph fixes; got {batch_size}")
-        if size and len(array) % size:
+        names = [value.name for value in self.inputs]
+        named = isinstance(x, Mapping)
+        if not named and len(names) != 1:
             raise ShapeError(
-                f"the graph's batches have {size} samples; got {len(array)}, no multiple of that"
+                f"predict wants a dict with an array for each of the graph's inputs, "
+                f"{', '.join(names) or 'none'}; got {type(x).__name__}"
             )
-        if size and value.shape:
-            value = Value(value.name, value.dtype, ("N", *value.shape[1:]))
-        array = value.receive(array)
-        layers = self._as_layers(array.shape[1:]) if array.size else None
-        if layers is not None:
-            network, shape = layers.network, layers.output_shape
-            with np.errstate(all="ignore"):  # as `run` has it: what overflows is infinite
-                found = network.outputs(array.reshape(len(array), -1), threads)
-            return found.reshape(len(array), *shape)
-        size = size or batch_size or 0
-        cuts = range(0, len(array), size) if size and len(array) else [0]
-        parts = [array[n : n + size] if size else array for n in cuts]
-        compiled = self._parts_for({value.name: array}) if array.size else ()
-        answers = [self.computed({value.name: part}, None, compiled, threads) for part in parts]
-        joined = {name: together([answer[name] for answer in answers]) for name in answers[0]}
-        return joined if len(joined) > 1 else next(iter(joined.values()))
+        if not named and not np.ndim(x):  # type: ignore[arg-type]
+            raise ShapeError(f"predict wants a batch, the samples first; got a lone value, {x!r}")
+        given: Mapping[str, Any] = x if isinstance(x, Mapping) else {names[0]: x}
+        self.check_given(given)
+        batches = Batches(self.model.inputs, given, batch_size)
+        answers = self._on_layers(batches.arrays, threads)
+        if answers is None:
+            parts = batches.parts()
+            ours = given.keys() == {*names} and all(array.size for array in batches.arrays.values())
+            compiled = self._parts_for(parts[0]) if ours else ()
+            made = [
+                self.computed(part, None, compiled, threads) if ours else self.run(part) for part in parts
+            ]
+            answers = {name: together([each[name] for each in made]) for name in made[0]}
+        return answers if named or len(answers) > 1 else next(iter(answers.values()))
+
+    def _on_layers(self, arrays: Mapping[str, Array], threads: int | None) -> dict[str, Array] | None:
+        """Return the answers of the network that the graph is; None where it is none."""
+        if [*arrays] != [value.name for value in self.inputs] or len(arrays) != 1:
+            return None
+        (array,) = arrays.values()
+        layers = self._as_layers(array.shape[1:]) if array.size and array.ndim else None
+        if layers is None:
+            return None
+        with np.errstate(all="ignore"):  # as `run` has it: what overflows is infinite
+            found = layers.network.outputs(array.reshape(len(array), -1), threads)
+        return {self.outputs[0].name: found.reshape(len(array), *layers.output_shape)}
 
     # As layers --------------------------------------------------------------------------------------------
 

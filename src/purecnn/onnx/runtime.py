@@ -103,10 +103,11 @@ class Runtime:
         model: Model,
         *,
         max_bytes: int = MAX_BYTES,
+        max_work: int | None = None,
         given: frozenset[str] = frozenset(),
         folding: Budget | None = None,
     ) -> None:
-        self.model, self.max_bytes, self.given = model, max_bytes, given
+        self.model, self.max_bytes, self.max_work, self.given = model, max_bytes, max_work, given
         self.outputs = model.outputs
         self.metadata = dict(model.metadata)
         self.inputs = tuple(value for value in model.inputs if value.name not in model.arrays)
@@ -243,18 +244,13 @@ class Runtime:
         """Return what `run` does, some parts of the graph computed in another way."""
         names = [value.name for value in self.outputs] if outputs is None else list(outputs)
         values = dict(self.constants)
+        self.check_given(inputs)
         for value in self.model.inputs:
             if value.name in inputs:
                 values[value.name] = value.receive(inputs[value.name])
-            elif value.name not in values:
-                raise ShapeError(
-                    f"the graph wants an input {value.name!r}; got {', '.join(inputs) or 'none'}"
-                )
-        if unknown := inputs.keys() - {value.name for value in self.model.inputs}:
-            raise ShapeError(f"the graph has no input {min(unknown)!r}")
         wanted = set(names)
         found: dict[str, Any] = {name: values[name] for name in names if name in values}
-        budget = Budget.of(self.max_bytes)
+        budget = self.budget()
         with blas.single_threaded():  # the convolutions' products are small
             for made in self.walk(values, budget, parts, threads):
                 found.update({name: array for name, array in made.items() if name in wanted})
@@ -269,13 +265,27 @@ class Runtime:
                 found[name] = np.array(array)
         return found
 
+    def budget(self) -> Budget:
+        """Return what a run may take."""
+        return Budget.of(self.max_bytes, self.max_work)
+
+    def check_given(self, inputs: Mapping[str, Any]) -> None:
+        """Check that inputs have the names of the graph's, and that none is missing."""
+        for value in self.inputs:
+            if value.name not in inputs:
+                raise ShapeError(
+                    f"the graph wants an input {value.name!r}; got {', '.join(inputs) or 'none'}"
+                )
+        if unknown := inputs.keys() - {value.name for value in self.model.inputs}:
+            raise ShapeError(f"the graph has no input {min(unknown)!r}")
+
     def _variant(self, given: frozenset[str]) -> Runtime:
         """Return the same graph for a caller who gives some inputs that the file has arrays for."""
         if unknown := given - {value.name for value in self.model.inputs}:
             raise ShapeError(f"the graph has no input {min(unknown)!r}")
         found = self._variants.get(given)
         if found is None:
-            found = Runtime(self.model, max_bytes=self.max_bytes, given=given)
+            found = Runtime(self.model, max_bytes=self.max_bytes, max_work=self.max_work, given=given)
             while len(self._variants) >= VARIANTS:
                 self._variants.pop(next(iter(self._variants)), None)
             self._variants[given] = found

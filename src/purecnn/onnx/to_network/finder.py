@@ -134,7 +134,7 @@ class LayerFinder(Nesting):
             raise FileFormatError(f"a network is made of at most {MAX_NODES} nodes, got {len(graph.calls)}")
         self.graph, self.shape, self.input = graph, shape, graph.inputs[0]
         self.samples = self.input.batch or SAMPLES
-        self.trials, self.budget = 0, Budget.of(graph.max_bytes)
+        self.trials, self.budget = 0, graph.budget()
         #: Values that depend on the input's numbers, not on its shape alone.
         self.data = dependent(graph, [self.input.name])
         kinds, output = self.probe() if kinds is None else kinds, graph.outputs[0].name

@@ -181,12 +181,12 @@ class PartFinder:
     def kinds_seen(self, inputs: Mapping[str, Array]) -> dict[str, Kind]:
         """Return the shapes and dtypes of the values, as far as they can be known without the inputs."""
         given = {
-            name: (array.shape if self.fixed else (SAMPLES, *array.shape[1:]), array.dtype)
+            name: (array.shape if self.fixed or not array.ndim else (SAMPLES, *array.shape[1:]), array.dtype)
             for name, array in inputs.items()
         }
         found: dict[str, Kind] = {}
         with suppress(PureCNNError):  # zeros may be nothing that a node can take
-            for made in outlined(self.graph, given, Budget.of(self.graph.max_bytes)):
+            for made in outlined(self.graph, given, self.graph.budget()):
                 found.update(kinds_of(made))
         return found
 
