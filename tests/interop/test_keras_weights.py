@@ -603,10 +603,9 @@ def test_inbound_nodes_of_keras_2():
     added = made("c", "b", "a", kind="Add")
     assert functional([added, a, b]) == ["a", ["c", ["b"], []]]
     joined = [made("d", "c", "b", kind="Concatenate"), made("b", "a"), added]
-    with pytest.raises(
-        FileFormatError, match=r"layer 'b', Dense, can't .* wanted by layer 'd', Concatenate, and"
-    ):
-        functional([a, *joined])
+    (start, woven) = Functional([a, *joined], [], Opened(), [("",)] * 4).way("d", BEGINNING)
+    assert [step.name for step in start] == ["a"]
+    assert [strand.value for strand in woven[0].strands] == ["b", "c", "d"]
     for layers, words in [
         ([a | {"inbound_nodes": 1}], "layer 'a', InputLayer, has inbound_nodes 1, wanted a list"),
         ([b], "layer 'b', Dense, can't be built here: it takes the layer 'a', which the model lacks"),

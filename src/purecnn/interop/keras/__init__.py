@@ -1,8 +1,9 @@
 """Keras: its models become networks, its weights those of a network. h5py is the extra `keras`.
 
-`model` reads a saved model, `graph` finds the branches in its config and `builder` makes a network of them;
-`layers` translates each layer, with `images` and `signals` for those of one kind; `layouts` turns the arrays,
-`weights` reads weights alone.
+`model` reads a saved model, `graph` finds the branches in its config, `functions` what stands there for a
+layer, and `builder` makes a network of them, with `held` where paths cross; `layers` translates each layer,
+with `images`, `signals`, `activations` and `fixed` for those of one kind; `arrays` finds the arrays in a
+file, `layouts` and `axes` turn them, `weights` reads weights alone.
 
 Imports what `purecnn.interop` does. Begin with `model`.
 """

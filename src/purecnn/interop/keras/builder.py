@@ -20,7 +20,8 @@ from purecnn.interop.keras.config import (
     sample_shape,
 )
 from purecnn.interop.keras.fixed import MAX_FIXED, broadcast, scaled
-from purecnn.interop.keras.graph import Entry, Joint, Step, every
+from purecnn.interop.keras.graph import Entry, Joint, Step, Woven, every
+from purecnn.interop.keras.held import Held
 from purecnn.interop.keras.layers import in_new_words, translate
 from purecnn.interop.keras.layouts import Part
 from purecnn.interop.keras.signals import KINDS, OF_CHANNELS
@@ -138,6 +139,13 @@ class Builder:
                     for layer in self.merged(step, paths):
                         layers.append(layer)
                         shape = check_shape("its output", layer.bind(shape))
+                continue
+            if isinstance(step, Woven):
+                if not shape:
+                    raise FileFormatError("its model has no input of a known shape before its branches")
+                self.is_front = False
+                more, shape = self.woven(step, shape, depth)
+                layers += more
                 continue
             entry = step.entry if isinstance(step, Joint) else step
             with told_of(entry):
@@ -278,6 +286,38 @@ class Builder:
         found: list[Layer] = []
         self.extend(found, [scaled(whole, -1.0)], whole)
         return [composite("maximum", paths), *found]
+
+    def woven(self, woven: Woven, shape: Shape, depth: int) -> tuple[list[Layer], Shape]:
+        """Return the layers of paths that cross: each makes a vector of the values held and the next one."""
+        held = Held([(woven.start, shape)])
+        last = {source: place for place, strand in enumerate(woven.strands) for source in strand.sources}
+        layers: list[Layer] = []
+        for place, strand in enumerate(woven.strands):
+            built: list[tuple[list[Layer], Shape]] = []
+            for source in strand.sources:
+                path: list[Layer] = []
+                self.extend(path, held.take(source), held.shape)
+                built.append((path, held.shapes[source]))
+            path, after = built[0]
+            if isinstance(strand.steps[0], Joint) and not strand.steps[0].paths:
+                with told_of(strand.steps[0].entry):
+                    path, after = self.merged(strand.steps[0], built), held.shape
+                    for layer in path:
+                        after = check_shape("its output", layer.bind(after))
+            else:
+                more, after = self.layers(strand.steps, after, depth + 1)
+                path += more
+            kept = [value for value in held.shapes if last[value] > place]
+            if kept:
+                paths: list[list[Layer]] = [[] for _ in kept]
+                for value, one in zip(kept, paths, strict=True):
+                    self.extend(one, held.take(value, flat=True), held.shape)
+                self.extend(path, [Flatten()] if len(after) > 1 else [], after)
+                path = [composite("concatenate", [*paths, path])]
+                check_shape("the values between its branches", path[0].bind(held.shape))
+            layers += path
+            held = Held([*((value, held.shapes[value]) for value in kept), (strand.value, after)])
+        return layers, held.shape
 
     def extend(self, path: list[Layer], layers: list[Layer], shape: Shape) -> None:
         """Put layers whose arrays are known behind a path that ends in a shape."""

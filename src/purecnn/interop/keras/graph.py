@@ -14,7 +14,7 @@ from purecnn.errors import FileFormatError
 from purecnn.interop.keras.config import MAX_DEPTH, Config
 from purecnn.interop.keras.functions import as_layer, inputs, is_function, use
 from purecnn.interop.matching import short
-from purecnn.layers.composites.nesting import Nesting
+from purecnn.layers.composites.nesting import Nesting, Segment
 from purecnn.layers.serialization import MAX_LAYERS
 
 #: Classes that are made of layers.
@@ -80,7 +80,40 @@ class Joint:
     paths: list[list[Step]]
 
 
-Step = Entry | Joint
+@dataclass(frozen=True)
+class Strand:
+    """One of the values between which paths cross.
+
+    Attributes
+    ----------
+    value, sources : str, list of str
+        The value and those that it is made of.
+    steps : list
+        Of the one that it is made of, or the layer that merges several, without paths.
+    """
+
+    value: str
+    sources: list[str]
+    steps: list[Step]
+
+
+@dataclass(frozen=True)
+class Woven:
+    """Paths that cross: values made one after the other, the last of them the only one that is wanted behind.
+
+    Attributes
+    ----------
+    start : str
+        The value at which they part.
+    strands : list of Strand
+        The others, in order.
+    """
+
+    start: str
+    strands: list[Strand]
+
+
+Step = Entry | Joint | Woven
 
 
 def called(name: Any, kind: Any) -> str:
@@ -91,6 +124,10 @@ def called(name: Any, kind: Any) -> str:
 def every(steps: list[Step]) -> Iterator[Entry]:
     """Yield all layers, those on paths too."""
     for step in steps:
+        if isinstance(step, Woven):
+            for strand in step.strands:
+                yield from every(strand.steps)
+            continue
         if isinstance(step, Joint):
             for path in step.paths:
                 yield from every(path)
@@ -193,6 +230,8 @@ class Functional(Nesting):
         The use that gives the output.
     """
 
+    weaves = True
+
     def __init__(
         self,
         listed: list[dict[str, Any]],
@@ -202,6 +241,7 @@ class Functional(Nesting):
         owners: tuple[str, ...] = (),
     ) -> None:
         self.opened, self.owners = opened, owners
+        self.steps: dict[str, list[Step]] = {}
         if (names := len({str(layer.get("name")) for layer in listed})) < len(listed):
             raise FileFormatError(f"its model has {len(listed)} layers of {names} names")
         #: Of each use the layer and where its arrays are.
@@ -293,7 +333,19 @@ class Functional(Nesting):
 
     def step(self, value: str) -> list[Step]:
         """Return the layers that a layer is: many where it is a model."""
-        return self.opened.opened(*self.uses[value], self.owners)
+        if value not in self.steps:  # asked again where paths turn out to cross
+            self.steps[value] = self.opened.opened(*self.uses[value], self.owners)
+        return self.steps[value]
+
+    def woven(self, start: str, segments: list[Segment]) -> list[Step]:
+        """Return the step of paths that cross."""
+        strands = []
+        for segment in segments:
+            steps = [step for some in segment.steps for step in some]
+            if not segment.steps:
+                steps = [Joint(entry(*self.uses[segment.value], self.owners), self.merges[segment.value], [])]
+            strands.append(Strand(segment.value, segment.sources, steps))
+        return [Woven(start, strands)]
 
     def meeting(self, value: str, ends: list[str], paths: list[list[Any]]) -> list[Step]:
         """Return a layer that merges paths."""

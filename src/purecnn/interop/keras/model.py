@@ -53,8 +53,8 @@ def load_keras(path: Path, *, weights: Path | None = None, input_shape: ShapeLik
     ----------
     path : str or path-like
         A ``.keras`` file, an ``.h5`` file with a whole model, or a text file of what ``model.to_json()``
-        returns. A ``Sequential`` model, or a functional one of one input and one output whose branches nest;
-        models inside of it too.
+        returns. A ``Sequential`` model, or a functional one of one input and one output, whose branches may
+        nest and cross; models inside of it too.
     weights : str or path-like, optional
         Where the weights are, if not in that file: a ``.weights.h5`` file of the same model, an ``.h5`` file
         of its weights, or a whole model. A text file without them gives a network whose weights are drawn.
@@ -72,8 +72,8 @@ def load_keras(path: Path, *, weights: Path | None = None, input_shape: ShapeLik
     Raises
     ------
     FileFormatError
-        If the file is damaged, holds a layer that has no counterpart here, or branches whose paths cross; the
-        message names both the class and the layer.
+        If the file is damaged or holds a layer that has no counterpart here; the message names both the class
+        and the layer.
     MissingExtraError
         If h5py is not installed.
     ValueError
@@ -93,7 +93,8 @@ def load_keras(path: Path, *, weights: Path | None = None, input_shape: ShapeLik
     ``Normalization`` and a ``Rescaling`` behind other layers are a `BatchNormalization` with fixed
     statistics, ``Resizing`` a convolution along each axis, ``Permute`` a `ChannelShuffle` between reshapes. A
     layer with weights that stands in several places becomes one for each, with the same weights until they
-    are trained.
+    are trained. Where paths cross, the values that are still wanted go through `Branches` side by side, as
+    stretches of a vector.
     """
     shape = None if input_shape is None else sample_shape(input_shape)
     with told(path):

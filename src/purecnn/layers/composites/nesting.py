@@ -2,21 +2,23 @@
 
 Other programs write a network as values, each made of earlier ones. Where paths meet, they parted at the
 dominator of their ends (Lengauer and Tarjan 1979, https://doi.org/10.1145/357062.357071), the last value that
-all ways to these lead through. What lies between the two is reduced likewise, and a value that would be part
-of two paths is refused, for then the paths cross.
+all ways to these lead through. What lies between the two is reduced likewise. From a value that would be part
+of two paths these cross: it is refused, or the values between are made one after the other.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, NoReturn
 
 from purecnn.layers.activations.basic import Identity
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.branches import Branches
+from purecnn.layers.composites.dominators import Dominators, topological_order
 from purecnn.layers.composites.residual import Residual
 
 #: Branches within each other, paths that meet in one value, and values in lists that are searched for parts.
@@ -47,45 +49,27 @@ class Meeting:
     paths: list[list[Any]]
 
 
-class Dominators:
-    """The tree in which a value hangs below the last one that all ways to it lead through.
+@dataclass(frozen=True)
+class Segment:
+    """One of the values between which paths cross, and how it is made of others.
 
-    Each value also knows one further above, so chosen that the way up takes few steps (Myers 1983,
-    https://doi.org/10.1016/0020-0190(83)90106-0).
-
-    Parameters
+    Attributes
     ----------
-    root : str
-        The value that all others come from.
+    value : str
+        The value.
+    sources : list of str
+        What it is made of.
+    steps : list
+        Of the one that it is made of; none where it merges several.
     """
 
-    def __init__(self, root: str) -> None:
-        self.depth = {root: 0}
-        self.above, self.further = {root: root}, {root: root}
+    value: str
+    sources: list[str]
+    steps: list[Any]
 
-    def hang(self, value: str, sources: Sequence[str]) -> None:
-        """Put a value that is made of some others into the tree."""
-        above = self.common(sources)
-        far = self.further[above]
-        spans = self.depth[above] - self.depth[far], self.depth[far] - self.depth[self.further[far]]
-        self.above[value] = above
-        self.further[value] = self.further[far] if spans[0] == spans[1] else above
-        self.depth[value] = self.depth[above] + 1
 
-    def common(self, values: Sequence[str]) -> str:
-        """Return the last value that all ways to some values lead through."""
-        return reduce(self._common, values)
-
-    def _common(self, a: str, b: str) -> str:
-        if self.depth[a] < self.depth[b]:
-            a, b = b, a
-        while self.depth[a] > self.depth[b]:
-            far = self.further[a]
-            a = far if self.depth[far] >= self.depth[b] else self.above[a]
-        while a != b:
-            up = self.above if self.further[a] == self.further[b] else self.further
-            a, b = up[a], up[b]
-        return a
+class CrossingError(Exception):
+    """A value is wanted by paths that cross."""
 
 
 class Nesting(ABC):
@@ -107,6 +91,9 @@ class Nesting(ABC):
         blocks nest.
     """
 
+    #: Whether `woven` has a step for paths that cross, which are refused else.
+    weaves = False
+
     def __init__(
         self, root: str, last: str, sources: Mapping[str, Sequence[str]], merges: Mapping[str, str]
     ) -> None:
@@ -117,8 +104,11 @@ class Nesting(ABC):
         parts = {value: tuple(sources[value]) for value, merge in merges.items() if merge == "concatenate"}
         self.sources = {**{value: tuple(made) for value, made in sources.items()}, **of_parts(parts)}
         self.dominators = Dominators(root)
+        #: The places of values in an order in which each comes behind those that it is made of.
+        self.order: dict[str, int] = {}
         for value, made in topological_order(self.sources):
             self.dominators.hang(value, made)
+            self.order[value] = len(self.order)
         waiting, wanted = [last], {last}
         while waiting:
             more = set(self.sources.get(waiting.pop(), ())) - wanted
@@ -130,6 +120,9 @@ class Nesting(ABC):
             for source in made if value in wanted else ():
                 self.users[source].append(value)
         self.taken: set[str] = set()
+        self.last_uses = {
+            value: max((self.order[user] for user in users), default=0) for value, users in self.users.items()
+        }
 
     @abstractmethod
     def refuse(self, value: str, why: str) -> NoReturn:
@@ -154,6 +147,8 @@ class Nesting(ABC):
     def take(self, value: str) -> None:
         """Let a value be part of a path, unless it is part of another one already."""
         if value in self.taken:
+            if self.weaves:
+                raise CrossingError
             users = " and ".join(dict.fromkeys(map(self.called, self.users[value][:3])))
             self.refuse(
                 value,
@@ -196,13 +191,88 @@ class Nesting(ABC):
                     value, f"{len(sources)} of its inputs depend on the network's, and it merges none"
                 )
             if depth == MAX_DEPTH:
+                if self.weaves:
+                    raise CrossingError
                 self.refuse(value, f"branches lie more than {MAX_DEPTH} deep")
             fork = self.dominators.common(sources)
-            ends = self.ends(value, fork)
-            paths = [self.way(path, fork, depth + 1) for path in ends]
-            steps.append(self.meeting(value, ends, paths))
+            before = set(self.taken)
+            try:
+                ends = self.ends(value, fork)
+                self.check_apart(ends, fork)
+                paths = [self.way(path, fork, depth + 1) for path in ends]
+                steps.append(self.meeting(value, ends, paths))
+            except CrossingError:
+                self.taken = before
+                steps.append(self.woven(fork, self.segments(value, fork, depth)))
             value = fork
         return steps[::-1]
+
+    def check_apart(self, ends: Sequence[str], fork: str) -> None:
+        """Raise `CrossingError` if a value lies on the ways to two ends, where such are made otherwise."""
+        if self.weaves:
+            between = [self.between(end, fork) for end in ends]
+            if sum(map(len, between)) > len(set().union(*between)):
+                raise CrossingError
+
+    def woven(self, start: str, segments: list[Segment]) -> Any:
+        """Return one step for paths that cross, from the value at which they part."""
+        raise NotImplementedError
+
+    def segments(self, last: str, start: str, depth: int) -> list[Segment]:
+        """Return how to make a value of another where paths cross: one value after the other.
+
+        What lies between two values and leads to no third is one way, so that branches in it stay branches.
+        """
+        if (self.between(last, start) - {last}) & self.taken:
+            raise CrossingError  # with a path outside of these
+        found: dict[str, Segment] = {}
+        waiting = [last]
+        while waiting:
+            value = waiting.pop()
+            if value in found or value == start:
+                continue
+            sources, steps = self.alone(value, depth) if value != last else ([], [])
+            if not steps:
+                sources = list(self.sources[value])
+                self.taken.add(value)
+                if len(sources) == 1 and value not in self.merges:
+                    steps = [self.step(value)]
+            found[value] = Segment(value, sources, steps)
+            waiting += sources
+        uses = Counter(source for segment in found.values() for source in segment.sources)
+        joined: dict[str, Segment] = {}
+        for value in sorted(found, key=self.order.__getitem__):
+            segment = found[value]
+            before = joined.get(segment.sources[0])
+            if before and before.steps and segment.steps and uses[before.value] == 1:
+                del joined[before.value]
+                segment = Segment(value, before.sources, [*before.steps, *segment.steps])
+            joined[value] = segment
+        return list(joined.values())
+
+    def alone(self, value: str, depth: int) -> tuple[list[str], list[Any]]:
+        """Return the value that all ways to one lead through, and the steps between, if no third has any."""
+        above, before = self.dominators.above[value], set(self.taken)
+        if any(
+            self.last_uses[source] > self.order[value] for source in self.sources[value] if source != above
+        ):
+            return [], []
+        inner = self.between(value, above) - {value}
+        if all(user in inner or user == value for one in inner for user in self.users[one]):
+            with suppress(CrossingError):
+                return [above], self.way(value, above, depth + 1)
+            self.taken = before
+        return [], []
+
+    def between(self, last: str, start: str) -> set[str]:
+        """Return the values on all ways from one, without it, to another, with it."""
+        found = {last} - {start}
+        waiting = [*found]
+        while waiting:
+            more = set(self.sources[waiting.pop()]) - found - {start}
+            found |= more
+            waiting += more
+        return found
 
     def ends(self, value: str, fork: str) -> list[str]:
         """Return the values that are merged into one, those that are such merges themselves opened up."""
@@ -224,24 +294,6 @@ class Nesting(ABC):
             else:
                 found.append(source)
         return found
-
-
-def topological_order(sources: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield values and their sources so that each value's come before it."""
-    met: set[str] = set()
-    for last in sources:
-        waiting = [last]
-        while waiting:
-            value = waiting[-1]
-            before = () if value in met else sources.get(value, ())
-            missing = [source for source in before if source not in met and source in sources]
-            if missing:
-                waiting += missing
-                continue
-            waiting.pop()
-            if value not in met:
-                met.add(value)
-                yield value, before
 
 
 class PrefixTree:

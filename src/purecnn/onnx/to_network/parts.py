@@ -13,7 +13,7 @@ import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.errors import PureCNNError
-from purecnn.layers.composites.nesting import Dominators
+from purecnn.layers.composites.dominators import Dominators
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.model import Value
 from purecnn.onnx.runtime import Part, Runtime
