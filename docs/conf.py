@@ -24,6 +24,7 @@ extensions = [
     "names",
     "navigation",
     "sources",
+    "templates",
 ]
 exclude_patterns = ["tools"]
 
