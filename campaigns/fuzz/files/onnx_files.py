@@ -45,7 +45,8 @@ def sample(value: Any) -> Any:
     shape = [2 if not isinstance(size, int) else size for size in value.shape or (2, 1, 6, 6)]
     if np.prod([float(size) for size in shape]) > MOST_VALUES:
         return None
-    return np.random.default_rng(0).integers(0, 2, shape).astype(value.dtype or np.float32)
+    found = np.random.default_rng(0).integers(0, 2, shape)
+    return found.astype(str) if value.dtype == np.object_ else found.astype(value.dtype or np.float32)
 
 
 @cache
@@ -123,6 +124,8 @@ WHOLE += (
     "size",
     "p",
     "storage_order",
+    "block_size",
+    "output_dtype",
     "transA",
     "transB",
 )
@@ -154,7 +157,7 @@ def any_graph(rng: Random) -> bytes:
     """Return a graph of a few operators, each with inputs and attributes that it may or may not take."""
     nodes = Nodes(np.float32)
     shape = rng.choice([(1, 6, 6), (3, 8), (4,), (2, 3, 4, 5), ()])
-    dtype = np.dtype(rng.choice(["f4", "f4", "f4", "f8", "f2", "i8", "u1", "?"]))
+    dtype = np.dtype(rng.choice(["f4", "f4", "f4", "f8", "f2", "i8", "i1", "u1", "u1", "?"]))
     known = ["input", "input"]
     for _ in range(rng.choice([1, 1, 2, 3, 6, 30])):
         operator = rng.choice(sorted(OPERATORS))
@@ -181,7 +184,7 @@ def takes(operator: str) -> list[int]:
     """Return how many inputs an operator may have."""
     kinds = list(inspect.signature(OPERATORS[operator][-1][1]).parameters.values())[1:]
     if any(kind.kind is kind.VAR_POSITIONAL for kind in kinds):
-        return [1, 2, 3]
+        return [1, 2, 3, 5, 7, 8]
     return list(range(sum(kind.default is kind.empty for kind in kinds), len(kinds) + 1))
 
 
@@ -223,7 +226,7 @@ def value(rng: Random, nodes: Nodes) -> str:
     """Keep an array: numbers of some shape, or a list of integers that may say a shape or places."""
     if rng.random() < 0.5:
         shape = [rng.choice([1, 1, 2, 3, 4, 6]) for _ in range(rng.randrange(5))]
-        kind = rng.choice(["f4", "f4", "f4", "f4", "f8", "f2", "i8", "i4", "u1", "?"])
+        kind = rng.choice(["f4", "f4", "f4", "f4", "f8", "f2", "i8", "i4", "i1", "u1", "u1", "?"])
         values = np.random.default_rng(rng.randrange(100)).normal(size=shape)
         if rng.random() < 0.1:
             values = np.full(shape, rng.choice([np.nan, np.inf, 3e38, 0]))
@@ -237,10 +240,10 @@ def value(rng: Random, nodes: Nodes) -> str:
         if rng.random() < 0.2 and array.size == 1:
             array = array.reshape(())
     name = f"held.{len(nodes.tensors)}"
-    nodes.tensors[name] = {
-        "dims": array.shape,
-        "data_type": ELEMENT_TYPES[array.dtype],
-        "name": name,
-        "raw_data": array.tobytes(),
-    }
+    nodes.tensors[name] = {"dims": array.shape, "name": name}
+    if rng.random() < 0.05:
+        words = [rng.choice(TEXTS).encode("utf-8", "replace") for _ in range(array.size)]
+        nodes.tensors[name] |= {"data_type": 8, "string_data": words}
+    else:
+        nodes.tensors[name] |= {"data_type": ELEMENT_TYPES[array.dtype], "raw_data": array.tobytes()}
     return name

@@ -123,7 +123,8 @@ def matrix_product(
     cut: list[slice] | None = [slice(0, places)]
     if places * largest * reach(b, b_zero) >= EXACT:
         call.like(right, copies=2)
-        cut = parts(np.abs(right).reshape(-1, places, b.shape[-1] if b.ndim > 1 else 1).max(axis=0), largest)
+        sizes = np.abs(right).reshape(-1, places, b.shape[-1] if b.ndim > 1 else 1)
+        cut = parts(sizes[0] if len(sizes) == 1 else sizes.max(axis=0), largest)
     if cut is None:
         raise ShapeError(f"shapes are {a.shape} and {b.shape}, wanted sums that float64 has")
     several = len(cut) > 1
@@ -145,17 +146,17 @@ def convolution(call: OperatorCall, x: Array, w: Array, x_zero: Array | None, w_
     only_bytes(x)
     largest = reach(x, x_zero)
     pixels, kernels = shifted(call, x, x_zero), shifted(call, w, w_zero, 0)
+    if math.prod(w.shape[1:]) * largest * reach(w, w_zero) < EXACT or w.ndim < 3:
+        return convolved(call, pixels, kernels, None, cpu.conv2d_direct)
     call.like(kernels, copies=2)
-    sizes = np.abs(kernels).reshape(*w.shape[:2], -1).sum(axis=2).T if w.ndim > 2 else np.zeros((0, 0))
-    cut = parts(sizes, largest) if call.integer("group", 1) == 1 else None
-    if cut is None and sizes.size and sizes.sum(axis=0).max() * largest < EXACT:
-        cut = [slice(0, w.shape[1])]
+    sizes = np.abs(kernels)
+    if sizes.reshape(len(w), -1).sum(axis=1).max(initial=0) * largest < EXACT:
+        return convolved(call, pixels, kernels, None, cpu.conv2d_direct)
+    cut = parts(sizes.reshape(*w.shape[:2], -1).sum(axis=2).T, largest) if w.shape[1] == x.shape[1] else None
     if cut is None:  # groups, or windows of hundreds of cells
         call.claim(x.shape, np.float64)
         call.claim(w.shape, np.float64)
         return convolved(call, pixels.astype(np.float64), kernels.astype(np.float64), None, cpu.conv2d_direct)
-    if len(cut) == 1:
-        return convolved(call, pixels, kernels, None, cpu.conv2d_direct)
 
     held = call.budget.making
 
