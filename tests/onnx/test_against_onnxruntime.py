@@ -309,6 +309,10 @@ def test_pixels_from_between(mode, padding, aligned):
         same("GridSample", [numbers(rng, *shape), grid], 20, mode=mode, rtol=1e-4, atol=1e-5, **more)
         old = {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode)
         same("GridSample", [numbers(rng, *shape), grid], 16, mode=old, rtol=1e-4, atol=1e-5, **more)
+    halves = np.stack(np.meshgrid([-0.75, -0.25, 0.25], [0.75, -0.75, 0.25]), axis=-1)[None].astype(
+        np.float32
+    )
+    same("GridSample", [numbers(rng, 1, 2, 5, 5), halves], 20, mode=mode, rtol=1e-4, atol=1e-5, **more)
     if mode != "cubic":
         grid = rng.uniform(-1.7, 1.7, (2, 3, 4, 2, 3)).astype(np.float32)
         same("GridSample", [numbers(rng, 2, 3, 4, 5, 6), grid], 20, mode=mode, rtol=1e-4, atol=1e-5, **more)

@@ -10,6 +10,7 @@ from helpers.onnx_models import floats, graph, node, value
 from purecnn import ShapeError
 from purecnn.errors import FileFormatError
 from purecnn.onnx.cost import Budget
+from purecnn.onnx.operators.selection import above_threshold, in_order
 
 I, F = np.array, np.float32
 BOXES, SCORES = floats(1, 5, 4), floats(1, 2, 5)
@@ -187,7 +188,7 @@ def test_boxes_by_the_thousand_end_when_the_run_has_done_its_work():
     ]
     (call,) = graph([node("NonMaxSuppression", ["a", "b", "c"], ["y"])], inputs=names).calls
     with pytest.raises(ShapeError, match="NonMaxSuppression: with it, the run goes over"):
-        call(inputs, Budget(2**24, 2**28))
+        call(inputs, Budget(2**27, 2**28))
 
 
 # Where no peer says what is right -----------------------------------------------------------------------
@@ -207,6 +208,14 @@ def test_the_places_of_one_as_floats():
     assert answer("OneHot", [I([-1]), I(3), I([0, 1])], {}, opset=9).tolist() == [
         [0, 0, 0]
     ]  # from the back: none
+
+
+def test_of_many_values_a_few_pass_a_threshold_however_many_are_equal():
+    rows = np.random.default_rng(0).integers(0, 9, (20, 100))
+    for k, largest in ((1, True), (3, True), (12, False)):
+        passed = above_threshold(rows, k, largest)
+        assert passed.tolist() == np.sort(in_order(rows, largest)[:, :k]).tolist()
+    assert above_threshold(np.array([[1, np.nan, np.nan, 0]]), 1, True) is None
 
 
 def test_the_largest_where_one_is_no_number():

@@ -51,10 +51,11 @@ def sample(value: Any) -> Any:
 
 @cache
 def onnx_seeds() -> list[bytes]:
-    """Return a chain of layers, a graph that branches, and one whose branches nest."""
+    """Return a chain of layers, graphs that branch, nest, read sequences, and detect boxes."""
     networks = [small_network(), nested_network()]
     made = [written(lambda path, network=network: p.export_onnx(network, path)) for network in networks]
-    return [made[0], model(branching(), "output"), made[1]]
+    more = [model(nodes, "output", version=20) for nodes in (reading(), detecting())]
+    return [made[0], model(branching(), "output"), made[1], *more]
 
 
 def nested_network() -> p.Network:
@@ -82,6 +83,60 @@ def branching() -> Nodes:
     rows = nodes.add("Reshape", both, nodes.tensor("shape", [0, -1]))
     wide = nodes.add("Expand", nodes.tensor("one", [[0.5]]), nodes.tensor("wide", [128, 3]))
     nodes.add("Softmax", nodes.add("MatMul", rows, wide), axis=-1)
+    nodes.nodes[-1]["output"] = ["output"]
+    return nodes
+
+
+def reading() -> Nodes:
+    """Return the nodes of a graph that reads the columns of an image as a sequence, both ways."""
+    nodes, rng = Nodes(np.float32), np.random.default_rng(0)
+    steps = nodes.add("Einsum", "input", equation="bchw->wbh")
+    for operator, gates, size in (("LSTM", 4, 6), ("GRU", 3, 4), ("RNN", 1, 4)):
+        arrays = [rng.normal(size=(2, gates * 2, size)), rng.normal(size=(2, gates * 2, 2))]
+        named = [nodes.tensor(f"{operator}.{place}", array) for place, array in enumerate(arrays)]
+        found = nodes.add(operator, steps, *named, direction="bidirectional", hidden_size=2, clip=3.0)
+        turned = nodes.add("Transpose", found, perm=[0, 2, 1, 3])
+        steps = nodes.add("Reshape", turned, nodes.tensor(f"{operator}.shape", [0, 0, -1]))
+    turned = nodes.add("ReverseSequence", steps, nodes.tensor("lengths", [3, 1]))
+    best = nodes.add("TopK", turned, nodes.tensor("k", [2]), axis=0, largest=0)
+    rows = nodes.add("GatherND", best, nodes.tensor("places", [[0, 1], [1, -1]]))
+    rows = nodes.add("ScatterND", rows, nodes.tensor("at", [[1]]), nodes.tensor("row", [[0.5] * 4]))
+    rows = nodes.add(
+        "ScatterElements", rows, nodes.tensor("to", [[0, 1, 1, 0]]), nodes.tensor("new", [[1.0] * 4])
+    )
+    nodes.add("Trilu", nodes.add("CumSum", rows, nodes.tensor("axis", [1]), exclusive=1), upper=0)
+    nodes.nodes[-1]["output"] = ["output"]
+    return nodes
+
+
+def detecting() -> Nodes:
+    """Return the nodes of a graph that finds boxes in an image, and takes the pixels that lie there."""
+    nodes, rng = Nodes(np.float32), np.random.default_rng(0)
+    boxes, scores = (nodes.tensor(name, rng.random((1, *shape))) for name, shape in
+                     (("boxes", (9, 4)), ("scores", (2, 9))))  # fmt: skip
+    numbers = [nodes.tensor("most", [3]), nodes.tensor("overlap", [0.5]), nodes.tensor("least", [0.1])]
+    found = nodes.add("NonMaxSuppression", boxes, scores, *numbers)
+    flat = nodes.add("Reshape", nodes.add("NonZero", found), nodes.tensor("row", [-1]))
+    ones = nodes.add(
+        "OneHot", nodes.add("Unique", flat), nodes.tensor("depth", [4]), nodes.tensor("values", [0.0, 5.0])
+    )
+    zeros = nodes.add("ConstantOfShape", nodes.add("Shape", ones, end=1))
+    parts = nodes.add(
+        "RoiAlign", "input", ones, nodes.add("Cast", zeros, to=7), output_height=3, output_width=2
+    )
+    grid = nodes.tensor("grid", rng.uniform(-1, 1, (2, 4, 4, 2)))
+    bent = nodes.add("GridSample", "input", grid, mode="cubic", padding_mode="reflection", align_corners=1)
+    moved = [
+        nodes.tensor("kernels", rng.normal(size=(2, 1, 2, 2))),
+        nodes.tensor("offset", rng.normal(size=(2, 8, 3, 3))),
+    ]
+    nodes.add("DeformConv", bent, *moved)
+    part = nodes.add("CenterCropPad", parts, nodes.tensor("size", [2, 2, 3, 3]))
+    nodes.add(
+        "Add",
+        nodes.add("Resize", part, "", nodes.tensor("scales", [1.0, 1.0, 1.0, 1.0]), mode="linear"),
+        nodes.nodes[-2]["output"][0],
+    )
     nodes.nodes[-1]["output"] = ["output"]
     return nodes
 
@@ -128,6 +183,19 @@ WHOLE += (
     "output_dtype",
     "transA",
     "transB",
+    "hidden_size",
+    "layout",
+    "input_forget",
+    "linear_before_reset",
+    "batch_dims",
+    "largest",
+    "sorted",
+    "upper",
+    "center_point_box",
+    "align_corners",
+    "antialias",
+    "sampling_ratio",
+    "offset_group",
 )
 LISTS = (
     "axes",
@@ -145,8 +213,12 @@ NUMBERS = ("alpha", "beta", "epsilon", "bias", "lambd", "gamma", "momentum", "va
 FLOAT_LISTS = ("offset", "scale", "coefficients", "intercepts", "imputed_value_floats")
 NAMES = {
     "auto_pad": ["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"],
-    "mode": ["constant", "reflect", "edge", "wrap", "DCR", "CRD"],
-    "direction": ["LEFT", "RIGHT"],
+    "mode": ["constant", "reflect", "edge", "wrap", "DCR", "CRD", "linear", "cubic", "nearest"],
+    "direction": ["LEFT", "RIGHT", "forward", "reverse", "bidirectional"],
+    "padding_mode": ["zeros", "border", "reflection"],
+    "reduction": ["none", "add", "mul", "max", "min"],
+    "equation": ["ij,jk->ik", "...i->...", "ii", "ij,kj", "bchw,bchw->bc", "i,j,k->ijk"],
+    "coordinate_transformation_mode": ["align_corners", "tf_crop_and_resize", "asymmetric"],
     "approximate": ["tanh", "none"],
     "norm": ["MAX", "L1", "L2"],
     "post_transform": ["SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"],

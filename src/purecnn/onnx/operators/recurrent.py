@@ -47,6 +47,19 @@ CURVES = {
 }
 
 
+class Arrays(NamedTuple):
+    """The inputs of a recurrent operator in their order, None where one is left out."""
+
+    x: Array
+    w: Array
+    r: Array
+    b: Array | None
+    lengths: Array | None
+    h: Array | None
+    c: Array | None = None
+    peepholes: Array | None = None
+
+
 @dataclass
 class Direction:
     """What one direction computes with: one of two where the sequence is gone over both ways.
@@ -59,8 +72,10 @@ class Direction:
         The matrices that the input and the state are multiplied by.
     biases : (ndarray, ndarray)
         Of both products, (gates * hidden,).
-    state : ndarray, shape (batch, hidden)
-        The hidden state before the first step.
+    state, cell : ndarray, shape (batch, hidden)
+        The hidden state and the cell before the first step.
+    peepholes : ndarray or None
+        What a cell is multiplied by for the gates of input, output and forgetting, (3, hidden).
     lengths : ndarray or None
         Of each sequence of the batch; None where all are of all steps.
     functions : list of callable
@@ -74,6 +89,8 @@ class Direction:
     recurrent: Array
     biases: tuple[Array, Array]
     state: Array
+    cell: Array
+    peepholes: Array | None
     lengths: Array | None
     functions: list[Function]
     clip: float | None
@@ -96,18 +113,18 @@ class Direction:
         return np.where((step < self.lengths)[:, None], new, old)
 
 
-#: From a direction and what an operator has besides: after each step the hidden state, and the cell or None.
-Steps = Callable[[Direction, Any], Iterator[tuple[Array, Array | None]]]
+#: From a direction, after each step: the hidden state, and the cell or None.
+Steps = Callable[[Direction], Iterator[tuple[Array, Array | None]]]
 
 
 @dataclass
 class Recurrent:
-    """The inputs of a recurrent operator, checked and claimed.
+    """A recurrent operator at its place.
 
     Parameters
     ----------
     call : OperatorCall
-        The operator at its place.
+        The place.
     gates : int
         How many gates it has.
     curves : tuple of str
@@ -118,81 +135,87 @@ class Recurrent:
     gates: int
     curves: tuple[str, ...]
 
-    def run(
-        self,
-        x: Array,
-        w: Array,
-        r: Array,
-        b: Array | None,
-        lengths: Array | None,
-        h: Array | None,
-        c: Array | None,
-        peepholes: Array | None,
-        steps: Steps,
-    ) -> tuple[Array, Array, Array]:
+    def run(self, given: Arrays, steps: Steps) -> tuple[Array, Array, Array]:
         """Return all hidden states, the last ones, and the last cells."""
         call = self.call
-        given = [one for one in (x, w, r, b, h, c, peepholes) if one is not None]
-        floating(*given)
-        call.alike(*given)
         wayward = call.choice("direction", "forward", "forward", "reverse", "bidirectional")
-        ways = 2 if wayward == "bidirectional" else 1
-        turned = bool(call.integer("layout", 0))
-        if x.ndim != 3:
-            raise ShapeError(f"the input has shape {x.shape}, wanted three axes: steps, batch, inputs")
-        x = x.swapaxes(0, 1) if turned else x
-        (count, batch, size), hidden, gates = x.shape, r.shape[-1] if r.ndim else 0, self.gates
-        state_shape = (batch, ways, hidden) if turned else (ways, batch, hidden)
-        for name, one, shape in (
-            ("W", w, (ways, gates * hidden, size)),
-            ("R", r, (ways, gates * hidden, hidden)),
-            ("B", b, (ways, 2 * gates * hidden)),
-            ("initial_h", h, state_shape),
-            ("initial_c", c, state_shape),
-            ("P", peepholes, (ways, 3 * hidden)),
-        ):
-            if one is not None and one.shape != shape:
-                raise ShapeError(f"{name} has shape {one.shape}, wanted {shape}: {gates} gates of {hidden}")
-        if (asked := call.integer("hidden_size", hidden)) != hidden:
-            raise ShapeError(f"hidden_size is {asked}, R has {hidden}")
-        ends = self.lengths(lengths, count, batch)
-        kind = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
-        self.claim(x, kind, ways, hidden)
-        functions = self.functions(ways)
-        states = np.zeros((count, ways, batch, hidden), kind)
-        cells = np.zeros((ways, batch, hidden), kind)
-        last = np.zeros((ways, batch, hidden), kind)
-        for way in range(ways):
+        ways, turned = 1 + (wayward == "bidirectional"), bool(call.integer("layout", 0))
+        if given.x.ndim != 3:
+            raise ShapeError(f"the input has shape {given.x.shape}, wanted three axes: steps, batch, inputs")
+        if turned:
+            h, c = (one if one is None or one.ndim < 2 else one.swapaxes(0, 1) for one in (given.h, given.c))
+            given = given._replace(x=given.x.swapaxes(0, 1), h=h, c=c)
+        hidden = self.check(given, ways)
+        count, batch, _ = given.x.shape
+        ends = self.lengths(given.lengths, count, batch)
+        own, kind = given.x.dtype, np.dtype(np.float64 if given.x.dtype == np.float64 else np.float32)
+        self.claim(given.x, kind, ways, hidden)
+        found = np.zeros((count, ways, batch, hidden), kind)
+        last, cells = np.zeros((2, ways, batch, hidden), kind)
+        for way, functions in enumerate(self.functions(ways)):
             back = wayward == "reverse" or way == 1
-            first_h, first_c = (
-                np.zeros((batch, hidden), kind) if one is None else (one[:, way] if turned else one[way])
-                for one in (h, c)
-            )
-            biases = np.zeros((2, gates * hidden), kind) if b is None else b[way].reshape(2, -1)
-            one_way = Direction(
-                (by_time(x, ends) if back else x).astype(kind, copy=False),
-                np.ascontiguousarray(w[way].T, kind),
-                np.ascontiguousarray(r[way].T, kind),
-                (biases[0].astype(kind), biases[1].astype(kind)),
-                first_h.astype(kind),
-                ends,
-                functions[way],
-                call.number("clip", None),
-            )
-            more = (first_c.astype(kind), None if peepholes is None else peepholes[way].reshape(3, -1))
-            last[way], cells[way] = first_h, first_c
-            for step, (new, cell) in enumerate(steps(one_way, more)):
-                states[step, way] = new if ends is None else np.where((step < ends)[:, None], new, 0)
+            one = self.direction(given, way, back, ends, kind, functions)
+            last[way], cells[way] = one.state, one.cell
+            for step, (new, cell) in enumerate(steps(one)):
+                found[step, way] = new if ends is None else np.where((step < ends)[:, None], new, 0)
                 last[way] = new
                 if cell is not None:
                     cells[way] = cell
             if back:
-                states[:, way] = by_time(states[:, way], ends)
+                found[:, way] = by_time(found[:, way], ends)
         if turned:
-            states = states.transpose(2, 0, 1, 3)
-            last, cells = last.swapaxes(0, 1), cells.swapaxes(0, 1)
-        own = x.dtype
-        return states.astype(own, copy=False), last.astype(own, copy=False), cells.astype(own, copy=False)
+            found, last, cells = found.transpose(2, 0, 1, 3), last.swapaxes(0, 1), cells.swapaxes(0, 1)
+        return found.astype(own, copy=False), last.astype(own, copy=False), cells.astype(own, copy=False)
+
+    def check(self, given: Arrays, ways: int) -> int:
+        """Check that the inputs go together; return how large the hidden state is."""
+        numbers = [one for one in given._replace(lengths=None) if one is not None]
+        floating(*numbers)
+        self.call.alike(*numbers)
+        gates, hidden = self.gates, given.r.shape[-1] if given.r.ndim else 0
+        batch, size = given.x.shape[1:]
+        for name, one, shape in (
+            ("W", given.w, (ways, gates * hidden, size)),
+            ("R", given.r, (ways, gates * hidden, hidden)),
+            ("B", given.b, (ways, 2 * gates * hidden)),
+            ("initial_h", given.h, (ways, batch, hidden)),
+            ("initial_c", given.c, (ways, batch, hidden)),
+            ("P", given.peepholes, (ways, 3 * hidden)),
+        ):
+            if one is not None and one.shape != shape:
+                raise ShapeError(f"{name} has shape {one.shape}, wanted {shape}: {gates} gates of {hidden}")
+        if (asked := self.call.integer("hidden_size", hidden)) != hidden:
+            raise ShapeError(f"hidden_size is {asked}, R has {hidden}")
+        return int(hidden)
+
+    def direction(
+        self,
+        given: Arrays,
+        way: int,
+        back: bool,
+        ends: Array | None,
+        kind: np.dtype[Any],
+        functions: list[Function],
+    ) -> Direction:
+        """Return what one direction computes with."""
+        width, hidden = given.r.shape[1:]
+        biases = np.zeros((2, width), kind) if given.b is None else given.b[way].reshape(2, width)
+        state, cell = (
+            np.zeros((given.x.shape[1], hidden), kind) if one is None else one[way].astype(kind)
+            for one in (given.h, given.c)
+        )
+        return Direction(
+            (by_time(given.x, ends) if back else given.x).astype(kind, copy=False),
+            np.ascontiguousarray(given.w[way].T, kind),
+            np.ascontiguousarray(given.r[way].T, kind),
+            (biases[0].astype(kind), biases[1].astype(kind)),
+            state,
+            cell,
+            None if given.peepholes is None else given.peepholes[way].reshape(3, hidden).astype(kind),
+            ends,
+            functions,
+            self.call.number("clip", None),
+        )
 
     def lengths(self, given: Array | None, steps: int, batch: int) -> Array | None:
         """Return how long each sequence is; None where all are of all steps."""
@@ -263,13 +286,13 @@ def simple_recurrent(
 ) -> tuple[Array, Array]:
     """H = f(x W + h R + b), step after step."""
 
-    def steps(one: Direction, more: Any) -> Iterator[tuple[Array, None]]:
+    def steps(one: Direction) -> Iterator[tuple[Array, None]]:
         h, products = one.state, one.products(one.biases[0] + one.biases[1])
         for step, product in enumerate(products):
             h = one.kept(step, one.functions[0](one.hold(product + h @ one.recurrent)), h)
             yield h, None
 
-    return Recurrent(call, 1, ("Tanh",)).run(x, w, r, b, lengths, h, None, None, steps)[:2]
+    return Recurrent(call, 1, ("Tanh",)).run(Arrays(x, w, r, b, lengths, h), steps)[:2]
 
 
 @operator("GRU")
@@ -285,7 +308,7 @@ def gated_recurrent_unit(
     """H = (1 - z) n + z h: an update gate z, a reset gate r, and what is new, n."""
     before = bool(call.integer("linear_before_reset", 0))
 
-    def steps(one: Direction, more: Any) -> Iterator[tuple[Array, None]]:
+    def steps(one: Direction) -> Iterator[tuple[Array, None]]:
         h, size = one.state, one.state.shape[1]
         own, theirs = one.biases
         f, g = one.functions
@@ -301,7 +324,7 @@ def gated_recurrent_unit(
             h = one.kept(step, n + z * (h - n), h)
             yield h, None
 
-    return Recurrent(call, 3, ("Sigmoid", "Tanh")).run(x, w, r, b, lengths, h, None, None, steps)[:2]
+    return Recurrent(call, 3, ("Sigmoid", "Tanh")).run(Arrays(x, w, r, b, lengths, h), steps)[:2]
 
 
 @operator("LSTM")
@@ -319,26 +342,21 @@ def long_short_term_memory(
     """C = f c + i n, h = o g(c): gates of input, output and forgetting, and a cell c that is kept."""
     coupled = bool(call.integer("input_forget", 0))
 
-    def steps(one: Direction, more: Any) -> Iterator[tuple[Array, Array]]:
-        h, (c, peeps), size = one.state, more, one.state.shape[1]
+    def steps(one: Direction) -> Iterator[tuple[Array, Array]]:
+        h, c, peeps, size = one.state, one.cell, one.peepholes, one.state.shape[1]
         f, g, out = one.functions
         for step, product in enumerate(one.products(one.biases[0] + one.biases[1])):
-            gates = one.hold(h @ one.recurrent + product) if peeps is None else h @ one.recurrent + product
-            if peeps is None:  # all gates at once
-                gates[:, : 3 * size] = f(gates[:, : 3 * size])
-            i, o, forget, new = (gates[:, place * size : (place + 1) * size] for place in range(4))
+            gates = h @ one.recurrent + product
             if peeps is not None:
-                i, forget, new = (
-                    f(one.hold(i + peeps[0] * c)),
-                    f(one.hold(forget + peeps[2] * c)),
-                    one.hold(new),
-                )
-            cell = (1 - i if coupled else forget) * c + i * g(new)
+                gates[:, :size] += peeps[0] * c
+                gates[:, 2 * size : 3 * size] += peeps[2] * c
+            i, o, forget = np.split(f(one.hold(gates[:, : 3 * size])), 3, axis=1)
+            cell = (1 - i if coupled else forget) * c + i * g(one.hold(gates[:, 3 * size :]))
             if peeps is not None:  # the gate of the output alone sees the new cell
-                o = f(one.hold(o + peeps[1] * cell))
+                o = f(one.hold(gates[:, size : 2 * size] + peeps[1] * cell))
             hidden = o * out(cell)  # the cell is not held, as in onnxruntime and OpenVINO
             h, c = one.kept(step, hidden, h), one.kept(step, cell, c)
             yield h, c
 
     curves = ("Sigmoid", "Tanh", "Tanh")
-    return Recurrent(call, 4, curves).run(x, w, r, b, lengths, h, c, peepholes, steps)
+    return Recurrent(call, 4, curves).run(Arrays(x, w, r, b, lengths, h, c, peepholes), steps)

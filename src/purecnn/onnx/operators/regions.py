@@ -52,20 +52,22 @@ def non_max_suppression(
     threshold = one_number(least, "score_threshold", None)
     call.like(boxes, copies=6)
     call.claim(scores.shape, np.bool_)
-    call.claim(
-        scores.shape[2:], np.float64, copies=24, passes=4 * scores.shape[0] * scores.shape[1], slow=POWER
-    )
-    call.budget.spend(STEP * scores.shape[0] * scores.shape[1])
+    images, classes, count = scores.shape
+    call.claim((count,), np.float64, copies=10, passes=8 * images * classes, slow=POWER)
+    call.claim((min(TOGETHER, count), max(min(TOGETHER, count), limit, 0)), boxes.dtype, copies=9, passes=0)
+    call.budget.spend(STEP * images * classes)
     corners = corners_of(boxes, bool(call.integer("center_point_box", 0)))
-    found: list[tuple[int, int, int]] = []
-    for image, (box, classes) in enumerate(zip(corners, scores, strict=True)):
-        for number, score in enumerate(classes):
-            places = np.arange(len(score)) if threshold is None else np.flatnonzero(score > threshold)
-            places = places[np.argsort(-score[places], kind="stable")]
-            kept = greedy(call, box[places], limit, highest)
-            found.extend((image, number, place) for place in places[kept].tolist())
-    call.claim((len(found), 3), np.int64, copies=8)
-    return np.array(found, np.int64).reshape(-1, 3)
+    found = [np.zeros((0, 3), np.int64)]
+    for image, number in np.ndindex(images, classes):
+        score = scores[image, number]
+        places = np.arange(count) if threshold is None else np.flatnonzero(score > threshold)
+        places = places[np.argsort(-score[places], kind="stable")]
+        places = places[greedy(call, corners[image, places], limit, highest)]
+        if len(places):
+            call.claim((len(places), 3), np.int64, copies=2)
+            ours = np.full(len(places), image), np.full(len(places), number), places
+            found.append(np.stack(ours, axis=1))
+    return np.concatenate(found)
 
 
 def corners_of(boxes: Array, centred: bool) -> Array:
@@ -109,9 +111,8 @@ def overlapping(boxes: Array, others: Array, highest: float) -> Array:
     own, theirs_too = ((one[:, 2] - one[:, 0]) * (one[:, 3] - one[:, 1]) for one in (boxes, others))
     shared = sides[0] * sides[1]
     share = shared / (own[:, None] + theirs_too - shared)
-    # Boxes turned inside out, of which center_point_box may have some, overlap none.
-    met = (sides[0] > 0) & (sides[1] > 0) & (own > 0)[:, None] & (theirs_too > 0)
-    found: Array = met & (share > highest)
+    # A box turned inside out, as center_point_box may have some, has no side in common with any.
+    found: Array = (sides[0] > 0) & (sides[1] > 0) & (share > highest)
     return found
 
 
