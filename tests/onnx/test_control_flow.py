@@ -219,8 +219,129 @@ def test_many_branches_compute_little_when_they_are_read():
     assert sum(held.values()) <= 2**24 + 40 * 8
 
 
+# Loops --------------------------------------------------------------------------------------------------
+
+
+def turning(nodes, inputs, outputs, arrays=None):
+    """A graph that is computed turn by turn; what it takes and gives are (name, shape, dtype)."""
+    held = [numpy_helper.from_array(np.asarray(array), name) for name, array in (arrays or {}).items()]
+    return helper.make_graph(
+        nodes, "body", [value(name, shape, kind) for name, shape, kind in inputs],
+        [value(name, shape, kind) for name, shape, kind in outputs], held)  # fmt: skip
+
+
+F, I, B = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+SUMMING = turning(
+    [node("Add", ["v", "step"], ["w"]), node("Cast", ["i"], ["f"], to=F), node("Mul", ["w", "f"], ["g"]),
+     node("ReduceMax", ["w"], ["top"], keepdims=0), node("Less", ["top", "limit"], ["go"])],
+    [("i", [], I), ("go_in", [], B), ("v", [2, 3], F)], [("go", [], B), ("w", [2, 3], F), ("g", [2, 3], F)],
+    {"limit": np.float32(6)},
+)  # fmt: skip
+STEP = {"step": np.ones((2, 3), np.float32)}
+
+
+@pytest.mark.parametrize("trips", [0, 1, 4, 100, None])
+@pytest.mark.parametrize("going", [True, False, None])
+def test_a_loop_computes_as_in_onnxruntime(trips, going):
+    arrays = {
+        **STEP,
+        **({} if trips is None else {"n": np.int64(trips)}),
+        **({} if going is None else {"c": np.bool_(going)}),
+    }
+    names = ["n" if trips is not None else "", "c" if going is not None else "", "x"]
+    made = model(
+        [node("Loop", names, ["y", "z"], body=SUMMING)], arrays, [value("x", [2, 3])],
+        [value("y", None), value("z", None)])  # fmt: skip
+    data, x = made.SerializeToString(), floats(2, 3)
+    wanted = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    found = Graph(as_model(data)).run({"x": x})
+    for name, array in zip("yz", wanted, strict=True):
+        assert found[name].shape == array.shape
+        np.testing.assert_allclose(found[name], array, rtol=1e-6)
+
+
+@pytest.mark.parametrize("directions", [0, 1])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_scan_computes_as_in_onnxruntime(directions, axis):
+    body = turning(
+        [node("Add", ["s", "p"], ["t"]), node("Mul", ["t", "q"], ["u"]), node("Sub", ["p", "step"], ["v"])],
+        [("s", [3], F), ("p", [3], F), ("q", [3], F)], [("t", [3], F), ("u", [3], F), ("v", [3], F)],
+    )  # fmt: skip
+    scanned = node("Scan", ["s0", "x", "x"], ["last", "y", "z"], body=body, num_scan_inputs=2,
+                   scan_input_axes=[1, 1], scan_input_directions=[directions, 0],
+                   scan_output_axes=[axis, 0], scan_output_directions=[0, directions])  # fmt: skip
+    arrays = {"s0": floats(3, seed=1), "step": floats(3, seed=2)}
+    made = model([scanned], arrays, [value("x", [3, 5])], [value(name, None) for name in ("last", "y", "z")])
+    data, x = made.SerializeToString(), floats(3, 5)
+    wanted = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    found = Graph(as_model(data)).run({"x": x})
+    for name, array in zip(("last", "y", "z"), wanted, strict=True):
+        np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-6)
+
+
+ENDLESS = turning(
+    [node("Identity", ["go_in"], ["go"]), node("Identity", ["v"], ["w"])],
+    [("i", [], I), ("go_in", [], B), ("v", [2, 3], F)],
+    [("go", [], B), ("w", [2, 3], F)],
+)
+GATHERING = turning(
+    [node("Identity", ["go_in"], ["go"]), node("Identity", ["x"], ["w"])],
+    [("i", [], I), ("go_in", [], B)],
+    [("go", [], B), ("w", [2, 3], F)],
+)
+
+
+def test_a_loop_without_an_end_is_given_up():
+    found = graph(
+        [node("Loop", ["", "", "x"], ["y"], body=ENDLESS)], inputs=[value("x", [2, 3])], max_bytes=2**16
+    )
+    with pytest.raises(ShapeError, match=r"node 0, Loop: .*the run goes over .* max_work allows"):
+        found.run({"x": floats(2, 3)})
+    found = graph(
+        [node("Loop", ["", ""], ["y"], body=GATHERING)], inputs=[value("x", [2, 3])], max_bytes=2**16
+    )
+    with pytest.raises(ShapeError, match=r"node 0, Loop: .*max_bytes allows 65536"):
+        found.run({"x": floats(2, 3)})
+
+
+WRONG_LOOPS = [
+    (node("Loop", ["n", "", "x"], ["y"]), "node 0, Loop has no graph 'body', wanted one"),
+    (node("Loop", ["n", "", "x", "x"], ["y"], body=ENDLESS), "has 3 inputs and 2 outputs, wanted 4 and 3"),
+    (node("Loop", ["n", "", "x"], ["y", "z"], body=ENDLESS), "has 3 inputs and 2 outputs, wanted 3 and 3"),
+    (node("Loop", ["x", "", "x"], ["y"], body=ENDLESS), r"the number of turns is float32 of shape \(2, 3\)"),
+    (node("Loop", ["n", "n", "x"], ["y"], body=ENDLESS), "the condition is int64"),
+    (node("Scan", ["x"], ["y"]), "node 0, Scan has no graph 'body'"),
+    (
+        node("Scan", ["x", "x", "x"], ["y"], body=ENDLESS),
+        "num_scan_inputs of node 0, Scan is None, wanted from",
+    ),
+    (node("Scan", ["x", "x", "x"], ["y"], body=ENDLESS, num_scan_inputs=4), "is 4, wanted from 1 to 3"),
+    (node("Scan", ["x", "x", "x"], ["y"], body=ENDLESS, num_scan_inputs="a"), "is 'a', wanted from 1 to 3"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG_LOOPS)
+def test_a_loop_that_can_not_run_is_refused(wrong, words):
+    with pytest.raises(PureCNNError, match=words):
+        graph([wrong], {"n": np.int64(3)}, [value("x", [2, 3])]).run({"x": floats(2, 3)})
+
+
+def test_turns_give_arrays_of_one_shape():
+    growing = turning([node("Identity", ["go_in"], ["go"]), node("Concat", ["v", "v"], ["w"], axis=0),
+                       node("Identity", ["w"], ["g"])],
+                      [("i", [], I), ("go_in", [], B), ("v", None, F)],
+                      [("go", [], B), ("w", None, F), ("g", None, F)])  # fmt: skip
+    nodes, outputs = [node("Loop", ["n", "", "x"], ["y", "z"], body=growing)], [value(n, None) for n in "yz"]
+    found = graph(nodes, {"n": np.int64(3)}, [value("x", [2, 3])], outputs)
+    with pytest.raises(
+        ShapeError, match=r"a turn gives float32 of shape \(8, 3\), the first float32 of shape"
+    ):
+        found.run({"x": floats(2, 3)})
+
+
 def test_mutated_branches_raise_nothing_of_others():
-    made = model([*CONDITION, *OUTER, choice(INNER, SUBTRACTED)], LARGE)
+    looped = node("Loop", ["n", "", "x"], ["l"], body=ENDLESS)
+    made = model([*CONDITION, *OUTER, choice(INNER, SUBTRACTED), looped], {**LARGE, "n": np.int64(3)})
     data, rng = made.SerializeToString(), np.random.default_rng(0)
     read = 0
     for _ in range(600):

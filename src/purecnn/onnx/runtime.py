@@ -120,7 +120,8 @@ class Runtime:
         for call in self.calls:
             for name, body in models_within(call.node, model).items():
                 try:
-                    call.bodies[name] = Runtime(body, max_bytes=max_bytes, folding=folding)
+                    taken = frozenset(value.name for value in body.inputs)
+                    call.bodies[name] = Runtime(body, max_bytes=max_bytes, given=taken, folding=folding)
                 except FileFormatError as error:
                     raise FileFormatError(f"the graph {name!r} of {call.node}: {error}") from None
         with blas.single_threaded(warns=False):
@@ -145,10 +146,11 @@ class Runtime:
                 waiting.extendleft(reversed(calls))
                 continue
             if {*call.node.inputs} - {""} <= known:
+                kept = budget.kept
                 try:
                     found = self.compute(call, self.constants, budget)
                 except ShapeError:
-                    found = None  # too large, or wrong: said when it is run
+                    found, budget.kept = None, kept  # too large, or wrong: said when it is run
                 if found is not None and not any(isinstance(value, Maps) for value in found.values()):
                     budget.kept += sum(array.nbytes for array in found.values())
                     self.constants.update(found)

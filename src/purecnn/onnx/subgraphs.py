@@ -37,6 +37,25 @@ def models_within(node: Node, model: Model) -> dict[str, Model]:
                     f"the graph {name!r} of {node} has {inputs} inputs and {outputs} outputs, wanted none "
                     f"and {len(node.outputs)}"
                 )
+    if node.operator in ("Loop", "Scan") and not node.domain:
+        if "body" not in graphs:
+            raise FileFormatError(f"{node} has no graph 'body', wanted one")
+        given = len(node.inputs) - len(node.captured)
+        # An iteration's number and the condition come first, of which the condition comes back.
+        loops = node.operator == "Loop"
+        old = not loops and model.operator_set < 9  # whose first input is no input of the graph
+        inputs = max(given, 2) if loops else given - old
+        outputs = len(node.outputs) + loops
+        counts = len(graphs["body"].inputs), len(graphs["body"].outputs)
+        scanned = 1 if loops else node.attributes.get("num_scan_inputs")
+        if not isinstance(scanned, int) or not 1 <= scanned <= inputs:
+            raise FileFormatError(f"num_scan_inputs of {node} is {scanned!r}, wanted from 1 to {inputs}")
+        carried = inputs - scanned
+        if counts[0] != inputs or counts[1] < max(outputs, carried):
+            raise FileFormatError(
+                f"the graph 'body' of {node} has {counts[0]} inputs and {counts[1]} outputs, wanted {inputs} "
+                f"and {max(outputs, carried)}"
+            )
     return {
         name: replace(
             model,

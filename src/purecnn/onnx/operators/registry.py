@@ -40,7 +40,7 @@ TAKE_TEXT = frozenset(
     {
         *("Cast", "CastLike", "Compress", "Concat", "Constant", "Equal", "Expand", "Flatten", "Gather"),
         *("GatherElements", "GatherND", "Identity", "Reshape", "Shape", "Size", "Slice", "Split", "Squeeze"),
-        *("If", "Tile", "Transpose", "Unique", "Unsqueeze", "Where"),
+        *("If", "Loop", "Tile", "Transpose", "Unique", "Unsqueeze", "Where"),
         *("ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.CategoryMapper", "ai.onnx.ml.LabelEncoder"),
         "ai.onnx.ml.OneHotEncoder",
     }
