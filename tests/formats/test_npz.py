@@ -5,6 +5,7 @@ import pickle
 import re
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,19 @@ def test_arrays_that_lie_in_one_place_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(FileFormatError, match=r"a\.npz"):
         read_arrays(tmp_path / "a.npz")
+    inner = write(tmp_path / "c.npz", b=saved(X)).read_bytes()
+    inner = inner[: inner.index(b"PK\x01\x02")]
+    around = saved(np.frombuffer(inner, np.uint8))
+    path = write(tmp_path / "c.npz", a=around)
+    with zipfile.ZipFile(path, "a") as made:
+        info = zipfile.ZipInfo("b.npy")
+        info.header_offset = path.read_bytes().index(inner)
+        info.file_size = info.compress_size = len(saved(X))
+        info.CRC = zlib.crc32(saved(X))
+        made.filelist.append(info)
+        made._didModify = True
+    with pytest.raises(FileFormatError, match=r"c\.npz: b is there twice, or lies where another is"):
+        read_arrays(path)
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as made:
         made.writestr("a.npy", saved(X))
         with pytest.warns(UserWarning, match="Duplicate name"):

@@ -5,6 +5,7 @@ import pickle
 import pickletools
 import struct
 import zipfile
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 
@@ -410,6 +411,22 @@ def test_storages_are_bounded_by_the_file(tmp_path):
             fields[at + 42 : at + 46] = first
         at += 4
     refusal(bytes(fields), tmp_path / "a.pt")
+    # and one in another, so that all of them are larger than the file
+    inner = zipped([("archive/data/1", bytes(4000))])
+    inner = inner[: inner.index(b"PK\x01\x02")]
+    count = len(inner) // 4
+    two = {str(k): tensor(storage(str(k), count=n), 0, (n,), (1,)) for k, n in enumerate((count, 1000))}
+    held = io.BytesIO(archive(two, [inner]))
+    with zipfile.ZipFile(held, "a") as made:
+        info = zipfile.ZipInfo("archive/data/1")
+        info.header_offset = held.getvalue().index(inner)
+        info.file_size = info.compress_size = 4000
+        info.CRC = zlib.crc32(bytes(4000))
+        made.filelist.append(info)
+        made._didModify = True
+    assert len(held.getvalue()) < 4000 + len(inner)
+    told = refusal(held.getvalue(), tmp_path / "a.pt")
+    assert "'archive/data/1' has 4000 bytes, wanted at most" in told
     # and one storage is many tensors
     views = {str(number): tensor(storage(count=50_000), 0, (50_000,), (1,)) for number in range(30)}
     told = refusal(archive(views, [bytes(200_000)]), tmp_path / "a.pt")
@@ -485,6 +502,7 @@ def test_an_old_file_of_another_order_of_bytes_is_read(tmp_path):
         ({"magic": 5}, "the file is a pickle, but none that torch.save wrote; where you trust it"),
         ({"version": 7}, "begins as PyTorch's before 1.6 do, and goes on otherwise"),
         ({"keys": "11"}, "lists storages that its tensors do not name, or one twice"),
+        ({"keys": "00"}, "lists storages that its tensors do not name, or one twice"),
         ({"keys": [0]}, "lists storages that its tensors do not name, or one twice"),
         ({"keys": ()}, "tensor 'w': the file has no storage '0'"),
         ({"parts": [(2, bytes(8))]}, "storage '0' has 2 elements up to byte"),

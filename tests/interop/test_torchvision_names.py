@@ -72,6 +72,34 @@ def test_each_normalization_is_beside_its_convolution():
     assert len(found) == 20
 
 
+def test_a_pair_is_the_convolution_among_others_and_one_of_one():
+    weights, vector = {"weight": (4, 4)}, {"weight": (4,), "bias": (4,)}
+    assert pairs({"conv1": weights, "fc1": weights, "bn1": vector}) == {"bn1": "conv1"}
+    assert pairs({"fc1": weights, "bn1": vector}) == {"bn1": "fc1"}
+    assert pairs({"one1": weights, "fc1": weights, "bn1": vector}) == {}
+    assert pairs({"conv1": weights, "bn1": vector, "norm1": vector}) == {}
+
+
+def test_the_slopes_of_a_prelu_may_stand_within_a_pair():
+    order = ["conv1", "bn1", "layer1.0.bn1", "layer1.0.conv1", "layer1.0.bn2", "layer1.0.prelu"]
+    order += ["layer1.0.conv2", "layer1.0.bn3"]
+    of = {"conv": {"weight": (4, 4, 3, 3)}, "bn": {"weight": (4,), "bias": (4,)}, "prelu": {"weight": (4,)}}
+    groups = {name: of[name.rpartition(".")[2].rstrip("123")] for name in sorted(order)}
+    groups["conv1"] = {"weight": (4, 3, 3, 3)}
+    places = [Place("", "", groups[name]) for name in order]
+    assert match(places, groups, None, "it", "modules", together(groups)) == order
+
+
+def test_letters_behind_numbers_and_parts_of_one_letter_count():
+    for order in (["inception3a.x", "inception3b.x", "inception4a.x"], ["b1.f.a.0", "b1.f.b.0", "b1.f.c.0"]):
+        groups = {name: {"weight": (4, 4)} for name in reversed(order)}
+        places = [Place("", "", shapes) for shapes in groups.values()]
+        assert match(places, groups, None, "it", "modules") == order
+    for names in (["a", "b"], ["x.e", "x.f"], ["5x5", "3x3"]):
+        with pytest.raises(ValueError, match="does not say which comes first"):
+            match(places[:2], {name: {"weight": (4, 4)} for name in names}, None, "it", "modules")
+
+
 def block(maps, stride, first):
     """Return a block of ResNet-18, its shortcut as the first or as the second branch."""
     inner = [
