@@ -105,6 +105,17 @@ def test_pixels_become_numbers_in_the_way_that_is_asked_for(pixels, wanted, shap
     assert numbers(result.stdout.splitlines()[1:]) == pytest.approx(sorted(wanted, reverse=True), abs=1e-4)
 
 
+def test_many_pictures_go_in_a_few_at_a_time_where_the_file_says_one_or_any():
+    for name, size in (("any.onnx", "N"), ("one.onnx", 1)):
+        means(name, (size, 3, 4, 4))
+        names = [picture(f"{level:03}.png", (level, level, level)) for level in range(0, 200, 10)]
+        lines = printed(name, *names, "--pixels", "bytes", "--top", 1)
+        assert lines[::2] == names
+        assert numbers(lines[1::2]) == pytest.approx(range(0, 200, 10))
+    told = run("any.onnx", *names, "--pixels", "bytes", "--max-bytes", 9, code=2).stderr
+    assert "9" in told
+
+
 def test_what_nothing_says_is_decided_and_told():
     means("a.onnx"), picture("a.png", (255, 51, 0)), picture("b.png", (0, 0, 0))
     result = run("a.onnx", "a.png", "b.png")
@@ -147,7 +158,7 @@ def test_arrays_go_in_as_they_are_and_come_out_as_files():
         assert run(name, given, "--output", "y.npz").stdout == "y.npz: output float32 (25, 2)\n"
         with np.load("y.npz") as held:
             np.testing.assert_allclose(held["output"], wanted, atol=1e-6)
-    run("a.onnx", "x.npy", "x.npz", "--output", "y.npy")
+    run("a.onnx", "x.npy", "x.npz", "--output", "y.npy", "--batch-size", 7)
     assert np.load("y.npy").shape == (50, 2)
 
 

@@ -17,10 +17,12 @@ from purecnn.formats.file_kinds import START, Kind, kind_of
 from purecnn.formats.pictures import picture_shape
 from purecnn.formats.regular_files import open_regular
 from purecnn.interop.keras.model import load_keras
+from purecnn.layers import footprint
 from purecnn.layers.preprocessing import Preprocessing
 from purecnn.networks.files import load
 from purecnn.networks.network import Network
 from purecnn.networks.pictures import framed, prepared
+from purecnn.onnx import runtime
 from purecnn.onnx.graph import Graph, load_onnx
 from purecnn.onnx.model import Value
 
@@ -67,7 +69,8 @@ class Model:
     inputs : dict of str to Value or None
         What it takes, by name; None where the model itself says what is wrong with an input.
     answer : callable
-        Returns the outputs by name, of arrays by the names of the inputs and a number of threads.
+        Returns the outputs by name, of arrays by the names of the inputs, a number of threads and one of
+        samples at a time.
     picture : callable
         Returns what goes in, a batch of one, of an input's name, a picture's and how it is framed.
     labels : tuple of str
@@ -76,7 +79,7 @@ class Model:
 
     path: Path
     inputs: Mapping[str, Value | None]
-    answer: Callable[[dict[str, Array], int | None], dict[str, Any]]
+    answer: Callable[[dict[str, Array], int | None, int | None], dict[str, Any]]
     picture: Callable[[str, str, Framing], Array]
     labels: tuple[str, ...] = ()
 
@@ -87,20 +90,20 @@ def kind_of_file(path: Path) -> Kind | None:
         return kind_of(file.read(START), ("onnx",))
 
 
-def open_model(path: Path) -> Model:
-    """Return the model of a file: this package's, Keras's or ONNX's."""
+def open_model(path: Path, max_bytes: int | None = None) -> Model:
+    """Return the model of a file: this package's, Keras's or ONNX's, with a bound on what it may take."""
     kind = kind_of_file(path)
     if kind is not None and kind.name == "onnx":
-        return of_graph(path, load_onnx(path))
+        return of_graph(path, load_onnx(path, max_bytes=max_bytes or runtime.MAX_BYTES))
     if kind is not None and kind.name in ("keras", "hdf5"):
         return of_network(path, load_keras(path))
-    return of_network(path, load(path))
+    return of_network(path, load(path, max_bytes=max_bytes or footprint.MAX_BYTES))
 
 
 def of_network(path: Path, network: Network) -> Model:
     """Return a network as a model."""
 
-    def answer(arrays: dict[str, Array], threads: int | None) -> dict[str, Any]:
+    def answer(arrays: dict[str, Array], threads: int | None, size: int | None) -> dict[str, Any]:
         return {"output": network.predict(arrays["input"], threads=threads)}
 
     def picture(name: str, file: str, framing: Framing) -> Array:
@@ -116,15 +119,10 @@ def of_network(path: Path, network: Network) -> Model:
 def of_graph(path: Path, graph: Graph) -> Model:
     """Return an ONNX graph as a model."""
     inputs = {value.name: value for value in graph.inputs}
-    outputs = [value.name for value in graph.outputs]
     stated = stated_preprocessing(graph.metadata)
 
-    def answer(arrays: dict[str, Array], threads: int | None) -> dict[str, Any]:
-        if len(inputs) > 1:
-            return dict(graph.run(arrays))
-        (array,) = arrays.values()
-        found = graph.predict(array, threads=threads)
-        return found if isinstance(found, dict) else {outputs[0]: found}
+    def answer(arrays: dict[str, Array], threads: int | None, size: int | None) -> dict[str, Any]:
+        return dict(graph.predict(arrays, batch_size=size, threads=threads))
 
     def picture(name: str, file: str, framing: Framing) -> Array:
         value = inputs[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,18 @@ from purecnn.backend.types import Array
 from purecnn.cli.inspect import sizes
 from purecnn.cli.models import PIXELS, Framing, Model, open_model, read_labels
 from purecnn.cli.options import not_empty
-from purecnn.cli.predictions import BATCH, pictures_in
+from purecnn.cli.predictions import pictures_in
 from purecnn.cli.terminal import echo
 from purecnn.errors import FileFormatError
 from purecnn.formats.npz import read_arrays
 from purecnn.layers.preprocessing import PREPARATIONS
 from purecnn.runs.model_path import model_file
 
+Refuse = Callable[[str, Exception], None]
 #: What the names of arrays' files end in.
 ARRAYS = (".npy", ".npz")
+#: Pictures that are looked at together.
+PICTURES = 16
 #: Samples of an array whose answers are printed.
 PRINTED = 20
 
@@ -57,6 +60,17 @@ class Job:
 @click.option(
     "--size", metavar="H,W", help="Size of pictures, where the file leaves it open.  [default: their own]"
 )
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="How many samples go into an ONNX file at a time.  [default: 16 pictures, all samples of an array]",
+)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1),
+    help="Bytes that all arrays on the way through may take, since a file can ask for any.  [default: "
+    "2 GiB in an ONNX file, 1 GiB for a sample in a network]",
+)
 @click.option("--threads", type=int, help="Number of worker threads.  [default: the physical cores]")
 @click.option(
     "--output",
@@ -74,6 +88,8 @@ def run(
     pixels: str | None,
     prepare: str | None,
     size: str | None,
+    batch_size: int | None,
+    max_bytes: int | None,
     threads: int | None,
     output: str | None,
 ) -> None:
@@ -88,7 +104,7 @@ def run(
     suffix = Path(output).suffix.lower() if output else ""
     if output and suffix not in ARRAYS:
         raise ValueError(f"the file to write must end in .npz or .npy, got {output}")
-    opened = open_model(model_file(model))
+    opened = open_model(model_file(model), max_bytes)
     names = read_labels(labels) if labels else opened.labels
     sides = sizes("--size", size)
     if sides is not None and len(sides) != 2:
@@ -109,8 +125,8 @@ def run(
 
     framing = Framing(prepare, pixels, None if sides is None else (sides[0], sides[1]), note)
     kept: dict[str, list[Any]] = {}
-    for job in jobs(opened, inputs, framing, refuse):
-        found = opened.answer(job.arrays, threads)
+    for job in jobs(opened, inputs, framing, batch_size or PICTURES, refuse):
+        found = opened.answer(job.arrays, threads, None if job.names else batch_size)
         check_labels(found, names, labels)
         for name, values in found.items():
             kept.setdefault(name, []).append(values)
@@ -126,7 +142,7 @@ def run(
 # What goes in -------------------------------------------------------------------------------------------
 
 
-def jobs(model: Model, inputs: Sequence[str], framing: Framing, refuse: Any) -> Iterator[Job]:
+def jobs(model: Model, inputs: Sequence[str], framing: Framing, most: int, refuse: Refuse) -> Iterator[Job]:
     """Yield what goes into a model together."""
     named: dict[str, str] = {}
     files: list[str] = []
@@ -140,7 +156,7 @@ def jobs(model: Model, inputs: Sequence[str], framing: Framing, refuse: Any) -> 
         else:
             named[name] = file
     if len(model.inputs) == 1:
-        yield from of_one_input(model, [*named.values(), *files], framing, refuse)
+        yield from of_one_input(model, [*named.values(), *files], framing, most, refuse)
     elif len(files) == 1 and not named and Path(files[0]).suffix.lower() == ".npz":
         held = read_arrays(files[0])
         if missing := [name for name in model.inputs if name not in held]:
@@ -159,8 +175,10 @@ def jobs(model: Model, inputs: Sequence[str], framing: Framing, refuse: Any) -> 
         yield Job(arrays)
 
 
-def of_one_input(model: Model, files: Sequence[str], framing: Framing, refuse: Any) -> Iterator[Job]:
-    """Yield arrays as they are, and pictures of one size together."""
+def of_one_input(
+    model: Model, files: Sequence[str], framing: Framing, most: int, refuse: Refuse
+) -> Iterator[Job]:
+    """Yield arrays as they are, and pictures of one size together, up to so many."""
     (name,) = model.inputs
     batch: list[tuple[str, Array]] = []
     for file in pictures_in(files):
@@ -170,7 +188,7 @@ def of_one_input(model: Model, files: Sequence[str], framing: Framing, refuse: A
         except (FileFormatError, OSError) as error:
             refuse(file, error)
             continue
-        if batch and (is_array or array.shape != batch[0][1].shape or len(batch) == BATCH):
+        if batch and (is_array or array.shape != batch[0][1].shape or len(batch) == most):
             yield together(name, batch)
             batch = []
         if is_array:
