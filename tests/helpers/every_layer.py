@@ -234,6 +234,7 @@ EVERY = {
     "replication padding": (ReplicationPadding(((1, 0), (2, 1))), (2, 3, 2)),
     "replication padding, wider than the image": (ReplicationPadding(3), (2, 1, 2)),
     "cropping": (Cropping(((1, 0), (0, 2))), (2, 3, 4)),
+    "cropping of channels": (Cropping(((1, 0), (0, 0)), channels=(1, 2)), (5, 3, 2)),
     "cropping to one pixel": (Cropping(((0, 2), (1, 1))), (2, 3, 3)),
     "upsampling": (UpSampling(), (2, 3, 4)),
     "upsampling, non-square": (UpSampling((3, 1)), (1, 2, 3)),

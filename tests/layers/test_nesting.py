@@ -11,7 +11,8 @@ import pytest
 
 from helpers.waiting import slowness
 from purecnn import Branches, Dense, Identity, Residual, Tanh
-from purecnn.layers.composites.nesting import MAX_DEPTH, MAX_PATHS, Meeting, Nesting, composite, of_parts
+from purecnn.layers.composites.nesting import MAX_DEPTH, MAX_PATHS, Meeting, Nesting, composite
+from purecnn.layers.composites.prefixes import of_parts
 
 
 class Refused(Exception):
@@ -57,6 +58,13 @@ def test_by_hand():
     assert reduced("t", {"a": "x", "s": "ax", "b": "s", "t": "sb"}) == [
         ["add", ["a"], []], ["add", [], ["b"]]
     ]  # fmt: skip
+    # ends that have a way in common are merged first, also past others if their order is no matter
+    lists = {"a": "x", "b": "x", "c": "a", "s": "abc"}
+    assert reduced("s", lists) == [["add", ["a", ["add", [], ["c"]]], ["b"]]]
+    lists = {"a": "x", "b": "a", "c": "a", "d": "c", "s": "bcdx"}
+    assert reduced("s", lists, {"s": "concatenate"}) == [
+        ["concatenate", ["a", ["concatenate", ["b"], ["c", ["concatenate", [], ["d"]]]]], []]
+    ]
     merges = {"s": "mean", "t": "mean"}
     assert reduced("t", {"a": "x", "s": "ax", "t": "sx"}, merges) == [["mean", [["mean", ["a"], []]], []]]
     # one path alone is merged into itself; what leads elsewhere does not count
@@ -93,7 +101,7 @@ def test_parts_of_lists():
 
 def test_what_crosses_is_refused_with_the_value_that_two_paths_want():
     with pytest.raises(Refused, match=r"^a: it is wanted by s and c, .* branches must lie side by side or"):
-        reduced("t", {"a": "x", "b": "x", "s": "ab", "c": "a", "t": "sc"})
+        reduced("t", {"a": "x", "b": "x", "s": "ab", "c": "a", "t": "sc"}, {"s": "add", "t": "multiply"})
     with pytest.raises(Refused, match=r"^s: 2 of its inputs depend on the network's, and it merges none"):
         reduced("s", {"a": "x", "s": "ax"}, {})
     with pytest.raises(Refused, match=rf"^s: {MAX_PATHS + 1} paths meet in it, wanted at most {MAX_PATHS}"):

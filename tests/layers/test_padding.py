@@ -121,6 +121,16 @@ def test_zeros_stay_zeros_where_an_activation_works_in_place():
     np.testing.assert_allclose(network.predict(x), values.T, rtol=1e-9)
 
 
+def test_channels_are_cropped_and_their_gradients_are_zeros():
+    layer = Cropping(((0, 1), (0, 0)), channels=(1, 2))
+    x = np.arange(4 * 2 * 1 * 3.0).reshape(4, 2, 1, 3)
+    np.testing.assert_array_equal(layer.forward(x), x[1:2, :1])
+    g = np.ones((1, 1, 1, 3))
+    wanted = np.zeros_like(x)
+    wanted[1:2, :1] = g
+    np.testing.assert_array_equal(layer.backward(g), wanted)
+
+
 @pytest.mark.parametrize("layer", [ReflectionPadding(2), ReplicationPadding(2), Cropping(1)])
 def test_they_train_the_same_bits_in_any_number_of_threads(layer):
     def build():
@@ -150,6 +160,8 @@ def test_images_that_are_too_small():
     assert ReplicationPadding((1, 2)).bind((1, 3, 2)) == (1, 5, 6)
     with pytest.raises(ShapeError, match=r"images larger than what it takes off, got \(3, 5\)"):
         Cropping(((1, 2), (0, 0))).bind((1, 3, 5))
+    with pytest.raises(ShapeError, match="wants more channels than it takes off, got 3"):
+        Cropping(0, channels=(1, 2)).bind((3, 3, 5))
 
 
 @pytest.mark.parametrize(

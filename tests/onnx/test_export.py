@@ -174,6 +174,7 @@ CASES: dict[str, tuple[tuple[int, ...], list[Layer]]] = {
     "ReflectionPadding": (IMAGE, [ReflectionPadding(((1, 0), (2, 3)))]),
     "ReplicationPadding": (IMAGE, [ReplicationPadding(((1, 0), (2, 13)))]),
     "Cropping": (IMAGE, [Cropping(((1, 0), (2, 3)))]),
+    "cropping of channels": ((4, 5, 3), [Cropping(((1, 0), (0, 0)), channels=(1, 2))]),
     "ChannelShuffle": (IMAGE, [ChannelShuffle(2)]),
     "shuffle of vectors": ((6,), [ChannelShuffle(3)]),
     "shuffle of two axes": ((6, 5), [ChannelShuffle(2)]),

@@ -472,11 +472,9 @@ def test_adaptive_poolings_run_and_come_back_where_their_windows_are_alike(size,
         export_onnx(network, tmp_path / "model.onnx")
         found = load_onnx(tmp_path / "model.onnx")
         np.testing.assert_allclose(found.predict(x), network.predict(x), rtol=1e-5)
-        if kinds:
-            assert type(found.network()[0]) is kinds[place]
-        else:
-            with pytest.raises(FileFormatError, match=r"(no chain of layers|can't become a layer)|Concat"):
-                found.network()
+        again = found.network()  # of windows that differ by poolings of parts
+        assert not kinds or type(again[0]) is kinds[place]
+        np.testing.assert_allclose(again.predict(x), network.predict(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -669,14 +667,14 @@ CROSSING = [  # two values, each wanted by both of two paths
 ]
 NO_LAYER = [
     ([node("Exp", ["x"], ["y"], name="e")], {}, "node 0, Exp 'e' can't become a layer: no layer of"),
-    ([node("Concat", ["x", "x"], ["y"], axis=2)], {}, "node 0, Concat .* 2 of its inputs depend"),
+    ([node("Concat", ["x", "x"], ["y"], axis=0)], {}, "the output 'y' of 3 samples"),
     ([node("Sub", ["x", "x"], ["y"])], {}, "node 0, Sub .* 2 of its inputs depend"),
-    ([node("ReduceMean", ["x"], ["m"], axes=[1]), node("Mul", ["x", "m"], ["y"])], {}, "node 0, ReduceMean"),
+    ([node("ReduceMean", ["x"], ["m"], axes=[1]), node("Mul", ["x", "m"], ["y"])], {}, "Mul .*ends in"),
     ([node("Conv", ["x", "o"], ["m"]), node("Mul", ["x", "m"], ["y"])], {"o": floats(1, 2, 1, 1)},
      "node 1, Mul can't .*merge='multiply' of Branches wants arrays of one shape, or images and vectors"),
-    ([*CROSSING, node("Add", ["p", "q"], ["y"])], W,
+    ([*CROSSING, node("Mul", ["p", "q"], ["y"])], W,
      "node 0, Conv .*: it is wanted by node 2, Conv and node 3, Add, and the paths from there cross"),
-    ([node("Mul", ["x", "b"], ["y"])], {"b": floats(2, 1, 1)}, "node 0, Mul can't become a layer"),
+    ([node("Mul", ["x", "b"], ["y"])], {"b": floats(6, 5)}, "node 0, Mul can't become a layer"),
     ([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], pads=[2, 0, 0, 0])], {}, r"MaxPool.*less than the"),
     ([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[2, 2])], {}, "dilations are"),
     ([node("AveragePool", ["x"], ["y"], kernel_shape=[3, 2], pads=[1, 0, 0, 1], strides=[3, 2], ceil_mode=1,
@@ -692,16 +690,12 @@ NO_LAYER = [
      "wanted the whole height and width"),
     ([node("Resize", ["x", "", "f"], ["y"], mode="cubic")], {"f": np.array([1, 1, 2, 2], np.float32)},
      "other shares of the input's than an UpSampling's"),
-    ([node("Slice", ["x", "s", "e"], ["y"])], {"s": np.array([0, 1]), "e": np.array([9, 9])},
-     "takes a part of axis 1 in steps of 1, wanted height and width, by 1"),
     ([node("Slice", ["x", "s", "e", "a", "t"], ["y"])],
-     {"s": np.array([0]), "e": np.array([9]), "a": np.array([3]), "t": np.array([2])}, "in steps of 2"),
+     {"s": np.array([0]), "e": np.array([9]), "a": np.array([1]), "t": np.array([2])}, "in steps of 2"),
     ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([1, 0, 0, 0, -1, 0, 0, 0])}, "none around samples"),
     ([node("Pad", ["x", "p"], ["y"], mode="edge")], {"p": np.array([0, 1, 0, 0, 0, 0, 0, 0])},
      "around channels zeros alone"),
     ([node("Pad", ["x", "p"], ["y"])], {"p": np.array([0, -1, 0, 0, 0, 0, 0, 0])}, "at least 0"),
-    ([node("Softmax", ["x"], ["y"])], {}, "its axis is -1, wanted 1"),
-    ([node("Transpose", ["x"], ["y"], perm=[0, 2, 3, 1])], {}, "node 0, Transpose can't become"),
     ([node("Reshape", ["x", "s"], ["y"])], {"s": np.array([-1, 30])}, "the output 'y' of 3 samples"),
     ([node("Reshape", ["x", "s"], ["r"]), node("Reshape", ["r", "t"], ["y"])],
      {"s": np.array([-1, 30]), "t": np.array([-1, 60])}, "node 0, Reshape .* of 3 samples it makes an array"),
@@ -713,22 +707,19 @@ NO_LAYER = [
      "node 0, BatchNormalization .* its array 'b' holds NaN"),
     ([node("Cast", ["x"], ["y"], to=TensorProto.INT32)], {}, "the output is int32"),
     ([node("Relu", ["x"], ["r"]), node("Min", ["x", "t"], ["m"]), node("Mul", ["m", "b"], ["s"]),
-      node("Add", ["r", "s"], ["y"])], {"t": np.float32(1), "b": floats(2, 1, 1)}, "node 1, Min can't"),
+      node("Add", ["r", "s"], ["y"])], {"t": floats(2, 1, 1), "b": floats(2, 1, 1)}, "node 1, Min can't"),
     ([node("Relu", ["x"], ["r"]), node("Conv", ["x", "r"], ["y"])], {}, "node 1, Conv .*2 of its inputs"),
     ([node("MatMul", ["w", "x"], ["y"])], {"w": floats(7, 2, 6, 6)}, "node 0, MatMul can't be computed of"),
-    ([node("MatMul", ["x", "w"], ["y"])], {"w": floats(5, 3)}, "node 0, MatMul .*samples of shape"),
     ([node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "w"], ["y"])], {"w": floats(60)},
      "wanted a matrix"),
     ([node("BatchNormalization", ["x", *"bbbb"], ["y"], training_mode=1)], B, "it is in training"),
-    ([node("ReduceMean", ["x"], ["m"], axes=[2]), node("Sub", ["x", "m"], ["d"]),
-      node("Mul", ["d", "d"], ["q"]), node("ReduceMean", ["q"], ["v"], axes=[2]),
+    ([node("ReduceMean", ["x"], ["m"], axes=[0]), node("Sub", ["x", "m"], ["d"]),
+      node("Mul", ["d", "d"], ["q"]), node("ReduceMean", ["q"], ["v"], axes=[0]),
       node("Add", ["v", "e"], ["s"]), node("Sqrt", ["s"], ["r"]), node("Div", ["d", "r"], ["y"])],
-     {"e": np.float32(1e-5)}, r"normalizes over the axes \[2\], wanted"),
+     {"e": np.float32(1e-5)}, r"its axis is 0, wanted one of a sample"),
     ([node("PRelu", ["x", "b"], ["y"])], {"b": floats(6, 5)}, "its slopes have shape"),
-    ([node("ReduceMean", ["x"], ["y"], axes=[1], keepdims=1)], {}, "its axes are .*wanted 2 and 3"),
-    ([node("Mul", ["x", "z"], ["m"]), node("Exp", ["m"], ["y"])], {"z": np.float32(0)}, "node 0, Mul can't"),
+    ([node("Mul", ["x", "z"], ["m"]), node("Exp", ["m"], ["y"])], {"z": np.float32(0)}, "node 1, Exp can't"),
     ([node("Div", ["z", "x"], ["m"]), node("Exp", ["m"], ["y"])], {"z": np.float32(2)}, "node 0, Div can't"),
-    ([node("Split", ["x"], ["z", "y"], axis=1)], {}, "node 0, Split can't become a layer: no layer of"),
     ([node("Dropout", ["x"], ["z", "m"]), node("Cast", ["m"], ["y"], to=1)], {}, "'m' is not the first"),
     ([node("Conv", ["x", "w"], ["c"]), node("Add", ["c", "b"], ["y"])], {**W, "b": floats(3, 2, 4, 3)},
      "node 1, Add can't"),
@@ -795,8 +786,8 @@ def test_where_an_operator_is_no_layer_nothing_is_tried(computed):
 
 
 def test_a_refusal_that_no_shape_changes_is_kept_for_all(computed):
-    one = graph([*CROSSING, node("Add", ["p", "q"], ["y"])], W, inputs=[value("x", ["N", 2, "H", "W"])])
-    nodes = ["Conv", "Conv", "Conv", "Add", "Add"]
+    one = graph([*CROSSING, node("Mul", ["p", "q"], ["y"])], W, inputs=[value("x", ["N", 2, "H", "W"])])
+    nodes = ["Conv", "Conv", "Conv", "Add", "Mul"]
     wanted = one.run({"x": X})["y"]
     computed.clear()
     np.testing.assert_array_equal(one.predict(X), wanted)

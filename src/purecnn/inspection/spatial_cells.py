@@ -177,7 +177,7 @@ def _(layer: ZeroPadding, input: Array, output: Array, place: tuple[int, ...], s
 def _(layer: Cropping, input: Array, output: Array, place: tuple[int, ...], sample: int) -> Cell:
     """The pixel, so many lines further."""
     (top, _), (left, _) = layer.cropping
-    origin = (place[0], place[1] + top, place[2] + left)
+    origin = (place[0] + layer.channels[0], place[1] + top, place[2] + left)
     return moved(layer, input, output, place, sample, origin)
 
 

@@ -211,7 +211,9 @@ class Graph(Runtime):
         they compute, whatever operators they are made of. Values that are added, concatenated along the
         channels, multiplied, or whose maximum or mean is taken become `Branches`, the sum of two a
         `Residual`, to any depth up to 20. Where each is concatenated with all before it, as in DenseNet,
-        there are `Branches` one behind the other. Branches whose paths cross can't be written so.
+        there are `Branches` one behind the other. Branches whose paths cross can't be written so, but for
+        what has no parameters, which is computed again. Axes may lie in any order: where a file turns them,
+        the layers between work on those that it means.
         """
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
             return as_network(self, input_shape).network

@@ -29,7 +29,11 @@ def _(layer: PixelPadding) -> list[Module]:
 @translate.register
 def _(layer: Cropping) -> list[Module]:
     (top, bottom), (left, right) = layer.cropping
-    return [Module(f"nn.ZeroPad2d({(-left, -right, -top, -bottom)})", layer)]
+    sides = (-left, -right, -top, -bottom)
+    if any(layer.channels):
+        front, behind = layer.channels
+        return [Module(f"nn.ZeroPad3d({(*sides, -front, -behind)})", layer)]
+    return [Module(f"nn.ZeroPad2d({sides})", layer)]
 
 
 @translate.register

@@ -35,6 +35,16 @@ class Dominators:
         """Return the last value that all ways to some values lead through."""
         return reduce(self._common, values)
 
+    def below(self, value: str, end: str) -> str:
+        """Return the first value behind another that all ways to an end lead through; "" where that is it."""
+        if end == value:
+            return ""
+        depth = self.depth[value] + 1
+        while self.depth[end] > depth:
+            far = self.further[end]
+            end = far if self.depth[far] >= depth else self.above[end]
+        return end
+
     def _common(self, a: str, b: str) -> str:
         if self.depth[a] < self.depth[b]:
             a, b = b, a

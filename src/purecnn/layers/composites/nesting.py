@@ -19,10 +19,13 @@ from purecnn.layers.activations.basic import Identity
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.composites.dominators import Dominators, topological_order
+from purecnn.layers.composites.prefixes import of_parts
 from purecnn.layers.composites.residual import Residual
 
-#: Branches within each other, paths that meet in one value, and values in lists that are searched for parts.
-MAX_DEPTH, MAX_PATHS, MAX_LISTED = 20, 1000, 100_000
+#: Branches within each other, and paths that meet in one value.
+MAX_DEPTH, MAX_PATHS = 20, 1000
+#: How many values may be made again for other paths.
+MAX_AGAIN = 1000
 #: Merges of merges that are one merge of all.
 ASSOCIATIVE = frozenset({"add", "concatenate", "multiply", "maximum"})
 
@@ -123,6 +126,8 @@ class Nesting(ABC):
         self.last_uses = {
             value: max((self.order[user] for user in users), default=0) for value, users in self.users.items()
         }
+        #: How often a value was made for another path.
+        self.again = 0
 
     @abstractmethod
     def refuse(self, value: str, why: str) -> NoReturn:
@@ -144,9 +149,15 @@ class Nesting(ABC):
         """Return one step for several values, `value` the last, and what it is given, at first `start`."""
         return None
 
+    def is_free(self, value: str) -> bool:
+        """Return whether a value may be made again for another path: nothing in it is trained or drawn."""
+        return False
+
     def take(self, value: str) -> None:
         """Let a value be part of a path, unless it is part of another one already."""
-        if value in self.taken:
+        if value in self.taken and self.again < MAX_AGAIN and self.is_free(value):
+            self.again += 1
+        elif value in self.taken:
             if self.weaves:
                 raise CrossingError
             users = " and ".join(dict.fromkeys(map(self.called, self.users[value][:3])))
@@ -190,22 +201,55 @@ class Nesting(ABC):
                 self.refuse(
                     value, f"{len(sources)} of its inputs depend on the network's, and it merges none"
                 )
-            if depth == MAX_DEPTH:
-                if self.weaves:
-                    raise CrossingError
-                self.refuse(value, f"branches lie more than {MAX_DEPTH} deep")
             fork = self.dominators.common(sources)
             before = set(self.taken)
             try:
                 ends = self.ends(value, fork)
                 self.check_apart(ends, fork)
-                paths = [self.way(path, fork, depth + 1) for path in ends]
-                steps.append(self.meeting(value, ends, paths))
+                steps.append(self.merged(value, ends, fork, depth))
             except CrossingError:
                 self.taken = before
                 steps.append(self.woven(fork, self.segments(value, fork, depth)))
             value = fork
         return steps[::-1]
+
+    def merged(self, value: str, ends: list[str], fork: str, depth: int) -> Any:
+        """Return the step that merges the paths from a value to some ends, which part there.
+
+        Where ends have a way in common, and a merge of merges is one of all, they are merged first, so that
+        their paths part where that way ends.
+        """
+        if depth == MAX_DEPTH:
+            if self.weaves:
+                raise CrossingError
+            self.refuse(value, f"branches lie more than {MAX_DEPTH} deep")
+        paths = []
+        for group in self.ends_together(value, ends, fork):
+            if len(group) == 1:
+                paths.append(self.way(group[0], fork, depth + 1))
+            else:
+                inner = self.dominators.common(group)
+                found = self.merged(value, group, inner, depth + 1)
+                paths.append([*self.way(inner, fork, depth + 1), found])
+        return self.meeting(value, ends, paths)
+
+    def ends_together(self, value: str, ends: list[str], fork: str) -> list[list[str]]:
+        """Return the ends of paths, those together whose ways begin with the same value behind the fork."""
+        merge = self.merges[value]
+        if merge not in ASSOCIATIVE or self.weaves:
+            return [[end] for end in ends]
+        found: list[tuple[str, list[str]]] = []
+        for end in ends:
+            first = self.dominators.below(fork, end)
+            within = found[-1:] if merge == "concatenate" else found  # whose order counts
+            group = next((held for known, held in within if first and known == first), None)
+            if group is None:
+                found.append((first, [end]))
+            else:
+                group.append(end)
+        if len(found) == 1:  # all are one value, again and again
+            return [[end] for end in ends]
+        return [group for _, group in found]
 
     def check_apart(self, ends: Sequence[str], fork: str) -> None:
         """Raise `CrossingError` if a value lies on the ways to two ends, where such are made otherwise."""
@@ -294,61 +338,6 @@ class Nesting(ABC):
             else:
                 found.append(source)
         return found
-
-
-class PrefixTree:
-    """Lists of values in a prefix tree: those that begin alike share their way.
-
-    Parameters
-    ----------
-    lists : dict of str to tuple of str
-        What each name stands for.
-    """
-
-    def __init__(self, lists: Mapping[str, tuple[str, ...]]) -> None:
-        self.places: dict[tuple[int, str], int] = {}
-        self.names: dict[int, str] = {}
-        for name, values in lists.items():
-            place = 0
-            for value in values:
-                place = self.places.setdefault((place, value), len(self.places) + 1)
-            if len(set(values)) > 1:  # else it is as good made anew where it is wanted
-                self.names.setdefault(place, name)
-
-    def longest_prefix(self, name: str, values: Sequence[str]) -> tuple[str, int]:
-        """Return which other list, of different values, some values begin with, and how many these are."""
-        place, found = 0, ("", 0)
-        for count, value in enumerate(values, 1):
-            place = self.places[place, value]
-            other = self.names.get(place, name)
-            if other != name:
-                found = other, count
-        return found
-
-
-def of_parts(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Return what is concatenated, with the name of another list for the values that are that list.
-
-    Examples
-    --------
-    >>> of_parts({"b": ("x", "a"), "d": ("x", "a", "c")})
-    {'b': ('x', 'a'), 'd': ('b', 'c')}
-    """
-    if sum(map(len, lists.values())) > MAX_LISTED:
-        return dict(lists)
-    behind = {name: values[::-1] for name, values in lists.items()}
-    fronts, backs = PrefixTree(lists), PrefixTree(behind)
-    made: dict[str, tuple[str, ...]] = {}
-    for name, values in lists.items():
-        front, size = fronts.longest_prefix(name, values)
-        back, rest = backs.longest_prefix(name, behind[name])
-        if front:
-            made[name] = (front, *values[size:])
-        elif back:
-            made[name] = (*values[: len(values) - rest], back)
-        else:
-            made[name] = values
-    return made
 
 
 def composite(merge: str, paths: Iterable[Sequence[Layer]]) -> Layer:

@@ -213,15 +213,19 @@ class ReplicationPadding(PixelPadding):
 
 
 class Cropping(Layer):
-    """Take lines off images: ``(C, H, W, N)`` to ``(C, H - top - bottom, W - left - right, N)``.
+    """Take lines off images: ``(C, H, W, N)`` to ``(C, H - top - bottom, W - left - right, N)``; or maps.
 
-    ``y = x[:, top : H - bottom, left : W - right]``; backward what was taken off has the gradient 0. As
-    Keras's ``Cropping2D``; PyTorch has no layer for it, but its ``ZeroPad2d`` with sides below 0 does it.
+    ``y = x[front : C - behind, top : H - bottom, left : W - right]``; backward what was taken off has the
+    gradient 0. As Keras's ``Cropping2D``; PyTorch has no layer for it, but its ``ZeroPad2d`` with sides below
+    0 does it.
 
     Parameters
     ----------
     cropping : int, (int, int) or ((int, int), (int, int))
         Off all sides; above and below, left and right; or ``((top, bottom), (left, right))``.
+    channels : int or (int, int)
+        How many maps are taken off, in front and behind: what is left is one of the parts that a split cuts
+        images into. Neither Keras nor PyTorch has a layer for it.
 
     Examples
     --------
@@ -232,9 +236,10 @@ class Cropping(Layer):
 
     sample_axes = 3
 
-    def __init__(self, cropping: int | Pair | Padding = 1) -> None:
+    def __init__(self, cropping: int | Pair | Padding = 1, *, channels: int | Pair = 0) -> None:
         super().__init__()
         self.cropping = sides("cropping", cropping)
+        self.channels = pair("channels", channels, least=0)
 
     def infer(self, input_shape: Shape) -> Shape:
         """Return the shape without its border."""
@@ -242,20 +247,27 @@ class Cropping(Layer):
         height, width = (size - sum(side) for size, side in zip(image, self.cropping, strict=True))
         if min(height, width) < 1:
             raise ShapeError(f"{self} wants images larger than what it takes off, got {input_shape[1:]}")
-        return channels, height, width
+        if channels <= sum(self.channels):
+            raise ShapeError(f"{self} wants more channels than it takes off, got {channels}")
+        return channels - sum(self.channels), height, width
+
+    def within(self, images: Array) -> Array:
+        """Return the view of images that is left of them."""
+        front, behind = self.channels
+        return cropped(images[front : len(images) - behind], self.cropping)
 
     def forward(self, input: Array) -> Array:
         """Return the part of x within, a view."""
-        return cropped(self.receive(input), self.cropping)
+        return self.within(self.receive(input))
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient with zeros around it."""
         g = self.receive_gradient(output_gradient)
         dx = self.workspace.array("input_gradient", (*(self.input_shape or ()), g.shape[-1]), g.dtype)
         dx.fill(0)
-        self.xp.copyto(cropped(dx, self.cropping), g)
+        self.xp.copyto(self.within(dx), g)
         return dx
 
     def configuration(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"cropping": self.cropping}
+        return {"cropping": self.cropping, "channels": self.channels}

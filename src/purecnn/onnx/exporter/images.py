@@ -52,8 +52,10 @@ def _pixel_padding(layer: PixelPadding, nodes: Nodes, input: str) -> str:
 
 @become.register
 def _cropping(layer: Cropping, nodes: Nodes, input: str) -> str:
-    (top, _), (left, _), (_, *ends) = *layer.cropping, layer.output_shape or ()
-    ranges = {"starts": (top, left), "ends": (top + ends[0], left + ends[1]), "axes": (2, 3)}
+    starts = tuple(before for before, _ in (layer.channels, *layer.cropping))
+    ends = tuple(start + size for start, size in zip(starts, layer.output_shape or (), strict=True))
+    skip = 0 if any(layer.channels) else 1
+    ranges = {"starts": starts[skip:], "ends": ends[skip:], "axes": (1, 2, 3)[skip:]}
     return nodes.add("Slice", input, *(nodes.tensor(name, values) for name, values in ranges.items()))
 
 

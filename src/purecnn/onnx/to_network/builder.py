@@ -5,37 +5,38 @@ A graph whose nodes are layers becomes a network: the file's parameters, its pre
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from purecnn.backend.checks import choice
 from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError, PureCNNError, ShapeError
 from purecnn.layers.activations.basic import Identity
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.nesting import Meeting, composite
 from purecnn.layers.dense import Dense
-from purecnn.layers.preprocessing import PREPARATIONS, Preprocessing
-from purecnn.layers.reshape import Flatten, Reshape
+from purecnn.layers.preprocessing import Preprocessing
 from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
 from purecnn.layers.signals.convolution import Convolutional1D
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.transposed import TransposedConvolutional
-from purecnn.losses.tasks import Task, as_task
 from purecnn.networks.network import Network
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
 from purecnn.onnx.shape_inference import Kind, dependent
 from purecnn.onnx.to_network import (
+    reductions,  # noqa: F401 - which adds rules
     resampling,  # noqa: F401 - which adds the rule of Resize
     signals,
 )
+from purecnn.onnx.to_network.axes import RULES, axis_of, common_axes
 from purecnn.onnx.to_network.finder import ELEMENTWISE, MERGING, LayerFinder, Step, refuse
+from purecnn.onnx.to_network.layout import Layout, rename
+from purecnn.onnx.to_network.metadata import classes, preparation, task
 from purecnn.onnx.to_network.rules import MAKERS, LayerArrays, channel_shuffle
 
 #: What only names axes anew, or does nothing in inference.
@@ -64,7 +65,7 @@ class Layers:
 
 
 #: Operators that are no layer by themselves, but part of one, of a merge or of the preprocessing.
-PARTS = {*RENAMING, *MERGING, *ELEMENTWISE, "Cast", "ReduceMean", "Transpose"}
+PARTS = {*RENAMING, *MERGING, *ELEMENTWISE, *RULES, "Cast", "Split"}
 
 
 def as_network(
@@ -157,7 +158,10 @@ def translated(finder: LayerFinder, steps: list[Step]) -> Layers:
     graph = finder.graph
     builder = Builder(finder)
     shape = finder.shapes[graph.outputs[0].name][1:]
-    layers = builder.build(steps, finder.shape, shape) or [Identity()]
+    layers, layout = builder.build(steps, Layout.plain(finder.shape))
+    more, _ = layout.named(shape).settled()
+    builder.bind(more, layout.held)
+    layers = [*layers, *more] or [Identity()]
     preprocessing = Preprocessing(
         builder.scale,
         builder.shift,
@@ -173,39 +177,6 @@ def translated(finder: LayerFinder, steps: list[Step]) -> Layers:
     network.max_bytes = graph.max_bytes
     network.chunk()  # raises where one sample alone takes more
     return Layers(network, shape)
-
-
-def classes(graph: Runtime, shape: Shape) -> tuple[str, ...]:
-    """Return the names of the outputs, if the file has them as purecnn writes them."""
-    try:
-        found = json.loads(graph.metadata.get("classes", "[]"))
-    except (ValueError, RecursionError):
-        return ()
-    named = isinstance(found, list) and all(isinstance(name, str) for name in found)
-    return tuple(found) if named and len(found) == int(np.prod(shape)) else ()
-
-
-def preparation(graph: Runtime) -> str:
-    """Return how the pictures were prepared, if the file has it as purecnn writes it."""
-    try:
-        given = json.loads(graph.metadata.get("preprocessing", "{}"))["preparation"]
-        return choice("preparation", given, PREPARATIONS)
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return "unknown"
-
-
-def task(graph: Runtime) -> Task | None:
-    """Return the task, if the file has one as purecnn writes it.
-
-    Raises
-    ------
-    ValueError
-        If there is another text in its place.
-    """
-    try:
-        return as_task(json.loads(graph.metadata.get("task", "null")))
-    except RecursionError:
-        return None
 
 
 #: Layers that may have biases, and may lack them.
@@ -227,48 +198,52 @@ class Builder:
             refuse(call, f"of {self.finder.samples} samples it makes an array of shape {shape}")
         return shape[1:]
 
-    def bind(self, layer: Layer, shape: Shape, step: Step) -> Shape:
-        """Bind a layer to a shape; if it can't be, say which node it is."""
-        try:
-            return layer.bind(shape)
-        except ShapeError as error:
-            if isinstance(step, Layer):
-                raise
-            refuse(self.finder.makers[step.value] if isinstance(step, Meeting) else step, str(error))
+    def bind(self, layers: list[Layer], shape: Shape, step: Step | None = None) -> Shape:
+        """Bind layers one after another, and give them their arrays; if it can't be, say which node it is."""
+        for layer in layers:
+            try:
+                shape = layer.bind(shape)
+            except ShapeError as error:
+                if step is None or isinstance(step, Layer):
+                    raise
+                refuse(self.finder.makers[step.value] if isinstance(step, Meeting) else step, str(error))
+            for name, array in self.held.given.get(id(layer), (layer, {}))[1].items():
+                home = layer.buffers if name.startswith("running") else layer.parameters
+                home[name] = array
+        return shape
 
     def build(
-        self, steps: list[Step], shape: Shape, end: Shape, before: Sequence[Layer] | None = None
-    ) -> list[Layer]:
-        """Return the layers of some steps.
+        self, steps: list[Step], layout: Layout, before: Sequence[Layer] | None = None
+    ) -> tuple[list[Layer], Layout]:
+        """Return the layers of some steps, and how samples lie behind them.
 
         Parameters
         ----------
         steps : list of Step
             In order.
-        shape, end : tuple of int
-            Those of a sample of the value that they begin with, and of what the last layer is to give.
+        layout : Layout
+            How samples lie that they begin with.
         before : list of Layer, optional
             What lies before them; left out, they are the graph's outermost.
         """
         layers: list[Layer] = []
-        held = shape  # what the layers so far give; `shape` is what the graph says, which may name axes anew
         waiting = [*reversed(steps)]
         while waiting:
             step = waiting.pop()
+            held, so_far = layout.held, [*(before or ()), *layers]
             if isinstance(step, OperatorCall):
-                if step.node.operator in RENAMING and not step.node.domain:
-                    shape = self.shape_behind(step)
-                    continue
                 if before is None and not layers and self.prepare(step):
                     continue
-                if self.add_biases(step, layers, shape):
+                if self.renames(step):
+                    layout = layout.named(self.shape_behind(step))
+                    if len(layout.shape) == 1 < len(layout.held):  # as Flatten, which the file has here
+                        more, layout = layout.settled()
+                        self.bind(more, held, step)
+                        layers += more
                     continue
-            shuffle = channel_shuffle(step, shape) if isinstance(step, OperatorCall) else None
-            # The channels of a shuffle are the two axes that the graph has cut them into.
-            made = rename(held, (shape[0] * shape[1], *shape[2:]) if shuffle else shape)
-            so_far = [*(before or ()), *layers, *made]
-            if isinstance(step, OperatorCall):
-                made += [shuffle] if shuffle else self.layers_for(step, so_far, shape)
+                if self.add_biases(step, layers, layout):
+                    continue
+                made, behind = self.layers_for(step, so_far, layout)
             elif isinstance(step, Meeting):
                 merge = step.merge
                 if self.finder.divisor(step.value) == len(step.paths) and isinstance(
@@ -276,32 +251,54 @@ class Builder:
                 ):
                     merge = "mean"
                     waiting.pop()
-                made.append(self.composite(step, shape, so_far, merge))
+                made, behind = self.composite(step, layout, so_far, merge)
             else:
-                made.append(step)
-            for layer in made:
-                held = self.bind(layer, held, step)
-                for name, array in self.held.given.get(id(layer), (layer, {}))[1].items():
-                    home = layer.buffers if name.startswith("running") else layer.parameters
-                    home[name] = array
+                made, behind = [step], layout
+            held = self.bind(made, held, step)
             layers += made
-            shape = self.shape_behind(step) if isinstance(step, OperatorCall) else held
-            if isinstance(step, OperatorCall) and np.prod(held) != np.prod(shape):
-                refuse(step, f"the layer gives samples of {held}, the graph has {shape}")
-        return [*layers, *rename(held, end)]
+            layout = Layout.plain(held) if behind is None else replace(behind, held=held)
+            if isinstance(step, OperatorCall):
+                layout = layout.named(self.shape_behind(step))
+                if np.prod(held) != np.prod(layout.shape):
+                    refuse(step, f"the layer gives samples of {held}, the graph has {layout.shape}")
+        return layers, layout
 
-    def composite(self, step: Meeting, shape: Shape, before: Sequence[Layer], merge: str) -> Layer:
-        """Return the layer that merges some paths; what multiplies each channel of images ends in vectors."""
+    def renames(self, call: OperatorCall) -> bool:
+        """Return whether a node changes and moves no number: it names axes, or casts to what a value is."""
+        if call.node.domain:
+            return False
+        if call.node.operator == "Cast":
+            dtypes = {self.finder.dtypes.get(name) for name in (call.node.inputs[0], call.node.outputs[0])}
+            return dtypes == {self.finder.dtype}
+        return call.node.operator in RENAMING
+
+    def composite(
+        self, step: Meeting, layout: Layout, before: Sequence[Layer], merge: str
+    ) -> tuple[list[Layer], Layout]:
+        """Return the layer that merges some paths, and how samples lie behind it.
+
+        What multiplies each channel of images ends in vectors.
+        """
         call = self.finder.makers[step.value]
+        made = [self.build(path, layout, before) for path in step.paths]
         whole = self.shape_behind(call)
+        if merge == "concatenate" and len({len(end.shape) for _, end in made} | {len(whole)}) == 1:
+            along = axis_of(call, call.integer("axis", 1), made[0][1])
+            size = sum(end.shape[along] for _, end in made)  # less than all where the others meet later
+            whole = (*whole[:along], size, *whole[along + 1 :])
+        axes = common_axes(call, whole, [found for _, found in made], merge)
         paths = []
-        for end, path in zip(step.ends, step.paths, strict=True):
-            behind = self.finder.shapes[end][1:]
-            if merge == "multiply" and behind != whole and set(behind[1:]) == {1}:
-                behind = behind[:1]
-            paths.append(self.build(path, shape, behind, before))
+        for layers, end in made:
+            if end.shape != whole and merge == "multiply" and end.is_vector:
+                more = rename(end.held, (math.prod(end.shape),))
+            elif len(end.shape) != len(whole):
+                refuse(call, f"samples of {end.shape} meet such of {whole}")
+            else:
+                more, _ = end.adapted(axes)
+            self.bind(more, end.held, step)
+            paths.append([*layers, *more])
         try:
-            return composite(merge, paths)
+            return [composite(merge, paths)], Layout(whole, whole, axes)
         except (ShapeError, ValueError) as error:
             refuse(call, str(error))
 
@@ -333,19 +330,23 @@ class Builder:
         self.scale, self.shift = scale, shift
         return True
 
-    def add_biases(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> bool:
+    def add_biases(self, call: OperatorCall, layers: list[Layer], layout: Layout) -> bool:
         """Take an addition behind a layer without biases into it, as another one that has them."""
         last = layers[-1] if layers else None
-        if call.node.operator != "Add" or not isinstance(last, BIASED) or last.bias:
+        operator = call.node.operator
+        if operator not in ("Add", "Sub") or not isinstance(last, BIASED) or last.bias:
             return False
-        biases = self.held.array(call, 0 if call.node.inputs[0] not in self.finder.data else 1)
-        per_map = (1, shape[0], *[1] * (len(shape) - 1))
+        first = call.node.inputs[0] in self.finder.data
+        if operator == "Sub" and not first:
+            return False
+        array = self.held.array(call, 1 if first else 0)
+        biases = layout.of_constant(-array if operator == "Sub" else array)
+        if biases is None:
+            return False
         kind, configuration = type(last), last.configuration()
-        per_position = (
-            issubclass(kind, Convolutional) and (1, *shape) == (1,) * (4 - biases.ndim) + biases.shape
-        )
         given: dict[str, Any] = {"bias": True}
-        if per_position and per_map != (1, *shape):
+        per_map = (layout.held[0], *[1] * (len(layout.held) - 1))
+        if issubclass(kind, Convolutional) and biases.shape == layout.held != per_map:
             given["per_position_bias"] = True
             if isinstance(
                 last, DepthwiseConvolutional
@@ -359,26 +360,27 @@ class Builder:
                 return False
         layers[-1] = made = kind.from_configuration(configuration | given)
         made.bind(last.input_shape or ())
+        made.trainable = last.trainable
         wanted = made.parameter_shapes()["biases"]
         made.parameters.update(last.parameters, biases=biases.reshape(wanted).copy())
         return True
 
-    def layers_for(self, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-        """Return the layers that a node is."""
+    def layers_for(
+        self, call: OperatorCall, layers: list[Layer], layout: Layout
+    ) -> tuple[list[Layer], Layout | None]:
+        """Return the layers that a node is, and how samples lie behind them, None where as in the graph."""
+        shape, operator = layout.shape, "" if call.node.domain else call.node.operator
         known = {**MAKERS, **signals.MAKERS} if len(shape) == 2 else MAKERS
-        maker = None if call.node.domain else known.get(call.node.operator)
-        if maker is None:
-            refuse(call, "no layer of this package computes it")
         try:
-            return maker(self.held, call, layers, shape)
+            if shuffle := channel_shuffle(call, layout):
+                return [shuffle], None
+            if operator in RULES and (found := RULES[operator](self.held, call, layout)):
+                return found
+            if operator not in known:
+                refuse(call, "no layer of this package computes it")
+            before, _ = layout.settled()
+            return [*before, *known[operator](self.held, call, [*layers, *before], shape)], None
         except (ShapeError, ValueError, TypeError) as error:
             if str(error).startswith(str(call.node)):
                 raise
             refuse(call, str(error))
-
-
-def rename(held: Shape, shape: Shape) -> list[Layer]:
-    """Return the layers that bring samples of one shape to another of as many values."""
-    if not shape or held == sample_shape(shape):
-        return []
-    return [Flatten()] if len(sample_shape(shape)) == 1 else [Reshape(held, NamedShape(shape))]

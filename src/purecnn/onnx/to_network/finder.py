@@ -9,26 +9,25 @@ run on zeros, most of which is inferred.
 
 from __future__ import annotations
 
-import functools
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
-from purecnn.backend.types import Array, Shape
+from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.kernels.cost import FREE
-from purecnn.layers.activations.basic import HardSigmoid, Sigmoid, Softsign, Tanh
-from purecnn.layers.activations.gated import GELU, HardSwish, Mish, SiLU
-from purecnn.layers.activations.rectified import ELU, SELU, LeakyReLU, ReLU, ReLU6, Softplus
 from purecnn.layers.base import Layer
 from purecnn.layers.composites.nesting import MAX_PATHS, Meeting, Nesting
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
 from purecnn.onnx.shape_inference import Kind, dependent, kinds_of, outlined
+from purecnn.onnx.to_network.activations import POINTS, named
 from purecnn.onnx.to_network.normalization import Matcher
+from purecnn.onnx.to_network.sizes import Sizes
 
 #: The samples of a run whose shapes are looked at: no size that an axis without samples often has.
 SAMPLES = 3
@@ -48,6 +47,7 @@ ELEMENTWISE = frozenset(
     [
         "Abs",
         "Add",
+        "Cast",
         "Celu",
         "Clip",
         "Div",
@@ -55,15 +55,20 @@ ELEMENTWISE = frozenset(
         "Erf",
         "Exp",
         "Gelu",
+        "Greater",
+        "GreaterOrEqual",
         "HardSigmoid",
         "HardSwish",
         "LeakyRelu",
+        "Less",
+        "LessOrEqual",
         "Log",
         "Max",
         "Min",
         "Mish",
         "Mul",
         "Neg",
+        "Not",
         "Pow",
         "Reciprocal",
         "Relu",
@@ -77,16 +82,33 @@ ELEMENTWISE = frozenset(
         "Sum",
         "Tanh",
         "ThresholdedRelu",
+        "Where",
     ]
 )
+#: Operators without parameters, which another path may compute again.
+FREE_OPERATORS = ELEMENTWISE | {
+    "AveragePool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "MaxPool",
+    "Pad",
+    "ReduceMax",
+    "ReduceMean",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
 #: Those of them that hold values from some number to another.
 LIMITS = frozenset({"Clip", "Max", "Min"})
 #: As many operators has the longest of them, with room.
 LONGEST = 12
 #: So often it is tried whether some of them compute an activation: a graph of nothing else has no end.
 MAX_TRIALS = 3500
-#: Where an activation is computed, to be known.
-POINTS = np.concatenate([np.linspace(-8, 8, 1025), [-100.0, -30.0, 30.0, 100.0]])
+#: What a node is called that takes one of the parts which a Split cuts its input into: no name of ONNX's.
+PART = "Part"
 
 
 Step = OperatorCall | Layer | Meeting
@@ -141,6 +163,7 @@ class LayerFinder(Nesting):
         if output not in kinds:
             raise FileFormatError(f"the output {output!r} does not depend on the input")
         self.shapes, kind = {name: shape for name, (shape, _) in kinds.items()}, kinds[output][1]
+        self.dtypes = {name: dtype for name, (_, dtype) in kinds.items()}
         if self.shapes[output][:1] != (self.samples,):
             raise FileFormatError(
                 f"the output {output!r} of {self.samples} samples has shape {self.shapes[output]}"
@@ -150,6 +173,7 @@ class LayerFinder(Nesting):
         self.dtype = kind
         self.makers = {name: call for call in graph.calls for name in call.node.outputs if name}
         self.order = {name: place for place, name in enumerate([self.input.name, *self.makers])}
+        self.sizes = Sizes(graph, self.makers, self.shapes, self.data, self.samples)
         made = {name: call for name, call in self.makers.items() if name in self.data}
         merges = {name: merge for name, call in made.items() if (merge := self.merge_of(call))}
         sources = {name: self.sources_of(call) for name, call in made.items()}
@@ -169,7 +193,7 @@ class LayerFinder(Nesting):
         if merge is None or not self.data.issuperset(call.node.inputs):
             return None
         axes = len(self.shapes.get(call.node.outputs[0], ()))
-        if merge == "concatenate" and call.integer("axis", 1) not in (1, 1 - axes):
+        if merge == "concatenate" and call.integer("axis", 1) in (0, -axes):
             return None
         return merge
 
@@ -209,6 +233,12 @@ class LayerFinder(Nesting):
         """Return the node that makes a value of one other."""
         return self.makers[value]
 
+    def is_free(self, value: str) -> bool:
+        """Return whether a value may be made again: it is a function of another one, without parameters."""
+        call = self.makers[value]
+        free = not call.node.domain and call.node.operator in FREE_OPERATORS
+        return free and value not in self.merges and len(self.sources_of(call)) == 1
+
     def steps(self) -> list[Step]:
         """Return the steps from the input to the output."""
         output = self.graph.outputs[0].name
@@ -219,6 +249,8 @@ class LayerFinder(Nesting):
     def pattern(self, value: str, start: str) -> tuple[Step, str] | None:
         """Return the activation, or the PRelu or normalization of several nodes, that a value is made by."""
         call = self.makers[value]
+        if call.node.operator == "Split" and not call.node.domain:
+            return self.part(call, value), call.node.inputs[0]
         if call.node.outputs[0] != value:
             refuse(call, f"its output {value!r} is not the first")
         sloped = self.sloped(call)
@@ -226,6 +258,17 @@ class LayerFinder(Nesting):
             return sloped, sloped.node.inputs[0]
         whole = Matcher(self.makers, self.graph.constants, self.shapes).normalization(call)
         return whole or self.activation(call, value, start)
+
+    def part(self, call: OperatorCall, value: str) -> OperatorCall:
+        """Return one output of a Split as a node that takes that part of its input."""
+        axis = call.axis(call.integer("axis", 0), len(self.shapes[value]))
+        sizes = [self.shapes[name][axis] for name in call.node.outputs if name]
+        place = [name for name in call.node.outputs if name].index(value)
+        start = sum(sizes[:place])
+        held = {"starts": [start], "ends": [start + sizes[place]], "axes": [axis]}
+        found = copy.copy(call)
+        found.node = replace(call.node, operator=PART, outputs=(value,), attributes=held)
+        return found
 
     # Activations ------------------------------------------------------------------------------------------
 
@@ -267,7 +310,7 @@ class LayerFinder(Nesting):
         return longest
 
     def sloped(self, call: OperatorCall) -> OperatorCall | None:
-        """Return max(x, 0) + slopes min(x, 0), a PRelu in our float64 files, as that."""
+        """Return max(x, 0) + slopes min(x, 0), a PRelu in our float64 files and in Keras's, as that."""
         parts = [self.makers[name] for name in call.node.inputs if name in self.makers]
         if [part.node.operator for part in (call, *parts)] != ["Add", "Relu", "Mul"]:
             return None
@@ -318,36 +361,3 @@ class LayerFinder(Nesting):
         if found.shape != points.shape or found.dtype != points.dtype:
             return None
         return named(points, found)
-
-
-@functools.cache
-def plain(dtype: np.dtype[Any]) -> tuple[list[Layer], Array]:
-    """Return the activations without a number of their own, and a row of values at the points for each."""
-    points = POINTS.astype(dtype)[None]
-    made = [ReLU(), ReLU6(), Sigmoid(), Tanh(), HardSigmoid(), HardSwish(), SiLU(), GELU(), GELU("tanh")]
-    made += [Mish(), Softplus(), Softsign(), SELU()]
-    with np.errstate(all="ignore"):
-        return [*made], np.concatenate([layer.forward(points) for layer in made])
-
-
-def named(x: Array, y: Array) -> Layer | None:
-    """Return the activation that makes y of x; one with a number of its own has it from what y is at -1."""
-    digits, rtol, atol = (15, 1e-12, 1e-12) if y.dtype == np.float64 else (6, 1e-5, 1e-6)
-    layers, rows = plain(y.dtype)
-    (alike,) = np.nonzero(np.isclose(rows, y, rtol, atol).all(axis=1))
-    if len(alike):
-        found = layers[alike[0]]
-        again: Layer = type(found)(**found.configuration())
-        return again
-    below = float(y[np.argmin(np.abs(x + 1))])
-    made: list[Layer] = []
-    if np.isfinite(below) and below < 0:
-        made.append(ELU(float(f"{below / np.expm1(-1.0):.{digits}g}")))
-    if 0 < -below < 1:
-        made.append(LeakyReLU(float(f"{-below:.{digits}g}")))
-    if 0 < below < 0.5:
-        made.append(HardSigmoid(float(f"{0.5 - below:.{digits}g}")))
-    for layer in made:
-        if np.allclose(layer.forward(x[None])[0], y, rtol, atol):
-            return layer
-    return None

@@ -82,12 +82,53 @@ class Matcher:
             return None
         return x, taken[1], float(self.constants[sum[1]].reshape(()))
 
+    def of_products(self, value: str) -> tuple[str, list[str], tuple[int, ...], float] | None:
+        """Return x, gamma and beta, axes and epsilon of ``x m + (beta - mean m)``, None if it is none.
+
+        ``m = gamma / sqrt(variance + epsilon)``: so TensorFlow's graphs have it.
+        """
+        ends = self.inputs(value, "Add")
+        for product, rest in (ends, ends[::-1]) if len(ends) == 2 else ():
+            factors, shifted = self.inputs(product, "Mul"), self.with_array(rest, "Add")
+            inner, beta = shifted or ("", "")
+            for x, factor in (factors, factors[::-1]) if len(factors) == 2 and shifted else ():
+                means = [self.inputs(name, "Neg")[:1] for name in self.inputs(inner, "Mul") if name != factor]
+                mean = means[0][0] if len(means) == 1 and means[0] else ""
+                scaled = self.with_array(factor, "Mul")
+                root = self.inputs(scaled[0], "Reciprocal") if scaled else ()
+                sum = (
+                    self.with_array(self.inputs(root[0], "Sqrt")[0], "Add")
+                    if root and self.inputs(root[0], "Sqrt")
+                    else None
+                )
+                if not sum or not scaled or self.constants[sum[1]].size != 1:
+                    continue
+                taken, spread = self.axes(mean), self.axes(sum[0])
+                centred = self.inputs(spread[0], "Mul") if spread else ()
+                if (
+                    taken
+                    and spread
+                    and taken == (x, spread[1])
+                    and centred
+                    and centred[0] == centred[-1]
+                    and self.inputs(centred[0], "Sub") == (x, mean)
+                ):
+                    epsilon = float(self.constants[sum[1]].reshape(()))
+                    return x, [scaled[1], beta], taken[1], epsilon
+        return None
+
     def normalization(self, call: OperatorCall) -> tuple[OperatorCall, str] | None:
         """Return a node that stands for a whole normalization that ends in `call`, and what it is given.
 
         Its inputs are what it is given, and gamma and beta where there are any; its attributes `axes`,
         `groups` (0 where axes are not cut into groups) and `epsilon`.
         """
+        if (products := self.of_products(call.node.outputs[0])) is not None:
+            x, arrays, axes, epsilon = products
+            held = {"axes": [*axes], "groups": 0, "epsilon": epsilon}
+            whole = copy.copy(call)
+            whole.node = replace(call.node, operator=FOUND, inputs=(x, *arrays), attributes=held)
+            return whole, x
         value, arrays = call.node.outputs[0], []
         if (shifted := self.with_array(value, "Add")) and (scaled := self.with_array(shifted[0], "Mul")):
             value, arrays = scaled[0], [scaled[1], shifted[1]]

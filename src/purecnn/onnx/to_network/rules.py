@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.types import Array, Shape
-from purecnn.layers.activations.basic import LogSoftmax, Softmax
-from purecnn.layers.activations.rectified import PReLU
 from purecnn.layers.base import Layer
 from purecnn.layers.dense import Dense
 from purecnn.layers.dropout import Dropout
 from purecnn.layers.normalization.batch import BatchNormalization
-from purecnn.layers.normalization.group import GroupNormalization, LayerNormalization
+from purecnn.layers.normalization.group import GroupNormalization
 from purecnn.layers.reshape import ChannelShuffle
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
-from purecnn.layers.spatial.global_pooling import GlobalAveragePooling, GlobalMaxPooling
-from purecnn.layers.spatial.padding import Cropping, ReflectionPadding, ReplicationPadding, ZeroPadding
+from purecnn.layers.spatial.padding import ReflectionPadding, ReplicationPadding, ZeroPadding
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.layers.spatial.resampling import DepthToSpace
 from purecnn.layers.spatial.transposed import TransposedConvolutional
@@ -29,7 +26,7 @@ from purecnn.onnx.operators.convolution import transposed_window
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import Window, window
 from purecnn.onnx.to_network.finder import LayerFinder, refuse
-from purecnn.onnx.to_network.normalization import FOUND
+from purecnn.onnx.to_network.layout import Layout
 
 
 class LayerArrays:
@@ -55,9 +52,11 @@ class LayerArrays:
         name = call.node.inputs[place] if place < len(call.node.inputs) else ""
         if not name:
             return None
-        if name not in self.graph.constants:
+        array = self.graph.constants.get(name)
+        if array is None:
+            array = self.finder.sizes.value(name)
+        if array is None:
             refuse(call, f"its input {name!r} is no constant")
-        array = self.graph.constants[name]
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             refuse(call, f"its array {name!r} holds NaN or infinite numbers")
         return array
@@ -147,7 +146,7 @@ def _conv_transpose(held: LayerArrays, call: OperatorCall, layers: list[Layer], 
     return [held.of_file(layer, **arrays)]
 
 
-@maker("Gemm", "MatMul")
+@maker("Gemm")
 def _dense(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     if len(shape) != 1 or held.finder.sources_of(call)[0] != call.node.inputs[0] or call.integer("transA", 0):
         refuse(call, f"samples of shape {shape} are wanted as its first matrix, a vector each")
@@ -196,66 +195,6 @@ def _group_normalization(
     return [held.of_file(layer, gamma=gamma, beta=beta)]
 
 
-@maker("LayerNormalization")
-def _layer_normalization(
-    held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape
-) -> list[Layer]:
-    axis = call.integer("axis", -1)
-    if axis % (len(shape) + 1) != 1:
-        refuse(call, f"its axis is {axis}, wanted 1, all of a sample of {shape}")
-    layer = LayerNormalization("channels" if len(shape) == 1 else "sample", epsilon=epsilon_of(held, call))
-    gamma = held.array(call, 1)
-    beta = np.zeros_like(gamma) if held.constant(call, 2) is None else held.array(call, 2)
-    return [held.of_file(layer, gamma=np.broadcast_to(gamma, shape), beta=np.broadcast_to(beta, shape))]
-
-
-@maker(FOUND)
-def _normalization_of_parts(
-    held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape
-) -> list[Layer]:
-    axes, groups = call.integers("axes", []), call.integer("groups", 0)
-    epsilon, affine = epsilon_of(held, call), len(call.node.inputs) == 3
-    layer: GroupNormalization | LayerNormalization
-    if groups:
-        layer = GroupNormalization(groups, epsilon=epsilon, affine=affine)
-    elif [*axes] in ([1], [*range(1, len(shape) + 1)]):
-        over = "channels" if [*axes] == [1] else "sample"
-        layer = LayerNormalization(over, epsilon=epsilon, affine=affine)
-    else:
-        refuse(call, f"it normalizes over the axes {[*axes]}, wanted the channels, or all of a sample")
-    layer.bind(shape)
-    wanted = (*layer.affine_shape, *[1] * (len(shape) - len(layer.affine_shape)))
-    if not affine:
-        return [layer]
-    gamma, beta = (np.broadcast_to(held.array(call, place), wanted) for place in (1, 2))
-    return [
-        held.of_file(
-            layer,
-            **{name: array.reshape(layer.affine_shape) for name, array in (("gamma", gamma), ("beta", beta))},
-        )
-    ]
-
-
-@maker("PRelu")
-def _prelu(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    slopes = held.array(call, 1)
-    lone = slopes.size == 1
-    if not lone and slopes.shape not in (
-        (shape[0], *[1] * (len(shape) - 1)),
-        (1, shape[0], *[1] * (len(shape) - 1)),
-    ):
-        refuse(call, f"its slopes have shape {slopes.shape}, wanted one, or one for each channel of {shape}")
-    return [held.of_file(PReLU(per_channel=not lone), slopes=slopes.reshape(-1, 1))]
-
-
-@maker("LogSoftmax", "Softmax")
-def _softmax(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    axis = call.integer("axis", -1 if call.version >= 13 else 1)
-    if axis not in (1, -len(shape)) or (call.version < 13 and len(shape) > 1):
-        refuse(call, f"its axis is {axis}, wanted 1, the channels of {shape}")
-    return [Softmax() if call.node.operator == "Softmax" else LogSoftmax()]
-
-
 @maker("Dropout")
 def _dropout(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     ratio = held.constant(call, 1)
@@ -297,31 +236,14 @@ def _pad(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shap
     return [ZeroPadding(around, channels=channels) if any(channels) else kinds[mode](around)]  # type: ignore[arg-type]
 
 
-@maker("Slice")
-def _cropping(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    images(call, shape)
-    names = ("starts", "ends", "axes", "steps")
-    if call.version < 10:
-        starts, ends, axes, steps = (call.integers(name, None) for name in names)
-    else:
-        given = (held.constant(call, place) for place in range(1, 5))
-        starts, ends, axes, steps = (None if array is None else array.tolist() for array in given)
-    cut, sizes = {}, (held.finder.samples, *shape)
-    for place, (start, end) in enumerate(zip(starts or (), ends or (), strict=True)):
-        axis, step = axes[place] % 4 if axes else place, steps[place] if steps else 1
-        first, behind, _ = slice(start, end, step).indices(sizes[axis])
-        cut[axis] = first, sizes[axis] - max(first, behind)
-        if step != 1 or (axis < 2 and any(cut[axis])):
-            refuse(call, f"it takes a part of axis {axis} in steps of {step}, wanted height and width, by 1")
-    return [Cropping((cut.get(2, (0, 0)), cut.get(3, (0, 0))))]
-
-
-def channel_shuffle(call: OperatorCall, shape: Shape) -> ChannelShuffle | None:
-    """Return the shuffle that a node is which turns the first two axes of a sample, None if it does not."""
+def channel_shuffle(call: OperatorCall, layout: Layout) -> ChannelShuffle | None:
+    """Return the shuffle that a node is which turns the two axes that channels were cut into, or None."""
+    shape = layout.shape
     turned = [0, 2, 1, *range(3, len(shape) + 1)]
     if call.node.operator != "Transpose" or call.node.domain or call.integers("perm", None) != turned:
         return None
-    return ChannelShuffle(shape[0])
+    cut = layout.is_plain and layout.held == (shape[0] * shape[1], *shape[2:])
+    return ChannelShuffle(shape[0]) if cut else None
 
 
 def around(over: Window) -> tuple[tuple[int, int], ...]:
@@ -363,16 +285,6 @@ def _average_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer],
     images(call, shape)
     over = pooling_window(call, shape)
     return [AveragePooling(over.cells, over.strides, around(over), counts_padding(call, over))]  # type: ignore[arg-type]
-
-
-@maker("GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean")
-def _global_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    images(call, shape)
-    if call.node.operator.startswith("Reduce"):
-        axes = reduced_axes(held, call)
-        if sorted(axis % 4 for axis in axes) != [2, 3]:
-            refuse(call, f"its axes are {axes}, wanted 2 and 3, height and width")
-    return [GlobalMaxPooling() if "Max" in call.node.operator else GlobalAveragePooling()]
 
 
 @maker("DepthToSpace")

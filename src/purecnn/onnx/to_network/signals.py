@@ -10,8 +10,6 @@ from purecnn.layers.signals.convolution import Convolutional1D, DepthwiseConvolu
 from purecnn.layers.signals.padding import ZeroPadding1D
 from purecnn.layers.signals.pooling import (
     AveragePooling1D,
-    GlobalAveragePooling1D,
-    GlobalMaxPooling1D,
     MaxPooling1D,
 )
 from purecnn.onnx.operators.registry import OperatorCall
@@ -24,7 +22,6 @@ from purecnn.onnx.to_network.rules import (
     counts_padding,
     filling,
     pooling_window,
-    reduced_axes,
     sides,
 )
 
@@ -76,19 +73,9 @@ def pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: S
     return [AveragePooling1D(over.cells[0], over.strides[0], ends, counts_padding(call, over))]
 
 
-def global_pooling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
-    """``GlobalAveragePool``, ``GlobalMaxPool``, and reductions of the signal's axis."""
-    if call.node.operator.startswith("Reduce"):
-        axes = reduced_axes(held, call)
-        if [axis % 3 for axis in axes] != [2]:
-            refuse(call, f"its axes are {axes}, wanted 2, the length")
-    return [GlobalMaxPooling1D() if "Max" in call.node.operator else GlobalAveragePooling1D()]
-
-
 #: The makers where samples are signals.
 MAKERS: dict[str, Maker] = {
     "Conv": convolution,
     "Pad": padding,
     **dict.fromkeys(("AveragePool", "MaxPool"), pooling),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean"), global_pooling),
 }

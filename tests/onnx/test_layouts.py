@@ -1,0 +1,313 @@
+"""Graphs whose axes are turned, cut, named anew or taken in part become networks of the same answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.onnx_models import floats, graph, node, value
+from purecnn import (
+    AveragePooling,
+    Branches,
+    ChannelShuffle,
+    Convolutional,
+    Convolutional1D,
+    Cropping,
+    Dense,
+    DepthwiseConvolutional,
+    Flatten,
+    GlobalAveragePooling,
+    LayerNormalization,
+    MaxPooling,
+    PReLU,
+    ReLU,
+    Softmax,
+    UpSampling,
+)
+from purecnn.errors import FileFormatError
+from purecnn.onnx.to_network.layout import Layout, shuffles
+
+#: Nodes from "x" to "y", their arrays, the shape of a sample, and the layers that they become.
+GRAPHS = {
+    "channels last, turned at the input and before flattening": (
+        [
+            node("Transpose", ["x"], ["a"], perm=[0, 3, 1, 2]),
+            node("Conv", ["a", "w"], ["b"]),
+            node("Transpose", ["b"], ["c"], perm=[0, 2, 3, 1]),
+            node("Reshape", ["c", "flat"], ["d"]),
+            node("MatMul", ["d", "m"], ["e"]),
+            node("Add", ["e", "s"], ["y"]),
+        ],
+        {"w": floats(4, 3, 3, 3), "flat": [-1, 4 * 4 * 3], "m": floats(48, 5), "s": floats(5)},
+        (6, 5, 3),
+        [Flatten, ChannelShuffle, Convolutional, Flatten, ChannelShuffle, Dense],
+    ),
+    "nothing is moved between operators that name their axes": (
+        [
+            node("Conv", ["x", "w"], ["a"]),
+            node("Transpose", ["a"], ["b"], perm=[0, 2, 3, 1]),
+            node("LayerNormalization", ["b", "g", "s"], ["c"], axis=-1),
+            node("MatMul", ["c", "m"], ["d"]),
+            node("Add", ["d", "s5"], ["e"]),
+            node("Relu", ["e"], ["f"]),
+            node("Softmax", ["f"], ["g1"], axis=-1),
+            node("Transpose", ["g1"], ["y"], perm=[0, 3, 1, 2]),
+        ],
+        {"w": floats(4, 2, 1, 1), "g": floats(4), "s": floats(4), "m": floats(4, 5), "s5": floats(5)},
+        (2, 4, 3),
+        [Convolutional, LayerNormalization, Convolutional, ReLU, Softmax],
+    ),
+    "sums meet in the layout of most": (
+        [
+            node("Transpose", ["x"], ["a"], perm=[0, 2, 3, 1]),
+            node("MatMul", ["a", "m"], ["b"]),
+            node("MatMul", ["a", "m2"], ["b2"]),
+            node("Add", ["b", "b2"], ["c"]),
+            node("Concat", ["c", "a"], ["d"], axis=3),
+            node("ReduceMean", ["d"], ["y"], axes=[1, 2], keepdims=0),
+        ],
+        {"m": floats(2, 3), "m2": floats(2, 3, seed=1)},
+        (2, 4, 3),
+        [Branches, GlobalAveragePooling],
+    ),
+    "squeeze and excitation, channels last": (
+        [
+            node("Transpose", ["x"], ["a"], perm=[0, 2, 3, 1]),
+            node("ReduceMean", ["a"], ["p"], axes=[1, 2]),
+            node("MatMul", ["p", "m"], ["q"]),
+            node("Sigmoid", ["q"], ["r"]),
+            node("Mul", ["a", "r"], ["s"]),
+            node("Transpose", ["s"], ["y"], perm=[0, 3, 1, 2]),
+        ],
+        {"m": floats(3, 3)},
+        (3, 4, 5),
+        [Branches],
+    ),
+    "vectors along the second axis": (
+        [
+            node("Reshape", ["x", "flat"], ["a"]),
+            node("Transpose", ["a"], ["b"], perm=[0, 2, 1]),
+            node("MatMul", ["b", "m"], ["c"]),
+            node("Transpose", ["c"], ["d"], perm=[0, 2, 1]),
+            node("MatMul", ["d", "t"], ["e"]),
+            node("ReduceMax", ["e"], ["y"], axes=[1], keepdims=0),
+        ],
+        {"flat": [0, 2, -1], "m": floats(2, 3), "t": floats(12, 4)},
+        (2, 4, 3),
+        [Convolutional1D, ChannelShuffle, Convolutional1D],
+    ),
+    "numbers for each channel, and one for all": (
+        [
+            node("Sub", ["x", "s"], ["a"]),
+            node("Div", ["a", "d"], ["b"]),
+            node("Conv", ["b", "w"], ["c"]),
+            node("Mul", ["c", "two"], ["e"]),
+            node("Max", ["e", "low"], ["f"]),
+            node("Clip", ["f", "", "high"], ["y"]),
+        ],
+        {
+            "s": floats(1, 2, 1, 1),
+            "d": floats(2, 1, 1),
+            "w": floats(3, 2, 2, 2),
+            "two": np.float32(2),
+            "low": np.float32(-0.4),
+            "high": np.float32(0.7),
+        },
+        (2, 4, 3),
+        [DepthwiseConvolutional, DepthwiseConvolutional, Convolutional],
+    ),
+    "parts of channels and of lines": (
+        [
+            node("Split", ["x", "cut"], ["a", "b", "c"], axis=1),
+            node("Conv", ["b", "w"], ["d"]),
+            node("Concat", ["c", "d", "a"], ["e"], axis=1),
+            node("Slice", ["e", "from", "to", "along", "by"], ["y"]),
+        ],
+        {
+            "cut": [1, 2, 2],
+            "w": floats(3, 2, 1, 1),
+            "from": [1, 1],
+            "to": [100, 4],
+            "along": [2, 1],
+            "by": [2, 1],
+        },
+        (5, 6, 4),
+        [Branches, Cropping, MaxPooling],
+    ),
+    "every second pixel, four times": (
+        [
+            node("Slice", ["x", "0", "end", "h", "2"], ["a"]),
+            node("Slice", ["x", "1", "end", "h", "2"], ["b"]),
+            node("Slice", ["a", "0", "end", "w", "2"], ["c"]),
+            node("Slice", ["b", "0", "end", "w", "2"], ["d"]),
+            node("Slice", ["a", "1", "end", "w", "2"], ["e"]),
+            node("Slice", ["b", "1", "end", "w", "2"], ["f"]),
+            node("Concat", ["c", "d", "e", "f"], ["y"], axis=1),
+        ],
+        {"0": [0], "1": [1], "2": [2], "h": [2], "w": [3], "end": [2**31]},
+        (2, 6, 4),
+        [Branches],
+    ),
+    "a path that parts once more, concatenated with the others": (
+        [
+            node("Conv", ["x", "w"], ["a"]),
+            node("Relu", ["x"], ["b"]),
+            node("Conv", ["b", "w"], ["c"]),
+            node("Conv", ["c", "v"], ["d"]),
+            node("Conv", ["c", "v2"], ["e"]),
+            node("Concat", ["a", "d", "e", "c"], ["y"], axis=1),
+        ],
+        {"w": floats(3, 2, 1, 1), "v": floats(2, 3, 1, 1), "v2": floats(2, 3, 1, 1, seed=3)},
+        (2, 4, 3),
+        [Branches],
+    ),
+    "pixels repeated along rows, then columns": (
+        [
+            node("Unsqueeze", ["x", "3"], ["a"]),
+            node("Tile", ["a", "rows"], ["b"]),
+            node("Transpose", ["b"], ["c"], perm=[0, 2, 3, 4, 1]),
+            node("Reshape", ["c", "s1"], ["d"]),
+            node("Unsqueeze", ["d", "3"], ["e"]),
+            node("Tile", ["e", "columns"], ["f"]),
+            node("Reshape", ["f", "s2"], ["g"]),
+            node("Transpose", ["g"], ["y"], perm=[0, 3, 1, 2]),
+        ],
+        {
+            "3": [3],
+            "rows": [1, 1, 1, 2, 1],
+            "s1": [-1, 8, 3, 2],
+            "columns": [1, 1, 1, 3, 1],
+            "s2": [-1, 8, 9, 2],
+        },
+        (2, 4, 3),
+        [UpSampling, UpSampling],
+    ),
+    "means along one axis": (
+        [node("ReduceMean", ["x"], ["a"], axes=[2]), node("ReduceMax", ["a"], ["y"], axes=[3], keepdims=0)],
+        {},
+        (2, 4, 3),
+        [AveragePooling],
+    ),
+    "a normalization as TensorFlow writes it, and a PRelu behind it": (
+        [
+            node("ReduceMean", ["x"], ["mean"], axes=[1]),
+            node("Sub", ["x", "mean"], ["d"]),
+            node("Mul", ["d", "d"], ["dd"]),
+            node("ReduceMean", ["dd"], ["var"], axes=[1]),
+            node("Add", ["var", "eps"], ["ve"]),
+            node("Sqrt", ["ve"], ["root"]),
+            node("Reciprocal", ["root"], ["r"]),
+            node("Mul", ["r", "g"], ["m"]),
+            node("Mul", ["x", "m"], ["xm"]),
+            node("Neg", ["mean"], ["n"]),
+            node("Mul", ["n", "m"], ["nm"]),
+            node("Add", ["nm", "b"], ["nmb"]),
+            node("Add", ["xm", "nmb"], ["z"]),
+            node("PRelu", ["z", "p"], ["y"]),
+        ],
+        {"eps": np.float32(1e-3), "g": floats(1, 3, 1, 1), "b": floats(3, 1, 1), "p": floats(3, 1, 1)},
+        (3, 4, 2),
+        [LayerNormalization, PReLU],
+    ),
+    "where a slice ends is computed of the shape": (
+        [
+            node("Shape", ["x"], ["s"]),
+            node("Gather", ["s", "one"], ["n"]),
+            node("Div", ["n", "two"], ["h"]),
+            node("Slice", ["x", "zero", "h", "one"], ["y"]),
+        ],
+        {"one": [1], "two": [2], "zero": [0]},
+        (4, 3, 2),
+        [Cropping],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graph_becomes_layers_of_the_same_answers(name):
+    nodes, arrays, shape, kinds = GRAPHS[name]
+    opset = 13 if any(n.op_type in ("ReduceMean", "ReduceMax") for n in nodes) else 17
+    opset = 17 if name.startswith("nothing") else opset
+    made = graph(nodes, arrays, [value("x", ["N", *shape])], opset=opset)
+    network = made.network()
+    found = [type(layer) for layer in network.layers]
+    assert [kind for kind in found if kind in kinds][: len(kinds)] == kinds, found
+    x = floats(5, *shape)
+    (wanted,) = made.run({"x": x}).values()
+    np.testing.assert_allclose(
+        network.outputs(x.reshape(5, -1)).reshape(5, -1), wanted.reshape(5, -1), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(made.predict(x), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_its_gradients_are_those_of_the_graph(name):
+    """Along the network's own gradient, the graph's answers change as it says: differences of `Graph.run`."""
+    nodes, arrays, shape, _ = GRAPHS[name]
+    opset = 13 if any(n.op_type in ("ReduceMean", "ReduceMax") for n in nodes) else 17
+    opset = 17 if name.startswith("nothing") else opset
+    made = graph(nodes, arrays, [value("x", ["N", *shape])], opset=opset)
+    network = made.network()
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(3, *shape)).astype(np.float32)
+    output = np.moveaxis(x, 0, -1)
+    for layer in network.layers:
+        output = layer.forward(output)
+    weights = rng.normal(size=output.shape).astype(np.float32)
+    g = weights
+    for layer in reversed(network.layers):
+        g = layer.backward(g)
+    direction = rng.normal(size=x.shape).astype(np.float32)
+    step = 1e-3
+
+    def told(at):
+        (found,) = made.run({"x": at.astype(np.float32)}).values()
+        return np.moveaxis(found.reshape(3, -1), 0, -1).reshape(weights.shape).astype(float)
+
+    slope = ((told(x + step * direction) - told(x - step * direction)) / (2 * step) * weights).sum()
+    assert (np.moveaxis(g, -1, 0) * direction).sum() == pytest.approx(slope, rel=0.03, abs=0.05)
+
+
+def test_the_constant_of_a_file_is_not_trained():
+    made = graph(
+        [node("Conv", ["x", "w"], ["a"]), node("Mul", ["a", "k"], ["y"])],
+        {"w": floats(2, 2, 1, 1), "k": np.float32(3)},
+    )
+    assert [layer.trainable for layer in made.network().layers] == [True, False]
+
+
+def test_axes_are_brought_to_any_order():
+    shape = (2, 3, 4)
+    x = floats(*shape, 5)
+    for axes in [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]:
+        layers, layout = Layout(shape, tuple(shape[axis] for axis in axes), axes).settled()
+        y = x
+        for layer in layers:
+            y = layer.forward(y)
+        np.testing.assert_array_equal(y, x.transpose(*axes, 3))
+        assert layout.is_plain
+    with pytest.raises(ValueError, match="7 axes are moved, wanted at most 6"):
+        shuffles((2,) * 7, (6, 5, 4, 3, 2, 1, 0))
+
+
+REFUSED = [
+    (
+        [node("Transpose", ["x"], ["y"], perm=[1, 0, 2, 3])],
+        {},
+        "wanted the samples to stay first|of 3 samples",
+    ),
+    ([node("Add", ["x", "p"], ["y"])], {"p": floats(6, 5)}, "several axes"),
+    (
+        [node("Slice", ["x", "a", "b", "c", "d"], ["y"])],
+        {"a": [5], "b": [0], "c": [2], "d": [-1]},
+        "steps of -1",
+    ),
+    ([node("ReduceMean", ["x"], ["y"], axes=[1, 2, 3])], {}, "none of a sample's axes"),
+    ([node("Tile", ["x", "t"], ["y"])], {"t": [1, 1, 2, 1]}, "each pixel repeated"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "arrays", "words"), REFUSED)
+def test_one_sentence_says_which_node_prevents_it(nodes, arrays, words):
+    with pytest.raises((FileFormatError, ValueError), match=words):
+        graph(nodes, arrays, opset=13).network()
