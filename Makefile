@@ -52,7 +52,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-models campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-models campaign-keras campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -134,7 +134,7 @@ screenshots: $(DEV_STAMP) ## make the pictures of README.md, the home page and t
 	$(VENV)/bin/python -m docs.tools.home_picture
 	$(VENV)/bin/python -m docs.tools.gallery_pictures
 
-fixtures: $(BENCH_STAMP) $(PEERS_STAMP) ## make the tests' fixtures anew, from the peers
+fixtures: $(BENCH_STAMP) $(PEERS_STAMP) $(MODELS_STAMP) ## make the tests' fixtures anew, from the peers
 	$(BENCH)/bin/python tests/fixtures/make_fixtures.py
 	$(BENCH)/bin/python tests/fixtures/make_metrics.py
 	$(BENCH)/bin/python tests/fixtures/make_weights.py
@@ -143,6 +143,9 @@ fixtures: $(BENCH_STAMP) $(PEERS_STAMP) ## make the tests' fixtures anew, from t
 	$(BENCH)/bin/python tests/fixtures/make_names.py torch
 	$(PEERS)/bin/python tests/fixtures/make_names.py keras
 	$(PEERS)/bin/python tests/fixtures/make_keras_layers.py
+	$(MODELS)/bin/python tests/fixtures/make_keras2.py
+	$(MODELS)/bin/python tests/fixtures/make_keras_models.py 3
+	$(MODELS)/bin/python tests/fixtures/make_keras_models.py 2
 
 clean: ## remove the environments, the caches and what was built
 	rm -rf $(VENV) .venv-* build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
@@ -199,6 +202,9 @@ campaign-onnx: $(DEV_STAMP) ## run ONNX's own conformance cases, write how many 
 
 campaign-models: $(MODELS_STAMP) ## fetch real ONNX files and export others, run them beside onnxruntime, write how far each comes
 	$(MODELS)/bin/python -m campaigns.models --torch $(MODELS)/bin/python --keras $(MODELS)/bin/python --output campaigns/results
+
+campaign-keras: $(MODELS_STAMP) ## have Keras 3 and Keras 2 write architectures, read them, write how far the answers lie apart into docs/weights.md
+	$(MODELS)/bin/python -m campaigns.keras_models.compare --keras-python $(MODELS)/bin/python --write
 
 campaign-fuzz: $(DEV_STAMP) ## hand 10,000 hostile files of each format to its reader
 	$(VENV)/bin/python -m campaigns.fuzz --output campaigns/results

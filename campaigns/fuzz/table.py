@@ -202,10 +202,20 @@ FORMATS = {
         run_files.request_seeds, run_files.answered, run_files.lying_requests, needs="starlette"
     ),
     "keras": Format(
-        model_files.fixtures("nested.keras", "pooled2.keras", "branches2.keras"),
+        model_files.fixtures(
+            *("nested.keras", "pooled2.keras", "branches2.keras", "attention.keras", "merged.keras"),
+            *("moved.keras", "prepared.keras", "slopes.keras", "steps.keras", "functions2.keras"),
+        ),
         p.load_keras,
         model_files.lying_keras,
         name="a.keras",
+        needs="h5py",
+    ),
+    "keras-json": Format(
+        model_files.fixtures("towers.json"),
+        model_files.with_weights,
+        model_files.lying_config,
+        name="a.json",
         needs="h5py",
     ),
     "keras-h5": Format(

@@ -134,11 +134,27 @@ def run(layers, x):
     return x
 
 
-@pytest.mark.parametrize("order", [o for n in (1, 2, 3) for o in itertools.permutations(range(n))])
-@pytest.mark.parametrize("sizes", [(2, 3, 4), (1, 3, 2), (3, 1, 2), (2, 3, 1)])
+@pytest.mark.parametrize("order", [o for n in (1, 2, 3, 4) for o in itertools.permutations(range(n))])
+@pytest.mark.parametrize("sizes", [(2, 3, 4, 5), (1, 3, 2, 2), (3, 1, 2, 1)])
 def test_axes_change_places_as_numpys_do(order, sizes):
     x = np.arange(np.prod(sizes[: len(order)]) * 2.0).reshape(*sizes[: len(order)], 2)
     assert np.array_equal(run(moved(x.shape[:-1], order), x), x.transpose(*order, len(order)))
+
+
+def test_channels_are_shuffled_as_shufflenet_does(tmp_path):
+    kinds = [
+        ("InputLayer", {"batch_shape": [None, 4, 6, 8]}),
+        ("Reshape", {"target_shape": [4, 6, 2, 4]}),
+        ("Permute", {"dims": [1, 2, 4, 3]}),
+        ("Reshape", {"target_shape": [4, 6, 8]}),
+    ]
+    layers = [{"class_name": kind, "config": config} for kind, config in kinds]
+    model = {"class_name": "Sequential", "config": {"layers": layers}, "keras_version": "3.9"}
+    (tmp_path / "a.json").write_text(json.dumps(model))
+    x = np.random.default_rng(0).normal(size=(3, 4, 6, 8)).astype(np.float32)
+    wanted = x.reshape(3, 4, 6, 2, 4).swapaxes(3, 4).reshape(x.shape)
+    found = load_keras(tmp_path / "a.json").predict(np.moveaxis(x, -1, 1))
+    assert np.array_equal(np.moveaxis(found, 1, -1), wanted)
 
 
 def test_lines_are_resized_as_worked_out_on_paper():

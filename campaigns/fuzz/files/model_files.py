@@ -168,6 +168,15 @@ def lying_keras(rng: Random, seeds: list[bytes]) -> bytes:
     return lying_zip(rng, members) if what > 0.7 else zipped(members, zipfile.ZIP_STORED)
 
 
+def lying_config(rng: Random, seeds: list[bytes]) -> bytes:
+    return as_json(rng, twisted(rng, json.loads(rng.choice(seeds)))).encode("utf-8", "surrogatepass")
+
+
+def with_weights(path: Path) -> p.Network:
+    """Read a config beside weights that are whole."""
+    return p.load_keras(path, weights=WEIGHTS / "towers.weights.h5", input_shape=(3, 7, 7))
+
+
 @cache
 def keras_network() -> p.Network:
     return p.load_keras(WEIGHTS / "nested.keras")

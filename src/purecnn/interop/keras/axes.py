@@ -36,10 +36,13 @@ def swapped(shape: Shape, count: int, rest: int = 0) -> list[Layer]:
 def moved(shape: Shape, order: Sequence[int]) -> list[Layer]:
     """Return layers that permute the axes of a sample, as ``numpy.transpose`` does.
 
+    The last axis is brought to its place first, by a rotation of all, then the one before it by a rotation of
+    those in front, and so on.
+
     Parameters
     ----------
     shape : tuple of int
-        Of a sample before, of one to three axes.
+        Of a sample before.
     order : sequence of int
         For each axis behind, which of those before it is.
 
@@ -48,14 +51,15 @@ def moved(shape: Shape, order: Sequence[int]) -> list[Layer]:
     >>> moved((2, 3, 4), (1, 2, 0))
     [Flatten(), ChannelShuffle(groups=2), Reshape(input_shape=(24,), output_shape=(3, 4, 2))]
     """
-    order = tuple(order)
-    count = len(shape)
-    for by in range(count):
-        if order == tuple((place + by) % count for place in range(count)):
-            return swapped(shape, by) if by else []
-    # an odd permutation of three: the first two change places, and what is left is a rotation
-    first, second, third = shape
-    return [*swapped(shape, 1, 1), *moved((second, first, third), tuple((1, 0, 2)[at] for at in order))]
+    axes = list(range(len(shape)))  # which of those before it stands in each place by now
+    sizes, layers = shape, []
+    for end in range(len(shape), 1, -1):
+        count = axes.index(order[end - 1]) + 1
+        if count < end:
+            layers += swapped(sizes, count, len(shape) - end)
+            axes = [*axes[count:end], *axes[:count], *axes[end:]]
+            sizes = tuple(shape[axis] for axis in axes)
+    return layers
 
 
 def to_last(shape: Shape) -> list[Layer]:

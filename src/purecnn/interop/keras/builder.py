@@ -190,7 +190,7 @@ class Builder:
         if len(shape) == 2 and entry.kind in OF_CHANNELS and not self.are_signals and not self.is_first:
             raise SignalsMetError
         # Keras's channels come last, and here first: a permutation is told where both are in one order
-        same = self.is_first or (len(shape) == 2 and not self.are_signals)
+        same = self.is_first or not self.is_of_channels(shape)
         if self.is_first:
             config = channels_last(kind, config, shape)
         elif self.are_signals and kind == "Reshape":
@@ -204,7 +204,7 @@ class Builder:
                 layer.trainable = False
         layers = found.layers
         turns = kind == "Flatten" and entry.config.get("data_format") == "channels_first"
-        if self.is_turned and kind in ("Flatten", "Reshape") and not same and not turns:
+        if self.is_turned and kind in ("Flatten", "Reshape") and not self.is_first and not turns:
             layers = [part for layer in layers for part in self.turned(layer, shape)]
         if kind in MOVING or (self.is_first and not turns) or layers is not found.layers:
             self.keep_plain(layers)

@@ -207,9 +207,9 @@ def layer_normalization(config: Config, shape: Shape) -> Translated:
 def permuted(config: Config, shape: Shape) -> Translated:
     """``Permute``."""
     dims = integers(config, "dims")
-    if sorted(dims) != list(range(1, len(shape) + 1)) or len(shape) > 3:
+    if sorted(dims) != list(range(1, len(shape) + 1)):
         raise FileFormatError(
-            f"has dims {list(dims)!r:.60}, wanted each of {list(range(1, len(shape) + 1))} once, of 3 at most"
+            f"has dims {list(dims)!r:.60}, wanted each of {list(range(1, len(shape) + 1))} once"
         )
     count = len(shape)
     # the axes of a sample here are Keras's last one, then its others

@@ -1,0 +1,1 @@
+"""Architectures that Keras writes, read here: how many open and answer as Keras does."""
