@@ -13,7 +13,7 @@ COUNTED = {
     "runs": "`run` right",
     "predicts": "`predict` right",
 }
-COUNTED |= {"network": "`network` right"}
+COUNTED |= {"network": "`network` right", "trains": "its gradient right"}
 TITLES = {
     "package": "packages of the index",
     "light": "the standard's light models",

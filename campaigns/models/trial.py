@@ -24,6 +24,7 @@ import onnxruntime
 from campaigns.models.inputs import KINDS, tries
 from purecnn import load_onnx
 from purecnn.errors import PureCNNError
+from purecnn.networks.network import Network
 from purecnn.onnx.graph import Graph
 from purecnn.onnx.operators.registry import OPERATORS
 
@@ -31,6 +32,8 @@ from purecnn.onnx.operators.registry import OPERATORS
 WITHIN = 1e-3
 #: The same of outputs in half precision.
 WITHIN_HALF = 1e-2
+#: How far a slope by differences may be off the gradient, by the gradient.
+SLOPE_WITHIN = 0.02
 #: Bytes that a graph may take at a time: these files are known.
 MAX_BYTES = 2**33
 
@@ -125,7 +128,8 @@ def trial(path: Path, given: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     """Return what this package makes of a file.
 
     The dict has `operators` and how often each is there, `missing` ones, `answered` (onnxruntime takes it),
-    and then, each True or the reason why not: `opens`, `runs`, `predicts`, `network`.
+    and then, each True or the reason why not: `opens`, `runs`, `predicts`, `network`,
+    `trains`.
     """
     model = onnx.load(path, load_external_data=False)
     counts = Counter(operators(model.graph))
@@ -179,13 +183,64 @@ def compared(graph: Graph, inputs: dict[str, np.ndarray], theirs: dict[str, Any]
     try:
         x = next(iter(inputs.values()))
         network = graph.network(x.shape[1:] if len(inputs) == 1 else None)
-        ours = network.predict(x)
+        ours = network.predict(x).reshape(len(x), -1)
         (wanted,) = theirs.values()
         off = difference(ours, wanted.reshape(len(wanted), -1))
         found |= {"network": outcome(off), "network_off": off, "parameters": len(network.parameters)}
+        off = slope_off(network, x[:1])
+        found |= {"trains": True if off <= SLOPE_WITHIN else f"a derivative is off by {off:.2g}"}
+        found["slope_off"] = off
     except Exception as error:
-        found["network"] = refusal(error)
+        found["trains" if "network" in found else "network"] = refusal(error)
     return found
+
+
+def slope_off(network: Network, x: np.ndarray) -> float:
+    """Return how far the slope of the answers along their own gradient is off what the gradient says of it.
+
+    The gradient is that of a weighted sum of the answers by all parameters. The slope is by differences, at
+    the step that suits best: in float32 small ones drown, and wide ones cross the kinks of ReLU.
+    """
+    layers = network.layers
+    batch = np.moveaxis(x.astype(network.dtype), 0, -1)
+    weights: np.ndarray | None = None
+
+    def answers() -> np.ndarray:
+        y = batch
+        for layer in layers:
+            y = layer.forward(y)
+        return y
+
+    y = answers()
+    weights = np.random.default_rng(5).normal(size=y.shape)
+    g: Any = weights.astype(network.dtype)
+    for layer in reversed(layers):
+        g = layer.backward(g)
+    gradients = [{name: layer.gradients[name].copy() for name in layer.parameters} for layer in layers]
+    before = [{name: array.copy() for name, array in layer.parameters.items()} for layer in layers]
+    norm, size = (
+        float(
+            np.sqrt(
+                sum(float((array.astype(np.float64) ** 2).sum()) for held in each for array in held.values())
+            )
+        )
+        for each in (gradients, before)
+    )
+    if not norm:
+        return 0.0 if not size else np.inf
+
+    def told(step: float) -> float:
+        for layer, start, slope in zip(layers, before, gradients, strict=True):
+            for name, array in start.items():
+                layer.parameters[name][...] = array + step / norm * slope[name]
+        return float((answers().astype(np.float64) * weights).sum())
+
+    found = []
+    for step in (size * 10.0**-power for power in range(2, 7)):
+        slope = (told(step) - told(-step)) / (2 * step)
+        found.append(abs(slope - norm) / norm)
+    told(0.0)
+    return min(found)
 
 
 def main(words: list[str]) -> None:

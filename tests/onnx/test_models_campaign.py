@@ -68,7 +68,7 @@ def test_a_file_of_torch_comes_all_the_way():
         x, y = answers[f"{path.stem}/x"], answers[f"{path.stem}/y"]
     graph = load_onnx(path)
     found = compared(graph, {graph.inputs[0].name: x}, {graph.outputs[0].name: y})
-    assert all(found[what] is True for what in ("runs", "predicts", "network")), found
+    assert all(found[what] is True for what in ("runs", "predicts", "network", "trains")), found
     wrong = compared(graph, {graph.inputs[0].name: x}, {graph.outputs[0].name: y + 1})
     assert "of the largest value" in wrong["runs"]
 
