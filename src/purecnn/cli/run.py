@@ -294,7 +294,7 @@ def write_outputs(path: str, kept: Mapping[str, list[Any]]) -> None:
         with zipfile.ZipFile(held, "w") as archive:  # savez takes no array that is called file
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
+                    np.save(member, array)
     write_whole(path, [held.getvalue()])
     told = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.items())
     echo(f"{path}: {told}")
