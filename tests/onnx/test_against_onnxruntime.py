@@ -360,6 +360,16 @@ def test_regions(mode, ratio):
     same("RoiAlign", [x, rois, images], 10, **more)
 
 
+def test_regions_with_the_borders_of_pixels():
+    rng = np.random.default_rng(0)
+    x = numbers(rng, 2, 3, 9, 7)
+    corners = rng.uniform(-3, 20, (40, 4)).astype(np.float32)  # some turned round, some outside
+    rois = np.concatenate([rng.integers(0, 2, (40, 1)), corners], axis=1).astype(np.float32)
+    for shape, scale in (([3, 2], 0.5), ([1, 1], 1.0), ([12, 9], 0.25)):
+        same("MaxRoiPool", [x, rois], 1, pooled_shape=shape, spatial_scale=scale)
+    same("MaxRoiPool", [x, rois[:0]], 1, pooled_shape=[2, 2])
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_convolutions_with_moved_cells(masked):
     rng = np.random.default_rng(0)

@@ -659,6 +659,23 @@ def test_nodes_become_layers_that_compute_the_same(nodes, arrays, kinds):
     np.testing.assert_allclose(found.predict(X), wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_an_upsample_of_old_files_becomes_a_layer():
+    for opset, scales in (
+        (1, {"height_scale": 2.0, "width_scale": 3.0}),
+        (7, {"scales": [1.0, 1.0, 2.0, 3.0]}),
+    ):
+        for mode in ("nearest", "linear") if opset > 1 else ("nearest",):
+            found = graph([node("Upsample", ["x"], ["y"], mode=mode, **scales)], opset=opset)
+            wanted = found.run({"x": X})["y"]
+            assert wanted.shape == (len(X), 2, 12, 15)
+            if mode == "nearest":
+                np.testing.assert_array_equal(wanted, X.repeat(2, 2).repeat(3, 3))
+                np.testing.assert_array_equal(found.network().predict(X), wanted)
+            else:  # whose places are those of no UpSampling
+                with pytest.raises(FileFormatError, match="have other shares"):
+                    found.network()
+
+
 CROSSING = [  # two values, each wanted by both of two paths
     node("Conv", ["x", "w"], ["a"], auto_pad="SAME_UPPER"),
     node("Conv", ["x", "w"], ["b"], auto_pad="SAME_UPPER"),

@@ -430,6 +430,7 @@ TAKES = {
     "Resize": ([np.zeros(0), np.array([1.0, 1.0, 2.0, 0.5])], {"mode": "cubic", "antialias": 1}),
     "ReverseSequence": ([np.arange(8) % 5], {}),
     "RMSNormalization": ([(64,)], {}),
+    "MaxRoiPool": ([np.array([[1.0, 3, 2, 60, 50]] * 9)], {"pooled_shape": [7, 6], "spatial_scale": 0.9}),
     "RoiAlign": (
         [np.array([[0.0, 0, 60, 50]] * 9), np.arange(9) % 4],
         {"output_height": 7, "output_width": 7},

@@ -1,4 +1,4 @@
-"""ONNX operators: NonMaxSuppression and RoiAlign.
+"""ONNX operators: NonMaxSuppression, RoiAlign and MaxRoiPool.
 
 Boxes in images, as detectors have them: the best of those that overlap, and what lies in each, in one size.
 
@@ -16,6 +16,8 @@ from purecnn.onnx.operators.registry import OperatorCall, floating, integers, op
 
 #: So many boxes are compared with others at a time.
 TOGETHER = 128
+#: Farther out lies no pixel of an image, and integers of 64 bits still have room.
+MOST_PLACES = 2.0**31
 
 
 def one_number(value: Array | None, name: str, default: float | None) -> float | None:
@@ -233,3 +235,42 @@ def largest_of(call: OperatorCall, image: Array, rows: Line, columns: Line, size
     high, wide = sizes
     best: Array = found.reshape(len(image), high, shape[1] // high, wide, shape[2] // wide).max(axis=(2, 4))
     return best
+
+
+@operator("MaxRoiPool")
+def max_region_pool(call: OperatorCall, x: Array, rois: Array) -> Array:
+    """The largest pixel in each cell of a grid over each region, whose borders are those of pixels."""
+    floating(x, rois)
+    grid = call.integers("pooled_shape")
+    count = len(rois) if rois.ndim else 0
+    if x.ndim != 4 or rois.shape != (count, 5) or len(grid) != 2 or min(grid) < 1:
+        raise ShapeError(
+            f"shapes are {x.shape} and {rois.shape} and pooled_shape is {grid}, wanted (N, C, H, W), (R, 5) "
+            f"and two sizes of at least 1"
+        )
+    found = np.zeros(call.claim((count, x.shape[1], *grid), x.dtype), x.dtype)
+    call.claim(rois.shape, np.float64, copies=6)
+    images = rois[:, 0]
+    places = rois[:, 1:].astype(np.float64) * call.number("spatial_scale", 1.0)
+    if not (np.abs(places) < MOST_PLACES).all() or not ((images >= 0) & (images < len(x))).all():
+        raise ShapeError(f"regions are {rois[:2].tolist()}, wanted places below 2**31 of {len(x)} images")
+    ends = np.trunc(places + np.copysign(0.5, places)).astype(np.int64)
+    call.claim((2, sum(grid)), np.int64, copies=8)
+    call.claim((x.shape[1], x.shape[2] + 1, x.shape[3]), x.dtype, passes=4 * count)
+    call.claim((x.shape[1], grid[0], x.shape[3] + 1), x.dtype, copies=2, passes=4 * count * (1 + grid[0]))
+    call.claim((x.shape[1], *grid), x.dtype, copies=2)
+    call.budget.spend(2 * STEP * count)
+    for image, (left, top, right, bottom), result in zip(images.astype(int), ends, found, strict=True):
+        part, inside = x[image], np.ones((), np.bool_)
+        for axis, (first, last) in enumerate(((top, bottom), (left, right)), 1):
+            cell = max(last - first + 1, 1) / grid[axis - 1]
+            steps, length = np.arange(grid[axis - 1]), x.shape[axis + 1]
+            low = np.clip(np.floor(steps * cell).astype(np.int64) + first, 0, length)
+            high = np.clip(np.ceil((steps + 1) * cell).astype(np.int64) + first, 0, length)
+            around = [(0, int(axis == place)) for place in range(3)]  # since an end may be that of the axis
+            padded = np.pad(part, around, constant_values=-np.inf)
+            part = np.maximum.reduceat(padded, np.stack([low, high], axis=1).reshape(-1), axis)
+            part = part[:, ::2] if axis == 1 else part[:, :, ::2]
+            inside = inside[..., None] & (low < high)
+        result[...] = np.where(inside, part, 0)
+    return found
