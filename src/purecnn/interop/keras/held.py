@@ -40,8 +40,8 @@ class Held:
 
         Examples
         --------
-        >>> Held([("a", (2,)), ("b", (3,))]).take("b")[1]
-        Cropping(cropping=((2, 0), (0, 0)))
+        >>> Held([("a", (2,)), ("b", (3,))]).take("b")[1].cropping
+        ((2, 0), (0, 0))
         """
         shape = self.shapes[value]
         if len(self.shapes) == 1:
