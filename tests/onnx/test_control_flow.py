@@ -105,6 +105,20 @@ def test_a_branch_may_give_a_value_from_outside_that_no_node_of_its_own_makes():
         np.testing.assert_array_equal(found.run({"x": X})["y"], wanted)
 
 
+def test_names_within_a_branch_are_not_those_outside():
+    # Two copies of one branch, and outside the names that it has itself and those that a copy would get.
+    outside = [node("Neg", ["x"], ["r"]), node("Abs", ["x"], ["a/r"]), node("Exp", ["x"], ["a/q"])]
+    chosen = branch(
+        [node("Tanh", ["x"], ["q"]), node("Sin", ["q"], ["r"]), node("Add", ["q", "r"], ["s"])], ["s"]
+    )
+    first, second = (choice(chosen, NEGATED, outputs=(name,)) for name in ("a", "b"))
+    summed = node("Sum", ["r", "a/r", "a/q", "a", "b"], ["y"])
+    found = graph([*outside, first, second, summed], {"c": np.bool_(True)})
+    q = np.tanh(X)
+    wanted = -X + np.abs(X) + np.exp(X) + 2 * (q + np.sin(q))
+    np.testing.assert_allclose(found.run({"x": X})["y"], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_a_branch_that_is_known_becomes_layers():
     weights = {"w": floats(4, 2, 3, 3)}
     convolved = branch([node("Conv", ["x", "w"], ["a"]), node("Relu", ["a"], ["r"])], arrays=weights)
