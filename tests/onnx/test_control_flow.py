@@ -132,6 +132,39 @@ def test_a_branch_that_is_known_becomes_layers():
     assert other.node[0].op_type == "Einsum"
 
 
+def squeezing(axis):
+    """As PyTorch's exporter writes a squeeze: whether the axis has one place is asked of the shape."""
+    squeezed = branch([node("Squeeze", ["g", "a"], ["r"])], arrays={"a": np.array([axis])})
+    kept = branch([node("Identity", ["g"], ["r"])])
+    nodes = [node("Conv", ["x", "w"], ["v"]), node("GlobalAveragePool", ["v"], ["g"]),
+             node("Shape", ["g"], ["s"]), node("Gather", ["s", "place"], ["size"]),
+             node("Equal", ["size", "one"], ["c"]), choice(squeezed, kept, outputs=("b",)),
+             node("Flatten", ["b"], ["y"])]  # fmt: skip
+    return nodes, {"w": floats(4, 2, 3, 3), "place": np.int64(axis), "one": np.int64(1)}
+
+
+@pytest.mark.parametrize("sizes", [[6, 5], ["H", "W"]])
+def test_a_branch_that_the_shape_of_samples_chooses_becomes_layers(sizes):
+    found = graph(*squeezing(3), inputs=[value("x", ["N", 2, *sizes])])
+    assert "If" in [call.node.operator for call in found.calls]
+    layers = found.network(input_shape=(2, 6, 5)).layers
+    assert [type(layer).__name__ for layer in layers][:2] == ["Convolutional", "GlobalAveragePooling"]
+    for x in (X, X[:1]):
+        wanted = onnxruntime.InferenceSession(
+            model(*squeezing(3)).SerializeToString(), providers=["CPUExecutionProvider"]
+        ).run(None, {"x": x})[0]
+        np.testing.assert_allclose(found.predict(x), wanted, rtol=1e-5, atol=1e-6)
+    assert found._networks[2, 6, 5] is not None
+    assert "If" in [call.node.operator for call in found.calls]  # the graph itself stays as it is
+
+
+def test_a_branch_that_the_number_of_samples_chooses_is_left():
+    found = graph(*squeezing(0))
+    assert found.predict(X).shape == (3, 4)
+    assert found.predict(X[:1]).shape == found.run({"x": X[:1]})["y"].shape
+    assert found._networks.get((2, 6, 5)) is None
+
+
 def test_a_condition_that_is_an_input_too_is_the_files_unless_given():
     inputs = [value("x", None), value("c", [], TensorProto.BOOL)]
     found = graph([choice(NEGATED, HALVED)], {"c": np.bool_(True)}, inputs=inputs)

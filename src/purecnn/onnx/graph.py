@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from purecnn.onnx.batches import Batches
 from purecnn.onnx.model import Model
 from purecnn.onnx.reader import read_model
 from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime
-from purecnn.onnx.to_network.builder import Layers, as_network
+from purecnn.onnx.shape_inference import settled
+from purecnn.onnx.to_network.builder import Layers, as_network, sample_of
 from purecnn.onnx.to_network.parts import PartFinder
 
 #: Shapes of samples whose layers are kept.
@@ -216,7 +218,10 @@ class Graph(Runtime):
         the layers between work on those that it means.
         """
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
-            return as_network(self, input_shape).network
+            graph: Runtime = self
+            with suppress(PureCNNError, TypeError, ValueError):  # of the shape, which is refused below
+                graph = settled(self, sample_of(self, input_shape))
+            return as_network(graph, input_shape).network
 
     def _parts_for(self, inputs: dict[str, Array]) -> Sequence[Part]:
         """Return the parts of the graph that are layers, for inputs of such shapes; found once."""
@@ -236,7 +241,7 @@ class Graph(Runtime):
         if shape not in self._networks:
             try:
                 with blas.single_threaded(warns=False):
-                    made = as_network(self, shape, refused=self._refused).sealed()
+                    made = as_network(settled(self, shape), shape, refused=self._refused).sealed()
             except PureCNNError:
                 made = None
             while len(self._networks) >= KEPT:

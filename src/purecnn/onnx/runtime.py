@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
@@ -116,7 +117,7 @@ class Runtime:
         self.nodes = in_order(model.nodes, {*self.constants, *(value.name for value in model.inputs)})
         self.calls = [OperatorCall(node, model.version_of(node.domain), max_bytes) for node in self.nodes]
         self._variants: dict[frozenset[str], Runtime] = {}
-        folding = folding or Budget(min(max_bytes, FOLDED), FOLDING)
+        folding = folding or self.folding()
         for call in self.calls:
             for name, body in models_within(call.node, model).items():
                 try:
@@ -280,6 +281,19 @@ class Runtime:
                 )
         if unknown := inputs.keys() - {value.name for value in self.model.inputs}:
             raise ShapeError(f"the graph has no input {min(unknown)!r}")
+
+    def knowing(self, values: Mapping[str, Array], folding: Budget) -> Runtime:
+        """Return the same graph where some more values are known, and what depends on these alone."""
+        made = copy.copy(self)
+        made.constants, made._variants = {**self.constants, **values}, {}
+        made.calls = [call for call in self.calls if not values.keys() >= {*call.node.outputs} - {""}]
+        with blas.single_threaded(warns=False):
+            made._fold(folding)
+        return made
+
+    def folding(self) -> Budget:
+        """Return what may be taken to compute what depends on no input."""
+        return Budget(min(self.max_bytes, FOLDED), FOLDING)
 
     def _variant(self, given: frozenset[str]) -> Runtime:
         """Return the same graph for a caller who gives some inputs that the file has arrays for."""

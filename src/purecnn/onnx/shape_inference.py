@@ -8,18 +8,24 @@ as often. Convolutions and products have formulas. Any other operator is for the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from purecnn.backend.types import Array, Shape
+from purecnn.errors import PureCNNError
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.operators.convolution import convolvable, transposed_window
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.operators.window import window
 from purecnn.onnx.runtime import Runtime
 
+#: Numbers of samples for which a condition must be the same to be one of their shape alone.
+SAMPLES = (1, 3, 7)
+#: Branches within each other whose conditions are looked at.
+MAX_DEPTH = 20
 #: Operators whose every value is computed of one value of each input, whose shapes are broadcast.
 # fmt: off
 BROADCAST = frozenset([
@@ -82,6 +88,42 @@ def outlined(graph: Runtime, given: Mapping[str, Kind], budget: Budget) -> Itera
     inputs = {name: stand_in(shape, dtype) for name, (shape, dtype) in given.items()}
     yield inputs
     yield from graph.walk({**graph.constants, **inputs}, budget, compute=outline)
+
+
+def settled(graph: Runtime, sample: Shape) -> Runtime:
+    """Return a graph in which each `If` that the sample's shape decides has given its place to a branch.
+
+    As when PyTorch drops an axis of length one: whether there is one is asked of the shape, in the graph.
+
+    Parameters
+    ----------
+    graph : Runtime
+        A graph of one input.
+    sample : tuple of int
+        Shape of one sample. What also depends on their number is left as it is.
+    """
+    folding = graph.folding()
+    for _ in range(MAX_DEPTH if len(graph.inputs) == 1 else 0):
+        value = graph.inputs[0]
+        asked = {call.node.inputs[0] for call in graph.calls if call.node.operator == "If"}
+        asked -= dependent(graph, [value.name])
+        found: list[dict[str, Any]] = []
+        for samples in (value.batch,) if value.batch else SAMPLES:
+            kind = (samples, *sample), value.dtype or np.dtype(np.float32)
+            found.append({})
+            with suppress(PureCNNError):  # what is known until then may be enough
+                for made in outlined(graph, {value.name: kind}, graph.budget()) if asked else ():
+                    found[-1].update({name: array for name, array in made.items() if name in asked})
+        first, *others = found
+        known = {
+            name: array
+            for name, array in first.items()
+            if all(name in other and np.array_equal(array, other[name]) for other in others)
+        }
+        if not known:
+            break
+        graph = graph.knowing(known, folding)
+    return graph
 
 
 def dependent(graph: Runtime, inputs: Iterable[str]) -> set[str]:
