@@ -1,7 +1,8 @@
 """ONNX: graphs of other programs read and run, turned into networks, and networks written.
 
 `reader` checks a file, `model` orders its nodes, `runtime` computes one after the other by `operators`,
-`graph` is what `load_onnx` returns. `to_network` finds layers in a graph, `exporter` writes a network.
+`graph` is what `load_onnx` returns, `subgraphs` has what lies within nodes. `to_network` finds layers in a
+graph, `exporter` writes a network.
 
 Imports `backend` to `networks`. Begin with `graph`, then `runtime`.
 """
