@@ -9,6 +9,7 @@ import pytest
 
 from purecnn import Convolutional, Dense, Network, ReLU
 from purecnn.formats.pictures import read_picture
+from purecnn.playground.figures.svg import shade
 from purecnn.playground.page import read_page
 from purecnn.plots.colors import SIGNED, SURE, colored, css
 from purecnn.plots.report.sections import tiles
@@ -21,6 +22,14 @@ def test_below_and_above_zero():
     assert [*minus[::-1], zero, *plus] == SIGNED.tolist()
     # a colour between two of them, as the page's `colour` mixes it
     assert (255 * colored(np.array(0.5), -1, 1, SIGNED))[:3].round().tolist() == [220, 132, 55]
+
+
+def test_the_pictures_of_the_course():
+    def warm(color):
+        return int(color[1:3], 16) > int(color[5:], 16)
+
+    assert [warm(shade(value, 2)) for value in (2, 0.5, -0.5, -2)] == [True, True, False, False]
+    assert css(SIGNED)[0][1] == "#0c2c62"  # below zero, and the reports' too
 
 
 def test_the_answers_over_the_plane():

@@ -28,8 +28,8 @@ def written(value: Any) -> str:
 
 
 def shade(value: float, most: float) -> str:
-    """Return the colour of a value from -most, orange, by 0, near white, to most, blue."""
-    full = (47, 127, 196) if value > 0 else (210, 105, 30)
+    """Return the colour of a value from -most, blue, by 0, near white, to most, orange, as on the page."""
+    full = (210, 105, 30) if value > 0 else (47, 127, 196)
     share = 0.85 * min(abs(value) / most, 1) if most else 0
     return "#" + "".join(f"{round(p + share * (f - p)):02x}" for p, f in zip(PAPER, full, strict=True))
 

@@ -13,7 +13,7 @@ from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.networks.network import Network
 from purecnn.playground.figures.figure import Choice, Grid, Slider, figure, fill
-from purecnn.playground.figures.svg import INK, ORANGE, Picture, written
+from purecnn.playground.figures.svg import GREEN, INK, Picture, written
 
 
 @figure(
@@ -33,12 +33,12 @@ def convolution(kernel: Array, row: int, column: int, image: Array) -> Picture:
     paper, side = Picture(470, 190, f"{products} = {written(cell.output)}".replace("+ −", "− ")), 34
     most = max(6.0, float(np.abs(found.output).max()))
     paper.grid(6, 10, found.input[0, 0], side, 6)
-    paper.box(6 + column * side, 10 + row * side, 2 * side, 2 * side, ORANGE, thick=3)
+    paper.box(6 + column * side, 10 + row * side, 2 * side, 2 * side, GREEN, thick=3)
     paper.text(167, 78, "∗", size=22)
     paper.grid(192, 44, kernel, side, 6)
     paper.text(286, 78, "=", size=22)
     paper.grid(314, 27, found.output[0, 0], side, most)
-    paper.box(314 + column * side, 27 + row * side, side, side, ORANGE, thick=3)
+    paper.box(314 + column * side, 27 + row * side, side, side, GREEN, thick=3)
     for r, c in np.ndindex(3, 3):
         paper.spot(314 + c * side, 27 + r * side, side, side, row=r, column=c)
     for x, words in ((74, "image"), (226, "kernel"), (365, "feature map")):
@@ -112,7 +112,7 @@ def pooling(values: Array, slopes: Array, kind: str) -> Picture:
             winner = found.cell(0, 0, *window).winner
             if winner is not None:
                 row, column = np.add(winner, np.multiply(window, 2))
-                paper.box(52 + column * side, top + 2 + row * side, side - 4, side - 4, ORANGE, thick=2.5)
+                paper.box(52 + column * side, top + 2 + row * side, side - 4, side - 4, GREEN, thick=2.5)
         paper.text(118, top + 150, words[0])
         paper.text(354, top + 150, words[1])
     paper.arrow((200, 76), (306, 76))
