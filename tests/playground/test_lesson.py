@@ -225,7 +225,10 @@ def test_points_lie_in_the_square():
         ({"layers": [{"kind": "Dense"}]}, "output_size must be an integer from 1 to 64, got None"),
         ({"layers": [{"kind": "Tanh", "rng": 3}]}, "Tanh takes nothing, got 'rng'"),
         ({"layers": [{"kind": "Dropout", "rate": float("nan")}]}, "rate must be a number from 0 to 0.9"),
-        ({"layers": [{"kind": "MaxPooling", "pool_size": 2}]}, "wants"),
+        (
+            {"layers": [{"kind": "Tanh"}, {"kind": "MaxPooling", "pool_size": 2}]},
+            "^layer 2, MaxPooling, wants maps of rows and columns, got 2 numbers$",
+        ),
         ({"learning_rate": 0}, "learning_rate must be a number from 1e-05 to 10, got 0"),
         ({"learning_rate": "fast"}, "learning_rate must be a number"),
         ({"batch_size": 129}, "batch_size must be an integer from 1 to 128"),

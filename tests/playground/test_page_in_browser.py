@@ -193,6 +193,27 @@ def test_what_is_drawn_while_a_dot_is_answered_is_asked_about(page):
     check_verdict(page, "1")
 
 
+def test_what_is_drawn_while_a_test_digit_is_fetched_stays(page):
+    held, asked = [], []
+    page.route("**/api/example", lambda route: held.append(route))
+    page.route("**/api/draw", lambda route: (asked.append(route), len(asked) > 1 and route.continue_()))
+    with page.expect_request("**/api/example"):
+        page.click("#example")
+    draw(page, THREE)
+    expect(page.locator("#why")).to_have_text("The answer is on its way.")
+    held[0].continue_()
+    page.wait_for_timeout(200)  # for the answer to be shown, if it were
+    asked[0].continue_()
+    check_verdict(page, "3")
+    assert page.inner_text("#raw-caption") == "What you drew."
+    with page.expect_request("**/api/example"):
+        page.click("#example")
+    page.click("#clear")
+    held[1].continue_()
+    page.wait_for_timeout(200)
+    assert page.inner_text("#why") == "Nothing is drawn yet."
+
+
 def test_drawn_digits_are_read(page):
     page.set_viewport_size({"width": 700, "height": 300})  # a small window is painted sooner
     images, labels = mnist.load_data()[1]
@@ -468,6 +489,7 @@ def test_the_chain_rule_is_walked_to_and_fro(either):
     page.fill("#sample", "5")
     page.click("#start-over")
     page.wait_for_selector("#chain li[aria-current=step]")
+    assert re.match("Loss [0-9.]+ at step 0: it gives", page.inner_text("#chain"))
     seen = [page.inner_text("#chain li[aria-current=step] strong")]
     while page.is_enabled("#forth"):
         page.click("#forth")
@@ -653,6 +675,25 @@ def test_settings_stand_in_the_address_and_are_read_from_it(page, address):
     expect(page.locator("#copied")).not_to_be_empty()
 
 
+def test_a_plan_in_the_address_waits_for_what_can_be_chosen(window, address):
+    page, held = window.open(f"{address}"), []
+    page.route("**/api/network", lambda route: held.append(route))
+    page.goto(f"{address}?#train?data=spiral&seed=7")
+    page.wait_for_selector("#train:not([hidden])")
+    page.click("#tab-train")  # no click, and no other address, loses it
+    page.evaluate("location.hash = '#train?data=circles&seed=7'")
+    held[0].continue_()
+    expect(page.locator("#figures")).to_have_text(re.compile("^step 0 "))
+    assert page.is_checked("input[value=circles]")
+    assert page.input_value("#seed") == "7"
+    for text, seed in (("1e3", "1000"), ("", None)):  # what a field of numbers lets one write
+        page.fill("#seed", text)
+        page.click("#copy")
+        assert page.url.partition("&seed=")[2] == (seed or "")
+    page.evaluate("location.hash = '#draw'")
+    page.wait_for_selector("#draw:not([hidden])")
+
+
 def test_the_network_that_one_trained_is_drawn_for_saved_and_opened_again(either):
     page, model = either, either.locator("#model")
     draw(page, THREE)
@@ -690,6 +731,29 @@ def test_the_network_that_one_trained_is_drawn_for_saved_and_opened_again(either
         re.compile("^model.py: neither a model's file of purecnn nor")
     )
     expect(model).to_have_text("mine.safetensors · 2,606 parameters")
+
+
+def drop(page, files):
+    """Drop files on the page, made by a script."""
+    page.evaluate(
+        f"const dataTransfer = new DataTransfer(); for (const file of {files}) dataTransfer.items.add(file);"
+        "dispatchEvent(new DragEvent('drop', { dataTransfer, cancelable: true }))"
+    )
+
+
+def test_what_is_dropped_and_can_not_be_opened_is_told(page):
+    alert = page.locator("#alert")
+    page.click("#tab-train")
+    drop(page, "[new File(['1'], 'a.onnx'), new File(['2'], 'b.onnx')]")
+    expect(alert).to_have_text("2 files were dropped: one is wanted.")
+    # a folder is a file that can't be read
+    page.evaluate("void (File.prototype.arrayBuffer = () => Promise.reject(Error('NotFoundError')))")
+    drop(page, "[new File([], 'models')]")
+    expect(alert).to_have_text("models can’t be read: a file is wanted, no folder.")
+    page.click("#draw-for")
+    page.wait_for_selector("#numbers input")
+    drop(page, "[new File([], 'cat.png', { type: 'image/png' })]")
+    expect(alert).to_have_text("cat.png was not opened: this network takes 2 numbers, no picture.")
 
 
 def test_a_network_that_was_put_away_meanwhile_gives_place_to_the_pages_own(page):

@@ -142,7 +142,13 @@ def build(asked: Any, shape: Shape, outputs: int, seed: int) -> Network:
         raise ValueError(f"layers must be a list of at most {MOST_LAYERS}, got {asked!r:.40}")
     layers: list[Layer] = []
     current, work, size, values = shape, 0, 0, 0
-    for one in [*map(layer, asked), Dense(output_size=outputs), Softmax() if outputs > 1 else Sigmoid()]:
+    wanted = [*map(layer, asked), Dense(output_size=outputs), Softmax() if outputs > 1 else Sigmoid()]
+    for place, one in enumerate(wanted, 1):
+        if isinstance(one, Convolutional | MaxPooling | AveragePooling) and len(current) != 3:
+            kind = type(one).__name__
+            raise ValueError(
+                f"layer {place}, {kind}, wants maps of rows and columns, got {current[0]} numbers"
+            )
         for made in ([Flatten()] if isinstance(one, Dense) and len(current) == 3 else []) + [one]:
             current = made.bind(current)
             work += cost(made)
@@ -154,11 +160,9 @@ def build(asked: Any, shape: Shape, outputs: int, seed: int) -> Network:
             f"the network costs {work:,} multiply-adds a sample, gives {values:,} numbers and has {size:,} "
             f"parameters; at most {MOST_WORK:,}, {MOST_VALUES:,} and {MOST_PARAMETERS:,} are wanted here"
         )
-    raw = (
-        Preprocessing(1 / 255, 0.0, "bytes", DIGITS, "character")
-        if outputs > 1
-        else Preprocessing(kind="numbers")
-    )
+    raw = Preprocessing(kind="numbers")
+    if outputs > 1:
+        raw = Preprocessing(1 / 255, 0.0, "bytes", DIGITS, "character")
     return Network(layers, input_shape=shape, seed=seed, task="classification", preprocessing=raw)
 
 
@@ -330,10 +334,9 @@ class Lesson:
                 "test_points": np.round(here.x_test[:100], 3).tolist(),
                 "test_labels": here.y_test[:100].tolist(),
             }
-        watched = slice(WATCHED_TESTS)
         return told | {
-            "test_pictures": encoded(here.x_test[watched, 0]),
-            "test_labels": here.y_test[watched].tolist(),
+            "test_pictures": encoded(here.x_test[:WATCHED_TESTS, 0]),
+            "test_labels": here.y_test[:WATCHED_TESTS].tolist(),
         }
 
     def surface(self) -> dict[str, Any]:
@@ -343,7 +346,7 @@ class Lesson:
         return {**encoded(bounded), "shape": [45, 45]}
 
     def units(self) -> list[dict[str, Any]]:
-        """Return what each unit of the first layers gives over the square: behind its activation, if any."""
+        """Return what each neuron of the first layers gives over the square, behind its activation."""
         with blas.single_threaded(), np.errstate(all="ignore"):
             found = list(trace(self.network, plane(UNIT_SIDE)))
         dense = [place for place, one in enumerate(found) if isinstance(one.layer, Dense)]
@@ -373,6 +376,7 @@ class Lesson:
         layers = list(walk(found))[::-1]
         return {
             "sample": place,
+            "step": self.done,
             "label": int(y[0]),
             "loss": finite(found.loss),
             "input": encoded(x[0]),

@@ -44,7 +44,7 @@ function tell() {
   const items = [], pictures = [];
   const answer = chain.answer.length === 1
     ? `it answers ${spoken(chain.answer[0])}, ${chain.label} is right` : `it gives the right one, ${chain.label}, ${(100 * chain.answer[chain.label]).toFixed(1)} %`;
-  items.push(element('li', {}, `Loss ${spoken(chain.loss, 4)}: ${answer}.`));
+  items.push(element('li', {}, `Loss ${spoken(chain.loss, 4)} at step ${chain.step.toLocaleString('en')}: ${answer}.`));
   chain.layers.slice(0, at + 1).forEach((layer, i) => {
     const item = element('li', {}, element('strong', {textContent: `${layer.name} ${layer.kind}`}), ' ',
       element('span', {className: 'formula', textContent: layer.formula}));

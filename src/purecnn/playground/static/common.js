@@ -110,6 +110,7 @@ export function heading(layer, more = '') {
 // Tabs: a click, or the arrow keys.
 const tabs = ['draw', 'train'];
 export const shown = new EventTarget();
+export const addressed = () => location.hash.slice(1).split(/\?(.*)/s); // the tab, and the plan of a training
 export function open(name, focus = false) {
   for (const each of tabs) {
     const chosen = each === name, tab = $(`tab-${each}`);
@@ -118,7 +119,7 @@ export function open(name, focus = false) {
     $(each).hidden = !chosen;
     if (chosen && focus) tab.focus();
   }
-  history.replaceState(null, '', `#${name}`);
+  if (addressed()[0] !== name) history.replaceState(null, '', `#${name}`); // a plan that is not read yet stays there
   shown.dispatchEvent(new Event(name));
 }
 for (const name of tabs) {
@@ -127,6 +128,7 @@ for (const name of tabs) {
     if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') open(name === 'draw' ? 'train' : 'draw', true);
   });
 }
+if (addressed()[0] === 'train') open('train'); // its plan is read once it is known what can be chosen
 
 // Asks about the network that is shown. One that was opened or trained here may have been put away meanwhile.
 export const lost = new EventTarget();

@@ -119,6 +119,7 @@ function changed() {
 
 async function send() {
   busy = true;
+  if ($('verdict').dataset.state === 'blank') $('why').textContent = 'The answer is on its way.';
   answerBox.ariaBusy = true; // until the last answer is there, the others need not be read aloud
   while (waiting) {
     waiting = false;
@@ -133,6 +134,7 @@ async function send() {
       // What was said meanwhile is of something else; what stands above would move the pad under the pen as it goes.
       if ($('draw').contains($('alert')) && $('alert').textContent === stood) complain('');
     } catch (error) {
+      if ($('verdict').dataset.state === 'blank') $('why').textContent = 'There is no answer.';
       complain(error.message, $(picture ? 'choose-picture' : about.image ? 'pad' : 'numbers'));
     }
   }
@@ -188,7 +190,11 @@ function pixelsOf({width, height}, paint) {
 
 // A picture of one's own, dropped or chosen: its file is sent, to be prepared as those that the network learnt from.
 export async function lay(file) {
-  if (!file || !about?.image) return;
+  if (!file || !about) return;
+  if (!about.image) {
+    complain(`${file.name} was not opened: this network takes ${about.shape[0].toLocaleString('en')} numbers, no picture.`, $('numbers'));
+    return;
+  }
   const bitmap = await createImageBitmap(file).catch(() => null); // the server reads kinds that this browser does not
   let sent = file;
   if (!takesFiles || file.size > MOST_FILE) {
@@ -212,8 +218,11 @@ $('choose-picture').addEventListener('click', () => $('picture').click());
 $('picture').addEventListener('change', () => { lay($('picture').files[0]); $('picture').value = ''; });
 $('example').addEventListener('click', async () => {
   complain('');
+  const mine = ++turn; // what is drawn meanwhile stays, and what was drawn before is answered no more
+  waiting = false;
   try {
     const told = await askOf(about, 'example', {number: Math.floor(Math.random() * about.examples)});
+    if (mine !== turn || waiting) return;
     const bytes = fromBase64(told.sample), [, height, width] = about.image, image = new ImageData(width, height);
     bytes.forEach((byte, i) => image.data.set([255, 255, 255, byte], 4 * i));
     const tile = new OffscreenCanvas(width, height);
@@ -225,7 +234,7 @@ $('example').addEventListener('click', async () => {
     turn++;
     answer(told);
   } catch (error) {
-    complain(error.message, $('example'));
+    if (mine === turn) complain(error.message, $('example'));
   }
 });
 

@@ -36,7 +36,11 @@ async function openFile(file) {
     complain(`${file.name} has ${file.size.toLocaleString('en')} bytes; a network of at most ${MOST_FILE.toLocaleString('en')} is wanted here.`, $('open-network'));
     return;
   }
-  const bytes = new Uint8Array(await file.arrayBuffer());
+  const bytes = await file.arrayBuffer().then(held => new Uint8Array(held), () => null); // of a folder, or of a file that has gone
+  if (!bytes) {
+    complain(`${file.name} can’t be read: a file is wanted, no folder.`, $('open-network'));
+    return;
+  }
   await show('networks/open', {file: toBase64(bytes), name: file.name.slice(-100)}, $('open-network'));
 }
 
@@ -73,7 +77,11 @@ addEventListener('dragover', event => { if (holdsFiles(event)) event.preventDefa
 addEventListener('drop', event => {
   if (!holdsFiles(event)) return;
   event.preventDefault();
-  const [file] = event.dataTransfer.files;
+  const [file, more] = event.dataTransfer.files;
+  if (more) {
+    complain(`${event.dataTransfer.files.length} files were dropped: one is wanted.`);
+    return;
+  }
   if (!file?.type.startsWith('image/')) return openFile(file);
   open('draw');
   lay(file);
@@ -86,4 +94,4 @@ lost.addEventListener('lost', async event => {
   take(await network(), true);
   complain(`${event.why[0].toUpperCase()}${event.why.slice(1)}.`, $('open-network'));
 });
-addEventListener('pagehide', () => { if (own) leave('networks/end', {network: own}); });
+addEventListener('pagehide', ({persisted}) => { if (own && !persisted) leave('networks/end', {network: own}); });

@@ -24,10 +24,13 @@ export function plan() {
   const penalty = $('penalty').value;
   return {
     data: data(), noise: +$('noise').value, share: +$('share').value, layers: stack, optimizer: $('optimizer').value,
-    learning_rate: +$('rate').value, batch_size: +$('batch').value, seed: +$('seed').value,
+    learning_rate: +$('rate').value, batch_size: +$('batch').value, seed: +settled('seed'),
     ...(penalty === 'none' ? {} : {[penalty]: +$('strength').value}),
   };
 }
+
+// What a field has; a seed as the number that it is, which may be written as 1e3, or as nothing.
+const settled = name => name === 'seed' ? `${+$('seed').value}` : $(name).value;
 
 // Told of each change of the form, and whether it is one of the data.
 let changed = () => {};
@@ -71,8 +74,8 @@ const usual = (name, of) => USUAL[name] ?? (of === 'digits' ? '0.003' : '0.03');
 
 export function written() {
   const layers = stack.map(({kind, ...numbers}) => [kind, ...Object.values(numbers)].join('-')).join(',');
-  const fields = FIELDS.filter(name => $(name).value !== usual(name, data()) && (name !== 'strength' || $('penalty').value !== 'none'));
-  return [['data', data()], ['layers', layers], ...fields.map(name => [name, $(name).value])]
+  const fields = FIELDS.filter(name => settled(name) !== usual(name, data()) && (name !== 'strength' || $('penalty').value !== 'none'));
+  return [['data', data()], ['layers', layers], ...fields.map(name => [name, settled(name)])]
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%2C', ',')}`).join('&');
 }
 

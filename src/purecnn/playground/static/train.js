@@ -3,7 +3,7 @@
 import {ask, leave} from './carrier.js';
 import {unwind} from './chain.js';
 import {curve, surface, tested} from './charts.js';
-import {$, complain, element, heading, network, open, shown, spoken, whenColoursChange} from './common.js';
+import {$, addressed, complain, element, heading, network, open, shown, spoken, whenColoursChange} from './common.js';
 import {Maps} from './maps.js';
 import {drawFor, save} from './networks.js';
 import {data, offer, plan, read, whenChanged, written} from './plan.js';
@@ -116,8 +116,8 @@ $('ten').addEventListener('click', async () => {
 });
 $('draw-for').addEventListener('click', () => { stop(); drawFor(lesson, $('draw-for')); });
 $('save-trained').addEventListener('click', () => save({lesson}, $('save-trained')));
-addEventListener('pagehide', () => {
-  if (lesson) leave('lessons/end', {lesson});
+addEventListener('pagehide', ({persisted}) => { // one that is only put aside may come back
+  if (lesson && !persisted) leave('lessons/end', {lesson});
 });
 
 function update(told) {
@@ -145,10 +145,10 @@ function units() {
   last.units?.forEach((layer, i) => {
     if (!planes[i]) {
       const canvas = element('canvas', {role: 'img'});
-      canvas.setAttribute('aria-label', `What each unit of layer ${layer.name} gives over the plane`);
+      canvas.setAttribute('aria-label', `What each neuron of layer ${layer.name} gives over the plane`);
       $('units').append(element('article', {className: 'layer'}, element('h3', {},
         element('span', {className: 'place', textContent: layer.name}), layer.kinds.join(', '),
-        element('small', {textContent: `${layer.planes.shape[0]} ${layer.planes.shape[0] === 1 ? 'unit' : 'units'}`})), canvas));
+        element('small', {textContent: `${layer.planes.shape[0]} ${layer.planes.shape[0] === 1 ? 'neuron' : 'neurons'}`})), canvas));
       planes[i] = new Maps(canvas, {most: 46});
     }
     planes[i].show(layer.planes);
@@ -191,7 +191,8 @@ $('copy').addEventListener('click', async () => {
   }
 });
 async function readAddress() {
-  const [tab, plan] = location.hash.slice(1).split(/\?(.*)/s);
+  const [tab, plan] = addressed();
+  if (tab === 'draw') open('draw');
   if (tab !== 'train') return;
   let wrong = '';
   try {
@@ -221,8 +222,7 @@ $('unfetched').dataset.train = '';
 try {
   offer((await network()).choices);
   offered = true;
-  if (location.hash.startsWith('#train')) readAddress();
-  else if (!$('train').hidden) open('train');
+  if (!$('train').hidden) await readAddress();
 } catch (error) {
   complain(error.message);
 }
