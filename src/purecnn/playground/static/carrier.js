@@ -65,6 +65,9 @@ if (inBrowser) {
 
 export const ask = (path, asked = {}) => (inBrowser ? askWorker : askServer)(path, asked);
 
+// Does something when Python is ready, anew too, after its start or the worker failed: what failed with it is asked again.
+export const whenReady = act => { if (inBrowser) hear(({stage}) => { if (stage === 'ready') act(); }); };
+
 // Whether pictures go as the files that they are, to a server that reads more kinds than a browser, or as pixels.
 export const takesFiles = !inBrowser;
 

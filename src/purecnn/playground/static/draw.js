@@ -1,7 +1,7 @@
 // The first half of the page: a pad to draw on, the answer, and every layer as it lights up.
 
 import {imageOf, showAnswer, showBlank} from './answer.js';
-import {takesFiles} from './carrier.js';
+import {takesFiles, whenReady} from './carrier.js';
 import {$, IN_MEMORY, askOf, complain, element, fromBase64, network, style, toBase64, whenColoursChange} from './common.js';
 import {build, dim, light} from './layers.js';
 
@@ -104,13 +104,13 @@ function clear() {
   show();
   $('pad-hint').hidden = false;
   turn++; // an answer on its way is to the old drawing, and no question about it need be asked
-  waiting = false;
+  waiting = isUnheard = false;
   blank();
 }
 
 // Questions: one at a time, and always the latest drawing.
 const answerBox = $('answer');
-let busy = false, waiting = false, turn = 0, stood = '';
+let busy = false, waiting = false, isUnheard = false, turn = 0, stood = '';
 function changed() {
   stood = $('alert').textContent;
   waiting = true;
@@ -134,6 +134,7 @@ async function send() {
       // What was said meanwhile is of something else; what stands above would move the pad under the pen as it goes.
       if ($('draw').contains($('alert')) && $('alert').textContent === stood) complain('');
     } catch (error) {
+      isUnheard = !error.status;
       if ($('verdict').dataset.state === 'blank') $('why').textContent = 'There is no answer.';
       complain(error.message, $(picture ? 'choose-picture' : about.image ? 'pad' : 'numbers'));
     }
@@ -141,6 +142,11 @@ async function send() {
   busy = false;
   answerBox.ariaBusy = false;
 }
+
+whenReady(() => {
+  if (isUnheard) changed();
+  isUnheard = false;
+});
 
 // A picture that this browser can't read is shown as Python has read it.
 async function borrow(shown, {pixels, shape}) {

@@ -27,6 +27,8 @@ function stop(why, hopeless = false) {
   worker?.terminate();
   worker = null;
   start.reject(failed(why));
+  ready = Promise.reject(failed(why)); // of one that had started, too
+  ready.catch(() => {});
   for (const {reject} of asking.values()) reject(failed(why));
   asking.clear();
   tell({stage: 'failed', why, hopeless});

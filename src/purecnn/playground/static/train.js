@@ -1,6 +1,6 @@
 // The second half of the page: a network built here learns before one's eyes, a step at a time or running.
 
-import {ask, leave} from './carrier.js';
+import {ask, leave, whenReady} from './carrier.js';
 import {unwind} from './chain.js';
 import {curve, surface, tested} from './charts.js';
 import {$, addressed, complain, element, heading, network, open, shown, spoken, whenColoursChange} from './common.js';
@@ -46,7 +46,9 @@ async function build() {
     update(told);
     return true;
   } catch (error) {
-    if (mine === begun) complain(error.message, $('begin'));
+    if (mine !== begun) return false;
+    stale = !error.status; // nobody has heard of it
+    complain(error.message, $('begin'));
     return false;
   }
 }
@@ -215,6 +217,7 @@ shown.addEventListener('train', () => {
   named();
 });
 whenColoursChange(redraw);
+whenReady(() => { if (stale && offered && !$('train').hidden) build(); });
 let waitingForRoom, offered = false;
 addEventListener('resize', () => { clearTimeout(waitingForRoom); waitingForRoom = setTimeout(redraw, 120); });
 
