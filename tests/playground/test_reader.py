@@ -115,7 +115,8 @@ def test_low_probability_is_doubt(digits, test_set):
     if max(told["probabilities"]) >= 0.7:
         pytest.fail("the mean of 40 digits should leave the network in doubt")
     assert not told["sure"]
-    assert "70 % is wanted" in told["why"]
+    assert "its probability is " in told["why"]
+    assert " %, and 70 % is wanted" in told["why"]
 
 
 def test_layers_are_told_as_trace_has_them(reader, digits, test_set):

@@ -342,9 +342,7 @@ class Reader:
         share = float(shares[label])
         doubts = []
         if share < SURE:
-            doubts.append(
-                f"it gives {self.class_name(label)} {100 * share:.0f} %, {100 * SURE:.0f} % is wanted"
-            )
+            doubts.append(f"its probability is {100 * share:.0f} %, and {100 * SURE:.0f} % is wanted")
         if self.familiarity is not None and self.image is not None:
             doubts.append(self.familiarity.doubt(raw.reshape(self.image[1:])))
         why = "; ".join(filter(None, doubts))
