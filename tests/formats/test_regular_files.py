@@ -236,7 +236,7 @@ FOREIGN = {
 OWN = {
     "load": ("safetensors",),
     "load_onnx": ("ONNX",),
-    "load_keras": ("a .keras", "HDF5", "a zip"),
+    "load_keras": ("a .keras", "HDF5", "a zip", "a JSON"),
     "read_idx": ("IDX", "gzip"),
     "read_npz": ("an .npz", "a zip"),
     "read_torch": ("a PyTorch", "a zip", "a pickle"),
@@ -307,6 +307,7 @@ def test_all_fixtures_of_this_package_are_what_they_are(tmp_path):
             ".safetensors": "safetensors",
             ".npz": "npz",
             ".txt": "text",
+            ".json": "json",
         }
         assert kind_of(path.read_bytes()[:512]).name == wanted[path.suffix]
     for path in (FIXTURES / "torch").glob("*.pt*"):

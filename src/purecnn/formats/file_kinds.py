@@ -179,7 +179,7 @@ KINDS = (
     Kind("html", "a page of HTML, as servers send for a file", "", _text_with("<!doctype", "<html")),
     Kind("xml", "an XML document", "", _text_with("<?xml", "<svg")),
     Kind("json", "a JSON text", "", _text_with('{"', "[{", "{\n")),
-    Kind("onnx", "an ONNX model", "load_onnx reads it", _is_onnx, sure=False),
+    Kind("onnx", "an ONNX model", "load_onnx reads it, `purecnn run` runs it", _is_onnx, sure=False),
     Kind("idx", "an IDX file of images or labels, as of MNIST", IDX, _is_idx, sure=False),
     Kind(
         "picture",
