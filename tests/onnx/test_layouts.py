@@ -268,6 +268,37 @@ def test_its_gradients_are_those_of_the_graph(name):
     assert (np.moveaxis(g, -1, 0) * direction).sum() == pytest.approx(slope, rel=0.03, abs=0.05)
 
 
+CROSSING = [
+    node("Conv", ["x", "w"], ["a"]),
+    node("Conv", ["a", "v"], ["b"]),
+    node("Conv", ["b", "v"], ["c"]),
+    node("Add", ["b", "c"], ["p"]),
+    node("Relu", ["c"], ["q"]),
+    node("Mul", ["p", "q"], ["r"]),
+    node("Add", ["r", "a"], ["s"]),
+    node("Concat", ["s", "q", "p", "c"], ["y"], axis=1),
+]
+WEIGHTS = {"w": floats(4, 2, 1, 1), "v": floats(4, 4, 1, 1)}
+
+
+def test_where_paths_cross_the_values_still_wanted_go_on_side_by_side():
+    made = graph(CROSSING, WEIGHTS)
+    network = made.network()
+    x = floats(3, 2, 6, 5)
+    wanted = made.run({"x": x})["y"]
+    found = network.outputs(x.reshape(3, -1)).reshape(wanted.shape)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    assert network.parameters.size == sum(array.size for array in WEIGHTS.values()) + 16  # v is used twice
+    history = network.fit(x, 0.5 * wanted, loss="mse", epochs=3, learning_rate=1e-3)
+    assert history.loss[-1] < history.loss[0]
+
+
+def test_where_they_cross_the_graph_itself_answers():
+    made = graph(CROSSING, WEIGHTS)
+    made.predict(floats(3, 2, 6, 5))
+    assert set(made._networks.values()) <= {None}  # the copies would cost more than the layers give
+
+
 def test_the_constant_of_a_file_is_not_trained():
     made = graph(
         [node("Conv", ["x", "w"], ["a"]), node("Mul", ["a", "k"], ["y"])],

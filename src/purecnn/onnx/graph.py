@@ -27,7 +27,8 @@ from purecnn.onnx.model import Model
 from purecnn.onnx.reader import read_model
 from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime
 from purecnn.onnx.shape_inference import settled
-from purecnn.onnx.to_network.builder import Layers, as_network, sample_of
+from purecnn.onnx.to_network.builder import Layers, as_network
+from purecnn.onnx.to_network.metadata import sample_of
 from purecnn.onnx.to_network.parts import PartFinder
 
 #: Shapes of samples whose layers are kept.
@@ -213,15 +214,16 @@ class Graph(Runtime):
         they compute, whatever operators they are made of. Values that are added, concatenated along the
         channels, multiplied, or whose maximum or mean is taken become `Branches`, the sum of two a
         `Residual`, to any depth up to 20. Where each is concatenated with all before it, as in DenseNet,
-        there are `Branches` one behind the other. Branches whose paths cross can't be written so, but for
-        what has no parameters, which is computed again. Axes may lie in any order: where a file turns them,
-        the layers between work on those that it means.
+        there are `Branches` one behind the other. Where paths cross, what has no parameters is computed
+        again, and other values that are still wanted go on side by side in a vector; `predict` runs the graph
+        then, for that takes copies. Axes may lie in any order: where a file turns them, the layers between
+        work on those that it means.
         """
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
             graph: Runtime = self
             with suppress(PureCNNError, TypeError, ValueError):  # of the shape, which is refused below
                 graph = settled(self, sample_of(self, input_shape))
-            return as_network(graph, input_shape).network
+            return as_network(graph, input_shape, crossing=True).network
 
     def _parts_for(self, inputs: dict[str, Array]) -> Sequence[Part]:
         """Return the parts of the graph that are layers, for inputs of such shapes; found once."""

@@ -231,6 +231,7 @@ class Functional(Nesting):
     """
 
     weaves = True
+    joins_ends = False
 
     def __init__(
         self,

@@ -96,6 +96,8 @@ class Nesting(ABC):
 
     #: Whether `woven` has a step for paths that cross, which are refused else.
     weaves = False
+    #: Whether ends that have a way in common are merged first.
+    joins_ends = True
 
     def __init__(
         self, root: str, last: str, sources: Mapping[str, Sequence[str]], merges: Mapping[str, str]
@@ -236,7 +238,7 @@ class Nesting(ABC):
     def ends_together(self, value: str, ends: list[str], fork: str) -> list[list[str]]:
         """Return the ends of paths, those together whose ways begin with the same value behind the fork."""
         merge = self.merges[value]
-        if merge not in ASSOCIATIVE or self.weaves:
+        if merge not in ASSOCIATIVE or not self.joins_ends:
             return [[end] for end in ends]
         found: list[tuple[str, list[str]]] = []
         for end in ends:

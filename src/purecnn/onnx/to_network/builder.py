@@ -20,7 +20,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.composites.nesting import Meeting, composite
 from purecnn.layers.dense import Dense
 from purecnn.layers.preprocessing import Preprocessing
-from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
+from purecnn.layers.shapes import NamedShape, ShapeLike
 from purecnn.layers.signals.convolution import Convolutional1D
 from purecnn.layers.spatial.convolution import Convolutional, DepthwiseConvolutional
 from purecnn.layers.spatial.transposed import TransposedConvolutional
@@ -34,9 +34,10 @@ from purecnn.onnx.to_network import (
     signals,
 )
 from purecnn.onnx.to_network.axes import RULES, axis_of, common_axes
-from purecnn.onnx.to_network.finder import ELEMENTWISE, MERGING, LayerFinder, Step, refuse
+from purecnn.onnx.to_network.crossings import woven
+from purecnn.onnx.to_network.finder import ELEMENTWISE, MERGING, LayerFinder, Step, Woven, refuse
 from purecnn.onnx.to_network.layout import Layout, rename
-from purecnn.onnx.to_network.metadata import classes, preparation, task
+from purecnn.onnx.to_network.metadata import classes, preparation, sample_of, task
 from purecnn.onnx.to_network.rules import MAKERS, LayerArrays, channel_shuffle
 
 #: What only names axes anew, or does nothing in inference.
@@ -64,6 +65,8 @@ class Layers:
         return self
 
 
+#: Nodes of a graph whose paths may cross.
+MAX_CROSSING = 2000
 #: Operators that are no layer by themselves, but part of one, of a merge or of the preprocessing.
 PARTS = {*RENAMING, *MERGING, *ELEMENTWISE, *RULES, "Cast", "Split"}
 
@@ -73,6 +76,8 @@ def as_network(
     input_shape: ShapeLike | None = None,
     kinds: Mapping[str, Kind] | None = None,
     refused: set[int] | None = None,
+    *,
+    crossing: bool = False,
 ) -> Layers:
     """Return a graph as a network.
 
@@ -86,6 +91,8 @@ def as_network(
         Those of a `LayerFinder`.
     refused : set of int, optional
         Into which the number of a sample's axes is put where the graph is refused whatever their sizes are.
+    crossing : bool
+        Whether paths may cross: then the values still wanted go on side by side, which takes copies of them.
 
     Raises
     ------
@@ -103,36 +110,15 @@ def as_network(
         except FileFormatError:
             if refused is not None:
                 refused.add(len(shape))
-            raise
+            if not crossing or len(graph.calls) > MAX_CROSSING:
+                raise
+            finder = LayerFinder(graph, shape, kinds, weaves=True)
+            steps = finder.steps()
         return translated(finder, steps)
     except PureCNNError:
         raise
     except (ValueError, TypeError, ArithmeticError, MemoryError) as error:  # a layer's, of its arguments
         raise FileFormatError(f"the graph can't become a network: {error}") from error
-
-
-def sample_of(graph: Runtime, given: ShapeLike | None) -> Shape:
-    """Return the shape of one sample of the input: as the file has it, or as given where it is open."""
-    value = graph.inputs[0] if len(graph.inputs) == 1 else None
-    stated = value.shape[1:] if value and value.shape is not None else None
-    if given is not None:
-        named = isinstance(given, Mapping)
-        shape = sample_shape(given) if named else tuple(map(int, given))  # type: ignore[arg-type]
-        if stated is not None and (
-            len(stated) != len(shape)
-            or any(isinstance(a, int) and a != b for a, b in zip(stated, shape, strict=True))
-        ):
-            raise ShapeError(f"input_shape must be {stated}, as the graph has it; got {shape}")
-        check_channels("input_shape", NamedShape(shape) if stated == shape else shape)
-        return shape
-    if value is None:
-        return ()
-    if stated is None or not all(isinstance(size, int) for size in stated):
-        raise ShapeError(
-            f"the graph leaves the shape of its input open, {value.shape}: "
-            "input_shape, that of one sample, is wanted"
-        )
-    return tuple(size for size in stated if isinstance(size, int))
 
 
 def check_operators(graph: Runtime) -> None:
@@ -206,7 +192,7 @@ class Builder:
             except ShapeError as error:
                 if step is None or isinstance(step, Layer):
                     raise
-                refuse(self.finder.makers[step.value] if isinstance(step, Meeting) else step, str(error))
+                refuse(step if isinstance(step, OperatorCall) else self.finder.makers[step.value], str(error))
             for name, array in self.held.given.get(id(layer), (layer, {}))[1].items():
                 home = layer.buffers if name.startswith("running") else layer.parameters
                 home[name] = array
@@ -252,6 +238,8 @@ class Builder:
                     merge = "mean"
                     waiting.pop()
                 made, behind = self.composite(step, layout, so_far, merge)
+            elif isinstance(step, Woven):
+                made, behind = woven(self, step, layout, so_far)
             else:
                 made, behind = [step], layout
             held = self.bind(made, held, step)
@@ -279,8 +267,14 @@ class Builder:
 
         What multiplies each channel of images ends in vectors.
         """
-        call = self.finder.makers[step.value]
         made = [self.build(path, layout, before) for path in step.paths]
+        return self.merged(step, merge, made)
+
+    def merged(
+        self, step: Meeting | Woven, merge: str, made: list[tuple[list[Layer], Layout]], value: str = ""
+    ) -> tuple[list[Layer], Layout]:
+        """Return the layer that merges paths whose layers are made, and how samples lie behind it."""
+        call = self.finder.makers[value or step.value]
         whole = self.shape_behind(call)
         if merge == "concatenate" and len({len(end.shape) for _, end in made} | {len(whole)}) == 1:
             along = axis_of(call, call.integer("axis", 1), made[0][1])

@@ -10,8 +10,8 @@ run on zeros, most of which is inferred.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
@@ -20,7 +20,7 @@ from purecnn.backend.types import Shape
 from purecnn.errors import FileFormatError, PureCNNError
 from purecnn.kernels.cost import FREE
 from purecnn.layers.base import Layer
-from purecnn.layers.composites.nesting import MAX_PATHS, Meeting, Nesting
+from purecnn.layers.composites.nesting import MAX_PATHS, Meeting, Nesting, Segment
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
@@ -111,7 +111,28 @@ MAX_TRIALS = 3500
 PART = "Part"
 
 
-Step = OperatorCall | Layer | Meeting
+@dataclass(frozen=True)
+class Woven:
+    """Paths that cross: values made one after the other, the last of them the only one that is wanted behind.
+
+    Attributes
+    ----------
+    start : str
+        The value at which they part.
+    segments : list of Segment
+        The others, in order.
+    """
+
+    start: str
+    segments: list[Segment]
+
+    @property
+    def value(self) -> str:
+        """The last of them."""
+        return self.segments[-1].value
+
+
+Step = OperatorCall | Layer | Meeting | Woven
 
 
 class NodeRefusedError(FileFormatError):
@@ -144,9 +165,14 @@ class LayerFinder(Nesting):
         Shape of one sample.
     kinds : mapping of str to (shape, dtype), optional
         What its values are for `SAMPLES` samples, or as many as it fixes; found by a run if left out.
+    weaves : bool
+        Whether there is a step for paths that cross.
     """
 
-    def __init__(self, graph: Runtime, shape: Shape, kinds: Mapping[str, Kind] | None = None) -> None:
+    def __init__(
+        self, graph: Runtime, shape: Shape, kinds: Mapping[str, Kind] | None = None, weaves: bool = False
+    ) -> None:
+        self.weaves = weaves
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise FileFormatError(
                 f"a network has one input and one output, the graph has {len(graph.inputs)} and "
@@ -232,6 +258,13 @@ class LayerFinder(Nesting):
     def step(self, value: str) -> OperatorCall:
         """Return the node that makes a value of one other."""
         return self.makers[value]
+
+    def check_apart(self, ends: Sequence[str], fork: str) -> None:
+        """Let ways have values in common: these are merged first, or computed again."""
+
+    def woven(self, start: str, segments: list[Segment]) -> Woven:
+        """Return the step of paths that cross."""
+        return Woven(start, segments)
 
     def is_free(self, value: str) -> bool:
         """Return whether a value may be made again: it is a function of another one, without parameters."""

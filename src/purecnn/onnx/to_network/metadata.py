@@ -1,16 +1,43 @@
-"""What a file's metadata say of a network, where purecnn wrote it: names of classes, preparation, task."""
+"""What a file says of a network as a whole: a sample's shape and, where purecnn wrote it, its metadata."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 
 from purecnn.backend.checks import choice
 from purecnn.backend.types import Shape
+from purecnn.errors import ShapeError
 from purecnn.layers.preprocessing import PREPARATIONS
+from purecnn.layers.shapes import NamedShape, ShapeLike, check_channels, sample_shape
 from purecnn.losses.tasks import Task, as_task
 from purecnn.onnx.runtime import Runtime
+
+
+def sample_of(graph: Runtime, given: ShapeLike | None) -> Shape:
+    """Return the shape of one sample of the input: as the file has it, or as given where it is open."""
+    value = graph.inputs[0] if len(graph.inputs) == 1 else None
+    stated = value.shape[1:] if value and value.shape is not None else None
+    if given is not None:
+        named = isinstance(given, Mapping)
+        shape = sample_shape(given) if named else tuple(map(int, given))  # type: ignore[arg-type]
+        if stated is not None and (
+            len(stated) != len(shape)
+            or any(isinstance(a, int) and a != b for a, b in zip(stated, shape, strict=True))
+        ):
+            raise ShapeError(f"input_shape must be {stated}, as the graph has it; got {shape}")
+        check_channels("input_shape", NamedShape(shape) if stated == shape else shape)
+        return shape
+    if value is None:
+        return ()
+    if stated is None or not all(isinstance(size, int) for size in stated):
+        raise ShapeError(
+            f"the graph leaves the shape of its input open, {value.shape}: "
+            "input_shape, that of one sample, is wanted"
+        )
+    return tuple(size for size in stated if isinstance(size, int))
 
 
 def classes(graph: Runtime, shape: Shape) -> tuple[str, ...]:
