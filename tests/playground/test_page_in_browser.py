@@ -206,6 +206,10 @@ def test_what_is_drawn_while_a_test_digit_is_fetched_stays(page):
     asked[0].continue_()
     check_verdict(page, "3")
     assert page.inner_text("#raw-caption") == "What you drew."
+    page.unroute("**/api/example")
+    page.click("#example")
+    expect(page.locator("#raw-caption")).to_have_text("A test digit.")
+    page.route("**/api/example", lambda route: held.append(route))
     with page.expect_request("**/api/example"):
         page.click("#example")
     page.click("#clear")

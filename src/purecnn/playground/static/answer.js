@@ -59,7 +59,7 @@ function see(about, told, drawn) {
     const copied = canvas.getContext('2d');
     copied.fillRect(0, 0, drawn.width, drawn.height);
     copied.drawImage(drawn, 0, 0);
-    $('raw-caption').textContent = 'What you drew.';
+    $('raw-caption').textContent = told.isExample ? 'A test digit.' : 'What you drew.';
   }
   $('raw-box').hidden = false;
 }

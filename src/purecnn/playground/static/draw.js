@@ -238,7 +238,7 @@ $('example').addEventListener('click', async () => {
     $('pad-hint').hidden = true;
     show();
     turn++;
-    answer(told);
+    answer({...told, isExample: true});
   } catch (error) {
     if (mine === turn) complain(error.message, $('example'));
   }
