@@ -1029,9 +1029,10 @@ def test_a_long_chain_and_deep_residuals_are_read_in_time():
         last = f"a{n}"
     deep.append(node("Identity", [last], ["y"]))
     nested = graph(deep, W)
-    with pytest.raises(FileFormatError, match=r"node 58, Add can't .* branches lie more than 20 deep"):
-        nested.network()
-    np.testing.assert_allclose(nested.predict(X), nested.run({"x": X})["y"])
+    wanted = nested.run({"x": X})["y"]
+    np.testing.assert_allclose(nested.predict(X), wanted, rtol=1e-4, atol=1e-4 * abs(wanted).max())
+    woven = nested.network().predict(X)  # too deep to nest: the values still wanted go on side by side
+    np.testing.assert_allclose(woven, wanted, rtol=1e-4, atol=1e-4 * abs(wanted).max())
     assert time.process_time() - begun < 30 * slowness()
 
 
