@@ -54,11 +54,13 @@ def piece(samples: int, work: int, most: int = CHUNK) -> int:
     --------
     >>> piece(32, 500_000), piece(1000, 500_000), piece(60_000, 500_000)
     (32, 128, 256)
-    >>> piece(32, 40_000_000), piece(257, 40_000_000), piece(32, 40_000_000, most=5)
-    (16, 33, 5)
+    >>> piece(32, 40_000_000), piece(257, 40_000_000), piece(32, 40_000_000, most=5), piece(16, 40_000_000)
+    (16, 33, 5, 8)
     """
     least = max(NARROW, -(-HANDOVER // max(work, 1)))
     pieces = max(1, min(PIECES, samples // least), -(-samples // most))
+    if pieces == 1 and samples >= NARROW and samples * work >= 2 * HANDOVER:
+        pieces = 2  # short runs cost a tenth; the second core gives more
     size = -(-samples // pieces)
     # Whole lines of the cache, where a short last piece, filled from before, wastes little by it.
     return min(most, -(-size // 8) * 8) if size >= 4 * NARROW else size
