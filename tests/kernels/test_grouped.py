@@ -23,7 +23,7 @@ from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, reference
 from purecnn.kernels.geometry import Window
 from purecnn.kernels.grouped import GroupedConvolution
-from purecnn.kernels.pointwise import PointwiseConvolution
+from purecnn.kernels.im2col import PointwiseConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
 from purecnn.training.fusion import PooledConvolutional, fuse

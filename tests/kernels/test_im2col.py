@@ -5,7 +5,7 @@ import pytest
 
 from helpers import plain_loops as loops
 from purecnn.backend.memory import Workspace
-from purecnn.kernels import cpu, pointwise
+from purecnn.kernels import cpu, im2col
 from purecnn.kernels.geometry import Window
 
 GEOMETRIES = {  # size, stride, padding, dilation
@@ -28,7 +28,7 @@ def test_the_calls_of_inference_are_the_loops(name, rows, dtype):
         x = x.transpose(1, 0, 2, 3).copy().transpose(1, 0, 2, 3)
     kernels = rng.standard_normal((32, 40, *size)).astype(dtype)
     window = Window(size, stride, padding, dilation)
-    assert pointwise.suits_im2col(x, 32, window)
+    assert im2col.suits(x, 32, window)
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     for biases in (None, rng.standard_normal(32), rng.standard_normal((32, *window.positions(x.shape)))):
         given = None if biases is None else biases.astype(dtype)
@@ -51,9 +51,9 @@ def test_it_is_for_many_maps_of_few_pixels():
     few, wide, many = (
         np.zeros(shape, np.float32) for shape in ((64, 7, 7, 1), (64, 28, 28, 2), (64, 4, 4, 16))
     )
-    assert pointwise.suits_im2col(few, 64, window)
-    assert not pointwise.suits_im2col(few, 8, window)
-    assert not pointwise.suits_im2col(wide, 64, window)
-    assert not pointwise.suits_im2col(many, 64, window)
-    assert not pointwise.suits_im2col(few, 64, Window((3, 3), groups=2))
-    assert not pointwise.suits_im2col(few, 64, Window((1, 1)))
+    assert im2col.suits(few, 64, window)
+    assert not im2col.suits(few, 8, window)
+    assert not im2col.suits(wide, 64, window)
+    assert not im2col.suits(many, 64, window)
+    assert not im2col.suits(few, 64, Window((3, 3), groups=2))
+    assert not im2col.suits(few, 64, Window((1, 1)))

@@ -7,7 +7,7 @@ from purecnn import Convolutional, Dense, Flatten, MaxPooling, Network, Softmax,
 from purecnn.kernels import (
     cpu,
     grouped,
-    pointwise,
+    im2col,
     products,
     tiles,
     transposed,
@@ -82,7 +82,7 @@ def test_what_this_blas_says_of_itself_decides(monkeypatch):
 
 # Without a BLAS --------------------------------------------------------------------------------------------
 
-KERNELS = (cpu, grouped, pointwise, tiles, transposed, unrolled, winograd, winograd_square, sample_plan)
+KERNELS = (cpu, grouped, im2col, tiles, transposed, unrolled, winograd, winograd_square, sample_plan)
 
 
 @pytest.mark.parametrize("depth", [3, 200])

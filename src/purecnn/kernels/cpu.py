@@ -1,6 +1,6 @@
 """CPU kernels: the functions of `reference` at NumPy's full speed, on memory that is laid out once.
 
-A convolution is laid out by `unrolled`, `winograd`, `winograd_square`, `pointwise` or `grouped`, one whose
+A convolution is laid out by `unrolled`, `winograd`, `winograd_square`, `im2col` or `grouped`, one whose
 output is pooled at once by `pooled`: this module chooses by the geometry.
 """
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels import pointwise, winograd, winograd_square
+from purecnn.kernels import im2col, winograd, winograd_square
 from purecnn.kernels.calls import Call
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import GroupedConvolution
-from purecnn.kernels.pointwise import Im2colConvolution, PointwiseConvolution
+from purecnn.kernels.im2col import GemmConvolution, Im2colConvolution, PointwiseConvolution
 from purecnn.kernels.pooled import PhasedPooling, PooledConvolution
 from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import RowConvolution
@@ -60,7 +60,7 @@ def lay_out(
     """
     if pool is not None:
         return in_rows(x, maps, window, workspace, pool, whole=True)
-    if pointwise.suits(x, maps, window):
+    if im2col.suits_pointwise(x, maps, window):
         return PointwiseConvolution(x, maps, workspace)
     return (in_rows if window.is_dense else GroupedConvolution)(x, maps, window, workspace)
 
@@ -124,7 +124,7 @@ def conv2d_direct(
     """x, kernels, biases -> y as `conv2d_forward`, by products and sums alone: whole numbers stay whole."""
 
     def build() -> RowConvolution | GroupedConvolution | PointwiseConvolution:
-        if pointwise.suits(x, len(kernels), window):
+        if im2col.suits_pointwise(x, len(kernels), window):
             return PointwiseConvolution(x, len(kernels), workspace)
         return (Unrolled if window.is_dense else GroupedConvolution)(x, len(kernels), window, workspace)
 
@@ -188,10 +188,10 @@ def conv2d_calls(
     """
     maps = len(kernels)
 
-    def build() -> RowConvolution | GroupedConvolution | PointwiseConvolution | PooledConvolution:
+    def build() -> RowConvolution | GroupedConvolution | GemmConvolution | PooledConvolution:
         if pool is not None:
             return lay_out_pooled(x, maps, window, pool, workspace)
-        if pointwise.suits_im2col(x, maps, window):
+        if im2col.suits(x, maps, window):
             return Im2colConvolution(x, maps, window, workspace)
         return lay_out(x, maps, window, workspace)
 

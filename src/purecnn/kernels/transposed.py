@@ -15,7 +15,7 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.geometry import Pair, Window, along_batch
 from purecnn.kernels.grouped import GroupedConvolution, GroupedProducts, spread_out, turned
-from purecnn.kernels.pointwise import PointwiseConvolution
+from purecnn.kernels.im2col import PointwiseConvolution
 from purecnn.kernels.pooled import by_rows
 from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import RowConvolution

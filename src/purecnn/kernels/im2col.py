@@ -1,13 +1,14 @@
-"""Convolution of many maps of few pixels by products of whole matrices: of 1 x 1, and by im2col.
+"""Convolution by im2col: of many maps of few pixels, by one product of whole matrices (GEMM).
 
 Where the kernels are larger than the images, what counts is how often they are gone over: here once for each
-product, and never turned.
+product, and never turned. The columns of a convolution of 1 x 1 are the image as it is.
 """
 
 from __future__ import annotations
 
 import math
 import weakref
+from abc import ABC, abstractmethod
 from functools import partial
 
 import numpy as np
@@ -29,13 +30,13 @@ WORTH = 128
 IM2COL_WORTH, IM2COL_LINE = 20, 40
 
 
-def suits(x: Array, maps: int, window: Window) -> bool:
+def suits_pointwise(x: Array, maps: int, window: Window) -> bool:
     """Return whether whole products pay for a convolution of `x`."""
     is_plain = window.size == window.stride == (1, 1) and not any(map(any, window.padding))
     return is_plain and window.groups == 1 and maps * len(x) >= WORTH * math.prod(x.shape[1:])
 
 
-def suits_im2col(x: Array, maps: int, window: Window) -> bool:
+def suits(x: Array, maps: int, window: Window) -> bool:
     """Return whether im2col pays for a convolution of `x` in inference."""
     rows, columns = window.positions(x.shape)
     line = columns * x.shape[3]
@@ -43,7 +44,29 @@ def suits_im2col(x: Array, maps: int, window: Window) -> bool:
     return window.groups == 1 and window.size != (1, 1) and line <= IM2COL_LINE and worth
 
 
-class PointwiseConvolution:
+class GemmConvolution(ABC):
+    """A convolution of one array, all outputs by one product.
+
+    Attributes
+    ----------
+    images : ndarray
+        The output, (M, OH, OW, N).
+    """
+
+    images: Array
+
+    @abstractmethod
+    def calls(self, kernels: Array) -> list[Call]:
+        """Return the calls that compute the output, without biases."""
+
+    def inference(
+        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
+    ) -> tuple[list[Call], Array]:
+        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, OH, OW, N)."""
+        return [*self.calls(kernels), *finish(self.images, biases, addend, rectifies)], self.images
+
+
+class PointwiseConvolution(GemmConvolution):
     """A convolution of 1 x 1 of one array `x`, its arrays laid out once.
 
     Parameters
@@ -81,12 +104,6 @@ class PointwiseConvolution:
             self.images += along_batch(biases, 4)
         return self.images
 
-    def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
-    ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, H, W, N)."""
-        return [*self.calls(kernels), *finish(self.images, biases, addend, rectifies)], self.images
-
     def backward(
         self,
         g: Array,
@@ -109,7 +126,7 @@ class PointwiseConvolution:
         return dx
 
 
-class Im2colConvolution(PointwiseConvolution):
+class Im2colConvolution(GemmConvolution):
     """A convolution of one array `x` in inference, of which each window is copied into a column of its own.
 
     Parameters
@@ -139,7 +156,7 @@ class Im2colConvolution(PointwiseConvolution):
         strides = (channel, *cells, row * step[0], column * step[1], sample)
         self.windows = as_strided(source, shape, strides)
         self.columns = workspace.array("im2col", shape, x.dtype)
-        self.images = workspace.array("pointwise_output", (maps, *shape[3:]), x.dtype)
+        self.images = workspace.array("im2col_output", (maps, *shape[3:]), x.dtype)
 
     def calls(self, kernels: Array) -> list[Call]:
         """Return the calls that compute the output, without biases."""
