@@ -22,6 +22,7 @@ import onnx
 from onnx import numpy_helper
 
 from purecnn.onnx import Graph
+from purecnn.onnx.model import full_name
 from purecnn.onnx.operators.registry import OPERATORS
 from purecnn.onnx.reader import as_model
 from purecnn.onnx.schema import DTYPES
@@ -81,7 +82,7 @@ def cases() -> Iterator[Case]:
             model, samples = case.model, list(case.data_sets)
             data = model.SerializeToString()
         nodes = [node for graph in graphs(model.graph) for node in graph.node]
-        used = {f"{node.domain}.{node.op_type}".lstrip(".") for node in nodes}
+        used = {full_name(node.domain, node.op_type) for node in nodes}
         within = {"rtol": case.rtol, "atol": case.atol}
         yield Case(case.name, kind, data, used, set(kinds(model)), samples, within)
 

@@ -55,6 +55,11 @@ FOREIGN = {
 }
 
 
+def texts_of(message: Message, field: str) -> dict[str, str]:
+    """Return a field of messages StringStringEntryProto as texts by their keys."""
+    return {text.get("key", ""): text.get("value", "") for text in message.get(field, [])}
+
+
 def as_dtype(number: int, where: str) -> np.dtype[Any]:
     """Return the dtype that `TensorProto.data_type` numbers."""
     if number not in DTYPES:
@@ -186,7 +191,7 @@ class Folder:
             If they lie outside the folder, are not as many, or arrays overlap, which a small file could have
             any number of.
         """
-        texts = {text.get("key", ""): text.get("value", "") for text in stored.get("external_data", [])}
+        texts = texts_of(stored, "external_data")
         location = texts.get("location", "")
         file = self.file(location, where)
         with open_regular(file, "the arrays of an ONNX model") as opened:

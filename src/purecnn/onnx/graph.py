@@ -25,7 +25,7 @@ from purecnn.networks.network import Network
 from purecnn.onnx.batches import Batches
 from purecnn.onnx.model import Model
 from purecnn.onnx.reader import read_model
-from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime
+from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime, remember
 from purecnn.onnx.shape_inference import settled
 from purecnn.onnx.to_network.builder import Layers, as_network
 from purecnn.onnx.to_network.metadata import sample_of
@@ -186,9 +186,7 @@ class Graph(Runtime):
         layers = self._as_layers(array.shape[1:]) if array.size and array.ndim else None
         if layers is None:
             return None
-        with np.errstate(all="ignore"):  # as `run` has it: what overflows is infinite
-            found = layers.network.outputs(array.reshape(len(array), -1), threads)
-        return {self.outputs[0].name: found.reshape(len(array), *layers.output_shape)}
+        return {self.outputs[0].name: layers.answers(array, threads)}
 
     # As layers --------------------------------------------------------------------------------------------
 
@@ -231,9 +229,7 @@ class Graph(Runtime):
         if shapes not in self._parts:
             with blas.single_threaded():
                 found = PartFinder(self, inputs).parts
-            while len(self._parts) >= KEPT:
-                self._parts.pop(next(iter(self._parts)), None)
-            self._parts[shapes] = found
+            remember(self._parts, shapes, found, KEPT)
         return self._parts.get(shapes, ())
 
     def _as_layers(self, shape: tuple[int, ...]) -> Layers | None:
@@ -246,9 +242,7 @@ class Graph(Runtime):
                     made = as_network(settled(self, shape), shape, refused=self._refused).sealed()
             except PureCNNError:
                 made = None
-            while len(self._networks) >= KEPT:
-                self._networks.pop(next(iter(self._networks)), None)
-            self._networks[shape] = made
+            remember(self._networks, shape, made, KEPT)
         return self._networks.get(shape)
 
 

@@ -19,9 +19,10 @@ from purecnn.errors import FileFormatError
 from purecnn.formats.protobuf import Message, decode
 from purecnn.formats.regular_files import read_regular
 from purecnn.onnx import runtime  # noqa: F401 - operators are known once it is imported
-from purecnn.onnx.arrays import FOREIGN, MAX_AXES, TEXT
+from purecnn.onnx.arrays import FOREIGN, MAX_AXES, TEXT, texts_of
+from purecnn.onnx.model import full_name
 from purecnn.onnx.operators.registry import OPERATORS
-from purecnn.onnx.reader import MAX_BYTES, NEWEST
+from purecnn.onnx.reader import MAX_BYTES, NEWEST, as_message, domain_of
 from purecnn.onnx.schema import DTYPES, SCHEMA
 
 #: Graphs within graphs that are gone into.
@@ -90,8 +91,7 @@ def inventory(path: str | os.PathLike[str]) -> Inventory:
     """
     place = Path(file_name(path))
     try:
-        message = decode(read_regular(place, "an ONNX model", "onnx", most=MAX_BYTES), SCHEMA, "ModelProto")
-        return told(message)
+        return told(as_message(read_regular(place, "an ONNX model", "onnx", most=MAX_BYTES)))
     except FileFormatError as error:
         words = str(error)
         raise FileFormatError(words if words.startswith(str(place)) else f"{place}: {words}") from None
@@ -99,14 +99,12 @@ def inventory(path: str | os.PathLike[str]) -> Inventory:
 
 def told(message: Message) -> Inventory:
     """Return what a message ModelProto says."""
-    graph = message.get("graph")
-    if graph is None:
-        raise FileFormatError("is no ONNX model: it has no graph")
+    graph: Message = message["graph"]
     sets = {"": 1}
     for wanted in message.get("opset_import", []):
-        sets[own(wanted.get("domain", ""))] = wanted.get("version", 1)
+        sets[domain_of(wanted)] = wanted.get("version", 1)
     operators = Counter(nodes_of(graph))
-    reasons = {f"{domain}.{name}".lstrip("."): why_unknown(domain, name, sets) for domain, name in operators}
+    reasons = {full_name(*each): why_unknown(*each, sets) for each in operators}
     arrays = [Stored.of(tensor) for tensor in graph.get("initializer", [])]
     given = {array.name for array in arrays}
     inputs, outputs = (
@@ -119,20 +117,15 @@ def told(message: Message) -> Inventory:
         sets,
         {name: shown(value) for name, value in inputs.items() if name not in given},
         {name: shown(value) for name, value in outputs.items()},
-        Counter({f"{domain}.{name}".lstrip("."): count for (domain, name), count in operators.items()}),
+        Counter({full_name(*each): count for each, count in operators.items()}),
         {name: reason for name, reason in reasons.items() if reason},
         tuple(sorted(kinds & {*FOREIGN.values()})),
         len(arrays),
         sum(array.numbers for array in arrays),
         sum(array.bytes for array in arrays),
         tuple(sorted({array.outside for array in arrays} - {""})),
-        {text.get("key", ""): text.get("value", "") for text in message.get("metadata_props", [])},
+        texts_of(message, "metadata_props"),
     )
-
-
-def own(domain: str) -> str:
-    """Return a domain, which is "" for ONNX's own however it is written."""
-    return "" if domain == "ai.onnx" else domain
 
 
 def nodes_of(graph: Message, depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -140,7 +133,7 @@ def nodes_of(graph: Message, depth: int = 0) -> Iterator[tuple[str, str]]:
     if depth > MAX_DEPTH:
         raise FileFormatError(f"has graphs within graphs, more than {MAX_DEPTH} deep")
     for node in graph.get("node", []):
-        yield own(node.get("domain", "")), node.get("op_type", "")
+        yield domain_of(node), node.get("op_type", "")
         for attribute in node.get("attribute", []):
             inner = attribute.get("g")
             if inner is not None:
@@ -151,7 +144,7 @@ def nodes_of(graph: Message, depth: int = 0) -> Iterator[tuple[str, str]]:
 
 def why_unknown(domain: str, name: str, sets: Mapping[str, int]) -> str:
     """Return why an operator is not known here; nothing if it is."""
-    versions = OPERATORS.get(f"{domain}.{name}" if domain else name)
+    versions = OPERATORS.get(full_name(domain, name))
     if versions is None:
         return "not known here"
     version = sets.get(domain, 1)
@@ -176,9 +169,14 @@ class Stored:
         number = tensor.get("data_type", 0)
         sizes = [max(0, int(size)) for size in tensor.get("dims", [])]
         count = min(math.prod(sizes[:MAX_AXES]), MAX_COUNT)
-        places = {text.get("key"): text.get("value", "") for text in tensor.get("external_data", [])}
         size = np.dtype(str(DTYPES[number])).itemsize if number in DTYPES else 1
-        return Stored(tensor.get("name", ""), named(number), count, count * size, places.get("location", ""))
+        return Stored(
+            tensor.get("name", ""),
+            named(number),
+            count,
+            count * size,
+            texts_of(tensor, "external_data").get("location", ""),
+        )
 
 
 def named(number: int) -> str:

@@ -99,6 +99,17 @@ def as_texts(array: Array, name: str) -> Array:
     return found
 
 
+def full_name(domain: str, operator: str) -> str:
+    """Return an operator's name, behind that of its domain where it is not ONNX's own.
+
+    Examples
+    --------
+    >>> full_name("", "Conv"), full_name("ai.onnx.ml", "Scaler")
+    ('Conv', 'ai.onnx.ml.Scaler')
+    """
+    return f"{domain}.{operator}" if domain else operator
+
+
 @dataclass(frozen=True)
 class Node:
     """One step of a graph.
@@ -127,7 +138,7 @@ class Node:
     captured: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        kind = f"{self.domain}.{self.operator}" if self.domain else self.operator
+        kind = full_name(self.domain, self.operator)
         return f"node {self.place}, {kind}{f' {self.name!r}' if self.name else ''}"
 
 

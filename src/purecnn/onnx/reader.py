@@ -18,7 +18,7 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError
 from purecnn.formats.protobuf import Message, decode
 from purecnn.formats.regular_files import read_regular
-from purecnn.onnx.arrays import Folder, as_array, as_dtype, as_text
+from purecnn.onnx.arrays import Folder, as_array, as_dtype, as_text, texts_of
 from purecnn.onnx.model import Model, Node, Subgraph, Value
 from purecnn.onnx.schema import ATTRIBUTES, SCHEMA
 
@@ -51,22 +51,33 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         raise FileFormatError(f"{place}: {error}") from None
 
 
-def as_model(data: bytes | bytearray | memoryview, folder: Folder | None = None) -> Model:
-    """Return what the bytes of an ONNX file hold; `folder` is where values in files of their own may lie."""
+def as_message(data: bytes | bytearray | memoryview) -> Message:
+    """Return the bytes of an ONNX file as a message ModelProto, which has a graph."""
     try:
         message = decode(data, SCHEMA, "ModelProto")
     except FileFormatError as error:  # most files that are none come no further
         raise FileFormatError(f"is damaged, or no ONNX model: {error}") from None
-    graph = message.get("graph")
-    if graph is None:
+    if message.get("graph") is None:
         raise FileFormatError("is no ONNX model: it has no graph")
-    whole = as_graph(graph, folder)
+    return message
+
+
+def domain_of(message: Message) -> str:
+    """Return the domain that a message names, which is "" for ONNX's own however it is written."""
+    domain: str = message.get("domain", "")
+    return "" if domain == "ai.onnx" else domain
+
+
+def as_model(data: bytes | bytearray | memoryview, folder: Folder | None = None) -> Model:
+    """Return what the bytes of an ONNX file hold; `folder` is where values in files of their own may lie."""
+    message = as_message(data)
+    whole = as_graph(message["graph"], folder)
     if maps := [value.name for value in whole.inputs if value.maps]:
         raise FileFormatError(f"the input {maps[0]!r} is no tensor but a sequence of maps, wanted a tensor")
     return Model(
         **vars(whole),
         operator_set=operator_set(message),
-        metadata={text.get("key", ""): text.get("value", "") for text in message.get("metadata_props", [])},
+        metadata=texts_of(message, "metadata_props"),
         other_sets=other_sets(message, {*domains(whole)}),
     )
 
@@ -102,7 +113,7 @@ def operator_set(message: Message) -> int:
     """Return which version of ONNX's own operators a model wants; 1 where it does not say, as in 2017."""
     version = 1
     for wanted in message.get("opset_import", []):
-        if wanted.get("domain", "") in ("", "ai.onnx"):
+        if not domain_of(wanted):
             version = wanted.get("version", 1)
     if not 1 <= version <= NEWEST[""]:
         raise FileFormatError(f"wants operator set {version}, known are 1 to {NEWEST['']}")
@@ -125,11 +136,10 @@ def other_sets(message: Message, used: set[str]) -> dict[str, int]:
 
 def as_node(stored: Message, place: int, folder: Folder | None) -> Node:
     """Return a message NodeProto as a node."""
-    domain = stored.get("domain", "")
     node = Node(
         place,
         stored.get("op_type", ""),
-        "" if domain == "ai.onnx" else domain,
+        domain_of(stored),
         stored.get("name", ""),
         tuple(stored.get("input", [])),
         tuple(stored.get("output", [])),

@@ -302,9 +302,7 @@ class Runtime:
         found = self._variants.get(given)
         if found is None:
             found = Runtime(self.model, max_bytes=self.max_bytes, max_work=self.max_work, given=given)
-            while len(self._variants) >= VARIANTS:
-                self._variants.pop(next(iter(self._variants)), None)
-            self._variants[given] = found
+            remember(self._variants, given, found, VARIANTS)
         return found
 
     def _copy(self, name: str, array: Array, budget: Budget) -> None:
@@ -368,6 +366,13 @@ class Runtime:
                 if gone is not None and id(gone) in users:
                     users[id(gone)] -= 1
                     budget.kept -= 0 if users[id(gone)] else gone.nbytes
+
+
+def remember(held: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    """Keep a value with at most so many others, in place of the oldest; other threads may do so too."""
+    while len(held) >= most:
+        held.pop(next(iter(held)), None)
+    held[key] = value
 
 
 def owner(array: Any) -> Any:

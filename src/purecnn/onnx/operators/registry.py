@@ -21,7 +21,7 @@ from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.onnx.arrays import TEXT
 from purecnn.onnx.cost import Budget
-from purecnn.onnx.model import Maps, Node
+from purecnn.onnx.model import Maps, Node, full_name
 
 Operator = Callable[..., Any]
 
@@ -51,7 +51,7 @@ def operator(*names: str, since: int = 1, domain: str = "") -> Callable[[Operato
     """Make a function known as an operator, from one operator set of its domain on."""
 
     def register(function: Operator) -> Operator:
-        for name in (f"{domain}.{name}" if domain else name for name in names):
+        for name in (full_name(domain, name) for name in names):
             OPERATORS.setdefault(name, []).append((since, function))
             OPERATORS[name].sort(key=lambda pair: pair[0])
         return function
@@ -94,7 +94,7 @@ class OperatorCall:
     def __init__(self, node: Node, version: int, max_bytes: int) -> None:
         self.node, self.version, self.max_bytes = node, version, max_bytes
         self.budget = Budget.of(max_bytes)
-        name = f"{node.domain}.{node.operator}" if node.domain else node.operator
+        name = full_name(node.domain, node.operator)
         found = OPERATORS.get(name, [])
         self.takes_text = name in TAKE_TEXT
         functions = [function for since, function in found if since <= version]

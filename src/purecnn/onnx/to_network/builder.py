@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from purecnn.backend.types import Shape
+from purecnn.backend.types import Array, Shape
 from purecnn.errors import FileFormatError, PureCNNError, ShapeError
 from purecnn.layers.activations.basic import Identity
 from purecnn.layers.base import Layer
@@ -63,6 +63,12 @@ class Layers:
         """Return these layers, whose parameters nobody may change: so none is looked at again to compute."""
         self.network.parameters.flags.writeable = False
         return self
+
+    def answers(self, x: Array, threads: int | None) -> Array:
+        """Return the output for a batch, samples first, both as the graph has them."""
+        with np.errstate(all="ignore"):  # as single nodes have it: what overflows is infinite
+            found = self.network.outputs(x.reshape(len(x), -1), threads)
+        return found.reshape(len(x), *self.output_shape)
 
 
 #: Nodes of a graph whose paths may cross.

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from purecnn.backend.types import Array
 from purecnn.errors import PureCNNError
 from purecnn.layers.composites.dominators import Dominators
@@ -53,12 +51,9 @@ class LayerPart(Part):
 
     def compute(self, array: Array, budget: Budget, threads: int | None) -> Array:
         """Return the value that comes out, claimed from what a run may take."""
-        network, shape = self.layers.network, (len(array), *self.layers.output_shape)
         budget.begin(2)
-        budget.claim(shape, network.dtype)
-        with np.errstate(all="ignore"):  # as single nodes have it: what overflows is infinite
-            found = network.outputs(np.ascontiguousarray(array).reshape(len(array), -1), threads)
-        return found.reshape(shape)
+        budget.claim((len(array), *self.layers.output_shape), self.layers.network.dtype)
+        return self.layers.answers(array, threads)
 
 
 class Ways:
