@@ -151,6 +151,14 @@ def test_what_is_no_model_is_refused():
         inventory("a.onnx")
     Path("b").write_text("A text and nothing else.")
     assert "b: looks like a text, wanted a safetensors file" in refusal("b")
+    for name, wanted in (
+        ("b.onnx", "an ONNX model"),
+        ("b.keras", "a .keras, .h5 or .json file"),
+        ("b.h5", "a .keras, .h5 or .json file"),
+        ("b.PT", "a PyTorch file of tensors"),
+    ):
+        Path(name).write_text("A text and nothing else.")
+        assert f"{name}: looks like a text, wanted {wanted}" in refusal(name)
     assert "nowhere: there is no such file" in refusal("nowhere")
 
 

@@ -276,6 +276,7 @@ def test_maps_of_numbers_are_told_by_their_range():
         ),
         (["a.safetensors", "a.png", "--pixels", "unit"], "--pixels and --size are for ONNX files"),
         (["text.txt", "a.png"], "text.txt: looks like a text, wanted a safetensors file"),
+        (["text.onnx", "a.png"], "text.onnx: looks like a text, wanted an ONNX model"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(arguments, words):
@@ -292,7 +293,7 @@ def test_what_does_not_fit_is_one_sentence(arguments, words):
     save(brightness(), "a.safetensors")
     np.save("x.npy", np.zeros((2, 2), np.float32)), np.savez("x.npz", a=np.ones(2), b=np.ones(2))
     np.save("objects.npy", np.array([None]))
-    for name in ("bad.npy", "text.txt"):
+    for name in ("bad.npy", "text.txt", "text.onnx"):
         Path(name).write_text("A text and nothing else.")
     assert words in run(*arguments, code=2).stderr
 

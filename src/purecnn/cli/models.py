@@ -13,7 +13,7 @@ import numpy as np
 
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
-from purecnn.formats.file_kinds import START, Kind, kind_of
+from purecnn.formats.file_kinds import KINDS, START, Kind, kind_of
 from purecnn.formats.pictures import picture_shape
 from purecnn.formats.regular_files import open_regular
 from purecnn.interop.keras.model import load_keras
@@ -84,10 +84,18 @@ class Model:
     labels: tuple[str, ...] = ()
 
 
+#: Formats of models by how their names end.
+ENDINGS = {".onnx": "onnx", ".keras": "keras", ".h5": "hdf5", ".pt": "pytorch", ".pth": "pytorch"}
+
+
 def kind_of_file(path: Path) -> Kind | None:
-    """Return the format of a model's file."""
+    """Return the format of a model's file; that of its name, to be refused, where it holds no model."""
     with open_regular(path, "a model") as file:
-        return kind_of(file.read(START), ("onnx",))
+        found = kind_of(file.read(START), ("onnx",))
+    named = ENDINGS.get(path.suffix.lower())
+    if named is None or (found is not None and found.name in (*ENDINGS.values(), "safetensors")):
+        return found
+    return next(kind for kind in KINDS if kind.name == named)
 
 
 def open_model(path: Path, max_bytes: int | None = None) -> Model:
