@@ -26,7 +26,7 @@ from purecnn.onnx.batches import Batches
 from purecnn.onnx.model import Model
 from purecnn.onnx.reader import read_model
 from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime, remember
-from purecnn.onnx.shape_inference import settled
+from purecnn.onnx.shape_inference import specialized
 from purecnn.onnx.to_network.builder import Layers, as_network
 from purecnn.onnx.to_network.metadata import sample_of
 from purecnn.onnx.to_network.parts import PartFinder
@@ -220,7 +220,7 @@ class Graph(Runtime):
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
             graph: Runtime = self
             with suppress(PureCNNError, TypeError, ValueError):  # of the shape, which is refused below
-                graph = settled(self, sample_of(self, input_shape))
+                graph = specialized(self, sample_of(self, input_shape))
             return as_network(graph, input_shape, crossing=True).network
 
     def _parts_for(self, inputs: dict[str, Array]) -> Sequence[Part]:
@@ -239,7 +239,7 @@ class Graph(Runtime):
         if shape not in self._networks:
             try:
                 with blas.single_threaded(warns=False):
-                    made = as_network(settled(self, shape), shape, refused=self._refused).sealed()
+                    made = as_network(specialized(self, shape), shape, refused=self._refused).sealed()
             except PureCNNError:
                 made = None
             remember(self._networks, shape, made, KEPT)

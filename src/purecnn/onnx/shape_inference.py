@@ -57,7 +57,7 @@ Inputs = Sequence[Array | None]
 Rule = Callable[[OperatorCall, Inputs, Budget], Array | None]
 
 
-def outlined(graph: Runtime, given: Mapping[str, Kind], budget: Budget) -> Iterator[dict[str, Array]]:
+def infer_shapes(graph: Runtime, given: Mapping[str, Kind], budget: Budget) -> Iterator[dict[str, Array]]:
     """Yield arrays of the shapes and dtypes of all values of a graph, first of its inputs, then node by node.
 
     Parameters
@@ -75,7 +75,7 @@ def outlined(graph: Runtime, given: Mapping[str, Kind], budget: Budget) -> Itera
     """
     data = dependent(graph, given)
 
-    def outline(call: OperatorCall, values: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
+    def infer(call: OperatorCall, values: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         inputs = call.node.inputs
         if data.intersection(inputs):
             found = inferred(call, [values[name] if name else None for name in inputs], budget)
@@ -87,10 +87,10 @@ def outlined(graph: Runtime, given: Mapping[str, Kind], budget: Budget) -> Itera
         budget.claim(shape, dtype, passes=0)  # the file may say anything
     inputs = {name: stand_in(shape, dtype) for name, (shape, dtype) in given.items()}
     yield inputs
-    yield from graph.walk({**graph.constants, **inputs}, budget, compute=outline)
+    yield from graph.walk({**graph.constants, **inputs}, budget, compute=infer)
 
 
-def settled(graph: Runtime, sample: Shape) -> Runtime:
+def specialized(graph: Runtime, sample: Shape) -> Runtime:
     """Return a graph in which each `If` that the sample's shape decides has given its place to a branch.
 
     As when PyTorch drops an axis of length one: whether there is one is asked of the shape, in the graph.
@@ -112,7 +112,7 @@ def settled(graph: Runtime, sample: Shape) -> Runtime:
             kind = (samples, *sample), value.dtype or np.dtype(np.float32)
             found.append({})
             with suppress(PureCNNError):  # what is known until then may be enough
-                for made in outlined(graph, {value.name: kind}, graph.budget()) if asked else ():
+                for made in infer_shapes(graph, {value.name: kind}, graph.budget()) if asked else ():
                     found[-1].update({name: array for name, array in made.items() if name in asked})
         first, *others = found
         known = {

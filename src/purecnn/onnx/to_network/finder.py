@@ -24,7 +24,7 @@ from purecnn.layers.composites.nesting import MAX_PATHS, Meeting, Nesting, Segme
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.runtime import Runtime
-from purecnn.onnx.shape_inference import Kind, dependent, kinds_of, outlined
+from purecnn.onnx.shape_inference import Kind, dependent, infer_shapes, kinds_of
 from purecnn.onnx.to_network.activations import POINTS, named
 from purecnn.onnx.to_network.normalization import Matcher
 from purecnn.onnx.to_network.sizes import Sizes
@@ -209,7 +209,7 @@ class LayerFinder(Nesting):
         """Return the shape and dtype of every value, for some samples."""
         kinds: dict[str, Kind] = {}
         given = {self.input.name: ((self.samples, *self.shape), self.input.dtype or np.dtype(np.float32))}
-        for made in outlined(self.graph, given, self.budget):
+        for made in infer_shapes(self.graph, given, self.budget):
             kinds.update(kinds_of(made))
         return kinds
 

@@ -15,7 +15,7 @@ from purecnn.layers.composites.dominators import Dominators
 from purecnn.onnx.cost import Budget
 from purecnn.onnx.model import Value
 from purecnn.onnx.runtime import Part, Runtime
-from purecnn.onnx.shape_inference import Kind, kinds_of, outlined
+from purecnn.onnx.shape_inference import Kind, infer_shapes, kinds_of
 from purecnn.onnx.to_network.builder import Layers, as_network
 from purecnn.onnx.to_network.finder import SAMPLES
 
@@ -181,7 +181,7 @@ class PartFinder:
         }
         found: dict[str, Kind] = {}
         with suppress(PureCNNError):  # zeros may be nothing that a node can take
-            for made in outlined(self.graph, given, self.graph.budget()):
+            for made in infer_shapes(self.graph, given, self.graph.budget()):
                 found.update(kinds_of(made))
         return found
 
