@@ -165,10 +165,10 @@ def main() -> None:
         words = ("FOLDER" if given.site and word == str(given.site) else word for word in sys.argv[1:])
         about = {**machine.describe(), "command": " ".join(words)}
         keep(about, {**about, "site": [one.as_json() for one in rows]}, "site")
-        words = (
+        where = (
             f"{about['processor']}, {machine.cores()} cores; `python -m benchmarks.site {about['command']}`"
         )
-        text = f"{place}, commit {about['commit']}\n\n{table(rows)}"
+        text = f"{where}, commit {about['commit']}\n\n{table(rows)}"
         put_between("<!-- site: begin -->", "<!-- site: end -->", text, PAGE)
 
 
