@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import os
+import sys
 import tarfile
 import types
 import zipfile
@@ -132,7 +133,32 @@ def test_modules_are_sent_compiled_where_this_python_compiles_as_pyodides(known,
         found.fail(True)
     assert [each.lineno + 1 for each in caught.traceback[1:]] == [309, 312]  # where the source has them
     monkeypatch.setattr(bytecode, "MAGIC", b"3.12")
+    bytecode.beside.cache_clear()
     assert zipfile.ZipFile(io.BytesIO(runtime.pruned(known)["python_stdlib.zip"])).namelist()[0] == "found.py"
+
+
+def test_modules_are_compiled_by_another_python_that_is_installed_beside_this_one(
+    known, monkeypatch, tmp_path
+):
+    """The other is a program that answers as Python 3.12 would and returns what it gets in capitals."""
+    program = tmp_path / "python3.12"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        "if '-c' in sys.argv:\n    sys.stdout.buffer.write(b'3.12')\n"
+        f"else:\n    assert sys.argv[1:] == ['-I', {bytecode.__file__!r}]\n"
+        "    sys.stdout.buffer.write(sys.stdin.buffer.read().upper())\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(bytecode, "MAGIC", b"3.12")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bytecode.beside.cache_clear()
+    known["python_stdlib.zip"] = zipped(**{"found.py": b"a = 1", "json/tool.py": b""})
+    assert bytecode.compiles()
+    assert b"A = 1" in runtime.pruned(known)["python_stdlib.zip"]
+    bytecode.beside.cache_clear()
+    program.unlink()
+    assert not bytecode.compiles()
+    bytecode.beside.cache_clear()
 
 
 def test_the_formulas_that_the_page_shows_are_in_documentation_that_is_sent():

@@ -28,9 +28,15 @@ def site(folder: str, model: str | None, pyodide: str | None, docs: str | None) 
     Python runs in the reader's browser: no server of its own is needed, and nothing is sent anywhere. MODEL
     is a file or the folder of a run; the network of digits that is part of this package if left out.
     """
-    from purecnn.playground.site import write_site  # here, since few commands need it
+    from purecnn.playground.bytecode import compiles  # here, since few commands need it
+    from purecnn.playground.site import write_site
 
     place = write_site(folder, None if model is None else model_file(model), pyodide=pyodide, documents=docs)
     size = sum(file.stat().st_size for file in place.iterdir())
     echo(f"{visible(str(place))}: {size / 1e6:.1f} MB; any web server shows it, such as:")
     echo(f"python -m http.server --bind 127.0.0.1 --directory {visible(shlex.quote(str(place)))}")
+    if not compiles():
+        echo(
+            "Its modules are not compiled, so it starts more slowly: Python 3.12 compiles them, wherever "
+            "`python3.12` calls it."
+        )

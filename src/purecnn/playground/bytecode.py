@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import marshal
+import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from io import BytesIO
@@ -13,6 +17,8 @@ from types import CodeType
 MAGIC = (3531).to_bytes(2, "little") + b"\r\n"
 #: Modules whose documentation is read: NumPy's functions hand that of others on, a layer's says its formula.
 DOCUMENTED = ("numpy/_core/multiarray.py", "purecnn/layers/")
+#: How Python 3.12 is called where it is installed beside this one.
+OTHERS = (("python3.12",), ("py", "-3.12"))
 #: Kinds of entries in a table of lines, which say of up to 8 instructions where they come from.
 LINE, NOWHERE = 13, 15
 
@@ -20,13 +26,43 @@ LINE, NOWHERE = 13, 15
 def stored(files: Iterable[tuple[str, bytes]]) -> bytes:
     """Return a zip archive of files by name, not compressed, its modules compiled.
 
-    They are where this Python compiles as Pyodide's does, 3.12.
+    They are where this Python compiles as Pyodide's does, or another is installed beside it that does.
     """
+    if MAGIC == importlib.util.MAGIC_NUMBER:
+        return zipped(
+            (f"{name}c", compiled(name, content)) if name.endswith(".py") else (name, content)
+            for name, content in files
+        )
+    written = zipped(files)
+    if other := beside():
+        written = subprocess.run(
+            [*other, "-I", __file__], input=written, stdout=subprocess.PIPE, check=True
+        ).stdout
+    return written
+
+
+def compiles() -> bool:
+    """Return whether the modules of a site that is written now are compiled."""
+    return MAGIC == importlib.util.MAGIC_NUMBER or beside() is not None
+
+
+@functools.cache
+def beside() -> tuple[str, ...] | None:
+    """Return how a Python is called that compiles as Pyodide's does and is installed beside this one."""
+    ask = "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"
+    for name, *words in OTHERS:
+        if program := shutil.which(name):
+            asked = subprocess.run([program, *words, "-I", "-c", ask], capture_output=True, check=False)
+            if asked.stdout == MAGIC:
+                return (program, *words)
+    return None
+
+
+def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return a zip archive of files by name, not compressed."""
     written = BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         for name, content in files:
-            if name.endswith(".py") and MAGIC == importlib.util.MAGIC_NUMBER:
-                name, content = f"{name}c", compiled(name, content)
             archive.writestr(zipfile.ZipInfo(name), content)
     return written.getvalue()
 
@@ -81,3 +117,9 @@ def signed(number: int) -> bytes:
         told.append(64 | rest & 63)
         rest >>= 6
     return bytes([*told, rest])
+
+
+if (
+    __name__ == "__main__"
+):  # of the Python beside: an archive comes in, and goes out with its modules compiled
+    sys.stdout.buffer.write(stored(members(sys.stdin.buffer.read(), bool)))
