@@ -186,7 +186,7 @@ def squeezenet(
         return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), relu())
 
     maps = round(64 * width)
-    layers = [conv(channels, maps, 3, stem_stride)]
+    layers = [nn.Conv2d(channels, maps, 3, stem_stride, 0 if stem_stride > 1 else 1), relu()]
     fires = [(16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256)]
     for place, (squeezed, expanded) in enumerate(fires):
         if place in (0, 2, 4):

@@ -25,3 +25,14 @@ def parameter(number, shape, name):
 def projection(number, array):
     """Return one number that tells such an array from others: its mean, weighed by the rule."""
     return float(np.mean(array * (2 + uniform(array.shape, number << 32))))
+
+
+def tensors(groups):
+    """Return a state dict as PyTorch names it, of each module's tensors by name and shape."""
+    kinds = {"bias": "biases", "running_mean": "biases", "running_var": "gamma"}
+    found = {}
+    for module, shapes in groups:
+        for end, shape in shapes.items():
+            kind = kinds.get(end, "weights" if len(shape) > 1 else "gamma")
+            found[f"{module}.{end}"] = parameter(len(found), tuple(shape), kind)
+    return found

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers import numbered
 from purecnn import (
     BatchNormalization,
     Branches,
@@ -126,7 +127,7 @@ def resnet18(maps, classes, shape, first=False):
     return Network([*layers, GlobalAveragePooling(), Dense(output_size=classes)], input_shape=shape)
 
 
-def numbered(groups):
+def counted(groups):
     """Return tensors each of whose elements is the tensor's number in its network's order."""
     return {
         f"{module}.{end}": np.full(shape, place + 1, np.float32)
@@ -142,7 +143,7 @@ def test_a_resnet_18_takes_its_state_dict(first):
 
     groups = networks_of_torchvision()["resnet18"]
     groups = {module: {end: narrow(shape) for end, shape in held.items()} for module, held in groups.items()}
-    network, tensors = resnet18((8, 16, 32, 64), 1000, (3, 32, 32), first), numbered(groups)
+    network, tensors = resnet18((8, 16, 32, 64), 1000, (3, 32, 32), first), counted(groups)
     load_state_dict(network, dict(sorted(tensors.items())))
     found = network.parameters.copy()
     numbers = found[np.flatnonzero(np.diff(found, prepend=0))]
@@ -178,11 +179,30 @@ def test_a_resnet_18_gives_pytorchs_answers_from_each_kind_of_file(tmp_path):
 )
 def test_the_networks_of_this_package_take_those_of_torchvision(name, make):
     network = make((3, 32, 32), 1000)
-    tensors = numbered(networks_of_torchvision()[name])
+    tensors = counted(networks_of_torchvision()[name])
     load_state_dict(network, dict(sorted(tensors.items())))
     found = network.parameters
     numbers = found[np.flatnonzero(np.diff(found, prepend=0))]
     assert numbers.tolist() == list(range(1, 1 + len(networks_of_torchvision()[name])))
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("mobilenet_v2", networks.mobilenet_v2),
+        ("squeezenet1_1", networks.squeezenet),
+        ("mobilenet_v3_small", networks.mobilenet_v3_small),
+        ("efficientnet_b0", functools.partial(networks.efficientnet_b0, epsilon=1e-5)),
+    ],
+)
+def test_and_answer_as_they_do(name, make):
+    network = make((3, 96, 96), 1000)
+    groups = networks_of_torchvision()[name]
+    load_state_dict(network, numbered.tensors(groups.items()))
+    with np.load(HERE / "torchvision.npz") as answers:
+        np.testing.assert_allclose(
+            network.predict(numbered.uniform((1, 3, 96, 96)))[0], answers[name], rtol=1e-4
+        )
 
 
 def test_what_the_names_do_not_tell_is_refused():

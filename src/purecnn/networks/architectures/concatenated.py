@@ -9,6 +9,7 @@ from purecnn.layers.base import Layer
 from purecnn.layers.composites.branches import Branches
 from purecnn.layers.normalization.batch import BatchNormalization
 from purecnn.layers.shapes import ShapeLike
+from purecnn.layers.spatial.convolution import Convolutional
 from purecnn.layers.spatial.global_pooling import GlobalAveragePooling
 from purecnn.layers.spatial.pooling import AveragePooling, MaxPooling
 from purecnn.networks.architectures.blocks import (
@@ -162,7 +163,9 @@ def squeezenet(
     Parameters
     ----------
     input_shape : tuple of int
-        ``(channels, height, width)``; height and width at least 15.
+        ``(channels, height, width)``; height and width at least 15, or 31 where the first stride is 2. Where
+        both are multiples of 32 from 96 on, torchvision's ``squeezenet1_1`` gives the same answers; of other
+        sizes, its poolings have one more window, which goes beyond the border.
     classes : int
         How many outputs.
     seed : int or None
@@ -172,7 +175,8 @@ def squeezenet(
     dropout : float
         Rate of the dropout in front of the last convolution.
     stem_stride : int, optional
-        Stride of the first convolution: 2 as in the paper, with images below 96 pixels 1.
+        Stride of the first convolution: 2 as its authors have it, then without a border, and 1 with images
+        below 96 pixels.
 
     Raises
     ------
@@ -193,8 +197,10 @@ def squeezenet(
         return [*convolved(squeezed, 1), Branches(*paths, merge="concatenate")]
 
     shape = of_images("squeezenet", input_shape)
+    stride, stem = first_stride(shape, stem_stride), max(1, round(64 * width))
     layers = [
-        *(*convolved(64, 3, first_stride(shape, stem_stride)), MaxPooling(3, stride=2)),
+        Convolutional(kernel_size=3, depth=stem, stride=stride, padding=1 if stride == 1 else 0),
+        *(ReLU(), MaxPooling(3, stride=2)),
         *(*fire(16, 64), *fire(16, 64), MaxPooling(3, stride=2)),
         *(*fire(32, 128), *fire(32, 128), MaxPooling(3, stride=2)),
         *(*fire(48, 192), *fire(48, 192), *fire(64, 256), *fire(64, 256)),

@@ -27,9 +27,9 @@ from purecnn.networks.network import Network
 Activation = Callable[[], Layer]
 
 
-def slow_statistics() -> Layer:
+def slow_statistics(epsilon: float = 1e-3) -> Layer:
     """Return a batch normalization as MobileNetV3's and EfficientNet's programs have it."""
-    return BatchNormalization(epsilon=1e-3, momentum=0.01)
+    return BatchNormalization(epsilon=epsilon, momentum=0.01)
 
 
 def inverted_residual(
@@ -268,6 +268,7 @@ def efficientnet_b0(
     dropout: float = 0.2,
     stochastic_depth: float = 0.2,
     stem_stride: int | None = None,
+    epsilon: float = 1e-3,
 ) -> Network:
     """Return EfficientNet-B0: blocks as MobileNetV2's, each with squeeze-and-excitation and swish.
 
@@ -290,11 +291,16 @@ def efficientnet_b0(
         Rate at which training skips a block, at the end; it grows from 0 with each of the 16 blocks.
     stem_stride : int, optional
         Stride of the first convolution: 2 as in the paper, with images below 96 pixels 1.
+    epsilon : float
+        What the normalizations add to variances: 1e-3 as in its authors' program and in Keras. Weights of
+        torchvision were trained with 1e-5.
 
     Raises
     ------
     ShapeError
         If the samples are no images.
+    ValueError
+        If `epsilon` is not above zero.
 
     Examples
     --------
@@ -302,7 +308,8 @@ def efficientnet_b0(
     5288548
     """
     shape = of_images("efficientnet_b0", input_shape)
-    normal = partial(normalized, activation=SiLU, normalization=slow_statistics)
+    statistics = partial(slow_statistics, epsilon)
+    normal = partial(normalized, activation=SiLU, normalization=statistics)
     maps = make_divisible(32 * width)
     layers = normal(maps, stride=first_stride(shape, stem_stride))
     # expansion, window, maps, blocks, stride of the first block: the paper's table 1
@@ -324,7 +331,7 @@ def efficientnet_b0(
                 steps,
                 SiLU,
                 gate,
-                slow_statistics,
+                statistics,
                 stochastic_depth=stochastic_depth * place / 16,
             )
             maps, place = after, place + 1
