@@ -165,6 +165,34 @@ def test_a_branch_that_the_number_of_samples_chooses_is_left():
     assert found._networks.get((2, 6, 5)) is None
 
 
+def test_biases_cast_to_the_dtype_of_images_are_known():
+    # as PyTorch exports a convolution without biases, and the normalization behind it, with optimize=False
+    nodes = [
+        *(node("Shape", ["w"], ["s"], start=0, end=1), node("CastLike", ["zero", "x"], ["z"])),
+        *(node("Expand", ["z", "s"], ["b"]), node("Conv", ["x", "w", "b"], ["v"])),
+        node("BatchNormalization", ["v", "gamma", "beta", "mean", "variance"], ["r"]),
+        *(node("GlobalAveragePool", ["r"], ["g"]), node("Flatten", ["g"], ["y"])),
+    ]
+    given = dict(zip(("gamma", "beta", "mean", "variance"), np.abs(floats(4, 4)), strict=True))
+    arrays = {"w": floats(4, 2, 3, 3), "zero": np.float64(0), **given}
+    found = graph(nodes, arrays)
+    kinds = [type(layer).__name__ for layer in found.network((2, 6, 5))]
+    assert kinds == ["Convolutional", "BatchNormalization", "GlobalAveragePooling"]
+    session = onnxruntime.InferenceSession(
+        model(nodes, arrays).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    np.testing.assert_allclose(found.predict(X), session.run(None, {"x": X})[0], rtol=1e-4, atol=1e-5)
+    assert found._networks[2, 6, 5] is not None
+
+
+def test_what_is_cast_to_a_dtype_depends_on_the_input_all_the_same():
+    nodes = [node("CastLike", ["x", "one"], ["c"]), node("Relu", ["c"], ["y"])]
+    found = graph(nodes, {"one": np.float32(1)}, inputs=[value("x", X.shape)])
+    np.testing.assert_array_equal(found.predict(X), np.maximum(X, 0))
+    with pytest.raises(FileFormatError, match="node 0, CastLike can't become a layer"):
+        found.network()
+
+
 def test_a_condition_that_is_an_input_too_is_the_files_unless_given():
     inputs = [value("x", None), value("c", [], TensorProto.BOOL)]
     found = graph([choice(NEGATED, HALVED)], {"c": np.bool_(True)}, inputs=inputs)

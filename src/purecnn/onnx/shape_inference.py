@@ -51,6 +51,9 @@ BY_MAP = frozenset(
 #: Operators that treat all values of a map alike, and have numbers for each channel.
 BY_CHANNEL = frozenset(["BatchNormalization"])
 
+#: Of how many inputs the numbers matter, where it is not of all.
+READ = {"CastLike": 1, "Shape": 0, "Size": 0}
+
 #: Shape and dtype of a value.
 Kind = tuple[Shape, np.dtype[Any]]
 Inputs = Sequence[Array | None]
@@ -93,7 +96,8 @@ def infer_shapes(graph: Runtime, given: Mapping[str, Kind], budget: Budget) -> I
 def specialized(graph: Runtime, sample: Shape) -> Runtime:
     """Return a graph in which each `If` that the sample's shape decides has given its place to a branch.
 
-    As when PyTorch drops an axis of length one: whether there is one is asked of the shape, in the graph.
+    As when PyTorch drops an axis of length one: whether there is one is asked of the shape, in the graph. An
+    array cast to the dtype of a value is known likewise, as the biases of zeros that PyTorch makes so.
 
     Parameters
     ----------
@@ -106,6 +110,7 @@ def specialized(graph: Runtime, sample: Shape) -> Runtime:
     for _ in range(MAX_DEPTH if len(graph.inputs) == 1 else 0):
         value = graph.inputs[0]
         asked = {call.node.inputs[0] for call in graph.calls if call.node.operator == "If"}
+        asked |= {call.node.outputs[0] for call in graph.calls if call.node.operator == "CastLike"}
         asked -= dependent(graph, [value.name])
         found: list[dict[str, Any]] = []
         for samples in (value.batch,) if value.batch else SAMPLES:
@@ -130,7 +135,8 @@ def dependent(graph: Runtime, inputs: Iterable[str]) -> set[str]:
     """Return the values that depend on the numbers of some inputs, not on their shapes alone."""
     found = {*inputs}
     for call in graph.calls:
-        if call.node.operator not in ("Shape", "Size") and found.intersection(call.node.inputs):
+        names = call.node.inputs[: READ.get(call.node.operator)]
+        if found.intersection(names):
             found.update(name for name in call.node.outputs if name)
     return found
 
