@@ -121,6 +121,7 @@ FORMATS = {
         data_files.lying_npz,
         name="a.npz",
         times=DEFLATE,
+        warns=(UserWarning,),
     ),
     "arrays": Format(
         lambda: [zipped(data_files.npz_members()), data_files.npz_members()[0][1]],
@@ -128,6 +129,7 @@ FORMATS = {
         data_files.lying_npz,
         name="a.npz",
         times=DEFLATE,
+        warns=(UserWarning,),
     ),
     "safetensors": Format(model_files.safetensors_seeds, read_safetensors, model_files.lying_safetensors),
     "model": Format(model_files.model_seeds, model_files.asked, model_files.lying_model),

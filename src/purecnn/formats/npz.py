@@ -46,6 +46,11 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Samples, Samples | None]:
     FileFormatError
         If the file is foreign or damaged, an array is missing, not of numbers, or not as long as its pair.
 
+    Warns
+    -----
+    UserWarning
+        By NumPy, where a header is written as Python 2 wrote it.
+
     Examples
     --------
     >>> import tempfile
@@ -100,6 +105,11 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
         If the file is foreign or damaged, or an array is not of numbers.
     OSError
         If it can't be opened.
+
+    Warns
+    -----
+    UserWarning
+        By NumPy, where a header is written as Python 2 wrote it.
 
     Examples
     --------
