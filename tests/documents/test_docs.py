@@ -239,6 +239,45 @@ def test_beside_the_pages_lies_what_the_live_figures_run(tmp_path, monkeypatch):
     assert len(written) == 2
 
 
+@pytest.mark.parametrize(
+    ("site", "page", "uri"),
+    [
+        ("..", "course/pooling", "../../index.html#train?data=xor"),
+        ("_static/playground", "course/pooling", "../_static/playground/index.html#train?data=xor"),
+        ("..", "index", "../index.html#train?data=xor"),
+    ],
+)
+def test_a_link_to_the_playground_opened_somewhere_leads_to_the_page_where_there_is_one(site, page, uri):
+    pytest.importorskip("sphinx")
+    from docutils.utils import new_document
+    from sphinx.addnodes import pending_xref
+
+    live, document = extension("live"), new_document(page)
+    config = SimpleNamespace(live_site=site)
+    document.settings.env = SimpleNamespace(docname=page, config=config)
+
+    def added(target, opened):
+        link = pending_xref("", reftarget=target, reftargetid=opened)
+        document.append(link)
+        return link
+
+    others = [added("playground", "training"), added("playground", None), added("engine", "draw")]
+    added("playground", "train?data=xor")
+    live.PageLinks(document).apply()
+    assert document.children[:3] == others
+    assert document.children[3]["refuri"] == uri
+    config.live_site = ""
+    link = added("playground", "draw")
+    live.PageLinks(document).apply()
+    assert (document.children[4], link["reftargetid"]) == (link, None)
+
+
+def test_without_the_page_its_links_lead_to_what_is_told_of_it(built):
+    page = (built / "course" / "overfitting.html").read_text(encoding="utf-8")
+    assert page.count('href="../playground.html"') == 6 + 1  # of the list of all pages
+    assert "#train?" in page  # which one can put behind an address
+
+
 def test_each_kind_of_layer_has_a_page_that_explains_it(built):
     for kind, address in CHAPTERS.items():
         page, _, anchor = address.partition("#")

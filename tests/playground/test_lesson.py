@@ -303,6 +303,30 @@ def test_the_course_has_an_address_at_which_the_test_loss_falls_and_then_rises()
     assert first > 1.2 * least < late
 
 
+def linked():
+    """Return the plans of all trainings that the documents lead to."""
+    docs = Path(__file__).parents[2] / "docs"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(docs.rglob("*.md"))]
+    return sorted({plan for text in texts for plan in re.findall(r"playground\.md#train\?([^)]*)\)", text)})
+
+
+@pytest.mark.parametrize("address", linked())
+def test_each_training_that_the_documents_lead_to_can_be_built(address):
+    given = dict(parse_qsl(address, strict_parsing=True))
+    names = {"rate": "learning_rate", "batch": "batch_size", given.pop("penalty", ""): ""}
+    plan = {**PLAN, "data": given.pop("data")}
+    layers = [each.split("-") for each in given.pop("layers", "").split(",") if each]
+    if layers:
+        plan["layers"] = [
+            {"kind": kind, **dict(zip(LAYERS[kind][1], map(json.loads, numbers), strict=True))}
+            for kind, *numbers in layers
+        ]
+    if "strength" in given:
+        names["strength"] = dict(parse_qsl(address))["penalty"]
+    lesson = Lesson(plan | {names.get(name, name): float(value) for name, value in given.items()})
+    assert lesson.advance(1)["step"] == 1
+
+
 @pytest.mark.parametrize("name", ["l1", "l2"])
 def test_penalties_are_those_of_fit(name):
     lesson, free = Lesson({**PLAN, name: 0.01}), Lesson(PLAN)

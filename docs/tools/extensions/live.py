@@ -1,7 +1,8 @@
-"""Live figures in the course: still pictures that a script may replace, and beside the pages what it runs.
+"""Live figures in the course, links to the playground's page, and beside the documents what both need.
 
-That is the playground's static site, written once into `_static/playground`, if Pyodide's folder is there; or
-one that lies elsewhere already, where PURECNN_SITE says, as seen from the documents' first page.
+A live figure is a still picture that a script may replace. What both need is the playground's static site,
+written once into `_static/playground` if Pyodide's folder is there; or one that lies elsewhere, where
+PURECNN_SITE says, as seen from the documents' first page.
 """
 
 import os
@@ -9,6 +10,8 @@ import posixpath
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms import SphinxTransform
 
 from purecnn.playground import write_site
 from purecnn.playground.figures.table import FIGURES
@@ -19,6 +22,8 @@ PYODIDE = Path(os.environ.get("PURECNN_PYODIDE", ROOT.parent / "shared" / "pyodi
 #: Where the site lies that is written here, and where the first page lies as seen from there.
 WRITTEN, PAGES = "_static/playground", "../../"
 FOLDER = "course/"
+#: The document that tells of the playground, and the tabs of the page, with which its addresses begin.
+TOLD, TABS = "playground", ("draw", "train")
 
 
 def site_address():
@@ -44,6 +49,29 @@ def write_runtime(app):
         write_site(app.outdir / WRITTEN, pyodide=PYODIDE, documents=PAGES)
 
 
+class PageLinks(SphinxTransform):
+    """Lead a link to `playground.md#train?...` to the page itself, opened there, where there is one.
+
+    Without a page it leads to the document, as on GitHub.
+    """
+
+    default_priority = 400  # before other links that leave the documents are led elsewhere
+
+    def apply(self):
+        """Take the place of what MyST makes of such links."""
+        site, here = self.config.live_site, posixpath.dirname(self.env.docname)
+        for node in list(self.document.findall(addnodes.pending_xref)):
+            opened = node.get("reftargetid") or ""
+            if node.get("reftarget") != TOLD or opened.partition("?")[0] not in TABS:
+                continue
+            if site:
+                uri = posixpath.relpath(f"{site}/index.html", here or ".")
+                place = {"refuri": f"{uri}#{opened}", "internal": True}
+                node.replace_self(nodes.reference("", "", *node.children, **place))
+            else:
+                node["reftargetid"] = None
+
+
 def name_pictures(app, doctree, docname):
     """Give the course's pictures that may be live a name, which the script and links find."""
     for node in doctree.findall(nodes.image):
@@ -63,8 +91,9 @@ def add_script(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
-    """Add all three; pages are written anew once the site lies elsewhere."""
-    app.add_config_value("live_site", site_address(), "html")
+    """Add all of it; pages are read and written anew once the site lies elsewhere."""
+    app.add_config_value("live_site", site_address(), "env")
+    app.add_transform(PageLinks)
     app.connect("builder-inited", write_runtime)
     app.connect("doctree-resolved", name_pictures)
     app.connect("html-page-context", add_script)
