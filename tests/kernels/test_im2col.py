@@ -1,5 +1,7 @@
 """Convolutions of few pixels in inference, by im2col: against plain loops, and which they are."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -17,33 +19,44 @@ GEOMETRIES = {  # size, stride, padding, dilation
 }
 
 
+@functools.cache
+def looped(name):
+    """Return numbers that float32 has too, and what plain loops make of them and of them upside down."""
+    size, stride, padding, dilation = GEOMETRIES[name]
+    rng = np.random.default_rng(0)
+    x, kernels = (
+        rng.standard_normal(shape).astype(np.float32).astype(float)
+        for shape in ((40, 4, 5, 2), (32, 40, *size))
+    )
+    found = [
+        loops.conv2d_forward(given, kernels, None, stride, padding, dilation) for given in (x, x[:, ::-1])
+    ]
+    return x, kernels, found
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("rows", [False, True], ids=["channels in turn", "rows in turn"])
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_the_calls_of_inference_are_the_loops(name, rows, dtype):
-    size, stride, padding, dilation = GEOMETRIES[name]
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((40, 4, 5, 2)).astype(dtype)
+    x, kernels, (plain, turned) = looped(name)
+    x, kernels = x.astype(dtype), kernels.astype(dtype)
     if rows:
         x = x.transpose(1, 0, 2, 3).copy().transpose(1, 0, 2, 3)
-    kernels = rng.standard_normal((32, 40, *size)).astype(dtype)
-    window = Window(size, stride, padding, dilation)
+    window = Window(*GEOMETRIES[name])
     assert im2col.suits(x, 32, window)
-    tolerance = 1e-12 if dtype == np.float64 else 1e-5
-    for biases in (None, rng.standard_normal(32), rng.standard_normal((32, *window.positions(x.shape)))):
-        given = None if biases is None else biases.astype(dtype)
-        wanted = loops.conv2d_forward(x, kernels, given, stride, padding, dilation)
-        addend = rng.standard_normal(wanted.shape).astype(dtype)
-        calls, y = cpu.conv2d_calls(x, kernels, given, window, Workspace(), None, addend, True)
-        for _ in range(2):  # and again: what is padded stays so
+    rng = np.random.default_rng(1)
+    tolerance = (1e-12 if dtype == np.float64 else 1e-5) * abs(plain).max()
+    for shape in (None, (32,), (32, *window.positions(x.shape))):
+        biases = None if shape is None else rng.standard_normal(shape).astype(dtype)
+        added = 0 if biases is None else biases.reshape(*shape, *[1] * (4 - len(shape)))
+        addend = rng.standard_normal(plain.shape).astype(dtype)
+        calls, y = cpu.conv2d_calls(x, kernels, biases, window, Workspace(), None, addend, True)
+        for wanted in (turned, plain):  # the second time, what is padded has stayed so
             x[...] = x[:, ::-1].copy()
             for call in calls:
                 call()
             assert y.dtype == dtype
-            again = loops.conv2d_forward(x, kernels, given, stride, padding, dilation)
-            np.testing.assert_allclose(
-                y, np.maximum(again + addend, 0), rtol=0, atol=tolerance * abs(wanted).max()
-            )
+            np.testing.assert_allclose(y, np.maximum(wanted + added + addend, 0), rtol=0, atol=tolerance)
 
 
 def test_it_is_for_many_maps_of_few_pixels():
