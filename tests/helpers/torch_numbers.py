@@ -1,5 +1,6 @@
 """PyTorch's numbers, as `fixtures/make_fixtures.py` wrote them."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -9,15 +10,21 @@ import pytest
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
-def load(name):
-    """Return the arrays of one fixture file by their names."""
+@functools.cache
+def kept(name):
+    """Return the arrays of one fixture file by their names, read once for all tests: none may change them."""
     with np.load(FIXTURES / f"{name}.npz", allow_pickle=False) as file:
         return dict(file)
 
 
+def load(name):
+    """Return a test's own copies of the arrays of one fixture file by their names."""
+    return {key: array.copy() for key, array in kept(name).items()}
+
+
 def listed(name, key="cases"):
     """Return the list or object that a file says it holds."""
-    return json.loads(str(load(name)[key]))
+    return json.loads(str(kept(name)[key]))
 
 
 def cases(name):
@@ -26,9 +33,10 @@ def cases(name):
 
 
 def part(name, prefix):
-    """Return the arrays of a file under one prefix."""
+    """Return a test's own copies of the arrays of a file under one prefix."""
+    begin = f"{prefix}/"
     return {
-        key.removeprefix(f"{prefix}/"): a for key, a in load(name).items() if key.startswith(f"{prefix}/")
+        key.removeprefix(begin): array.copy() for key, array in kept(name).items() if key.startswith(begin)
     }
 
 

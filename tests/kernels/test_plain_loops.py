@@ -2,25 +2,14 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from helpers import plain_loops as loops
+from helpers.torch_numbers import cases, listed, load
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 NO_PADDING = ((0, 0), (0, 0))
-
-
-def load(name):
-    with np.load(FIXTURES / f"{name}.npz", allow_pickle=False) as file:
-        return dict(file)
-
-
-def cases(name):
-    listed = json.loads(str(load(name)["cases"]))
-    return [pytest.param(case, id=case if isinstance(case, str) else case["name"]) for case in listed]
 
 
 def close(actual, expected, atol=1e-13):
@@ -420,7 +409,7 @@ def test_loss(case):
         np.testing.assert_array_equal(y_true.argmax(axis=0), file[f"{name}/labels"])
 
 
-OPTIMIZERS = json.loads(str(load("optimizers")["cases"]))
+OPTIMIZERS = listed("optimizers")
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
 from types import FrameType, MappingProxyType
@@ -86,6 +87,7 @@ def missing(module: str, name: str, known: Collection[str], frame: FrameType) ->
     return AttributeError(reason)
 
 
+@cache
 def public_names() -> dict[str, str]:
     """Return the names in the borders of the public packages, and which package each is in.
 
