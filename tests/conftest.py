@@ -3,11 +3,13 @@
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def no_reports(request, monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def no_reports(request):
     """`train` writes no report, 5 MB and two seconds each, but where reports are tested."""
-    if request.module is not None and request.module.__name__ != "test_report":
-        monkeypatch.setattr("purecnn.cli.report.report_if_possible", lambda *_: None, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module is not None and request.module.__name__ != "test_report":
+            patch.setattr("purecnn.cli.report.report_if_possible", lambda *_: None, raising=False)
+        yield
 
 
 def pytest_addoption(parser):
