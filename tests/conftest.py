@@ -1,6 +1,12 @@
 """What holds in all tests."""
 
+import os
+
 import pytest
+
+# read by OpenBLAS when NumPy is imported: its threads, which look for more to do for a tenth of a second
+# after each product, sleep at once and leave the processor to the other tests
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 @pytest.fixture(autouse=True, scope="module")
