@@ -93,7 +93,7 @@ def test_a_number_out_of_bounds_is_named():
 
 def test_a_neuron_by_hand():
     told = drawn("neuron", first_input=-1, second_input=3, first_weight=2, second_weight=0.5, bias=-1.5)
-    assert told["says"].replace("\N{MINUS SIGN}", "-") == "z = -2, and its sigmoid y = 0.119"  # 1 / (1 + e^2)
+    assert told["says"].replace("\N{MINUS SIGN}", "-") == "z = -2, and its sigmoid p = 0.119"  # 1 / (1 + e^2)
     assert "bias -1.5" in texts(told)
     assert numbers(told)[:4] == [-1, -2, 3, 1.5]
 

@@ -33,8 +33,8 @@ def neuron(
     found = trace(network, np.array([[first_input, second_input]]))
     cell = found.cell(0, 0)
     weights = np.asarray(cell.weights)
-    z, y = written(cell.total), written(found.output[0, 0])
-    paper = Picture(470, 404, f"z = {z}, and its sigmoid y = {y}")
+    z, p = written(cell.total), written(found.output[0, 0])
+    paper = Picture(470, 404, f"z = {z}, and its sigmoid p = {p}")
     for row, (x, weight, product) in enumerate(zip(cell.window, weights, cell.window * weights, strict=True)):
         top = 40 + 70 * row
         paper.circle(30, top, 19, BLUE)
@@ -51,7 +51,7 @@ def neuron(
     paper.box(314, 52, 66, 46, round=6)
     paper.text(347, 75, "sigmoid")
     paper.arrow((381, 75), (464, 75))
-    paper.text(420, 62, f"y = {y}", ORANGE)
+    paper.text(420, 62, f"p = {p}", ORANGE)
     paper.text(30, 140, "inputs", BLUE)
     half_plane(paper, weights, bias, (first_input, second_input))
     return paper

@@ -38,7 +38,7 @@ def reply(asked: Mapping[str, Any]) -> dict[str, Any]:
     Examples
     --------
     >>> reply({"figure": "neuron", "values": {"bias": 2}})["says"]
-    'z = 1, and its sigmoid y = 0.731'
+    'z = 1, and its sigmoid p = 0.731'
     """
     name = asked.get("figure")
     if not isinstance(name, str) or name not in FIGURES:
