@@ -277,13 +277,19 @@ def walk_over_layers(page):
             " return [y - scrollY, y - scrollY + high, top, [card.top, card.bottom]] }"
         )
         assert 0 <= top < bottom <= cell
+        close = page.locator("#inspector-close").bounding_box()
+        assert close["x"] + close["width"] <= page.viewport_size["width"]  # whatever the layer's name
         assert card[1] - card[0] > cell - 20 or 0 <= card[0] < card[1] <= cell  # where there is room for it
 
 
 def test_a_cell_shows_what_it_was_made_of(either):
     page = either
+    page.locator("#layers .pickable").first.click(position={"x": 9, "y": 9})
+    assert page.inner_text("#alert").startswith("Nothing is drawn yet: ")
+    page.evaluate("scrollTo(0, 0)")
     draw(page, THREE)
     check_verdict(page, "3")
+    assert not page.is_visible("#alert")
     canvas = page.locator("#layers .pickable").nth(4)
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -332,6 +338,7 @@ def test_a_cell_under_the_pointer_shows_where_it_looks(either):
     page = either
     draw(page, THREE)
     check_verdict(page, "3")
+    assert not page.is_visible("#alert")
     canvas = page.locator("#layers .pickable").nth(4)
     canvas.scroll_into_view_if_needed()
     lines, boxes = page.locator(".lines .near"), "document.querySelectorAll('#layers canvas')"
@@ -522,14 +529,19 @@ def test_a_plan_is_changed_and_a_wrong_one_refused(either):
     assert [t.split()[0] for t in page.locator("#stack li").all_inner_texts()] == [
         "Tanh", "Dense", "Tanh", "BatchNormalization", "Dropout", "Dense",
     ]  # fmt: skip
+    assert "Build anew" in page.inner_text("#unbuilt")  # what is shown is the network before
     page.click("#begin")
     page.wait_for_selector("#run:not([disabled])")
+    assert page.inner_text("#unbuilt") == ""
     page.forgiven.append("422")
     page.select_option("#kind", "MaxPooling")
     page.click("#add")
     page.click("#begin")
     page.wait_for_selector("#alert:not([hidden])")
     assert "MaxPooling" in page.inner_text("#alert")
+    page.click("#step")  # the network before goes on
+    expect(page.locator("#figures")).to_contain_text("step 1 ")
+    assert "Build anew" in page.inner_text("#unbuilt")
 
 
 def test_ten_steps_are_ten_where_there_is_time_for_fewer_in_an_answer(page):
@@ -877,6 +889,9 @@ def test_each_card_leads_to_the_page_that_explains_its_layer(either):
     assert found[0] == ["what is this? Convolutional", f"{docs}course/convolution.html"]
     assert found[-1] == ["what is this? Softmax", f"{docs}course/cross-entropy.html"]
     assert len(found) == either.locator("#layers .layer").count() - 1  # the input has none
+    told = "links => links.map(link => [link.hidden, link.href])"
+    parts = either.locator("[data-explained]").evaluate_all(told)
+    assert all(not hidden and href.startswith(f"{docs}course/") for hidden, href in parts), parts
 
 
 def test_one_draws_before_python_has_come_and_a_broken_download_is_tried_again(site_page, chromium):

@@ -1,4 +1,4 @@
-"""Which page of the documents explains each kind of layer: what a card of the page leads to."""
+"""Which page of the documents explains each kind of layer and each part of the page: what it leads to."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ LISTED = {
         "ZeroPadding ZeroPadding1D"
     ),
 }
+#: Parts of the page by the page that explains them.
+PARTS = {
+    "course": "course/index.html",
+    "curve": "course/overfitting.html#what-it-looks-like",
+    "settings": "course/optimizers.html",
+    "neurons": "course/neuron.html#many-neurons-are-a-matrix",
+    "parameters": "course/gradient.html#many-parameters-the-gradient",
+    "chain": "course/backpropagation.html",
+}
 #: The page of every kind of layer, below the documents' address.
 CHAPTERS = {kind: page for page, kinds in EXPLAINED.items() for kind in kinds} | {
     kind: f"{page}#purecnn.layers.{kind}" for page, kinds in LISTED.items() for kind in kinds.split()
@@ -40,7 +49,7 @@ CHAPTERS = {kind: page for page, kinds in EXPLAINED.items() for kind in kinds} |
 
 
 def chapters(documents: str | None) -> dict[str, str]:
-    """Return the address of every kind's page; none where no documents are known of.
+    """Return the address of the page of every kind and part; none where no documents are known of.
 
     Parameters
     ----------
@@ -63,4 +72,4 @@ def chapters(documents: str | None) -> dict[str, str]:
         raise ValueError(
             f"the documents' address must begin with http:// or https://, or be a path, got {documents!r:.80}"
         )
-    return {kind: f"{documents.rstrip('/')}/{page}" for kind, page in CHAPTERS.items()}
+    return {kind: f"{documents.rstrip('/')}/{page}" for kind, page in (CHAPTERS | PARTS).items()}

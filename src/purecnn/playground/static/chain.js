@@ -4,6 +4,7 @@ import {ask} from './carrier.js';
 import {$, complain, element, shaped, spoken} from './common.js';
 import {Maps} from './maps.js';
 
+const SYMBOLS = {weights: 'W', kernels: 'K', biases: 'b', gamma: 'γ', beta: 'β'}; // as in the formulas
 let lesson = null, chain = null, at = 0;
 
 // Begins anew with a training, or with none.
@@ -37,7 +38,8 @@ $('back').addEventListener('click', () => { at--; walk(false); });
 function picture(told, caption) {
   const canvas = element('canvas', {role: 'img'}), box = element('figure', {}, canvas, element('figcaption', {textContent: caption}));
   canvas.setAttribute('aria-label', caption);
-  return {box, show: () => new Maps(canvas, {most: 56}).show(told)};
+  const tiles = told.shape.slice(0, -2).reduce((a, b) => a * b, 1); // small where they are many, or they would be a tower
+  return {box, show: () => new Maps(canvas, {most: tiles > 20 ? 28 : 56}).show(told)};
 }
 
 function tell() {
@@ -54,7 +56,7 @@ function tell() {
       const parts = [
         layer.output_gradient && [layer.output_gradient, 'g = ∂L/∂y, from behind'],
         [layer.input, 'x, its input'],
-        ...Object.entries(layer.gradients).map(([name, told]) => [told, `∂L/∂ ${name}`]),
+        ...Object.entries(layer.gradients).map(([name, told]) => [told, SYMBOLS[name] ? `∂L/∂${SYMBOLS[name]}, of the ${name}` : `∂L/∂ ${name}`]),
         layer.input_gradient && [layer.input_gradient, '∂L/∂x, handed on'],
       ].filter(Boolean);
       for (const [told, caption] of parts) {

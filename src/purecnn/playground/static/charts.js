@@ -12,6 +12,13 @@ function canvasOf(id, height = null) {
   return [paint, width, height];
 }
 
+// Where lines lie between two powers of ten: at these, and at multiples of them where they are few.
+function scale(least, most) {
+  const powers = Array.from({length: Math.floor(most) - Math.floor(least) + 1}, (_, i) => Math.floor(least) + i);
+  const lines = most - least < .8 ? [1, 1.5, 2, 3, 4, 5, 7] : most - least < 1.5 ? [1, 2, 5] : [1];
+  return powers.flatMap(power => lines.map(times => times * 10 ** power)).filter(value => value >= 10 ** least && value <= 10 ** most);
+}
+
 // The loss of each step and its running mean, and the tests, [step, loss] each: that of step 0 is of the network before
 // it has learnt anything.
 export function curve(losses, tests) {
@@ -30,12 +37,12 @@ export function curve(losses, tests) {
   paint.strokeStyle = style('--line');
   paint.fillStyle = style('--faint');
   paint.textAlign = 'right';
-  for (let power = Math.ceil(least); power <= most; power++) {
+  for (const value of scale(least, most)) {
     paint.beginPath();
-    paint.moveTo(left, y(10 ** power));
-    paint.lineTo(width - 8, y(10 ** power));
+    paint.moveTo(left, y(value));
+    paint.lineTo(width - 8, y(value));
     paint.stroke();
-    paint.fillText(power >= -3 && power <= 3 ? `${10 ** power}`.slice(0, 6) : `1e${power}`, left - 6, y(10 ** power) + 4);
+    paint.fillText(value >= 1e-3 && value <= 1e3 ? `${+value.toPrecision(2)}` : value.toExponential(0), left - 6, y(value) + 4);
   }
   paint.textAlign = 'left';
   paint.fillText('0', left, height - 6);
@@ -51,9 +58,12 @@ export function curve(losses, tests) {
     paint.setLineDash([]);
     if (points.length === 1) paint.strokeRect(x(points[0][0]) - 1, y(points[0][1]) - 1, 2, 2);
   };
-  line(losses.map((loss, step) => [step, loss]), '--line', 1);
-  let mean = losses[0];
-  line(losses.map((loss, step) => [step, mean = loss === null ? mean : .95 * mean + .05 * loss]), '--blue', 2);
+  paint.globalAlpha = .5;
+  line(losses.map((loss, step) => [step, loss]), '--faint', 1);
+  paint.globalAlpha = 1;
+  let mean = losses[0]; // over 20 steps, and at first over a third of those that there are
+  const share = step => Math.max(.05, 3 / (step + 3));
+  line(losses.map((loss, step) => [step, mean = loss === null ? mean : mean + share(step) * (loss - mean)]), '--blue', 2);
   line(tests, '--orange', 2, [5, 3]);
   paint.fillStyle = style('--orange');
   const [step, loss] = tests.at(-1);

@@ -144,5 +144,9 @@ export async function askOf(about, path, asked) {
 let asked;
 export const network = () => (asked ??= ask('network').then(about => {
   chapters = about.chapters ?? {};
+  for (const link of document.querySelectorAll('[data-explained]')) {
+    link.href = chapters[link.dataset.explained] ?? '';
+    link.hidden = !chapters[link.dataset.explained];
+  }
   return about;
 }));

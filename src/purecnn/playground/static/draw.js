@@ -197,6 +197,7 @@ function pixelsOf({width, height}, paint) {
 // A picture of one's own, dropped or chosen: its file is sent, to be prepared as those that the network learnt from.
 export async function lay(file) {
   if (!file || !about) return;
+  complain('');
   if (!about.image) {
     complain(`${file.name} was not opened: this network takes ${about.shape[0].toLocaleString('en')} numbers, no picture.`, $('numbers'));
     return;

@@ -115,18 +115,30 @@ function equations(cell) {
   });
 }
 
-// Of a long window: its terms, those that count most first.
-function terms(cell) {
-  const order = cell.numbers ?? [...cell.window.keys()], by = cell.products ?? cell.window;
-  const ranked = [...order.keys()].sort((a, b) => Math.abs(by[b]) - Math.abs(by[a])).slice(0, MOST_TERMS);
-  const list = element('ol', {className: 'terms'}, ...ranked.map(at => element('li', {},
-    element('span', {className: 'who', textContent: `no. ${order[at]}`}),
-    cell.products ? `${spoken(cell.window[at])} × ${spoken(cell.weights[at])} = ${spoken(cell.products[at])}` : spoken(cell.window[at]))));
-  return [lead(`${cell.products ? 'Value × weight = product, “no.” is the value’s number in what the layer is given. ' : ''}Those that count most come first.`), list];
+// Where a number of a vector was before a layer flattened an array of this shape.
+function placeOf(number, [, height, width]) {
+  return `${Math.floor(number / (height * width))}, ${Math.floor(number / width) % height}, ${number % width}`;
 }
 
-// Open the panel for a cell. `given` is the picture of the input, `slides` lets the window move on by itself or stops it.
-export function inspect(cell, layer, given, slides) {
+// Of a long window: its terms, those that count most first, without those that are 0.
+function terms(cell, flattened) {
+  const order = cell.numbers ?? [...cell.window.keys()], by = cell.products ?? cell.window;
+  const counting = [...order.keys()].filter(at => by[at] !== 0), none = order.length - counting.length;
+  const ranked = counting.sort((a, b) => Math.abs(by[b]) - Math.abs(by[a])).slice(0, MOST_TERMS);
+  const list = element('ol', {className: flattened ? 'terms placed' : 'terms'}, ...ranked.map(at => element('li', {},
+    element('span', {className: 'who', textContent: `no. ${order[at]}${flattened ? ` (${placeOf(order[at], flattened)})` : ''}`}),
+    cell.products ? `${spoken(cell.window[at])} × ${spoken(cell.weights[at])} = ${spoken(cell.products[at])}` : spoken(cell.window[at]))));
+  const words = [
+    cell.products ? 'Value × weight = product; “no.” is the value’s number in what the layer is given' : '',
+    flattened ? ', behind it the map, row and column that it was. ' : cell.products ? '. ' : '',
+    'Those that count most come first', none ? `; ${counted(none)} more ${none === 1 ? 'is' : 'are'} 0.` : '.',
+  ];
+  return [lead(words.join('')), list];
+}
+
+// Open the panel for a cell. `given` is the picture of the input, `slides` lets the window move on by itself or stops it;
+// `flattened` is the shape of what the layer in front made a vector of.
+export function inspect(cell, layer, given, slides, flattened = null) {
   slide = slides;
   const named = layer.names ? `, “${layer.names[cell.place[0]]}”` : '';
   $('inspector-title').textContent = `${layer.name} ${cell.kind}: ${placed(cell.place)}${named}`;
@@ -136,8 +148,11 @@ export function inspect(cell, layer, given, slides) {
   if (cell.exponentials) shown = [powers(cell, layer)];
   else if (cell.copied) shown = [];
   else if (image) shown = equations(cell);
-  else if (cell.size > 1) shown = terms(cell);
-  else if (cell.products) shown = [lead(`${spoken(cell.window[0])} × ${spoken(cell.weights[0])} = ${spoken(cell.products[0])}`)];
+  else if (cell.size > 1) shown = terms(cell, flattened);
+  else if (cell.products) {
+    const added = cell.addend ? ` ${cell.bias < 0 ? '−' : '+'} ${spoken(Math.abs(cell.bias))}` : '';
+    shown = [lead(`${spoken(cell.window[0])} × ${spoken(cell.weights[0])}${added} = ${spoken(cell.products[0] + (added ? cell.bias : 0))}`)];
+  }
   $('inspector-grids').replaceChildren(...shown);
   if (panel.hidden) slider.textContent = 'Slide';
   panel.hidden = false;

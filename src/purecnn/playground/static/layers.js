@@ -69,7 +69,11 @@ export function dim() {
 
 // Cells. An answer may come after the next question, and is then not shown.
 async function choose(place, layer) {
-  if (!sample) return;
+  if (!sample) {
+    const why = $('answer').ariaBusy === 'true' ? 'The answer is on its way' : 'Nothing is drawn yet';
+    complain(`${why}: what a cell was made of is known once the drawing is answered.`, maps.get(layer).canvas);
+    return;
+  }
   const mine = ++asked;
   chosen = [place, layer];
   for (const [other, map] of maps) if (other !== layer && map.cell) { map.cell = null; map.draw(); }
@@ -79,11 +83,19 @@ async function choose(place, layer) {
     look(cell);
     kept = cell;
     graph.mark(layer);
-    inspect(cell, about.layers[layer], maps.get(-1), slide);
+    inspect(cell, about.layers[layer], maps.get(-1), slide, flattened(layer));
     keepInSight(layer, cell);
   } catch (error) {
     complain(error.message, maps.get(layer).canvas);
   }
+}
+
+// The shape of the maps of which the layer in front of this one made a vector; nothing if it did not.
+function flattened(layer) {
+  const [before] = windows.before[layer];
+  if (before < 0 || told(before).kind !== 'Flatten') return null;
+  const {shape} = told(windows.before[before][0]);
+  return shape.length === 3 ? shape : null;
 }
 
 const label = cell => `${about.layers[cell.layer].names ? `${about.layers[cell.layer].names[cell.place[0]]}: ` : ''}${spoken(cell.output)}`;

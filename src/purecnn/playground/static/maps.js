@@ -55,6 +55,7 @@ export class Maps {
     }
     this.columns = Math.max(1, Math.min(maps, Math.floor((room + this.gap) / this.pitch[0])));
     const rows = Math.ceil(maps / this.columns);
+    if (this.names) this.columns = Math.ceil(maps / rows); // none stands alone in a row
     this.size = [this.columns * this.pitch[0] - this.gap, rows * this.pitch[1] - this.gap];
     this.canvas.width = this.size[0] * sharp;
     this.canvas.height = this.size[1] * sharp;

@@ -8,7 +8,7 @@ import {Maps} from './maps.js';
 import {drawFor, save} from './networks.js';
 import {data, offer, plan, read, whenChanged, written} from './plan.js';
 
-let lesson = null, running = null, losses = [], tests = [], last = null, about = null, cards = [], planes = [];
+let lesson = null, spare = null, running = null, losses = [], tests = [], last = null, about = null, cards = [], planes = [];
 
 // A training. Answers may come in another order than their questions: one to a training that has ended is not shown.
 let begun = 0, stale = true, building = null;
@@ -18,29 +18,35 @@ function allow(steps) {
   unwind(steps ? lesson : null);
 }
 
-// Returns whether the plan's network was built, and no other since.
+// Whether the form has what the network that is shown was built from.
+function unbuilt(changed) {
+  $('begin').classList.toggle('strong', changed);
+  $('unbuilt').textContent = changed && lesson ? 'The form was changed: “Build anew” makes a network of it. This is still the one before.' : '';
+}
+
+// Returns whether the plan's network was built, and no other since. One that is refused leaves the one before as it was.
 async function build() {
   stop();
-  const mine = ++begun;
+  const mine = ++begun, before = lesson ?? spare;
   stale = false;
-  if (lesson) end(lesson);
-  lesson = null;
+  [lesson, spare] = [null, before];
   allow(false);
   complain('');
+  $('copied').textContent = '';
   try {
     const asked = plan(), told = await ask('lessons/begin', asked);
     if (mine !== begun) {
       end(told.lesson);
       return false;
     }
-    lesson = told.lesson;
+    if (spare) end(spare);
+    [lesson, spare] = [told.lesson, null];
     [losses, tests, cards, planes] = [[], [], [], []];
     about = told;
     $('penalised').hidden = !(asked.l1 || asked.l2);
     $('units').replaceChildren();
     $('weights').replaceChildren();
-    $('begin').classList.remove('strong');
-    $('copied').textContent = '';
+    unbuilt(false);
     named();
     allow(true);
     update(told);
@@ -48,6 +54,9 @@ async function build() {
   } catch (error) {
     if (mine !== begun) return false;
     stale = !error.status; // nobody has heard of it
+    [lesson, spare] = [spare, null];
+    allow(Boolean(lesson));
+    unbuilt(true);
     complain(error.message, $('begin'));
     return false;
   }
@@ -56,7 +65,7 @@ $('plan').addEventListener('submit', event => { event.preventDefault(); build();
 
 // Other data are shown at once; what else was changed waits for its button, lest a click undo what was learnt.
 whenChanged(atOnce => {
-  $('begin').classList.add('strong');
+  unbuilt(true);
   stale ||= atOnce;
   if (stale && !$('train').hidden) build();
 });
@@ -119,7 +128,7 @@ $('ten').addEventListener('click', async () => {
 $('draw-for').addEventListener('click', () => { stop(); drawFor(lesson, $('draw-for')); });
 $('save-trained').addEventListener('click', () => save({lesson}, $('save-trained')));
 addEventListener('pagehide', ({persisted}) => { // one that is only put aside may come back
-  if (lesson && !persisted) leave('lessons/end', {lesson});
+  for (const each of [lesson, spare]) if (each && !persisted) leave('lessons/end', {lesson: each});
 });
 
 function update(told) {
@@ -144,6 +153,7 @@ function redraw() {
 
 function units() {
   $('units-box').hidden = !last.units?.length;
+  $('units-left').hidden = last.units?.length >= last.layers.filter(layer => layer.kind === 'Dense').length - 1;
   last.units?.forEach((layer, i) => {
     if (!planes[i]) {
       const canvas = element('canvas', {role: 'img'});
