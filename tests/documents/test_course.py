@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 import purecnn
+from docs.tools import branched_network
 from docs.tools.course_pictures import PICTURES, main
+from purecnn.datasets import mnist
+from purecnn.playground.exchange import opened
 from purecnn.playground.figures.table import FIGURES
 
 ROOT = Path(__file__).parents[2]
@@ -231,3 +234,19 @@ def test_each_chapter_has_a_figure_that_may_be_live(path):
 def test_the_pictures_are_written_where_one_asks_for_them(tmp_path):
     main(tmp_path / "new")
     assert {path.stem for path in (tmp_path / "new").iterdir()} == set(PICTURES)
+
+
+def test_the_network_that_the_course_hands_out_is_what_it_says_and_opens_on_the_page():
+    text = (COURSE / "residuals.md").read_text(encoding="utf-8")
+    size, right = re.search(
+        r"\(branched\.safetensors\), (\d+) kB, .* reads (\S+) % of the test digits", text
+    ).groups()
+    raw = branched_network.PLACE.read_bytes()
+    assert round(len(raw) / 1000) == int(size)
+    network = opened(raw, "branched.safetensors")
+    made = branched_network.network()
+    assert str(network.summary()) == str(made.summary())
+    told, wanted = network.preprocessing, made.preprocessing
+    assert (told.classes, told.preparation) == (wanted.classes, wanted.preparation)
+    _, (x, y) = mnist.load_data()
+    assert 100 * network.evaluate(x, y)["accuracy"] == pytest.approx(float(right), abs=0.1)
