@@ -295,10 +295,33 @@ def test_controls_tell_a_page_what_it_needs():
 
 def test_networks_of_larger_images_have_more_work_and_the_same_parameters():
     told = drawn("sizes")["says"]
-    assert "XOR 9 and 6; dense 101,770 and 101,632; LeNet 5,994 and 322,560; VGG-Small 4,660,106 and " in told
+    assert (
+        "XOR 9 and 6; dense 101,770 and 101,632; LeNet-5 61,706 and 416,520; LeNet 5,994 and 322,560; "
+        in told
+    )
+    assert "VGG-Small 4,660,106 and " in told
     assert "ResNet-20 269,722 and 40,739,456;" in told  # the last layer's are 64 * 10
     work = 4 * (40_739_456 - 640) + 640
     assert f"ResNet-20 269,722 and {work:,};" in drawn("sizes", side="64")["says"]
     more = 64 * 90
     found = drawn("sizes", classes="100")["says"]
     assert f"ResNet-20 {269_722 + more + 90:,} and {40_739_456 + more:,};" in found
+
+
+@pytest.mark.parametrize("side", ["16", "32", "64"])
+@pytest.mark.parametrize("classes", ["10", "100", "1000"])
+def test_names_of_networks_stand_apart(side, classes):
+    boxes = []
+    root = ElementTree.fromstring(drawn("sizes", side=side, classes=classes)["svg"])
+    for each in root.iter("{http://www.w3.org/2000/svg}text"):
+        x, y, size = (float(each.get(name, 14)) for name in ("x", "y", "font-size"))
+        width = 0.56 * size * len(each.text)  # of letters of middling width
+        left = x - width * {"start": 0, "middle": 0.5, "end": 1}[each.get("text-anchor", "start")]
+        boxes.append((each.text, left, y - 0.7 * size, left + width, y))
+    assert len(boxes) > 10 + 16
+    for place, (name, left, top, right, bottom) in enumerate(boxes):
+        assert left >= 0
+        assert right <= 470, name
+        for other, left2, top2, right2, bottom2 in boxes[:place]:
+            apart = right < left2 or right2 < left or bottom < top2 or bottom2 < top
+            assert apart, f"{name} stands on {other}"
