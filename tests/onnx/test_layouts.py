@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from purecnn import (
     GlobalAveragePooling,
     LayerNormalization,
     MaxPooling,
+    Network,
     PReLU,
     ReLU,
     Softmax,
@@ -342,3 +345,17 @@ REFUSED = [
 def test_one_sentence_says_which_node_prevents_it(nodes, arrays, words):
     with pytest.raises((FileFormatError, ValueError), match=words):
         graph(nodes, arrays, opset=13).network()
+
+
+@pytest.mark.parametrize(("operator", "reduction"), [("GlobalMaxPool", "ReduceMax"), ("", "ReduceMean")])
+def test_a_pooling_over_one_pixel_is_one_over_all_pixels_of_larger_images(operator, reduction):
+    pooled = node(operator or reduction, ["v"], ["g"], **({} if operator else {"axes": [2, 3]}))
+    nodes = [node("Conv", ["x", "w"], ["v"]), pooled, node("Flatten", ["g"], ["f"])]
+    nodes.append(node("Gemm", ["f", "m"], ["y"]))
+    arrays = {"w": floats(4, 2, 3, 3), "m": floats(4, 3)}
+    found = graph(nodes, arrays, inputs=[value("x", ["N", 2, "H", "W"])])
+    layers = copy.deepcopy(found.network((2, 3, 3)).layers)  # of which the convolution leaves one pixel
+    x = floats(3, 2, 6, 5)
+    np.testing.assert_allclose(
+        Network(layers, input_shape=(2, 6, 5)).predict(x), found.run({"x": x})["y"], rtol=1e-4, atol=1e-5
+    )

@@ -47,6 +47,8 @@ def _reduction(held: LayerArrays, call: OperatorCall, layout: Layout) -> Found |
     )
     before, layout = layout.whole()
     real = {axis for axis in range(rank) if layout.shape[axis] > 1}
+    if not over & real and len(layout.held) == 3 and {layout.axes[axis] for axis in over} == {1, 2}:
+        real |= over  # one pixel, of which larger images have more
     over &= real
     if not over:
         return before, layout.named(shape)
