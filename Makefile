@@ -52,7 +52,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-models campaign-keras campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-models campaign-keras campaign-fine-tuning campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -205,6 +205,9 @@ campaign-models: $(MODELS_STAMP) ## fetch real ONNX files and export others, run
 
 campaign-keras: $(MODELS_STAMP) ## have Keras 3 and Keras 2 write architectures, read them, write how far the answers lie apart into docs/weights.md
 	$(MODELS)/bin/python -m campaigns.keras_models.compare --keras-python $(MODELS)/bin/python --write
+
+campaign-fine-tuning: $(MODELS_STAMP) ## have torch train a ResNet-18, fine-tune it by the example, write what that helps into docs/transfer.md
+	$(MODELS)/bin/python -m campaigns.fine_tuning --torch $(MODELS)/bin/python --write
 
 campaign-fuzz: $(DEV_STAMP) ## hand 10,000 hostile files of each format to its reader
 	$(VENV)/bin/python -m campaigns.fuzz --output campaigns/results

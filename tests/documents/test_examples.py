@@ -14,7 +14,7 @@ import pytest
 
 import purecnn
 from helpers.waiting import PATIENCE
-from purecnn import Dense, Network, Tanh, train
+from purecnn import Dense, Network, Tanh, export_onnx, load, load_onnx, networks, train
 from purecnn.datasets import mnist
 from purecnn.losses import mse, mse_prime
 
@@ -170,6 +170,57 @@ def test_signals(tmp_path):
     found = re.search(r"accuracy: ([\d.]+)% of 100 other signals", printed)[1]
     assert float(found) > 35  # one of five is a guess
     assert (sentence, status) == (f"the accuracy is {found}%; at least 93.0% is wanted\n", 1)
+
+
+def resnet(path, size):
+    """Write a residual network as torchvision's, of few channels, for pictures of a size."""
+    network = networks.resnet((3, size, size), classes=7, depth=8, width=4, shortcut="convolution")
+    export_onnx(network, path, input="scaled")
+
+
+def test_fine_tuning_from_a_file_for_pictures_of_another_size(tmp_path):
+    resnet(tmp_path / "small.onnx", 40)
+    few = ("--images", "1000", "--head-epochs", "1", "--epochs", "4", "--rate", "0.01", "--body", "0.5")
+    printed, sentence, status = run("fine_tuning.py", tmp_path, "small.onnx", "mnist", *few)
+    assert (sentence, status) == ("", 0)
+    assert "1,000 pictures, 1 x 28 x 28, of 0, 1, 2" in printed
+    first = float(re.search(r"accuracy of the new layer alone: ([\d.]+)%", printed)[1])
+    found = float(re.search(r"^accuracy: ([\d.]+)% of 10,000 test pictures", printed, re.M)[1])
+    assert first < found > 25  # one of ten is a guess
+    network = load(tmp_path / "fine-tuned.safetensors")
+    (_, _), (x, y) = mnist.load_data()
+    assert network.preprocessing.classes == tuple("0123456789")
+    assert network.evaluate(x, y)["accuracy"] == pytest.approx(found / 100, abs=0.001)
+    # torchvision's normalization of a grey picture: white, and black
+    white, black = network[0].forward(np.ones((1, 28, 28, 1))), network[0].forward(np.zeros((1, 28, 28, 1)))
+    np.testing.assert_allclose(white[:, 5, 5, 0], [2.2489, 2.4286, 2.64], atol=1e-4)
+    np.testing.assert_allclose(black[:, 5, 5, 0], [-2.1179, -2.0357, -1.8044], atol=1e-4)
+    exported = load_onnx(tmp_path / "fine-tuned.onnx").predict(x[:20, np.newaxis])
+    np.testing.assert_allclose(exported, network.predict(x[:20]), atol=1e-5)
+
+
+def test_fine_tuning_on_pictures_with_colours(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    resnet(tmp_path / "small.onnx", 24)
+    for number in range(40):
+        for label, name in enumerate(("day", "night")):
+            place = tmp_path / "pictures" / name
+            place.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(number).integers(0, 100, (20, 30, 3)) + 120 * (1 - label)
+            image.fromarray(pixels.astype(np.uint8)).save(place / f"{number}.png")
+    few = ("--size", "24", "--epochs", "1", "--rate", "0.01", "--output", "sky")
+    printed, sentence, status = run("fine_tuning.py", tmp_path, "small.onnx", "pictures", *few)
+    assert (sentence, status) == ("", 0)
+    assert "64 pictures, 3 x 24 x 24, of day, night" in printed
+    assert re.search(r"^accuracy: 100.0% of 16 test pictures", printed, re.M)
+    seen = load(tmp_path / "sky.safetensors")[0].forward(np.ones((3, 24, 24, 1)))
+    np.testing.assert_allclose(seen[:, 5, 5, 0], [2.2489, 2.4286, 2.64], atol=1e-4)
+
+
+def test_fine_tuning_wants_a_dense_layer(tmp_path):
+    export_onnx(Network([Tanh()], input_shape=(3, 8, 8)), tmp_path / "none.onnx")
+    _, sentence, status = run("fine_tuning.py", tmp_path, "none.onnx", "mnist")
+    assert (sentence, status) == ("none.onnx has no dense layer that could be replaced\n", 1)
 
 
 def test_by_hand(tmp_path):
