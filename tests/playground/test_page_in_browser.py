@@ -82,6 +82,12 @@ def touched(chromium):
 
 
 @pytest.fixture(scope="module")
+def apart(chromium):
+    """A window whose pages may go wrong."""
+    return browser.Window(chromium)
+
+
+@pytest.fixture(scope="module")
 def address():
     with served() as address:
         yield address
@@ -953,12 +959,14 @@ def hurried(page):
 
 
 @pytest.mark.parametrize("name", ["draw.js", "maps.js", "train.js"])
-def test_a_page_whose_script_does_not_come_says_so(site_page, chromium, name):
+def test_a_page_whose_script_does_not_come_says_so(site_page, apart, name):
     _, _, address = site_page
-    page = browser.Window(chromium).page
+    page = apart.open("about:blank", still=False)
     page.route("**/worker.js", lambda route: route.abort())  # Python is not looked at here
     page.route(f"**/{name}", lambda route: route.abort())
     page.goto(f"{address}#train")
+    # for the words come after four seconds, by an animation
+    page.context.new_cdp_session(page).send("Animation.setPlaybackRate", {"playbackRate": 50})
     words = page.locator("#unfetched")
     expect(words).to_have_css("visibility", "visible", timeout=1000 * PATIENCE)
     expect(words).to_have_text("A part of this page has not come yet. Try again")
@@ -966,7 +974,6 @@ def test_a_page_whose_script_does_not_come_says_so(site_page, chromium, name):
     words.get_by_role("link").click()
     page.wait_for_selector("#layers .layer canvas")
     expect(words).to_be_hidden()
-    page.close()
 
 
 def test_what_comes_damaged_is_asked_for_again(site_page, chromium):
