@@ -1,4 +1,7 @@
-"""What Pyodide runs in the tests: each part of the package, told as one line of JSON."""
+"""What Pyodide runs in the tests: each part of the package, told as one line of JSON.
+
+What one part alone needs, it imports itself: Python compiles every module anew here, for a second start too.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,12 @@ from typing import Any
 import numpy as np
 
 import purecnn as p
-from helpers.every_layer import EVERY
 from purecnn import losses
 from purecnn.backend import blas, cores, processes
 from purecnn.backend.environment import machine
 from purecnn.backend.memory import aligned_zeros
 from purecnn.datasets import mnist
 from purecnn.optimizers.registry import OPTIMIZERS
-from purecnn.playground.reader import Reader
-from purecnn.playground.sessions import Lessons
 
 PARTS: dict[str, Callable[[], Any]] = {}
 
@@ -95,6 +95,8 @@ def imports() -> dict[str, str]:
 @part
 def every_layer() -> list[str]:
     """Hold the derivatives of every kind of layer to finite differences."""
+    from helpers.every_layer import EVERY
+
     first = {type(layer).__name__: (layer, shape) for layer, shape in reversed(EVERY.values())}
     for layer, shape in first.values():
         p.check_gradients(layer, shape, batch=2, projections=1).raise_if_wrong()
@@ -214,6 +216,9 @@ def resumed() -> bool:
 @part
 def playground() -> dict[str, Any]:
     """Teach a lesson and look at a digit, as the page does."""
+    from purecnn.playground.reader import Reader
+    from purecnn.playground.sessions import Lessons
+
     lessons = Lessons()
     plan = {"data": "digits", "layers": [], "optimizer": "Adam", "learning_rate": 0.01, "batch_size": 32}
     told = lessons.begin(plan)
