@@ -352,6 +352,26 @@ def test_ranks_of_a_machine_share_its_cores(others, quota, number, reason, monke
     assert Ranks.capacity(rank) == Workers(number, reason)
 
 
+@pytest.mark.parametrize(
+    ("others", "quota", "more"),
+    [
+        (["ab", "ab"], None, False),
+        (["ab", "ab", "ab"], None, True),
+        (["ab", "cd", "ab"], None, False),
+        (["a", "a"], None, True),
+        (["abcd", "abcd"], 1.5, False),  # two have room, each for a part of its time
+        (["abcd", "abcd"], 1.0, True),
+    ],
+)
+def test_ranks_know_whether_they_are_more_than_cores(others, quota, more, monkeypatch):
+    monkeypatch.setattr("purecnn.backend.cores.cores", lambda: Cores(tuple(others[0]), 8))
+    monkeypatch.setattr("purecnn.backend.cores.quota", lambda: quota)
+    rank = SimpleNamespace(
+        node=SimpleNamespace(size=len(others)), gather=lambda own, _: [own, *map(list, others[1:])]
+    )
+    assert Ranks.outnumber_cores(rank) is more
+
+
 @pytest.fixture(scope="module")
 def lone():
     """Return the ranks of this process, which is alone."""

@@ -84,7 +84,8 @@ class RankedFit(Fit):
         asked = self.settings.threads
         threads = cores.as_told(own).number if asked is None else asked
         self.settings = replace(self.settings, threads=threads)
-        ranks.is_crowded = any(ranks.gather(threads > own.number))
+        outnumber = ranks.outnumber_cores()
+        ranks.is_crowded = any(ranks.gather(outnumber or threads > own.number))
         ranks.header = StepHeader(self.largest_batch, told_size(self.optimizer))
         ranks.is_busy = False
 

@@ -220,7 +220,7 @@ class Ranks:
             return cores.capacity()
         own, allowed = list(cores.cores().names), cores.quota()
         names = self.gather(own, self.node)
-        together = len({name for names_of_one in names for name in names_of_one})
+        together = len(set().union(*names))
         bound = together == sum(map(len, names))  # by the launcher, each to cores of its own
         ranks = f"{len(names)} ranks of this machine"
         found = cores.Workers(
@@ -231,6 +231,12 @@ class Ranks:
             return found
         least = max(1, math.ceil(allowed) // len(names))
         return found.limited(least, f"{ranks} share the container's quota of {cores.in_processors(allowed)}")
+
+    def outnumber_cores(self) -> bool:
+        """Return whether this machine has more ranks than cores for them."""
+        names, allowed = self.gather(list(cores.cores().names), self.node), cores.quota()
+        together = len(set().union(*names))
+        return bool(self.node.size > (together if allowed is None else min(together, math.ceil(allowed))))
 
     def total_capacity(self) -> int:
         """Return how many workers find room on the cores of all ranks, each having one at least."""
