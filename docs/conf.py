@@ -53,3 +53,5 @@ pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 html_static_path = ["tools/static"]
 html_css_files = ["figures.css", "formulas.css"]
+html_js_files = [("sidebar.js", {"defer": "defer"})]
+html_favicon = "../src/purecnn/playground/static/icon.svg"

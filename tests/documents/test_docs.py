@@ -158,6 +158,18 @@ def test_the_links_between_the_pages_lead_somewhere(built):
     assert broken == set()
 
 
+def test_what_the_pages_load_lies_beside_them(built):
+    loads = re.compile(r"""<(?:script|link|img)\b[^>]*?\s(?:src|href)=["']([^"'?#]+)""")
+    missing, found = set(), set()
+    for page in built.rglob("*.html"):
+        for name in loads.findall(page.read_text(encoding="utf-8")):
+            found.add(Path(name).name)
+            if not (page.parent / name).exists() and not name.startswith(("data:", "#")):
+                missing.add((page.name, name))
+    assert missing == set()
+    assert {"sidebar.js", "figures.css", "icon.svg"} <= found
+
+
 def test_formulas_are_set_in_a_font_that_has_their_letters(built):
     static = built / "_static"
     assert "stix-two-math.woff2" in (static / "formulas.css").read_text(encoding="utf-8")
