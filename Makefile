@@ -52,7 +52,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run site pages serve-site check test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-models campaign-keras campaign-fine-tuning campaign-fuzz fuzz fixtures clean python-new-enough
+.PHONY: help run site pages serve-site check check-texts test coverage test-oldest test-sklearn-oldest test-lowest test-wheel test-sycl test-cuda dist release-ready format docs plots notebook screenshots bench bench-99 bench-quick bench-footprint bench-recipes bench-ranks bench-architectures bench-cores bench-site bench-cuda campaign-bits campaign-resume campaign-ranks campaign-forks campaign-onnx campaign-models campaign-keras campaign-fine-tuning campaign-fuzz fuzz fixtures clean python-new-enough
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^## / { printf "%s%s\n", line, substr($$0, 4); line = "\n" } /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -74,15 +74,18 @@ serve-site: site ## show build/site on this machine
 
 ## Develop
 
-check: $(DEV_STAMP) ## check format, lint, types, the order of imports and the CI's file, in under a minute
+# what `make check` has besides the order of imports, which is among the tests
+check-texts: $(DEV_STAMP)
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+
+check: check-texts ## check format, lint, types, the order of imports and the CI's file, in under a minute
 	$(VENV)/bin/pytest --quiet tests/package/test_imports.py
 
 test: $(DEV_STAMP) ## install, make check, then the tests and doctests; PART=layers: of one package
-	$(if $(PART),,$(MAKE) --no-print-directory check)
+	$(if $(PART),,$(MAKE) --no-print-directory check-texts)
 	$(VENV)/bin/pytest $(AT_ONCE) $(TESTS)
 
 coverage: $(DEV_STAMP) ## the tests again, counting lines and branches: at least 95 % must be run; takes twice as long
