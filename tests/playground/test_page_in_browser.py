@@ -397,6 +397,16 @@ def test_the_network_is_one_picture_that_leads_to_the_cards(window, tmp_path):
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("Enter")
         page.wait_for_function("() => document.activeElement.matches('#layers .layer:nth-child(10) canvas')")
+        page.evaluate("scrollTo(0, 0)")
+        draw(page, THREE)
+        expect(page.locator("#verdict")).not_to_have_attribute("data-state", "blank")
+        for place, title, words in (
+            (2, "0 Residual", "what comes by the way around is .*: the sum is "),
+            (6, "1 Branches", "a branch ends in it, "),
+        ):
+            page.locator("#layers .pickable").nth(place).click(position={"x": 30, "y": 30})
+            expect(page.locator("#inspector-title")).to_have_text(re.compile(title))
+            assert re.search(words, page.inner_text("#inspector-sum"))
 
 
 def test_a_cell_whose_numbers_come_late_takes_no_other_cells_place(page):

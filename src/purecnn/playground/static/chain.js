@@ -54,7 +54,7 @@ function tell() {
       item.setAttribute('aria-current', 'step');
       const flow = element('div', {className: 'flow'});
       const parts = [
-        layer.output_gradient && [layer.output_gradient, 'g = ∂L/∂y, from behind'],
+        layer.output_gradient && [layer.output_gradient, 'g = ∂L/∂z, from behind'],
         [layer.input, 'x, its input'],
         ...Object.entries(layer.gradients).map(([name, told]) => [told, SYMBOLS[name] ? `∂L/∂${SYMBOLS[name]}, of the ${name}` : `∂L/∂ ${name}`]),
         layer.input_gradient && [layer.input_gradient, '∂L/∂x, handed on'],

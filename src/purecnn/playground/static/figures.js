@@ -15,7 +15,7 @@
       Object.assign(this, {picture, name: picture.id.replace(/^figure-/, ''), values: {}, sets: {}, busy: false, waiting: false});
       this.button = element('button', {type: 'button', className: 'live-try', textContent: 'Try it'});
       this.button.addEventListener('click', () => this.begin());
-      this.words = element('span', {textContent: 'Change the numbers: this page then runs Python, 10 MB the first time.'});
+      this.words = element('span', {textContent: 'Change the numbers: Python then starts in this page, which takes some seconds in each chapter; its 10 MB are loaded once.'});
       this.bar = element('progress', {hidden: true});
       this.offer = element('p', {className: 'live-offer'}, this.button, this.bar, this.words);
       this.words.setAttribute('role', 'status');

@@ -43,6 +43,7 @@ const most = values => values.reduce((found, value) => Math.max(found, Math.abs(
 const total = values => values.reduce((found, value) => found + value, 0);
 const counted = size => size.toLocaleString('en');
 const placed = place => (place.length === 3 ? `map ${place[0]}, row ${place[1]}, column ${place[2]}` : `number ${place.join(', ')}`);
+const isJoin = cell => ['Residual', 'Branches'].includes(cell.kind);
 const within = (place, shape) => place.every((number, axis) => number >= 0 && number < shape[axis]);
 
 // The number of a place, as it is counted in a vector: what Flatten does.
@@ -50,6 +51,16 @@ function count(place, shape) {
   const steps = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
   const terms = place.map((number, axis) => (steps[axis] === 1 ? number : `${number} × ${steps[axis]}`));
   return `${terms.join(' + ')} = ${place.reduce((sum, number, axis) => sum + number * steps[axis], 0)}`;
+}
+
+// What branches end in, put together: one of them, their product, sum or mean, or the largest.
+function joined({kind, window, weights, output}) {
+  if (window.length === 1 && weights[0] === 1) return ['Nothing is computed: a branch ends in it, ', bold(output)];
+  if (window.length === 1) return ['One branch ends in ', bold(window[0]), ', and the others’ product is ', bold(weights[0]), ': together ', bold(output)];
+  const ends = window.flatMap((value, i) => [i ? ', ' : '', bold(value)]);
+  if (kind === 'Residual') return ['Its layers make ', bold(window[0]), ', and what comes by the way around is ', bold(window[1]), ': the sum is ', bold(output)];
+  const made = weights.every(weight => weight === 1) ? 'sum' : weights.includes(1) ? 'largest' : 'mean';
+  return ['The branches end in ', ...ends, `: the ${made} is `, bold(output)];
 }
 
 // One sentence, or two: what was done.
@@ -70,6 +81,7 @@ function sentence(cell, layer) {
     return [bold(cell.window[0]), ' × the factor γ / √(variance + ε), ', bold(cell.weights[0]), ', and the shift β − mean × factor, ', bold(cell.bias),
       ', make ', bold(cell.output), ...(cell.kind === 'BatchNormalization' ? ['; mean and variance are those kept from training'] : [])];
   }
+  if (isJoin(cell)) return joined(cell);
   if (cell.products) {
     const added = cell.addend ? [`, and the ${cell.addend}, `, bold(cell.bias), ', make '] : [' makes '];
     return [cell.size === 1 ? 'One product, ' : `The sum of ${counted(cell.size)} products, `, bold(cell.total - cell.bias), ...added, bold(cell.output)];
@@ -146,7 +158,7 @@ export function inspect(cell, layer, given, slides, flattened = null) {
   const image = cell.shape.length >= 2 && cell.shape.at(-1) <= TILES && cell.shape.at(-2) <= TILES && !cell.numbers;
   let shown = [];
   if (cell.exponentials) shown = [powers(cell, layer)];
-  else if (cell.copied) shown = [];
+  else if (cell.copied || isJoin(cell)) shown = [];
   else if (image) shown = equations(cell);
   else if (cell.size > 1) shown = terms(cell, flattened);
   else if (cell.products) {
