@@ -119,6 +119,8 @@ def run_pooling(module, name, batch, dtype, workspace, seed=0):
     x.flags.writeable = g.flags.writeable = False
     found, winners = module.max_pool_forward(x, size, stride, workspace)
     close(found, y, dtype)
+    if module is cpu:
+        close(cpu.max_pool(x, size, stride, Workspace()), y, dtype)
     close(module.max_pool_backward(g, winners, x.shape, size, stride, workspace), dx, dtype)
 
 

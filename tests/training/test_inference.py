@@ -9,6 +9,7 @@ import pytest
 from purecnn import (
     AveragePooling,
     BatchNormalization,
+    Branches,
     Convolutional,
     Dense,
     DepthwiseConvolutional,
@@ -20,7 +21,9 @@ from purecnn import (
     MaxPooling,
     Network,
     ReLU,
+    Reshape,
     Residual,
+    SiLU,
     Tanh,
     ZeroPadding,
     load,
@@ -135,6 +138,26 @@ NETWORKS = {
         ReLU(),
         GlobalAveragePooling(),
     ],
+    "gated, squeezed and excited": lambda: [
+        convolution(),
+        SiLU(),
+        Branches(
+            [],
+            [
+                GlobalAveragePooling(),
+                Reshape((4,), (4, 1, 1)),
+                convolution(2, 1),
+                SiLU(),
+                convolution(4, 1),
+                Flatten(),
+            ],
+            merge="multiply",
+        ),
+        Branches([SiLU()], [], merge="add"),
+        Flatten(),
+        SiLU(),
+        Dense(3),
+    ],
     "residual of dense layers": lambda: [
         Flatten(),
         Dense(6),
@@ -190,6 +213,17 @@ def test_answers_are_those_of_the_layers(name, dtype, most):
     network, x = made(name, dtype), samples(33, dtype=dtype)
     for count in (33, 1, 8):
         assert error(network.predict(x[:count]), layer_by_layer(network, x[:count])) < most
+
+
+def test_a_convolution_behind_a_reshape_is_laid_out_once():
+    network = made("gated, squeezed and excited")
+    network.predict(samples(1))
+    steps = network._idle[-1].layers
+    kept = [step.calls for step in steps if hasattr(step, "calls")]
+    network.predict(samples(1))
+    again = [step.calls for step in steps if hasattr(step, "calls")]
+    assert len(kept) == 3
+    assert all(one is other for one, other in zip(kept, again, strict=True))
 
 
 def test_what_can_be_folded_is_folded():

