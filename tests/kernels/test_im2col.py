@@ -9,6 +9,7 @@ from helpers import plain_loops as loops
 from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, im2col
 from purecnn.kernels.geometry import Window
+from purecnn.kernels.pooled import PooledIm2col
 
 GEOMETRIES = {  # size, stride, padding, dilation
     "padded": ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
@@ -43,14 +44,14 @@ def test_the_calls_of_inference_are_the_loops(name, rows, dtype):
     if rows:
         x = x.transpose(1, 0, 2, 3).copy().transpose(1, 0, 2, 3)
     window = Window(*GEOMETRIES[name])
-    assert im2col.suits(x, 32, window)
     rng = np.random.default_rng(1)
     tolerance = (1e-12 if dtype == np.float64 else 1e-5) * abs(plain).max()
     for shape in (None, (32,), (32, *window.positions(x.shape))):
         biases = None if shape is None else rng.standard_normal(shape).astype(dtype)
         added = 0 if biases is None else biases.reshape(*shape, *[1] * (4 - len(shape)))
         addend = rng.standard_normal(plain.shape).astype(dtype)
-        calls, y = cpu.conv2d_calls(x, kernels, biases, window, Workspace(), None, addend, True)
+        layout = im2col.Im2colConvolution(x, 32, window, Workspace())
+        calls, y = layout.inference(kernels, biases, addend, True)
         for wanted in (turned, plain):  # the second time, what is padded has stayed so
             x[...] = x[:, ::-1].copy()
             for call in calls:
@@ -59,14 +60,51 @@ def test_the_calls_of_inference_are_the_loops(name, rows, dtype):
             np.testing.assert_allclose(y, np.maximum(wanted + added + addend, 0), rtol=0, atol=tolerance)
 
 
-def test_it_is_for_many_maps_of_few_pixels():
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("pool", [(2, 2), (1, 3), (3, 1), (2, 3), (1, 1)])
+@pytest.mark.parametrize("name", ["padded", "holes"])
+def test_pooled_calls_are_the_loops(name, pool, dtype):
+    x, kernels, (plain, turned) = looped(name)
+    x, kernels = x.astype(dtype), kernels.astype(dtype)
+    biases = np.random.default_rng(1).standard_normal(32).astype(dtype)
+    layout = PooledIm2col(x, 32, Window(*GEOMETRIES[name]), pool, Workspace())
+    calls, y = layout.inference(kernels, biases, None, True)
+    for wanted in (turned, plain):
+        x[...] = x[:, ::-1].copy()
+        for call in calls:
+            call()
+        pooled = np.maximum(loops.max_pool_forward(wanted, pool, pool) + biases[:, None, None, None], 0)
+        tolerance = (1e-12 if dtype == np.float64 else 1e-5) * abs(plain).max()
+        np.testing.assert_allclose(y, pooled, rtol=0, atol=tolerance)
+        assert y.dtype == dtype
+
+
+def test_it_is_for_many_maps_of_few_pixels(monkeypatch):
     window = Window((3, 3), padding=((1, 1), (1, 1)))
-    few, wide, many = (
-        np.zeros(shape, np.float32) for shape in ((64, 7, 7, 1), (64, 28, 28, 2), (64, 4, 4, 16))
+    few, wide, many, short = (
+        np.zeros(shape, np.float32)
+        for shape in ((128, 7, 7, 1), (64, 28, 28, 2), (128, 4, 4, 16), (64, 7, 7, 1))
     )
-    assert im2col.suits(few, 64, window)
-    assert not im2col.suits(few, 8, window)
-    assert not im2col.suits(wide, 64, window)
-    assert not im2col.suits(many, 64, window)
-    assert not im2col.suits(few, 64, Window((3, 3), groups=2))
-    assert not im2col.suits(few, 64, Window((1, 1)))
+    for small in (False, True):
+        monkeypatch.setattr(im2col, "small_kernels", lambda small=small: small)
+        assert im2col.suits(few, 128, window)
+        assert im2col.suits(short, 64, window) is not small
+        assert not im2col.suits(few, 4, window)
+        assert not im2col.suits(wide, 64, window)
+        assert not im2col.suits(many, 128, window)
+        assert not im2col.suits(few, 128, Window((3, 3), groups=2))
+        assert not im2col.suits(few, 128, Window((1, 1)))
+
+
+def test_before_a_pooling_it_is_for_many_maps_of_few_samples():
+    window = Window((3, 3), padding=((1, 1), (1, 1)))
+    shapes = (128, 8, 8, 1), (128, 80, 80, 1), (128, 8, 8, 8)
+    few, wide, many = (np.zeros(shape, np.float32) for shape in shapes)
+    workspace = Workspace()
+    cpu.conv2d_calls(few, np.zeros((128, 128, 3, 3), np.float32), None, window, workspace, (2, 2))
+    laid_out = workspace.layout("convolution", few, lambda: None)
+    assert isinstance(laid_out, PooledIm2col)
+    assert im2col.suits_pooled(few, 128, window)
+    assert not im2col.suits_pooled(few, 64, window)
+    assert not im2col.suits_pooled(wide, 128, window)
+    assert not im2col.suits_pooled(many, 128, window)

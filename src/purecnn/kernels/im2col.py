@@ -18,8 +18,9 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call, run
 from purecnn.kernels.geometry import Window, along_batch, cropped
-from purecnn.kernels.products import matmul
+from purecnn.kernels.products import matmul, small_kernels
 from purecnn.kernels.rows import finish
+from purecnn.kernels.winograd import FEWEST
 
 #: Kernels' values for each pixel from where on it pays: 1,024 to 1,024 maps of 2 x 2 x 32 take 3.6 ms both
 #: ways in place of 17.1, 512 to 512 of 4 x 4 x 32 3.5 in place of 4.7, 256 to 256 of 8 x 8 x 32 as long.
@@ -28,6 +29,13 @@ WORTH = 128
 #: 128 maps of 14 x 14 take 0.8 ms for one image in place of 1.3, 256 of them 3.4 in place of 14, 512 of 7 x 7
 #: 9 in place of 45; but 128 of 4 x 4 for 16 images 0.9 in place of 0.5.
 IM2COL_WORTH, IM2COL_LINE = 20, 40
+#: Where BLAS has kernels for small products, it pays for more values of kernels alone, if a row is this short:
+#: 64 maps of 8 x 8 take 30 us unrolled, 48 by im2col, 128 of 8 x 8 231 and 136.
+LARGE, SHORT_LINE = 1 << 17, 16
+#: Before a pooling, of fewer samples than tiles want, from how many kernels' values on, and from how many for
+#: each pixel: 512 maps of 8 x 8 take 1.8 ms for one image in place of 18, 256 of 16 x 16 1.5 in place of 6.4,
+#: 128 of 32 x 32 1.6 in place of 2.0; 32 of 16 x 16 39 us in place of 28.
+POOLED_WORTH = 4
 
 
 def suits_pointwise(x: Array, maps: int, window: Window) -> bool:
@@ -41,7 +49,16 @@ def suits(x: Array, maps: int, window: Window) -> bool:
     rows, columns = window.positions(x.shape)
     line = columns * x.shape[3]
     worth = maps * len(x) >= IM2COL_WORTH * rows * line
+    if small_kernels() and line <= SHORT_LINE and maps * len(x) * math.prod(window.size) < LARGE:
+        return False
     return window.groups == 1 and window.size != (1, 1) and line <= IM2COL_LINE and worth
+
+
+def suits_pooled(x: Array, maps: int, window: Window) -> bool:
+    """Return whether im2col pays for a dense convolution of `x` in inference whose output is pooled."""
+    large = maps * len(x) * math.prod(window.size) >= LARGE
+    pixels = math.prod(window.positions(x.shape)) * x.shape[3]
+    return large and x.shape[3] < FEWEST and maps * len(x) >= POOLED_WORTH * pixels
 
 
 class GemmConvolution(ABC):

@@ -9,6 +9,7 @@ kept, and sends the gradient the same way back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ from purecnn.backend import blas
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
-from purecnn.kernels.geometry import Pair
+from purecnn.kernels.geometry import Pair, Window
+from purecnn.kernels.im2col import Im2colConvolution
 from purecnn.kernels.rows import RowConvolution, finish
 
 #: Values that some rows of a pooling may have: half a megabyte of float32.
@@ -184,6 +186,47 @@ class PooledConvolution:
     def as_rows(self, g: Array) -> Array:
         """(M, PH, PW, N) -> (PH, M, L): a view where `g` lies row by row in memory, else a copy."""
         return g.transpose(1, 0, 2, 3).reshape(self.rows.shape)
+
+
+def largest(parts: Sequence[Array], out: Array) -> list[Call]:
+    """Return the calls that write the largest value of all parts, each of the shape of `out`."""
+    first, *rest = parts
+    if not rest:
+        return [partial(np.copyto, out, first)]
+    firsts = [first, *[out] * (len(rest) - 1)]
+    return [partial(np.maximum, one, other, out=out) for one, other in zip(firsts, rest, strict=True)]
+
+
+class PooledIm2col:
+    """An `Im2colConvolution` in inference, and the max pooling of its output.
+
+    Parameters
+    ----------
+    x, maps, window, workspace
+        Those of the convolution.
+    pool : (int, int)
+        Window of the pooling, which steps by its own size.
+    """
+
+    def __init__(self, x: Array, maps: int, window: Window, pool: Pair, workspace: Workspace) -> None:
+        self.convolution = Im2colConvolution(x, maps, window, workspace)
+        images = self.convolution.images
+        rows, columns = images.shape[1] // pool[0], images.shape[2] // pool[1]
+        self.down = workspace.array("down", (maps, rows, *images.shape[2:]), x.dtype)
+        self.pooled = workspace.array("output", (maps, rows, columns, x.shape[3]), x.dtype)
+        self.lines = [images[:, row : rows * pool[0] : pool[0]] for row in range(pool[0])]
+        self.cells = [self.down[:, :, cell : columns * pool[1] : pool[1]] for cell in range(pool[1])]
+
+    def inference(
+        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
+    ) -> tuple[list[Call], Array]:
+        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, PH, PW, N).
+
+        The largest of a window's sums is the same before and after a bias that all of them share.
+        """
+        found = self.convolution.calls(kernels)
+        found += [*largest(self.lines, self.down), *largest(self.cells, self.pooled)]
+        return [*found, *finish(self.pooled, biases, addend, rectifies)], self.pooled
 
 
 class PhasedPooling:
