@@ -22,7 +22,7 @@ from purecnn import (
 from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, reference
 from purecnn.kernels.geometry import Window
-from purecnn.kernels.grouped import GroupedConvolution
+from purecnn.kernels.grouped import DepthwiseConvolution, GroupedConvolution, suits_channels
 from purecnn.kernels.im2col import PointwiseConvolution
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
@@ -302,3 +302,50 @@ def test_a_refused_shape_leaves_the_layer_as_it_was():
             layer.bind(shape)
         assert (layer.groups, layer.depth, layer.output_shape) == (3, 3, (3, 3, 3))
         layer.forward(np.zeros((3, 5, 5, 2)))
+
+
+@dtypes
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+        ((2, 3), (2, 1), ((0, 2), (1, 0)), (1, 2)),
+        ((3, 2), (1, 2), ((0, 0), (3, 3)), (2, 1)),
+    ],
+)
+def test_runs_along_the_channels_are_the_loops(geometry, batch, dtype):
+    rng = np.random.default_rng(0)
+    x, kernels = rng.standard_normal((5, 6, 7, batch)), rng.standard_normal((5, 1, *geometry[0]))
+    window = Window(*geometry, groups=5)
+    plain, turned = (
+        loops.conv2d_forward(given, kernels, None, *geometry[1:], groups=5) for given in (x, x[:, ::-1])
+    )
+    x, kernels = roomy(x.astype(dtype)), kernels.astype(dtype)
+    addend = rng.standard_normal(plain.shape).astype(dtype)
+    for shape in (None, (5,), plain.shape[:3]):
+        biases = None if shape is None else rng.standard_normal(shape).astype(dtype)
+        added = 0 if biases is None else biases.reshape(*shape, *[1] * (4 - len(shape)))
+        layout = DepthwiseConvolution(x, window, Workspace())
+        calls, y = layout.inference(kernels, biases, addend, True)
+        for wanted in (turned, plain):  # the second time, what is padded has stayed so
+            x[...] = x[:, ::-1].copy()
+            for call in calls:
+                call()
+            assert y.dtype == dtype
+            close(y, np.maximum(wanted + added + addend, 0), TOLERANCE[dtype], TOLERANCE[dtype])
+
+
+def test_runs_are_along_the_channels_where_these_are_more_than_the_pixels():
+    window = Window((3, 3), padding=((1, 1), (1, 1)), groups=64)
+    image, wide, several, few = (
+        np.zeros(shape, np.float32) for shape in ((64, 7, 7, 1), (64, 9, 9, 1), (64, 7, 7, 2), (64, 4, 4, 1))
+    )
+    workspace = Workspace()
+    cpu.conv2d_calls(image, np.zeros((64, 1, 3, 3), np.float32), None, window, workspace)
+    assert isinstance(workspace.layout("convolution", image, lambda: None), DepthwiseConvolution)
+    assert suits_channels(few, 64, window)
+    assert not suits_channels(few, 128, window)
+    assert not suits_channels(few, 64, window._replace(groups=32))
+    assert not suits_channels(wide, 64, window)
+    assert not suits_channels(several, 64, window)

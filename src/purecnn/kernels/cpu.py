@@ -10,10 +10,10 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels import im2col, winograd, winograd_square
+from purecnn.kernels import grouped, im2col, winograd, winograd_square
 from purecnn.kernels.calls import Call, run
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
-from purecnn.kernels.grouped import GroupedConvolution
+from purecnn.kernels.grouped import DepthwiseConvolution, GroupedConvolution
 from purecnn.kernels.im2col import GemmConvolution, Im2colConvolution, PointwiseConvolution
 from purecnn.kernels.pooled import PhasedPooling, PooledConvolution, PooledIm2col, largest
 from purecnn.kernels.products import matmul
@@ -49,6 +49,17 @@ __all__ = [
     "transposed_conv2d_backward",
     "transposed_conv2d_forward",
 ]
+
+
+#: What computes a convolution in inference.
+Inference = (
+    RowConvolution
+    | GroupedConvolution
+    | DepthwiseConvolution
+    | GemmConvolution
+    | PooledConvolution
+    | PooledIm2col
+)
 
 
 def lay_out(
@@ -188,13 +199,15 @@ def conv2d_calls(
     """
     maps = len(kernels)
 
-    def build() -> RowConvolution | GroupedConvolution | GemmConvolution | PooledConvolution | PooledIm2col:
+    def build() -> Inference:
         if pool is not None and im2col.suits_pooled(x, maps, window):
             return PooledIm2col(x, maps, window, pool, workspace)
         if pool is not None:
             return lay_out_pooled(x, maps, window, pool, workspace)
         if im2col.suits(x, maps, window):
             return Im2colConvolution(x, maps, window, workspace)
+        if grouped.suits_channels(x, maps, window):
+            return DepthwiseConvolution(x, window, workspace)
         return lay_out(x, maps, window, workspace)
 
     return workspace.layout("convolution", x, build).inference(kernels, biases, addend, rectifies)

@@ -20,9 +20,70 @@ from numpy.lib.stride_tricks import as_strided
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call
-from purecnn.kernels.geometry import Pair, Window, along_batch
+from purecnn.kernels.geometry import Pair, Window, along_batch, cropped
 from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import finish
+
+
+#: How many times as many channels as outputs of one from where on the channels are the runs, for one image and
+#: for several: 576 maps of 7 x 7 take 51 us in place of 150, 144 of 8 x 8 24 in place of 42, 32 of 7 x 7 10
+#: both ways; 384 of 4 x 4 for 2 images 25 in place of 61, 192 of 8 x 8 59 in place of 54.
+WORTH, WORTH_OF_SEVERAL = 1, 4
+
+
+def suits_channels(x: Array, maps: int, window: Window) -> bool:
+    """Return whether runs along the channels pay for a convolution of `x` in inference."""
+    channels, pixels = len(x), math.prod(window.positions(x.shape)) * x.shape[3]
+    worth = WORTH if x.shape[3] == 1 else WORTH_OF_SEVERAL
+    return window.groups == channels == maps and channels >= worth * pixels
+
+
+class DepthwiseConvolution:
+    """A convolution in inference of each channel by itself, for images of fewer pixels than channels.
+
+    What counts there is the length of runs. So the channels are put last, where one call of `numpy.einsum`
+    adds up the cells of the window, each a product of two runs, and back by the call that adds the biases.
+
+    Parameters
+    ----------
+    x : ndarray
+        (C, H, W, N), the very array that every forward pass will read.
+    window : Window
+        Of C groups.
+    workspace : Workspace
+        Where memory comes from.
+    """
+
+    def __init__(self, x: Array, window: Window, workspace: Workspace) -> None:
+        self.x, (channels, *size, batch) = x, x.shape
+        rows, columns = (length + sum(pad) for length, pad in zip(size, window.padding, strict=True))
+        padded = workspace.array("channels_last", (rows, columns, batch, channels), x.dtype)
+        padded.fill(0)
+        self.inside = cropped(padded.transpose(3, 0, 1, 2), window.padding)
+        down, along, *rest = padded.strides
+        (step, pace), (apart, aside), positions = window.stride, window.dilation, window.positions(x.shape)
+        shape = (*window.size, *positions, batch, channels)
+        strides = (down * apart, along * aside, down * step, along * pace, *rest)
+        self.windows = as_strided(padded, shape, strides)
+        self.sums = workspace.array("channels_last_output", shape[2:], x.dtype)
+        self.images = workspace.array("output", (channels, *positions, batch), x.dtype)
+
+    def inference(
+        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
+    ) -> tuple[list[Call], Array]:
+        """Return the calls that compute ``y + addend``, rectified if asked for, and y (C, OH, OW, N)."""
+        cells = np.ascontiguousarray(kernels[:, 0].transpose(1, 2, 0))
+        last = self.images.transpose(1, 2, 3, 0)
+        calls: list[Call] = [
+            partial(np.copyto, self.inside, self.x),
+            partial(np.einsum, "ijpqnc,ijc->pqnc", self.windows, cells, out=self.sums),
+        ]
+        if biases is not None and biases.ndim == 1:
+            calls.append(partial(np.add, self.sums, biases, out=last))
+            biases = None
+        else:
+            calls.append(partial(np.copyto, last, self.sums))
+        return [*calls, *finish(self.images, biases, addend, rectifies)], self.images
 
 
 class GroupedConvolution:
