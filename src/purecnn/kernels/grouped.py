@@ -24,10 +24,9 @@ from purecnn.kernels.geometry import Pair, Window, along_batch, cropped
 from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import finish
 
-
-#: How many times as many channels as outputs of one from where on the channels are the runs, for one image and
-#: for several: 576 maps of 7 x 7 take 51 us in place of 150, 144 of 8 x 8 24 in place of 42, 32 of 7 x 7 10
-#: both ways; 384 of 4 x 4 for 2 images 25 in place of 61, 192 of 8 x 8 59 in place of 54.
+#: Channels for each output of one of them from where on the channels are the runs, for one image and for
+#: several: 576 maps of 7 x 7 take 51 us in place of 150, 144 of 8 x 8 24 in place of 42, 32 of 7 x 7 10 both
+#: ways; 384 of 4 x 4 for 2 images 25 in place of 61, 192 of 8 x 8 59 in place of 54.
 WORTH, WORTH_OF_SEVERAL = 1, 4
 
 

@@ -29,7 +29,7 @@ WORTH = 128
 #: 128 maps of 14 x 14 take 0.8 ms for one image in place of 1.3, 256 of them 3.4 in place of 14, 512 of 7 x 7
 #: 9 in place of 45; but 128 of 4 x 4 for 16 images 0.9 in place of 0.5.
 IM2COL_WORTH, IM2COL_LINE = 20, 40
-#: Where BLAS has kernels for small products, it pays for more values of kernels alone, if a row is this short:
+#: Where BLAS has kernels for small products, and a row is short, it pays for more values of kernels alone:
 #: 64 maps of 8 x 8 take 30 us unrolled, 48 by im2col, 128 of 8 x 8 231 and 136.
 LARGE, SHORT_LINE = 1 << 17, 16
 #: Before a pooling, of fewer samples than tiles want, from how many kernels' values on, and from how many for
