@@ -60,10 +60,28 @@ def tried(source: Source) -> dict[str, Any]:
         return outcome | {"answered": last[:200]}
 
 
-def written(outcomes: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
+def found_before(files: list[Path], commit: str) -> list[dict[str, Any]]:
+    """Return what earlier runs found and wrote with ``--json``, which must be of the same commit.
+
+    Raises
+    ------
+    ValueError
+        If one is of another.
+    """
+    found = []
+    for file in files:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if told["commit"] != commit:
+            raise ValueError(f"{file} is of commit {told['commit']}, wanted one of {commit}")
+        found += told["outcomes"]
+    return found
+
+
+def written(outcomes: list[dict[str, Any]], arguments: argparse.Namespace, commit: str) -> str:
     """Return the outcome as a page."""
-    here, commit = environment.machine(), environment.commit() or "unknown"
-    words = [word for kind in arguments.kind or () for word in ("--kind", kind)]
+    here = environment.machine()
+    kinds = [kind for kind in report.TITLES if any(one["kind"] == kind for one in outcomes)]
+    words = [word for kind in kinds for word in ("--kind", kind)] if len(kinds) < len(report.TITLES) else []
     told = " ".join(["python -m campaigns.models", *words])
     return (
         f"# Real ONNX files, {datetime.date.today():%Y-%m-%d}\n\n"
@@ -71,7 +89,7 @@ def written(outcomes: list[dict[str, Any]], arguments: argparse.Namespace) -> st
         f"Python {here['python']}, NumPy {here['numpy']}, onnxruntime {onnxruntime.__version__}. "
         "An answer is right where it is off by at most 1e-3 of the largest value of that output, or of 0.01 "
         "(1e-2 in half precision), and where whole numbers and texts are the same. A gradient is right where "
-        "the slope of the answers along it, by differences in float32, is off by at most 2 %.\n\n"
+        "the slope of the answers along it, by differences in float64, is off by at most 0.1 %.\n\n"
         f"{report.counts(outcomes)}\n\n"
         f"Operators not known, and how many files want each: {report.missing(outcomes)}.\n\n"
         f"{report.lines(outcomes)}\n"
@@ -87,19 +105,22 @@ def main() -> None:
     parser.add_argument("--keras", default="", help="a Python that has keras, tensorflow and tf2onnx")
     parser.add_argument("--output", type=Path, help="a folder for the outcome; it is printed if left out")
     parser.add_argument("--json", type=Path, help="a file for all that was found of each model")
+    parser.add_argument(
+        "--with", action="append", default=[], type=Path, dest="before", help="such a file, to be told of too"
+    )
     arguments = parser.parse_args()
-    outcomes = []
+    commit = environment.commit() or "unknown"
+    outcomes = found_before(arguments.before, commit)
     for source in sources(arguments):
         if arguments.only in source.name:
             outcomes.append(tried(source))
             print(f"{source.kind} {source.name}: {report.reason(outcomes[-1]) or 'right'}", flush=True)
     if arguments.json:
-        arguments.json.write_text(json.dumps(outcomes, indent=1))
-    page = written(outcomes, arguments)
+        arguments.json.write_text(json.dumps({"commit": commit, "outcomes": outcomes}, indent=1))
+    page = written(outcomes, arguments, commit)
     if arguments.output:
-        commit = page.partition("at commit `")[2][:7]
         arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today():%Y-%m-%d}-{commit}-models.md"
+        path = arguments.output / f"{datetime.date.today():%Y-%m-%d}-{commit[:7]}-models.md"
         path.write_text(page, encoding="utf-8")
     print(page)
 

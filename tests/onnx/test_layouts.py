@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -359,3 +360,42 @@ def test_a_pooling_over_one_pixel_is_one_over_all_pixels_of_larger_images(operat
     np.testing.assert_allclose(
         Network(layers, input_shape=(2, 6, 5)).predict(x), found.run({"x": x})["y"], rtol=1e-4, atol=1e-5
     )
+
+
+def test_an_activation_of_several_nodes_stays_one_where_paths_cross():
+    def across(first, second, name):
+        return [node("Add", [first, second], [f"{name}0"]), node("Relu", [f"{name}0"], [name])]
+
+    nodes = [
+        node("Conv", ["x", "p"], ["a"]),
+        node("Conv", ["x", "q"], ["b"]),
+        node("Div", ["a", "root"], ["c"]),
+        node("Erf", ["c"], ["d"]),
+        node("Add", ["d", "one"], ["e"]),
+        node("Mul", ["a", "e"], ["f"]),
+        node("Mul", ["f", "half"], ["g"]),
+        node("Conv", ["g", "r"], ["h"]),
+        node("Conv", ["g", "s"], ["i"]),
+        *across("h", "b", "j"),
+        *across("i", "b", "k"),
+        node("Mul", ["j", "k"], ["y"]),
+    ]
+    kernels = {name: floats(2, 2, 1, 1, seed=place) for place, name in enumerate("pqrs")}
+    numbers = {"root": np.float32(math.sqrt(2)), "one": np.float32(1), "half": np.float32(0.5)}
+    network = graph(nodes, {**kernels, **numbers}).network()
+    x = floats(3, 2, 6, 5, seed=9)
+    p, q, r, s = (lambda z, w=w[:, :, 0, 0]: np.einsum("oc,nchw->nohw", w, z) for w in kernels.values())
+    a, b = p(x), q(x)
+    g = a * (1 + np.vectorize(math.erf)(a / math.sqrt(2))) / 2
+    wanted = np.maximum(r(g) + b, 0) * np.maximum(s(g) + b, 0)
+    np.testing.assert_allclose(network.predict(x).reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+    assert "GELU" in repr(network.layers)
+
+
+def test_weights_too_large_to_compute_at_loading_are_computed_for_a_network(monkeypatch):
+    monkeypatch.setattr("purecnn.onnx.runtime.FOLDED", 0)
+    nodes = [node("Mul", ["m", "two"], ["w"]), node("MatMul", ["x", "w"], ["y"])]
+    m = floats(40, 30)
+    made = graph(nodes, {"m": m, "two": np.float32(2)}, inputs=[value("x", ["N", 40])])
+    x = floats(3, 40, seed=1)
+    np.testing.assert_allclose(made.network().predict(x), x @ (2 * m), rtol=1e-5, atol=1e-5)

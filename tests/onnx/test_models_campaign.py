@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from campaigns.models import report, sources
+from campaigns.models.__main__ import found_before
 from campaigns.models.inputs import tries
-from campaigns.models.trial import compared, difference, tolerance
-from purecnn import load_onnx
+from campaigns.models.trial import compared, difference, slope_off, tolerance
+from purecnn import Convolutional, Dense, Flatten, Network, ReLU, load_onnx
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "onnx"
 
@@ -83,3 +84,25 @@ def test_a_trial_is_a_program_and_the_table_tells_its_outcome():
     assert "| exports of torch | 2 | 2 | 1 | 1 |" in report.counts([outcome, lacking])
     assert report.missing([outcome, lacking]) == "`LSTM` 1"
     assert "| b\\|c | onnxruntime runs | operators not known: LSTM |" in report.lines([outcome, lacking])
+
+
+def test_a_gradient_is_told_from_one_that_is_off_by_a_hundredth():
+    class Wrong(ReLU):
+        def backward(self, output_gradient):
+            return 1.01 * super().backward(output_gradient)
+
+    x = np.random.default_rng(0).normal(size=(1, 2, 6, 6)).astype(np.float32)
+    for kind, low, high in ((ReLU, 0, 1e-4), (Wrong, 1e-3, 0.1)):
+        layers = [Convolutional(depth=3, kernel_size=3), kind(), Flatten(), Dense(output_size=4)]
+        network = Network(layers, input_shape=(2, 6, 6), seed=0)
+        before = network.parameters.copy()
+        assert low <= slope_off(network, x) <= high
+        np.testing.assert_array_equal(network.parameters, before)
+
+
+def test_what_an_earlier_run_found_is_taken_of_the_same_commit_alone(tmp_path):
+    file = tmp_path / "torch.json"
+    file.write_text(json.dumps({"commit": "a", "outcomes": [{"kind": "torch", "name": "unet"}]}))
+    assert found_before([file], "a") == [{"kind": "torch", "name": "unet"}]
+    with pytest.raises(ValueError, match="is of commit a, wanted one of b"):
+        found_before([file], "b")

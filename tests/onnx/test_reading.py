@@ -206,3 +206,17 @@ def test_arrays_behind_two_gibibytes_are_read(tmp_path):
         file.truncate(2**31 + 4)
     with pytest.raises(FileFormatError, match="'w' is to have 6000 bytes: bytes 2147483656 to 2147489656 of"):
         load_onnx(path)
+
+
+def test_an_output_whose_kind_is_empty_is_as_one_that_says_nothing():
+    made = model([node("Relu", ["x"], ["y"])])
+    made.graph.output[0].type.Clear()
+    made.graph.output[0].type.SetInParent()
+    x = floats(3, 2, 6, 5)
+    (found,) = Graph(as_model(made.SerializeToString())).run({"x": x}).values()
+    np.testing.assert_array_equal(found, np.maximum(x, 0))
+    for kind in ("optional_type", "sparse_tensor_type"):
+        made.graph.output[0].type.Clear()
+        getattr(made.graph.output[0].type, kind).SetInParent()
+        with pytest.raises(FileFormatError, match="'y' is no tensor"):
+            as_model(made.SerializeToString())

@@ -221,6 +221,7 @@ class Graph(Runtime):
             graph: Runtime = self
             with suppress(PureCNNError, TypeError, ValueError):  # of the shape, which is refused below
                 graph = specialized(self, sample_of(self, input_shape))
+            graph = graph.knowing({}, graph.budget())  # weights too that are larger than loading computes
             return as_network(graph, input_shape, crossing=True).network
 
     def _parts_for(self, inputs: dict[str, Array]) -> Sequence[Part]:

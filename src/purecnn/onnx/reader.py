@@ -190,7 +190,7 @@ def as_value(stored: Message) -> Value:
     if tensor is None:
         if "map_type" in kind.get("sequence_type", {}).get("elem_type", {}):
             return Value(name, None, None, maps=True)
-        if "type" in stored:
+        if kind:  # an empty one says no more than none
             raise FileFormatError(f"{name!r} is no tensor; it may be one, or as an output a sequence of maps")
         return Value(name, None, None)
     number = tensor.get("elem_type", 0)

@@ -79,6 +79,8 @@ SCHEMA: dict[str, dict[int, Field]] = {
         1: Field("tensor_type", "TensorTypeProto"),
         4: Field("sequence_type", "SequenceTypeProto"),
         5: Field("map_type", "bytes"),
+        8: Field("sparse_tensor_type", "bytes"),
+        9: Field("optional_type", "bytes"),
     },
     "SequenceTypeProto": {1: Field("elem_type", "TypeProto")},
     "TensorTypeProto": {1: Field("elem_type", "integer"), 2: Field("shape", "TensorShapeProto")},

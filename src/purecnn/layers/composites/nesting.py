@@ -277,7 +277,7 @@ class Nesting(ABC):
             value = waiting.pop()
             if value in found or value == start:
                 continue
-            sources, steps = self.alone(value, depth) if value != last else ([], [])
+            sources, steps = self.alone(value, start, depth) if value != last else ([], [])
             if not steps:
                 sources = list(self.sources[value])
                 self.taken.add(value)
@@ -296,8 +296,14 @@ class Nesting(ABC):
             joined[value] = segment
         return list(joined.values())
 
-    def alone(self, value: str, depth: int) -> tuple[list[str], list[Any]]:
-        """Return the value that all ways to one lead through, and the steps between, if no third has any."""
+    def alone(self, value: str, start: str, depth: int) -> tuple[list[str], list[Any]]:
+        """Return the value that all ways to one lead through, and the steps between, if no third has any.
+
+        One step for several values goes first: the value above may lie in the midst of these.
+        """
+        if (whole := self.pattern(value, start)) is not None:
+            self.taken.add(value)
+            return [whole[1]], [whole[0]]
         above, before = self.dominators.above[value], set(self.taken)
         if any(
             self.last_uses[source] > self.order[value] for source in self.sources[value] if source != above

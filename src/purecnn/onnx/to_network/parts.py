@@ -207,7 +207,7 @@ class PartFinder:
                     ends = [(end, count) for end, count in ends[:-1] if count <= before]
                     continue
                 own = frozenset(places[:number])
-                first = min(each for each in own if self.ways.sources[each])
+                first = min(own.intersection(self.ways.users[source]))  # weights may be made before it is
                 shape = (count if self.fixed else 0, *sample)
                 self.parts.append(LayerPart(source, value, own, first, shape, layers))
                 self.taken |= own
