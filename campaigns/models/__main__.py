@@ -51,13 +51,15 @@ def tried(source: Source) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         return outcome | {"answered": f"more than {PATIENCE} s"}
+    late = f"more than {LIMIT} s of the processor" if done.returncode == -signal.SIGXCPU else ""
     try:
-        return outcome | json.loads(done.stdout.splitlines()[-1])
+        outcome |= json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        if done.returncode == -signal.SIGXCPU:
-            return outcome | {"answered": f"more than {LIMIT} s of the processor"}
         last = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
-        return outcome | {"answered": last[:200]}
+        return outcome | {"answered": late or last[:200]}
+    if late:
+        outcome["trains" if "network" in outcome else "network"] = late
+    return outcome
 
 
 def found_before(files: list[Path], commit: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 Run as a program of its own, so that nothing of one file is left for the next: ``python -m
 campaigns.models.trial SECONDS FILE``, with ``name=1x3x48x320`` for inputs whose shape is known. It prints
-JSON.
+JSON, a line each time that it has found more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,9 @@ def trial(path: Path, given: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         found["answered"] = refusal(error)
         return found
     if found["opens"] is True:
-        found.update(compared(graph, inputs, theirs))
+        found.update(
+            compared(graph, inputs, theirs, lambda part: print(json.dumps(found | part), flush=True))
+        )
         if "run_off" in found and found["runs"] is not True:
             plain = dict(zip(theirs, session(path, optimized=False).run([*theirs], inputs), strict=True))
             off = largest_difference(plain, theirs)
@@ -166,8 +168,16 @@ def trial(path: Path, given: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     return found
 
 
-def compared(graph: Graph, inputs: dict[str, np.ndarray], theirs: dict[str, Any]) -> dict[str, Any]:
-    """Return whether the answers of `run`, `predict` and `network` are onnxruntime's."""
+def compared(
+    graph: Graph,
+    inputs: dict[str, np.ndarray],
+    theirs: dict[str, Any],
+    tell: Callable[[dict[str, Any]], None] = lambda found: None,
+) -> dict[str, Any]:
+    """Return whether the answers of `run`, `predict` and `network` are onnxruntime's.
+
+    `tell` is given what is found so far before what may take long.
+    """
     found: dict[str, Any] = {}
     within = tolerance(theirs)
 
@@ -189,6 +199,7 @@ def compared(graph: Graph, inputs: dict[str, np.ndarray], theirs: dict[str, Any]
         found |= {"predicts": outcome(off), "predict_off": off}
     except Exception as error:
         found["predicts"] = refusal(error)
+    tell(found)
     try:
         x = next(iter(inputs.values()))
         network = graph.network(x.shape[1:] if len(inputs) == 1 else None)
@@ -196,6 +207,7 @@ def compared(graph: Graph, inputs: dict[str, np.ndarray], theirs: dict[str, Any]
         (wanted,) = theirs.values()
         off = difference(ours, wanted.reshape(len(wanted), -1))
         found |= {"network": outcome(off), "network_off": off, "parameters": len(network.parameters)}
+        tell(found)
         off = slope_off(network, x[:1])
         found |= {"trains": True if off <= SLOPE_WITHIN else f"a derivative is off by {off:.2g}"}
         found["slope_off"] = off

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from campaigns.models import report, sources
-from campaigns.models.__main__ import found_before
+from campaigns.models.__main__ import found_before, tried
 from campaigns.models.inputs import tries
 from campaigns.models.trial import compared, difference, slope_off, tolerance
 from purecnn import Convolutional, Dense, Flatten, Network, ReLU, load_onnx
@@ -79,7 +80,7 @@ def test_a_trial_is_a_program_and_the_table_tells_its_outcome():
     path = FIXTURES / "functions-script.onnx"
     command = [sys.executable, "-m", "campaigns.models.trial", "60", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    outcome = {"kind": "torch", "name": path.stem, **json.loads(done.stdout)}
+    outcome = {"kind": "torch", "name": path.stem, **json.loads(done.stdout.splitlines()[-1])}
     lacking = {"kind": "torch", "name": "b|c", "answered": True, "opens": "no", "missing": ["LSTM"]}
     assert "| exports of torch | 2 | 2 | 1 | 1 |" in report.counts([outcome, lacking])
     assert report.missing([outcome, lacking]) == "`LSTM` 1"
@@ -106,3 +107,12 @@ def test_what_an_earlier_run_found_is_taken_of_the_same_commit_alone(tmp_path):
     assert found_before([file], "a") == [{"kind": "torch", "name": "unet"}]
     with pytest.raises(ValueError, match="is of commit a, wanted one of b"):
         found_before([file], "b")
+
+
+def test_what_a_trial_found_before_its_time_was_over_is_kept(monkeypatch):
+    outcome = {"opens": True, "answered": True, "runs": True, "predicts": True}
+    for found, lacking in ((outcome, "network"), ({**outcome, "network": True}, "trains")):
+        done = subprocess.CompletedProcess([], -signal.SIGXCPU, json.dumps({}) + "\n" + json.dumps(found), "")
+        monkeypatch.setattr("campaigns.models.__main__.subprocess.run", lambda *_, done=done, **__: done)
+        told = tried(sources.Source("torch", "a", FIXTURES / "residual.onnx"))
+        assert told == {"kind": "torch", "name": "a", **found, lacking: "more than 300 s of the processor"}
