@@ -18,6 +18,25 @@ def no_reports(request):
         yield
 
 
+#: Folders whose tests are about threads and processes, or about all at once: BLAS has its own threads there.
+THREADED = {"backend", "package", "together", "training"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_of_blas(request):
+    """NumPy multiplies on one thread: two wait for each other, busily, where other tests have the cores."""
+    from purecnn.backend import blas
+
+    control = None if THREADED & set(request.path.parts) else blas.control()
+    if control is None:
+        yield
+        return
+    before = control.get()
+    control.put(1)
+    yield
+    control.put(before)
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--device", default="strict", help="the device that the tests of devices run on: strict, sycl or cuda"
