@@ -20,7 +20,7 @@ from purecnn import (
     Softmax,
 )
 from purecnn.backend.memory import Workspace
-from purecnn.kernels import cpu, reference
+from purecnn.kernels import cpu, grouped, reference
 from purecnn.kernels.geometry import Window
 from purecnn.kernels.grouped import DepthwiseConvolution, GroupedConvolution, suits_channels
 from purecnn.kernels.im2col import PointwiseConvolution
@@ -349,3 +349,19 @@ def test_runs_are_along_the_channels_where_these_are_more_than_the_pixels():
     assert not suits_channels(few, 64, window._replace(groups=32))
     assert not suits_channels(wide, 64, window)
     assert not suits_channels(several, 64, window)
+
+
+@pytest.mark.parametrize("block", [1, 700, 1 << 18])
+@pytest.mark.parametrize("name", [name for name, (*_, groups) in GEOMETRIES.items() if groups > 1])
+def test_some_groups_at_a_time_are_the_loops(name, block, monkeypatch):
+    monkeypatch.setattr(grouped, "BLOCK", block)
+    x, weights, biases, _, y, *_ = answers(name, 2)
+    x, window = roomy(x), Window(*GEOMETRIES[name][2:])
+    addend = np.random.default_rng(0).standard_normal(y.shape)
+    workspace = Workspace()
+    layout = GroupedConvolution(x, len(weights), window, workspace)
+    calls, found = layout.inference(weights, biases, addend, True)
+    for _ in range(2):
+        for call in calls:
+            call()
+        close(found, np.maximum(y + addend, 0), 1e-10, 1e-10)
