@@ -24,6 +24,7 @@ from purecnn.kernels import cpu, grouped, reference
 from purecnn.kernels.geometry import Window
 from purecnn.kernels.grouped import DepthwiseConvolution, GroupedConvolution, suits_channels
 from purecnn.kernels.im2col import PointwiseConvolution
+from purecnn.kernels.rows import rectified
 from purecnn.kernels.unrolled import Unrolled
 from purecnn.kernels.winograd import Winograd
 from purecnn.training.fusion import PooledConvolutional, fuse
@@ -132,7 +133,9 @@ def test_the_calls_of_inference_of_a_pointwise_convolution():
     rng = np.random.default_rng(0)
     x, kernels, biases = (rng.standard_normal(shape) for shape in ((72, 1, 2, 3), (64, 72, 1, 1), (64,)))
     addend = rng.standard_normal((64, 1, 2, 3))
-    calls, y = cpu.conv2d_calls(roomy(x), kernels, biases, Window((1, 1)), Workspace(), None, addend, True)
+    calls, y = cpu.conv2d_calls(
+        roomy(x), kernels, biases, Window((1, 1)), Workspace(), None, addend, rectified
+    )
     for call in calls:
         call()
     wanted = np.einsum("mc,chwn->mhwn", kernels[..., 0, 0], x) + biases[:, None, None, None] + addend
@@ -327,7 +330,7 @@ def test_runs_along_the_channels_are_the_loops(geometry, batch, dtype):
         biases = None if shape is None else rng.standard_normal(shape).astype(dtype)
         added = 0 if biases is None else biases.reshape(*shape, *[1] * (4 - len(shape)))
         layout = DepthwiseConvolution(x, window, Workspace())
-        calls, y = layout.inference(kernels, biases, addend, True)
+        calls, y = layout.inference(kernels, biases, addend, rectified)
         for wanted in (turned, plain):  # the second time, what is padded has stayed so
             x[...] = x[:, ::-1].copy()
             for call in calls:
@@ -346,6 +349,7 @@ def test_runs_are_along_the_channels_where_these_are_more_than_the_pixels():
     assert isinstance(workspace.layout("convolution", image, lambda: None), DepthwiseConvolution)
     assert suits_channels(few, 64, window)
     assert not suits_channels(few, 128, window)
+    assert not suits_channels(np.zeros((64, 1, 1, 5), np.float32), 64, window)
     assert not suits_channels(few, 64, window._replace(groups=32))
     assert not suits_channels(wide, 64, window)
     assert not suits_channels(several, 64, window)
@@ -360,7 +364,7 @@ def test_some_groups_at_a_time_are_the_loops(name, block, monkeypatch):
     addend = np.random.default_rng(0).standard_normal(y.shape)
     workspace = Workspace()
     layout = GroupedConvolution(x, len(weights), window, workspace)
-    calls, found = layout.inference(weights, biases, addend, True)
+    calls, found = layout.inference(weights, biases, addend, rectified)
     for _ in range(2):
         for call in calls:
             call()

@@ -10,6 +10,7 @@ from purecnn.backend.memory import Workspace
 from purecnn.kernels import cpu, im2col
 from purecnn.kernels.geometry import Window
 from purecnn.kernels.pooled import PooledIm2col
+from purecnn.kernels.rows import rectified
 
 GEOMETRIES = {  # size, stride, padding, dilation
     "padded": ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
@@ -51,7 +52,7 @@ def test_the_calls_of_inference_are_the_loops(name, rows, dtype):
         added = 0 if biases is None else biases.reshape(*shape, *[1] * (4 - len(shape)))
         addend = rng.standard_normal(plain.shape).astype(dtype)
         layout = im2col.Im2colConvolution(x, 32, window, Workspace())
-        calls, y = layout.inference(kernels, biases, addend, True)
+        calls, y = layout.inference(kernels, biases, addend, rectified)
         for wanted in (turned, plain):  # the second time, what is padded has stayed so
             x[...] = x[:, ::-1].copy()
             for call in calls:
@@ -68,7 +69,7 @@ def test_pooled_calls_are_the_loops(name, pool, dtype):
     x, kernels = x.astype(dtype), kernels.astype(dtype)
     biases = np.random.default_rng(1).standard_normal(32).astype(dtype)
     layout = PooledIm2col(x, 32, Window(*GEOMETRIES[name]), pool, Workspace())
-    calls, y = layout.inference(kernels, biases, None, True)
+    calls, y = layout.inference(kernels, biases, None, rectified)
     for wanted in (turned, plain):
         x[...] = x[:, ::-1].copy()
         for call in calls:

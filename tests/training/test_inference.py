@@ -21,6 +21,7 @@ from purecnn import (
     MaxPooling,
     Network,
     ReLU,
+    ReLU6,
     Reshape,
     Residual,
     SiLU,
@@ -141,6 +142,10 @@ NETWORKS = {
     "gated, squeezed and excited": lambda: [
         convolution(),
         SiLU(),
+        MaxPooling(2),
+        SiLU(),
+        DepthwiseConvolutional(kernel_size=1),
+        ReLU6(),
         Branches(
             [],
             [
@@ -153,6 +158,8 @@ NETWORKS = {
             ],
             merge="multiply",
         ),
+        Branches([convolution(4, 1)], [], merge="add"),
+        SiLU(),
         Branches([SiLU()], [], merge="add"),
         Flatten(),
         SiLU(),
@@ -222,7 +229,7 @@ def test_a_convolution_behind_a_reshape_is_laid_out_once():
     kept = [step.calls for step in steps if hasattr(step, "calls")]
     network.predict(samples(1))
     again = [step.calls for step in steps if hasattr(step, "calls")]
-    assert len(kept) == 3
+    assert len(kept) == 5
     assert all(one is other for one, other in zip(kept, again, strict=True))
 
 
@@ -234,6 +241,9 @@ def test_what_can_be_folded_is_folded():
 
     assert kinds("pooled") == ["FusedConvolution", "Flatten", "FusedDense"]
     assert kinds("dense") == ["Flatten", "FusedDense", "FusedDense"]
+    gated = kinds("gated, squeezed and excited")
+    assert gated[:4] == ["FusedConvolution", "WinnerlessPooling", "QuickSiLU", "FusedConvolution"]
+    assert gated[4:].count("QuickSiLU") == 2
     inside = ["FusedConvolution", "JoiningConvolution"]
     assert kinds("residual")[1:4] == ["Fork", *inside]
     ends = ["FusedConvolution", "Cross", "JoiningConvolution"]

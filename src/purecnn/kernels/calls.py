@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from purecnn.backend.types import Array
+
 #: One call, such as ``partial(np.add, a, b, out=a)``.
 Call = Callable[[], object]
+#: The calls that apply an activation to an array, in its place.
+Curve = Callable[[Array], list[Call]]
 
 
 def run(calls: Sequence[Call]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import grouped, im2col, winograd, winograd_square
-from purecnn.kernels.calls import Call, run
+from purecnn.kernels.calls import Call, Curve, run
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import DepthwiseConvolution, GroupedConvolution
 from purecnn.kernels.im2col import GemmConvolution, Im2colConvolution, PointwiseConvolution
@@ -189,11 +189,11 @@ def conv2d_calls(
     workspace: Workspace,
     pool: Pair | None = None,
     addend: Array | None = None,
-    rectifies: bool = False,
+    curve: Curve | None = None,
 ) -> tuple[list[Call], Array]:
     """Return the calls that compute a convolution's output for these very arrays, and that output.
 
-    For inference: ``y + addend``, pooled before and rectified after, with nothing kept for a backward pass.
+    For inference: ``y + addend``, pooled before and bent by `curve` after, nothing kept for a backward pass.
     Arguments are those of `conv2d_forward`, or with `pool` those of `conv2d_max_pool_forward`; `addend` is of
     y's shape.
     """
@@ -210,7 +210,7 @@ def conv2d_calls(
             return DepthwiseConvolution(x, window, workspace)
         return lay_out(x, maps, window, workspace)
 
-    return workspace.layout("convolution", x, build).inference(kernels, biases, addend, rectifies)
+    return workspace.layout("convolution", x, build).inference(kernels, biases, addend, curve)
 
 
 def conv2d_max_pool_backward(

@@ -19,15 +19,16 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.calls import Call
+from purecnn.kernels.calls import Call, Curve
 from purecnn.kernels.geometry import Pair, Window, along_batch, cropped
 from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import finish
 
 #: Channels for each output of one of them from where on the channels are the runs, for one image and for
 #: several: 576 maps of 7 x 7 take 51 us in place of 150, 144 of 8 x 8 24 in place of 42, 32 of 7 x 7 10 both
-#: ways; 384 of 4 x 4 for 2 images 25 in place of 61, 192 of 8 x 8 59 in place of 54.
-WORTH, WORTH_OF_SEVERAL = 1, 4
+#: ways; 384 of 4 x 4 for 2 images 25 in place of 61, 192 of 8 x 8 59 in place of 54. For more than `MOST`
+#: images runs are long without: 960 of 2 x 2 for 4 take 34 in place of 82, for 16 135 in place of 86.
+WORTH, WORTH_OF_SEVERAL, MOST = 1, 4, 4
 #: Values of the unrolled input that are computed with at a time in inference: 96 maps of 32 x 32 for 16
 #: images, at steps of two, take 1.1 ms in place of 1.8, 144 of 16 x 16 0.66 in place of 0.90; with half or
 #: twice as many as long.
@@ -38,7 +39,7 @@ def suits_channels(x: Array, maps: int, window: Window) -> bool:
     """Return whether runs along the channels pay for a convolution of `x` in inference."""
     channels, pixels = len(x), math.prod(window.positions(x.shape)) * x.shape[3]
     worth = WORTH if x.shape[3] == 1 else WORTH_OF_SEVERAL
-    return window.groups == channels == maps and channels >= worth * pixels
+    return window.groups == channels == maps and channels >= worth * pixels and x.shape[3] <= MOST
 
 
 class DepthwiseConvolution:
@@ -72,9 +73,9 @@ class DepthwiseConvolution:
         self.images = workspace.array("output", (channels, *positions, batch), x.dtype)
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
+        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, rectified if asked for, and y (C, OH, OW, N)."""
+        """Return the calls that compute ``y + addend``, bent by `curve`, and y (C, OH, OW, N)."""
         cells = np.ascontiguousarray(kernels[:, 0].transpose(1, 2, 0))
         last = self.images.transpose(1, 2, 3, 0)
         calls: list[Call] = [
@@ -86,7 +87,7 @@ class DepthwiseConvolution:
             biases = None
         else:
             calls.append(partial(np.copyto, last, self.sums))
-        return [*calls, *finish(self.images, biases, addend, rectifies)], self.images
+        return [*calls, *finish(self.images, biases, addend, curve)], self.images
 
 
 class GroupedConvolution:
@@ -120,9 +121,9 @@ class GroupedConvolution:
         return y
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
+        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, OH, OW, N).
+        """Return the calls that compute ``y + addend``, bent by `curve`, and y (M, OH, OW, N).
 
         Some groups at a time, so that what was unrolled is still in the cache.
         """
@@ -134,8 +135,8 @@ class GroupedConvolution:
             seen = x[first * channels : (first + some) * channels]
             part = self.products.part(seen, slice(first, first + some), self.workspace)
             calls += part.calls(kernels[own])
-            rest = (None if given is None else given[own] for given in (biases, addend))
-            calls += finish(images[own], *rest, rectifies)
+            shifts = None if biases is None else biases[own]
+            calls += finish(images[own], shifts, None if addend is None else addend[own], curve)
         return calls, images
 
     def backward(

@@ -21,7 +21,7 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.calls import Call, run
+from purecnn.kernels.calls import Call, Curve, run
 from purecnn.kernels.geometry import Pair, Window, along_batch
 
 #: Values of a line from where on one line's operand serves all maps.
@@ -50,9 +50,9 @@ def in_runs(values: Array, like: Array, lone: bool = True) -> Array:
 
 
 def finish(
-    y: Array, biases: Array | None, addend: Array | None, rectifies: bool, rows: slice = slice(None)
+    y: Array, biases: Array | None, addend: Array | None, curve: Curve | None, rows: slice = slice(None)
 ) -> list[Call]:
-    """Return the calls that add biases (M,) or (M, OH, OW) and `addend` to rows of y, and rectify them.
+    """Return the calls that add biases (M,) or (M, OH, OW) and `addend` to rows of y, and bend them.
 
     They run while the rows are still in the cache.
     """
@@ -64,10 +64,13 @@ def finish(
         calls.append(partial(np.add, out, each, out=out))
     if addend is not None:
         calls.append(partial(np.add, out, addend[:, rows].transpose(1, 0, 2, 3), out=out))
-    if rectifies:
-        zeros = in_runs(np.zeros((1, 1, 1, 1), y.dtype), out, lone=False)
-        calls.append(partial(np.maximum, zeros, out, out=out))  # of -0 and 0 the second one, as `ReLU` has it
-    return calls
+    return calls if curve is None else [*calls, *curve(out)]
+
+
+def rectified(out: Array) -> list[Call]:
+    """Return the call that rectifies an output (R, M, OW, N) in its place."""
+    zeros = in_runs(np.zeros((1, 1, 1, 1), out.dtype), out, lone=False)
+    return [partial(np.maximum, zeros, out, out=out)]  # of -0 and 0 the second one, as `ReLU` has it
 
 
 class RowConvolution(ABC):
@@ -268,15 +271,15 @@ class RowConvolution(ABC):
         return self.images
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, rectifies: bool
+        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, rectified if asked for, and y (M, OH, OW, N)."""
+        """Return the calls that compute ``y + addend``, bent by `curve`, and y (M, OH, OW, N)."""
         flat, calls = self.flat(kernels), list[Call]()
         shared = biases is not None and biases.ndim == 1
         for number, (first, last) in enumerate(self.row_blocks):
             calls += self.calls(flat, number, biases if shared else None)
             block = slice(first, last)
-            calls += finish(self.images, None if shared else biases, addend, rectifies, block)
+            calls += finish(self.images, None if shared else biases, addend, curve, block)
         return calls, self.images
 
     def backward(
