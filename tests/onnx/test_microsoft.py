@@ -42,7 +42,11 @@ def theirs(operator, inputs, attributes):
     given, (nodes, arrays, described) = parts(operator, inputs, attributes)
     wanted = model(nodes, arrays, described, [value("y", None, 0)], domains={DOMAIN: 1})
     wanted.graph.output[0].ClearField("type")
-    session = onnxruntime.InferenceSession(wanted.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more of them round a part of an LSTM's states each
+    session = onnxruntime.InferenceSession(
+        wanted.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     return session.run(None, given)[0]
 
 
@@ -51,7 +55,26 @@ C, D = whole(-128, 128, 2, 3, 4, 5, dtype=I8), whole(-128, 128, 4, 5, dtype=I8, 
 WEIGHTS = whole(-63, 64, 6, 5, dtype=I8, seed=2)  # seven bits: see test_quantization
 MATRIX = whole(0, 256, 4, 6)
 POOL = {"kernel_shape": [2, 3], "strides": [2, 1], "pads": [1, 1, 0, 1]}
+SEQUENCE, STATES = floats(6, 2, 7), floats(2, 2, 2, 5, seed=1)
+
+
+def lstm(columns, **attributes):
+    """Weights of two directions of 5 cells, scales for each direction or each column."""
+    shape = (2, 20) if columns else (2,)
+    kind, zero = (I8, 0) if columns else (U8, 120)
+    w, r = (whole(zero - 63, zero + 64, 2, size, 20, dtype=kind, seed=size) for size in (7, 5))
+    of_w = [
+        np.full(shape, 0.01, F) * (1 + np.arange(2).reshape(2, *[1] * columns)),
+        np.full(shape, zero, kind),
+    ]
+    inputs = [SEQUENCE, w, r, floats(2, 40, seed=3), None, *STATES, None, of_w[0].astype(F), *of_w[1:]]
+    inputs += [np.full(shape, 0.02, F), np.full(shape, zero, kind)]
+    return ("DynamicQuantizeLSTM", inputs, {"hidden_size": 5, "direction": "bidirectional", **attributes})
+
+
 CASES = [
+    lstm(columns=False),
+    lstm(columns=True, clip=2.0),
     ("QLinearAdd", [A, F(0.1), U8(100), B, F(0.2), U8(90), F(0.27), U8(120)], {}),
     ("QLinearAdd", [C, F(0.1), I8(1), D, F(0.2), I8(-9), F(0.23), I8(-20)], {}),
     ("QLinearMul", [A, F(0.1), U8(100), B, F(0.2), U8(90), F(2), U8(120)], {}),
@@ -124,6 +147,12 @@ def test_without_zero_points_they_are_0():
     np.testing.assert_array_equal(ours("QLinearMul", scales, {}), ours("QLinearMul", zeros, {}))
 
 
+def changed(place, array):
+    """The inputs of an LSTM, one of them another."""
+    _, inputs, _ = lstm(columns=False)
+    return [array if n == place else x for n, x in enumerate(inputs)]
+
+
 REFUSED = [
     ("QLinearAdd", [A, F(1), U8(0), None, F(1), U8(0), F(1)], "has 7 inputs, wanted up to 8"),
     ("QLinearAdd", [A, F(1), I8(0), A, F(1), U8(0), F(1)], r"a zero point is int8 \(\), wanted one uint8"),
@@ -148,6 +177,13 @@ REFUSED = [
         [floats(4, 6), WEIGHTS, F(1), None, floats(6)],
         r"the bias is float32 \(6,\), wanted float32 \(5,\)",
     ),
+    ("DynamicQuantizeLSTM", changed(8, np.ones((1,), F)), r"the scale of W has shape \(1,\), wanted one for"),
+    (
+        "DynamicQuantizeLSTM",
+        changed(11, np.zeros((2,), I8)),
+        r"R is uint8 \(2, 5, 20\) and its zero point int8",
+    ),
+    ("DynamicQuantizeLSTM", changed(1, floats(2, 7, 20)), "an input is float32, wanted int8 or uint8"),
     ("FusedConv", [floats(1, 1, 3, 3), floats(1, 1, 3, 3)], "the activation is 'Sin' of"),
     ("FusedMatMul", [floats(4, 6), floats(6, 4)], "turns the axes of batches"),
 ]

@@ -62,6 +62,7 @@ def test_a_difference_is_told_by_the_largest_of_an_outputs_values():
     assert difference([{"a": 1.00001}], [{"a": 1.0}]) == 0
     assert tolerance({"y": theirs}) == 1e-3
     assert tolerance({"y": theirs.astype(np.float16)}) == 1e-2
+    assert tolerance({"y": theirs}, ["Conv", "DynamicQuantizeLinear"]) == 1e-2
 
 
 def test_a_file_of_torch_comes_all_the_way():

@@ -40,7 +40,7 @@ from purecnn.onnx.operators import (  # noqa: F401 - operators are known once th
     slicing,
 )
 from purecnn.onnx.operators.control import BRANCHES, holds
-from purecnn.onnx.operators.quantized import microsoft, quantization  # noqa: F401
+from purecnn.onnx.operators.quantized import microsoft, quantization, sequences  # noqa: F401
 from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.subgraphs import inlined, models_within
 

@@ -340,13 +340,20 @@ def long_short_term_memory(
     peepholes: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """C = f c + i n, h = o g(c): gates of input, output and forgetting, and a cell c that is kept."""
+    return memory(call, Arrays(x, w, r, b, lengths, h, c, peepholes))
+
+
+def memory(
+    call: OperatorCall, given: Arrays, rounded: Function = lambda values: values
+) -> tuple[Array, Array, Array]:
+    """Return what an LSTM makes, its states `rounded` before they are multiplied."""
     coupled = bool(call.integer("input_forget", 0))
 
     def steps(one: Direction) -> Iterator[tuple[Array, Array]]:
         h, c, peeps, size = one.state, one.cell, one.peepholes, one.state.shape[1]
         f, g, out = one.functions
         for step, product in enumerate(one.products(one.biases[0] + one.biases[1])):
-            gates = h @ one.recurrent + product
+            gates = rounded(h) @ one.recurrent + product
             if peeps is not None:
                 gates[:, :size] += peeps[0] * c
                 gates[:, 2 * size : 3 * size] += peeps[2] * c
@@ -359,5 +366,4 @@ def long_short_term_memory(
             h, c = one.kept(step, hidden, h), one.kept(step, cell, c)
             yield h, c
 
-    curves = ("Sigmoid", "Tanh", "Tanh")
-    return Recurrent(call, 4, curves).run(Arrays(x, w, r, b, lengths, h, c, peepholes), steps)
+    return Recurrent(call, 4, ("Sigmoid", "Tanh", "Tanh")).run(given, steps)
