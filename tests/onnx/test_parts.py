@@ -161,12 +161,15 @@ def test_a_part_begins_where_what_it_is_made_of_is_there_though_its_biases_are_m
     nodes = [
         node("ConstantOfShape", ["size"], ["zeros"]),
         node("Add", ["zeros", "two"], ["biases"]),
-        node("LRN", ["x"], ["a"], size=1, alpha=0.5, beta=1.0, bias=1.0),
+        node("LRN", ["x"], ["l"], size=1, alpha=0.5, beta=1.0, bias=1.0),
+        node("LRN", ["l"], ["a"], size=1, alpha=0.5, beta=1.0, bias=1.0),
         node("Conv", ["a", "w", "biases"], ["y"]),
     ]
     w = floats(4, 2, 1, 1)
     made = graph(nodes, {"size": np.array([4]), "two": np.float32(2), "w": w})
+    assert [call.node.operator for call in made.calls].index("Add") < 3  # before "a" is there
     normalized = X / (1 + 0.5 * X**2)
+    normalized = normalized / (1 + 0.5 * normalized**2)
     wanted = np.einsum("oc,nchw->nohw", w[:, :, 0, 0], normalized) + 2
     np.testing.assert_allclose(made.predict(X), wanted, rtol=1e-5, atol=1e-5)
     assert found(made) == [("a", "y")]
