@@ -685,11 +685,11 @@ CROSSING = [  # two values, each wanted by both of two paths
 NO_LAYER = [
     ([node("Exp", ["x"], ["y"], name="e")], {}, "node 0, Exp 'e' can't become a layer: no layer of"),
     ([node("Concat", ["x", "x"], ["y"], axis=0)], {}, "the output 'y' of 3 samples"),
-    ([node("Sub", ["x", "x"], ["y"])], {}, "node 0, Sub .* 2 of its inputs depend"),
+    ([node("Div", ["x", "x"], ["y"])], {}, "node 0, Div .* 2 of its inputs depend"),
     ([node("ReduceMean", ["x"], ["m"], axes=[1]), node("Mul", ["x", "m"], ["y"])], {}, "Mul .*ends in"),
     ([node("Conv", ["x", "o"], ["m"]), node("Mul", ["x", "m"], ["y"])], {"o": floats(1, 2, 1, 1)},
      "node 1, Mul can't .*merge='multiply' of Branches wants arrays of one shape, or images and vectors"),
-    ([*CROSSING, node("Sub", ["p", "q"], ["y"])], W, "node 4, Sub can't .*: 2 of its inputs depend on"),
+    ([*CROSSING, node("Div", ["p", "q"], ["y"])], W, "node 4, Div can't .*: 2 of its inputs depend on"),
     ([node("Mul", ["x", "b"], ["y"])], {"b": floats(6, 5)}, "node 0, Mul can't become a layer"),
     ([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], pads=[2, 0, 0, 0])], {}, r"MaxPool.*less than the"),
     ([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[2, 2])], {}, "dilations are"),

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from helpers.onnx_models import floats, graph, node, value
 from purecnn import (
@@ -331,7 +332,7 @@ REFUSED = [
         {},
         "wanted the samples to stay first|of 3 samples",
     ),
-    ([node("Add", ["x", "p"], ["y"])], {"p": floats(6, 5)}, "several axes"),
+    ([node("Mul", ["x", "p"], ["y"])], {"p": floats(6, 5)}, "several axes"),
     (
         [node("Slice", ["x", "a", "b", "c", "d"], ["y"])],
         {"a": [5], "b": [0], "c": [2], "d": [-1]},
@@ -399,3 +400,50 @@ def test_weights_too_large_to_compute_at_loading_are_computed_for_a_network(monk
     made = graph(nodes, {"m": m, "two": np.float32(2)}, inputs=[value("x", ["N", 40])])
     x = floats(3, 40, seed=1)
     np.testing.assert_allclose(made.network().predict(x), x @ (2 * m), rtol=1e-5, atol=1e-5)
+
+
+def per_pixel(kernels, x):
+    """A convolution of 1 x 1, by its formula."""
+    return np.einsum("oc,nchw->nohw", kernels[:, :, 0, 0], x)
+
+
+def test_one_path_less_another_and_that_less_a_third_are_paths_whose_sum_has_turned_signs():
+    nodes = [node("Conv", ["x", name], [name.upper()]) for name in "pqr"]
+    nodes += [node("Sub", ["P", "Q"], ["a"]), node("Sub", ["R", "a"], ["b"]), node("Relu", ["b"], ["y"])]
+    kernels = {name: floats(3, 2, 1, 1, seed=place) for place, name in enumerate("pqr")}
+    network = graph(nodes, kernels).network()
+    x = floats(4, 2, 6, 5, seed=9)
+    p, q, r = (per_pixel(kernels[name], x) for name in "pqr")
+    wanted = np.maximum(r - (p - q), 0)
+    np.testing.assert_allclose(network.predict(x).reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("operator", "first"), [("Add", True), ("Sub", True), ("Sub", False)])
+def test_a_number_for_each_place_is_added_as_a_detectors_grid_and_not_trained(operator, first):
+    grid, kernels = floats(1, 3, 6, 5), floats(3, 2, 1, 1, seed=1)
+    inputs = ["b", "grid"] if first else ["grid", "b"]
+    nodes = [node("Conv", ["x", "w"], ["a"]), node("Relu", ["a"], ["b"]), node(operator, inputs, ["y"])]
+    network = graph(nodes, {"w": kernels, "grid": grid}).network()
+    x = floats(4, 2, 6, 5, seed=9)
+    b = np.maximum(per_pixel(kernels, x), 0)
+    wanted = b + grid if operator == "Add" else (b - grid if first else grid - b)
+    np.testing.assert_allclose(network.predict(x).reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+    (placed,) = [layer for layer in network.layers[1:] if isinstance(layer, Convolutional)]
+    assert not placed.trainable
+
+
+def test_sides_that_a_file_computes_of_a_shape_of_sizes_are_known():
+    nodes = [
+        node("Shape", ["x"], ["sizes"]),
+        node("Shape", ["sizes"], ["axes"]),  # of what is no constant, and depends on the input's shape alone
+        node("Sub", ["axes", "two"], ["count"]),
+        node("ConstantOfShape", ["count"], ["zeros"]),
+        node("Concat", ["zeros", "sides", "zeros", "sides"], ["pads"], axis=0),
+        node("Pad", ["x", "pads"], ["y"]),
+    ]
+    zeros = numpy_helper.from_array(np.array([0]))
+    nodes[3].attribute.append(helper.make_attribute("value", zeros))
+    made = graph(nodes, {"two": np.array([2]), "sides": np.array([1, 2])})
+    x = floats(3, 2, 6, 5)
+    wanted = np.pad(x, [(0, 0), (0, 0), (1, 1), (2, 2)])
+    np.testing.assert_array_equal(made.network().predict(x).reshape(wanted.shape), wanted)

@@ -209,13 +209,13 @@ class Graph(Runtime):
         Notes
         -----
         Arithmetic with single numbers in front becomes the `Preprocessing`. Activations are known by what
-        they compute, whatever operators they are made of. Values that are added, concatenated along the
-        channels, multiplied, or whose maximum or mean is taken become `Branches`, the sum of two a
-        `Residual`, to any depth up to 20. Where each is concatenated with all before it, as in DenseNet,
-        there are `Branches` one behind the other. Where paths cross, what has no parameters is computed
-        again, and other values that are still wanted go on side by side in a vector; `predict` runs the graph
-        then, for that takes copies. Axes may lie in any order: where a file turns them, the layers between
-        work on those that it means.
+        they compute, whatever operators they are made of. Values that are added, taken from another,
+        concatenated along the channels, multiplied, or whose maximum or mean is taken become `Branches`, the
+        sum of two a `Residual`, to any depth up to 20. Where each is concatenated with all before it, as in
+        DenseNet, there are `Branches` one behind the other. Where paths cross, what has no parameters is
+        computed again, and other values that are still wanted go on side by side in a vector; `predict` runs
+        the graph then, for that takes copies. Axes may lie in any order: where a file turns them, the layers
+        between work on those that it means.
         """
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
             graph: Runtime = self

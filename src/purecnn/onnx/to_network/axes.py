@@ -157,7 +157,10 @@ def _affine(held: LayerArrays, call: OperatorCall, layout: Layout) -> Found | No
             call, f"its array has shape {found[0].shape}, wanted one that goes with samples of {layout.shape}"
         )
     varying = [axis for axis, size in enumerate(scale.shape) if size > 1]
-    if len(varying) > 1 or any(size not in (1, n) for size, n in zip(scale.shape, layout.held, strict=True)):
+    fits = all(size in (1, n) for size, n in zip(scale.shape, layout.held, strict=True))
+    if len(varying) > 1 and fits and len(layout.held) <= 3 and np.ptp(scale) == 0:
+        return [*before, *placed(held, layout, float(scale.flat[0]), shift)], layout
+    if len(varying) > 1 or not fits:
         refuse(
             call,
             f"its array of shape {found[0].shape} has numbers along several axes of samples of "
@@ -187,6 +190,23 @@ def affine(held: LayerArrays, layout: Layout, scale: Array, shift: Array, fixed:
     made = held.of_file(layer, kernels=kernels, **biases)
     image = layout.held if signal else (layout.held[0], *layout.held[1:2], math.prod(layout.held[2:]))
     image = image if signal else (*image, 1)[:3] if len(image) == 2 else image
+    return [*rename(layout.held, image), made, *rename(image, layout.held)]
+
+
+def placed(held: LayerArrays, layout: Layout, sign: float, shift: Array) -> list[Layer]:
+    """Return the layers that multiply all by one number and add one for each place, as a grid of anchors.
+
+    They are the file's own constants: none is trained.
+    """
+    channels, image = layout.held[0], (*layout.held, 1, 1)[:3]
+    layer = Convolutional(kernel_size=1, depth=channels, groups=channels, per_position_bias=True)
+    layer.bind(image)
+    shape = layer.parameter_shapes()["biases"]
+    layer.trainable = False
+    biases = np.broadcast_to(shift, layout.held).reshape(shape).astype(held.finder.dtype)
+    made = held.of_file(
+        layer, kernels=np.full((channels, 1, 1, 1), sign, held.finder.dtype), biases=np.array(biases)
+    )
     return [*rename(layout.held, image), made, *rename(image, layout.held)]
 
 

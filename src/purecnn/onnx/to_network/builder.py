@@ -33,7 +33,7 @@ from purecnn.onnx.to_network import (
     resampling,  # noqa: F401 - which adds the rule of Resize
     signals,
 )
-from purecnn.onnx.to_network.axes import RULES, axis_of, common_axes
+from purecnn.onnx.to_network.axes import RULES, affine, axis_of, common_axes
 from purecnn.onnx.to_network.crossings import woven
 from purecnn.onnx.to_network.finder import ELEMENTWISE, MERGING, LayerFinder, Step, Woven, refuse
 from purecnn.onnx.to_network.layout import Layout, rename
@@ -282,6 +282,9 @@ class Builder:
         """Return the layer that merges paths whose layers are made, and how samples lie behind it."""
         call = self.finder.makers[value or step.value]
         whole = self.shape_behind(call)
+        if merge == "subtract":
+            made = [made[0], self.negated(*made[1])]
+            merge = "add"
         if merge == "concatenate" and len({len(end.shape) for _, end in made} | {len(whole)}) == 1:
             along = axis_of(call, call.integer("axis", 1), made[0][1])
             size = sum(end.shape[along] for _, end in made)  # less than all where the others meet later
@@ -301,6 +304,13 @@ class Builder:
             return [composite(merge, paths)], Layout(whole, whole, axes)
         except (ShapeError, ValueError) as error:
             refuse(call, str(error))
+
+    def negated(self, layers: list[Layer], end: Layout) -> tuple[list[Layer], Layout]:
+        """Return the layers of a path, and one behind them that turns the sign."""
+        ones = np.ones(end.held[0], self.finder.dtype)
+        more = affine(self.held, end, -ones, 0 * ones, fixed=True)
+        self.bind(more, end.held)
+        return [*layers, *more], end
 
     def prepare(self, call: OperatorCall) -> bool:
         """Take arithmetic with one number in front of all layers into the preprocessing."""

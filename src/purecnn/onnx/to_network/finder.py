@@ -40,6 +40,7 @@ MERGING = {
     "Max": "maximum",
     "Mean": "mean",
     "Mul": "multiply",
+    "Sub": "subtract",
     "Sum": "add",
 }
 #: Operators that an activation may be made of, all of one number each.

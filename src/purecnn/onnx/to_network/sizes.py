@@ -66,7 +66,7 @@ class Sizes:
             if len(calls) == MAX_STEPS:
                 return None
             calls[call.node.place] = call
-            waiting += [] if call.node.operator in ("Shape", "Size") else call.node.inputs
+            waiting += [given for given in call.node.inputs if given not in self.data]
         values: dict[str, Any] = {}
         order = {id(call): place for place, call in enumerate(self.graph.calls)}
         for call in sorted(calls.values(), key=lambda call: order[id(call)]):
