@@ -109,3 +109,44 @@ def test_before_a_pooling_it_is_for_many_maps_of_few_samples():
     assert not im2col.suits_pooled(few, 64, window)
     assert not im2col.suits_pooled(wide, 128, window)
     assert not im2col.suits_pooled(many, 128, window)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("size", [(2, 3), (17, 19)])
+def test_what_lies_in_one_run_is_finished_as_the_loops_have_it(size, dtype):
+    rng = np.random.default_rng(0)
+    x, kernels = rng.standard_normal((5, *size, 1)), rng.standard_normal((4, 5, 1, 1))
+    plain = loops.conv2d_forward(x, kernels, None, (1, 1), ((0, 0), (0, 0)))
+    x, kernels = x.astype(dtype), kernels.astype(dtype)
+    for shape in (None, (4,), (4, *size)):
+        biases = None if shape is None else rng.standard_normal(shape).astype(dtype)
+        added = 0 if biases is None else biases.reshape(*shape, *[1] * (4 - len(shape)))
+        room = np.zeros((size[0], 4, size[1], 1), dtype)  # row by row, as another convolution's output
+        for addend in (None, rng.standard_normal(plain.shape).astype(dtype), room.transpose(1, 0, 2, 3)):
+            workspace = Workspace()
+            layout = im2col.PointwiseConvolution(x, 4, workspace)
+            calls, y = layout.inference(kernels, biases, addend, rectified)
+            room[...] = rng.standard_normal(room.shape)
+            for call in calls:
+                call()
+            wanted = np.maximum(plain + added + (0 if addend is None else addend), 0)
+            np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-12 if dtype == np.float64 else 1e-5)
+
+
+def test_few_pixels_are_one_product():
+    few, lone, shallow, wide, several = (
+        np.zeros(shape, np.float32)
+        for shape in ((8, 4, 4, 16), (24, 32, 32, 1), (23, 32, 32, 1), (24, 128, 128, 1), (24, 12, 12, 2))
+    )
+    window = Window((1, 1))
+    assert im2col.suits_few(few, 8, window)
+    assert im2col.suits_few(lone, 8, window)
+    for x in (shallow, wide, several):
+        assert not im2col.suits_few(x, 40, window)
+    assert not im2col.suits_few(few, 8, Window((1, 1), (2, 2)))
+    by_rows = few.swapaxes(0, 1).copy().swapaxes(0, 1)
+    assert im2col.suits_few(by_rows, 32, window)
+    assert not im2col.suits_few(by_rows, 31, window)
+    workspace = Workspace()
+    cpu.conv2d_calls(few, np.zeros((8, 8, 1, 1), np.float32), None, window, workspace)
+    assert isinstance(workspace.layout("convolution", few, lambda: None), im2col.PointwiseConvolution)

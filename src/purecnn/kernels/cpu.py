@@ -206,6 +206,8 @@ def conv2d_calls(
             return lay_out_pooled(x, maps, window, pool, workspace)
         if im2col.suits(x, maps, window):
             return Im2colConvolution(x, maps, window, workspace)
+        if im2col.suits_few(x, maps, window):
+            return PointwiseConvolution(x, maps, workspace)
         if grouped.suits_channels(x, maps, window):
             return DepthwiseConvolution(x, window, workspace)
         return lay_out(x, maps, window, workspace)

@@ -25,6 +25,10 @@ from purecnn.kernels.winograd import FEWEST
 #: Kernels' values for each pixel from where on it pays: 1,024 to 1,024 maps of 2 x 2 x 32 take 3.6 ms both
 #: ways in place of 17.1, 512 to 512 of 4 x 4 x 32 3.5 in place of 4.7, 256 to 256 of 8 x 8 x 32 as long.
 WORTH = 128
+#: In inference it pays for up to `FEW` pixels, and for those of one image from `DEEP` channels on, up to
+#: `HELD` values; where `x` must be copied, for `WIDER` times as many maps alone. 128 to 32 maps of 7 x 7 take
+#: 4 us in place of 11, 192 to 32 of 8 x 8 5 in place of 14, 24 to 144 of 16 x 16 17 in place of 21.
+FEW, DEEP, HELD, WIDER = 256, 24, 1 << 19, 4
 #: The same for larger windows in inference, and the values of an output row up to which im2col pays there:
 #: 128 maps of 14 x 14 take 0.8 ms for one image in place of 1.3, 256 of them 3.4 in place of 14, 512 of 7 x 7
 #: 9 in place of 45; but 128 of 4 x 4 for 16 images 0.9 in place of 0.5.
@@ -40,8 +44,21 @@ POOLED_WORTH = 4
 
 def suits_pointwise(x: Array, maps: int, window: Window) -> bool:
     """Return whether whole products pay for a convolution of `x`."""
+    return is_pointwise(window) and maps * len(x) >= WORTH * math.prod(x.shape[1:])
+
+
+def is_pointwise(window: Window) -> bool:
+    """Return whether each pixel is looked at by itself."""
     is_plain = window.size == window.stride == (1, 1) and not any(map(any, window.padding))
-    return is_plain and window.groups == 1 and maps * len(x) >= WORTH * math.prod(x.shape[1:])
+    return is_plain and window.groups == 1
+
+
+def suits_few(x: Array, maps: int, window: Window) -> bool:
+    """Return whether whole products pay for a convolution of `x` in inference, which may be of few pixels."""
+    pixels = math.prod(x.shape[1:])
+    lone = x.shape[3] == 1 and len(x) >= DEEP and maps * pixels <= HELD
+    few = pixels <= FEW or lone
+    return few and is_pointwise(window) and (x.flags.c_contiguous or maps >= WIDER * len(x))
 
 
 def suits(x: Array, maps: int, window: Window) -> bool:

@@ -26,6 +26,8 @@ from purecnn.kernels.geometry import Pair, Window, along_batch
 
 #: Values of a line from where on one line's operand serves all maps.
 RUN = 4096
+#: Values of a map that lie in one run from where on each map's bias is added by itself.
+LONG = 256
 #: Values of output and of the matrices' rows that a block of rows may have: 2 MiB of float32, about a core's
 #: second-level cache, so that what one pass wrote is still there for the next. Half of it trains as fast, but
 #: makes more calls, and two threads of one interpreter wait for its lock between them.
@@ -57,14 +59,20 @@ def finish(
     They run while the rows are still in the cache.
     """
     out, calls = y[:, rows].transpose(1, 0, 2, 3), list[Call]()
+    whole = y.flags.c_contiguous and rows == slice(None)
+    # Map by map in memory, all rows of an image are one run: 6 us in place of 16 for 192 maps of 8 x 8.
+    lines = y.reshape(len(y), 1, -1, y.shape[3]).transpose(1, 0, 2, 3) if whole else out
     if biases is not None and biases.ndim == 1:
-        calls.append(partial(np.add, out, in_runs(biases[None, :, None, None], out), out=out))
+        column = biases[None, :, None, None]
+        if not whole or lines.shape[2] * lines.shape[3] < LONG:
+            column = in_runs(column, lines)
+        calls.append(partial(np.add, lines, column, out=lines))
     elif biases is not None:
         each = along_batch(biases, 4)[:, rows].transpose(1, 0, 2, 3)
         calls.append(partial(np.add, out, each, out=out))
     if addend is not None:
         calls.append(partial(np.add, out, addend[:, rows].transpose(1, 0, 2, 3), out=out))
-    return calls if curve is None else [*calls, *curve(out)]
+    return calls if curve is None else [*calls, *curve(lines)]
 
 
 def rectified(out: Array) -> list[Call]:
