@@ -65,6 +65,20 @@ def test_a_line_is_cut_where_that_brings_a_part_below_the_limit(small):
     assert products.cut_width(6, 6, 32768) == (16384 if small else 32768)
 
 
+@pytest.mark.parametrize(
+    ("maps", "depth", "line", "rows"),
+    [(96, 4000, 4, 48), (96, 300, 4, 96), (8, 64_000, 2, 8), (96, 200, 65, 96), (97, 4000, 4, 97)],
+)
+def test_a_product_of_few_columns_is_cut_by_maps(small, maps, depth, line, rows):
+    rng = np.random.default_rng(0)
+    kernels, columns = rng.integers(-9, 9, (maps, depth)) + 0.0, rng.integers(-9, 9, (depth, line)) + 0.0
+    out = np.zeros((maps, line))
+    *matrices, parts = products.cut_maps(kernels, columns, out)
+    assert parts.shape[-2:] == (rows if small else maps, line)
+    np.matmul(*matrices, out=parts)
+    np.testing.assert_array_equal(out, np.einsum("mk,kl->ml", kernels, columns))
+
+
 def test_what_this_blas_says_of_itself_decides(monkeypatch):
     for said, expected in (
         ("OpenBLAS 0.3.31 DYNAMIC_ARCH NO_AFFINITY SkylakeX MAX_THREADS=64", True),

@@ -18,7 +18,7 @@ from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels.calls import Call, Curve, run
 from purecnn.kernels.geometry import Window, along_batch, cropped
-from purecnn.kernels.products import matmul, small_kernels
+from purecnn.kernels.products import cut_maps, matmul, small_kernels
 from purecnn.kernels.rows import finish
 from purecnn.kernels.winograd import FEWEST
 
@@ -128,8 +128,8 @@ class PointwiseConvolution(GemmConvolution):
     def calls(self, kernels: Array) -> list[Call]:
         """Return the calls that compute the output, without biases."""
         found: list[Call] = [] if self.plain is self.x else [partial(np.copyto, self.plain, self.x)]
-        matrices = kernels.reshape(self.maps, -1), matrix(self.plain)
-        return [*found, partial(matmul, *matrices, out=matrix(self.images))]
+        *matrices, out = cut_maps(kernels.reshape(self.maps, -1), matrix(self.plain), matrix(self.images))
+        return [*found, partial(matmul, *matrices, out=out)]
 
     def forward(self, kernels: Array, biases: Array | None) -> Array:
         """Return y (M, H, W, N) for biases (M,) or (M, H, W), or none."""
@@ -196,8 +196,8 @@ class Im2colConvolution(GemmConvolution):
         """Return the calls that compute the output, without biases."""
         found: list[Call] = [] if self.padded is None else [partial(np.copyto, self.padded, self.x)]
         columns = self.columns.reshape(-1, math.prod(self.columns.shape[3:]))
-        product = partial(matmul, kernels.reshape(self.maps, -1), columns, out=matrix(self.images))
-        return [*found, partial(np.copyto, self.columns, self.windows), product]
+        *matrices, out = cut_maps(kernels.reshape(self.maps, -1), columns, matrix(self.images))
+        return [*found, partial(np.copyto, self.columns, self.windows), partial(matmul, *matrices, out=out)]
 
 
 def matrix(images: Array) -> Array:

@@ -28,6 +28,10 @@ NARROW = 64
 #: With both operands' rows in runs, they take a product of up to so many sums; and a part has at most `SIDE`
 #: maps.
 SUMS, SIDE = 1200, 64
+#: Up to how many columns a product is cut by maps, into parts of so many of these at least: 512 maps of 4,608
+#: sums took 740 us for 4 columns, read from memory, and 429 cut; 320 of 960 109 and 64; 128 of 1,152 for 64
+#: columns 117 and 85.
+FEW_COLUMNS, FEWEST_MAPS = 64, 8
 #: Without a BLAS, from how many values of the right matrix on `numpy.einsum` is faster, and from how many
 #: terms of a sum, where these lie in runs: `in_loops`.
 WIDE, LONG_SUMS = 12_000, 128
@@ -100,6 +104,17 @@ def equal_parts(depth: int, line: int) -> int:
             return line // parts
         parts += 1
     return line
+
+
+def cut_maps(kernels: Array, columns: Array, out: Array) -> tuple[Array, Array, Array]:
+    """(M, K), (K, P), (M, P) -> the same, cut into products of some maps each where there are few columns."""
+    (maps, depth), line = kernels.shape, columns.shape[1]
+    if not small_kernels() or line > FEW_COLUMNS or maps * depth * line <= SMALL:
+        return kernels, columns, out
+    rows = largest_divisor(maps, max(1, SMALL // (depth * line)))
+    if rows < FEWEST_MAPS:
+        return kernels, columns, out
+    return kernels.reshape(-1, rows, depth), columns, out.reshape(-1, rows, line)
 
 
 def in_parts(matrices: Array, width: int) -> Array:
