@@ -10,6 +10,7 @@ next to each other. The input gradient is such a convolution too: of the output 
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
 from functools import partial
@@ -106,12 +107,22 @@ class GroupedConvolution:
     """
 
     def __init__(self, x: Array, maps: int, window: Window, workspace: Workspace) -> None:
-        self.x, self.window = x, window
+        self.x, self.maps, self.window = x, maps, window
         self.workspace: Workspace = weakref.proxy(workspace)  # as in `rows`
-        (top, _), (left, _) = window.padding
-        self.products = GroupedProducts(
-            x, maps, window, window.positions(x.shape), (top, left), workspace, ""
-        )
+        self.positions = window.positions(x.shape)
+
+    @functools.cached_property
+    def products(self) -> GroupedProducts:
+        """The products of all groups."""
+        return self.products_of(slice(0, self.window.groups), None)
+
+    def products_of(self, groups: slice, output: Array | None) -> GroupedProducts:
+        """Return the products of some groups, unrolled where the first ones are."""
+        (top, _), (left, _) = self.window.padding
+        count, each = len(range(self.window.groups)[groups]), len(self.x) // self.window.groups
+        x = self.x[groups.start * each : groups.stop * each]
+        maps, window = self.maps // self.window.groups * count, self.window._replace(groups=count)
+        return GroupedProducts(x, maps, window, self.positions, (top, left), self.workspace, "", output)
 
     def forward(self, kernels: Array, biases: Array | None) -> Array:
         """Return y (M, OH, OW, N) for biases (M,) or (M, OH, OW), or none."""
@@ -127,14 +138,14 @@ class GroupedConvolution:
 
         Some groups at a time, so that what was unrolled is still in the cache.
         """
-        images, calls, x = self.products.images, list[Call](), self.x
-        groups, (maps, channels) = self.window.groups, kernels.shape[:2]
-        each, some = maps // groups, max(1, BLOCK // self.products.unrolled[0].size)
+        (rows, columns), groups, batch = self.positions, self.window.groups, self.x.shape[3]
+        each, calls = self.maps // groups, list[Call]()
+        output = self.workspace.array("output", (rows, groups, each, columns * batch), self.x.dtype)
+        images = output.reshape(rows, self.maps, columns, batch).transpose(1, 0, 2, 3)
+        some = max(1, BLOCK // self.products_of(slice(0, 1), output[:, :1]).unrolled.size)
         for first in range(0, groups, some):
-            own = slice(first * each, (first + some) * each)
-            seen = x[first * channels : (first + some) * channels]
-            part = self.products.part(seen, slice(first, first + some), self.workspace)
-            calls += part.calls(kernels[own])
+            those, own = slice(first, first + some), slice(first * each, (first + some) * each)
+            calls += self.products_of(those, output[:, those]).calls(kernels[own])
             shifts = None if biases is None else biases[own]
             calls += finish(images[own], shifts, None if addend is None else addend[own], curve)
         return calls, images
@@ -215,7 +226,6 @@ class GroupedProducts:
         suffix: str,
         output: Array | None = None,
     ) -> None:
-        self.size, self.corner = size, corner
         self.window, self.groups, self.maps = window, window.groups, maps // window.groups
         self.channels, (rows, columns), batch = len(x) // self.groups, size, x.shape[3]
         (height, width), stride, dilation = window.size, window.stride, window.dilation
@@ -235,13 +245,6 @@ class GroupedProducts:
         turns = apart // math.gcd(apart, stride[0])
         self.depth = height * width * self.channels
         self.rows = [self.matrices(first, turns, stride[0]) for first in range(min(turns, rows))]
-
-    def part(self, x: Array, groups: slice, workspace: Workspace) -> GroupedProducts:
-        """Return the products of some groups, whose channels are `x`, unrolled where the first ones are."""
-        output = self.output[:, groups]
-        window = self.window._replace(groups=output.shape[1])
-        maps = self.maps * window.groups
-        return GroupedProducts(x, maps, window, self.size, self.corner, workspace, "", output)
 
     def meetings(self, x: Array, columns: int, corner: Pair) -> list[tuple[Array, Array]]:
         """Return which parts of the unrolled input are copies of which pixels."""
