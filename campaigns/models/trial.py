@@ -203,9 +203,11 @@ def compared(
     tell(found)
     try:
         x = next(iter(inputs.values()))
-        network = graph.network(x.shape[1:] if len(inputs) == 1 else None)
+        name, wanted = next(iter(theirs.items()))  # of several outputs the first
+        network = graph.network(
+            x.shape[1:] if len(inputs) == 1 else None, output=name if len(theirs) > 1 else None
+        )
         ours = network.predict(x).reshape(len(x), -1)
-        (wanted,) = theirs.values()
         off = difference(ours, wanted.reshape(len(wanted), -1))
         found |= {"network": outcome(off), "network_off": off, "parameters": len(network.parameters)}
         tell(found)

@@ -29,7 +29,7 @@ from purecnn import (
     Softmax,
     UpSampling,
 )
-from purecnn.errors import FileFormatError
+from purecnn.errors import FileFormatError, ShapeError
 from purecnn.onnx.to_network.layout import Layout, shuffles
 
 #: Nodes from "x" to "y", their arrays, the shape of a sample, and the layers that they become.
@@ -447,3 +447,25 @@ def test_sides_that_a_file_computes_of_a_shape_of_sizes_are_known():
     x = floats(3, 2, 6, 5)
     wanted = np.pad(x, [(0, 0), (0, 0), (1, 1), (2, 2)])
     np.testing.assert_array_equal(made.network().predict(x).reshape(wanted.shape), wanted)
+
+
+def test_of_several_outputs_or_of_all_values_one_is_named():
+    kernels = floats(3, 2, 1, 1)
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("Relu", ["a"], ["y"]),
+        node("ReduceMean", ["y"], ["z"], axes=[2, 3], keepdims=0),
+    ]
+    made = graph(nodes, {"w": kernels}, outputs=[value("y", None), value("z", None)])
+    x = floats(4, 2, 6, 5, seed=9)
+    wanted = {"a": per_pixel(kernels, x)}
+    wanted["y"] = np.maximum(wanted["a"], 0)
+    wanted["z"] = wanted["y"].mean((2, 3))
+    for name, answers in wanted.items():
+        found = made.network(output=name).predict(x)
+        np.testing.assert_allclose(found.reshape(answers.shape), answers, rtol=1e-4, atol=1e-5)
+    assert made.predict(x).keys() == {"y", "z"}  # the graph is as it was
+    with pytest.raises(FileFormatError, match="the graph has 1 and 2; output= names the one that is wanted"):
+        made.network()
+    with pytest.raises(ShapeError, match="the graph has no value 'b' that depends on its input"):
+        made.network(output="b")

@@ -23,7 +23,7 @@ from purecnn.layers.shapes import ShapeLike
 from purecnn.messages.signatures import explained
 from purecnn.networks.network import Network
 from purecnn.onnx.batches import Batches
-from purecnn.onnx.model import Model
+from purecnn.onnx.model import Model, Value
 from purecnn.onnx.reader import read_model
 from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime, remember
 from purecnn.onnx.shape_inference import specialized
@@ -190,13 +190,16 @@ class Graph(Runtime):
 
     # As layers --------------------------------------------------------------------------------------------
 
-    def network(self, input_shape: ShapeLike | None = None) -> Network:
+    def network(self, input_shape: ShapeLike | None = None, *, output: str | None = None) -> Network:
         """Return a network of the same layers and parameters, which can be trained, saved and traced.
 
         Parameters
         ----------
         input_shape : tuple of int, optional
             Shape of one sample, where the file leaves it open.
+        output : str, optional
+            Which value the network is to compute, any in the graph by its name: one of several outputs, or
+            what goes into the last layers. Left out, the graph's only output.
 
         Raises
         ------
@@ -204,7 +207,8 @@ class Graph(Runtime):
             If the graph is none of this package's layers, in a row or on branches that nest: the sentence
             says which node prevents it. Also if its arrays hold NaN or infinite numbers.
         ShapeError
-            If the file leaves the input's shape open and none is given, or it is another.
+            If the file leaves the input's shape open and none is given, or it is another. If the graph has no
+            value of the name `output`.
 
         Notes
         -----
@@ -222,6 +226,10 @@ class Graph(Runtime):
             with suppress(PureCNNError, TypeError, ValueError):  # of the shape, which is refused below
                 graph = specialized(self, sample_of(self, input_shape))
             graph = graph.knowing({}, graph.budget())  # weights too that are larger than loading computes
+            if output is not None:
+                if not any(output in call.node.outputs for call in graph.calls):
+                    raise ShapeError(f"the graph has no value {output!r} that depends on its input")
+                graph.outputs = (Value(output, None, None),)
             return as_network(graph, input_shape, crossing=True).network
 
     def _parts_for(self, inputs: dict[str, Array]) -> Sequence[Part]:

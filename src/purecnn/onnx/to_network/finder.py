@@ -177,7 +177,7 @@ class LayerFinder(Nesting):
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise FileFormatError(
                 f"a network has one input and one output, the graph has {len(graph.inputs)} and "
-                f"{len(graph.outputs)}"
+                f"{len(graph.outputs)}" + "; output= names the one that is wanted" * (len(graph.outputs) > 1)
             )
         if len(graph.calls) > MAX_NODES:
             raise FileFormatError(f"a network is made of at most {MAX_NODES} nodes, got {len(graph.calls)}")
