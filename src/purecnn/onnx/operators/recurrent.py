@@ -8,7 +8,7 @@ Formulas are those of https://onnx.ai/onnx/operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -113,24 +113,6 @@ class Direction:
         return np.where((step < self.lengths)[:, None], new, old)
 
 
-class BothWays(Direction):
-    """Two directions at once, step by step, their arrays stacked (2, batch, hidden): 280 us, not 430."""
-
-    ways: Sequence[Direction]
-
-    def __init__(self, ways: Sequence[Direction]) -> None:
-        vars(self).update(vars(ways[0]), ways=ways)
-        for name in ("recurrent", "state", "cell"):
-            setattr(self, name, np.stack([getattr(way, name) for way in ways]))
-        self.biases = np.stack([way.biases[0] for way in ways]), np.stack([way.biases[1] for way in ways])
-        if self.peepholes is not None:
-            self.peepholes = np.stack([np.asarray(way.peepholes) for way in ways], axis=1)[:, :, None]
-
-    def products(self, bias: Array) -> Array:
-        """Return the products with the inputs of all steps and a bias, (steps, 2, batch, gates * hidden)."""
-        return np.stack([way.products(own) for way, own in zip(self.ways, bias, strict=True)], axis=1)
-
-
 #: From a direction, after each step: the hidden state, and the cell or None.
 Steps = Callable[[Direction], Iterator[tuple[Array, Array | None]]]
 
@@ -147,14 +129,11 @@ class Recurrent:
         How many gates it has.
     curves : tuple of str
         Its activations by default.
-    at_once : bool
-        Whether its steps take two directions at once where these have the same activations.
     """
 
     call: OperatorCall
     gates: int
     curves: tuple[str, ...]
-    at_once: bool = False
 
     def run(self, given: Arrays, steps: Steps) -> tuple[Array, Array, Array]:
         """Return all hidden states, the last ones, and the last cells."""
@@ -173,24 +152,16 @@ class Recurrent:
         self.claim(given.x, kind, ways, hidden)
         found = np.zeros((count, ways, batch, hidden), kind)
         last, cells = np.zeros((2, ways, batch, hidden), kind)
-        directions = [
-            self.direction(given, way, wayward == "reverse" or way == 1, ends, kind, functions)
-            for way, functions in enumerate(self.functions(ways))
-        ]
-        if self.at_once and ways == 2 and ends is None and not call.attribute("activations", list, None):
-            both = BothWays(directions)
-            last, cells, directions = both.state, both.cell, []
-            for step, (last, cell) in enumerate(steps(both)):
-                found[step], cells = last, cells if cell is None else cell
-            found[:, 1] = found[::-1, 1].copy()
-        for way, one in enumerate(directions):
+        for way, functions in enumerate(self.functions(ways)):
+            back = wayward == "reverse" or way == 1
+            one = self.direction(given, way, back, ends, kind, functions)
             last[way], cells[way] = one.state, one.cell
             for step, (new, cell) in enumerate(steps(one)):
                 found[step, way] = new if ends is None else np.where((step < ends)[:, None], new, 0)
                 last[way] = new
                 if cell is not None:
                     cells[way] = cell
-            if wayward == "reverse" or way == 1:
+            if back:
                 found[:, way] = by_time(found[:, way], ends)
         if turned:
             found, last, cells = found.transpose(2, 0, 1, 3), last.swapaxes(0, 1), cells.swapaxes(0, 1)
@@ -266,9 +237,9 @@ class Recurrent:
         call.claim((steps, ways, batch, hidden), kind, copies=4)
         call.claim(x.shape, kind, copies=3)
         call.claim((steps, batch), np.int64, copies=4)
-        call.claim((steps, ways, batch, width), kind, copies=2, passes=6, slow=EXPONENTIAL)
-        call.claim((ways, batch, width), kind, copies=12, passes=0)
-        call.claim((ways, size + hidden + 4, width), kind, copies=2, passes=4)
+        call.claim((steps, batch, width), kind, copies=2, passes=6 * ways, slow=ways * EXPONENTIAL)
+        call.claim((batch, width), kind, copies=12, passes=0)
+        call.claim((size + hidden + 4, width), kind, copies=2, passes=4 * ways)
         call.claim((ways, batch, hidden), kind, copies=8)
         call.budget.multiply(steps * batch * (size + hidden) * width * ways, kind, 2 * steps * ways)
         call.budget.spend(4 * STEP * steps * ways)
@@ -379,20 +350,18 @@ def memory(
     coupled = bool(call.integer("input_forget", 0))
 
     def steps(one: Direction) -> Iterator[tuple[Array, Array]]:
-        h, c, peeps, size = one.state, one.cell, one.peepholes, one.state.shape[-1]
+        h, c, peeps, size = one.state, one.cell, one.peepholes, one.state.shape[1]
         f, g, out = one.functions
         for step, product in enumerate(one.products(one.biases[0] + one.biases[1])):
             gates = rounded(h) @ one.recurrent + product
             if peeps is not None:
-                gates[..., :size] += peeps[0] * c
-                gates[..., 2 * size : 3 * size] += peeps[2] * c
-            passed = f(
-                one.hold(gates[..., : 3 * size])
-            )  # cut by slices: `np.split` takes longer than all else
-            i, o, forget = passed[..., :size], passed[..., size : 2 * size], passed[..., 2 * size :]
-            cell = (1 - i if coupled else forget) * c + i * g(one.hold(gates[..., 3 * size :]))
+                gates[:, :size] += peeps[0] * c
+                gates[:, 2 * size : 3 * size] += peeps[2] * c
+            passed = f(one.hold(gates[:, : 3 * size]))  # cut by slices: `np.split` takes longer than all else
+            i, o, forget = passed[:, :size], passed[:, size : 2 * size], passed[:, 2 * size :]
+            cell = (1 - i if coupled else forget) * c + i * g(one.hold(gates[:, 3 * size :]))
             if peeps is not None:  # the gate of the output alone sees the new cell
-                o = f(one.hold(gates[..., size : 2 * size] + peeps[1] * cell))
+                o = f(one.hold(gates[:, size : 2 * size] + peeps[1] * cell))
             hidden = o * out(cell)  # the cell is not held, as in onnxruntime and OpenVINO
             h, c = one.kept(step, hidden, h), one.kept(step, cell, c)
             yield h, c
