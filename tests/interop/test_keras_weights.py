@@ -260,6 +260,35 @@ def remade(path, change=None, weights=None, name="chain.keras", method=zipfile.Z
     return path
 
 
+def test_layers_too_large_for_their_weights_are_refused_before_they_take_memory(tmp_path):
+    def widened(layers):
+        layers[0]["config"]["batch_shape"] = [None, 1 << 20, 6, 2]
+
+    path = remade(tmp_path / "a.keras", widened, name="slopes.keras")
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"its layers want \d+ values, .* bytes of weights can't hold"):
+        load_keras(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20  # the places of the slopes alone were 128 MiB
+
+
+def test_flattened_images_are_bounded_where_no_layer_has_weights(tmp_path):
+    size = {"batch_shape": [None, 2048, 1024, 2], "dtype": "float32", "name": "x"}
+    layers = [
+        {"module": "keras.layers", "class_name": "InputLayer", "config": size, "registered_name": None},
+        {"module": "keras.layers", "class_name": "Flatten", "config": {"name": "f"}, "registered_name": None},
+    ]
+    held = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}, "keras_version": "3.10.0"}
+    (tmp_path / "a.json").write_text(json.dumps(held))
+    assert load_keras(tmp_path / "a.json").output_shape == (1 << 22,)
+    size["batch_shape"][1] += 1
+    (tmp_path / "a.json").write_text(json.dumps(held))
+    words = "flattens images of 4196352 values in all, wanted at most 4194304 beside 0 bytes of weights"
+    with pytest.raises(FileFormatError, match=words):
+        load_keras(tmp_path / "a.json")
+
+
 def layer(layers, kind):
     return next(entry for entry in layers if entry["class_name"] == kind)
 

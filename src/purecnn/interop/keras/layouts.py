@@ -211,8 +211,8 @@ def channels_last(shape: Shape, are_signals: bool = False) -> Array | None:
 
     Examples
     --------
-    >>> channels_last((2, 1, 2)), channels_last((2, 2), True)
-    (array([0, 2, 1, 3]), array([0, 2, 1, 3]))
+    >>> channels_last((2, 1, 2)).tolist(), channels_last((2, 2), True).tolist()
+    ([0, 2, 1, 3], [0, 2, 1, 3])
     """
     channels, *sizes = shape
     if len(shape) != 3 and not (are_signals and len(shape) == 2):
@@ -220,7 +220,9 @@ def channels_last(shape: Shape, are_signals: bool = False) -> Array | None:
     pixels = math.prod(sizes)
     if channels == 1 or pixels == 1:
         return None
-    return np.arange(channels * pixels).reshape(pixels, channels).T.ravel()
+    count = channels * pixels
+    places = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    return places.reshape(pixels, channels).T.ravel()
 
 
 def same(a: Array | None, b: Array | None) -> bool:

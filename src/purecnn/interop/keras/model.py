@@ -33,6 +33,7 @@ from purecnn.interop.keras.weights import (
     told,
     weights_of,
 )
+from purecnn.layers.reshape import Flatten, Reshape
 from purecnn.layers.shapes import NamedShape, ShapeLike, sample_shape
 from purecnn.messages.signatures import explained
 from purecnn.networks.network import Network
@@ -41,6 +42,8 @@ from purecnn.networks.network import Network
 MAX_CONFIG = 10_000_000
 #: How many times as many values layers may want that stand in several places.
 MAX_USES = 8
+#: Values of images that are flattened, which stand in another order in Keras: so many, or the weights' bytes.
+MAX_MOVED = 1 << 22
 
 
 @explained
@@ -131,34 +134,48 @@ def read(path: Path, weights: Path | None, shape: Shape | None) -> Network:
         return filled(made(model, version, shape), {})
     if weights is not None:
         with told(weights):
-            return with_weights(weights, made(model, version, shape))
-    return with_weights(path, made(model, version, shape))
+            return with_weights(weights, model, version, shape)
+    return with_weights(path, model, version, shape)
 
 
-def made(model: dict[str, Any], version: str, shape: Shape | None) -> Built:
-    """Return the layers of a config, their arrays' places known."""
+def made(model: dict[str, Any], version: str, shape: Shape | None, size: int | None = None) -> Built:
+    """Return the layers of a config, their arrays' places known, if so many bytes can hold the arrays."""
     steps = Opened().steps(model)
     built = build(steps, version, shape)
+    check_size(built, size)
     try:
         built.parts = parts(built.layers, plain=built.plain, is_first=built.is_first)
     except ShapeError:
         built = build(steps, version, shape, is_turned=True)
+        check_size(built, size)
         built.parts = parts(built.layers, plain=built.plain, is_first=built.is_first)
     return built
 
 
-def with_weights(path: Path, built: Built) -> Network:
-    """Return the network with the arrays of a file."""
+def check_size(built: Built, size: int | None) -> None:
+    """Refuse layers that so many bytes of weights can't be those of, before memory is taken for them."""
+    each = [(entry.path, *counts(translated)) for entry, translated in built.sources]
+    wanted = sum(here for _, here, _ in each)
+    stored = sum({path: there for path, _, there in each}.values())
+    if size is not None and (2 * stored > size or wanted > MAX_USES * stored + MAX_FIXED):
+        raise FileFormatError(
+            f"its layers want {wanted} values, {stored} of them different, which {size} bytes of weights "
+            f"can't hold"
+        )
+    every = (part for layer in built.layers for part in (layer, *layer.parts()))
+    renamed = [part for part in every if isinstance(part, Flatten | Reshape) and id(part) not in built.plain]
+    moved = sum(math.prod(part.input_shape or ()) for part in renamed)
+    if moved > (most := max(MAX_MOVED, size or 0)):
+        raise FileFormatError(
+            f"it flattens images of {moved} values in all, wanted at most {most} beside {size or 0} bytes "
+            f"of weights"
+        )
+
+
+def with_weights(path: Path, model: dict[str, Any], version: str, shape: Shape | None) -> Network:
+    """Return the network of a config with the arrays of a file."""
     with weights_of(path) as file, opened(file) as root:
-        size = file.seek(0, 2)
-        each = [(entry.path, *counts(translated)) for entry, translated in built.sources]
-        wanted = sum(here for _, here, _ in each)
-        stored = sum({path: there for path, _, there in each}.values())
-        if 2 * stored > size or wanted > MAX_USES * stored + MAX_FIXED:
-            raise FileFormatError(
-                f"its layers want {wanted} values, {stored} of them different, which {size} bytes of weights "
-                f"can't hold"
-            )
+        built = made(model, version, shape, file.seek(0, 2))
         held = LayerArrays(root.group("model_weights") or root)
         given = {id(entry): held.of(entry, translated.counted) for entry, translated in built.sources}
         return filled(built, given)
