@@ -51,12 +51,16 @@ def tried(source: Source) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         return outcome | {"answered": f"more than {PATIENCE} s"}
-    late = f"more than {LIMIT} s of the processor" if done.returncode == -signal.SIGXCPU else ""
+    late = f"exit status {done.returncode}" if done.returncode else ""
+    if done.returncode == -signal.SIGXCPU:
+        late = f"more than {LIMIT} s of the processor"
+    elif done.returncode == -signal.SIGKILL:
+        late = "killed, as for memory"
     try:
         outcome |= json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        last = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
-        return outcome | {"answered": late or last[:200]}
+        last = (done.stderr.strip() or late).splitlines()[-1]
+        return outcome | {"answered": late if done.returncode < 0 else last[:200]}
     if late:
         outcome["trains" if "network" in outcome else "network"] = late
     return outcome

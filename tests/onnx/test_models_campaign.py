@@ -110,10 +110,18 @@ def test_what_an_earlier_run_found_is_taken_of_the_same_commit_alone(tmp_path):
         found_before([file], "b")
 
 
-def test_what_a_trial_found_before_its_time_was_over_is_kept(monkeypatch):
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (-signal.SIGXCPU, "more than 300 s of the processor"),
+        (-signal.SIGKILL, "killed, as for memory"),
+        (3, "exit status 3"),
+    ],
+)
+def test_what_a_trial_found_before_it_ended_is_kept(monkeypatch, status, words):
     outcome = {"opens": True, "answered": True, "runs": True, "predicts": True}
     for found, lacking in ((outcome, "network"), ({**outcome, "network": True}, "trains")):
-        done = subprocess.CompletedProcess([], -signal.SIGXCPU, json.dumps({}) + "\n" + json.dumps(found), "")
+        done = subprocess.CompletedProcess([], status, json.dumps({}) + "\n" + json.dumps(found), "")
         monkeypatch.setattr("campaigns.models.__main__.subprocess.run", lambda *_, done=done, **__: done)
         told = tried(sources.Source("torch", "a", FIXTURES / "residual.onnx"))
-        assert told == {"kind": "torch", "name": "a", **found, lacking: "more than 300 s of the processor"}
+        assert told == {"kind": "torch", "name": "a", **found, lacking: words}
