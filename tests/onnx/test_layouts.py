@@ -469,3 +469,11 @@ def test_of_several_outputs_or_of_all_values_one_is_named():
         made.network()
     with pytest.raises(ShapeError, match="the graph has no value 'b' that depends on its input"):
         made.network(output="b")
+
+
+def test_inputs_that_no_node_wants_are_none_of_a_networks():
+    inputs = [value("x", ["N", 4]), value("unused", [1, 1])]
+    made = graph([node("MatMul", ["x", "w"], ["y"])], {"w": floats(4, 3)}, inputs)
+    x = floats(5, 4, seed=1)
+    np.testing.assert_allclose(made.network().predict(x), x @ floats(4, 3), rtol=1e-5, atol=1e-6)
+    assert [each.name for each in made.inputs] == ["x", "unused"]

@@ -222,10 +222,11 @@ class Graph(Runtime):
         between work on those that it means.
         """
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
-            graph: Runtime = self
+            graph = self.knowing({}, self.budget())  # weights too that are larger than loading computes
+            used = {name for call in graph.calls for name in call.node.inputs}
+            graph.inputs = tuple(each for each in self.inputs if each.name in used) or self.inputs
             with suppress(PureCNNError, TypeError, ValueError):  # of the shape, which is refused below
-                graph = specialized(self, sample_of(self, input_shape))
-            graph = graph.knowing({}, graph.budget())  # weights too that are larger than loading computes
+                graph = specialized(graph, sample_of(graph, input_shape))
             if output is not None:
                 if not any(output in call.node.outputs for call in graph.calls):
                     raise ShapeError(f"the graph has no value {output!r} that depends on its input")
