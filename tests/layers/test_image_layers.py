@@ -18,7 +18,7 @@ from purecnn import (
     ZeroPadding,
 )
 from purecnn.backend.memory import Workspace
-from purecnn.kernels import reference
+from purecnn.kernels import cpu, reference
 
 
 @pytest.mark.parametrize("case", cases("shaping"))
@@ -32,16 +32,17 @@ def test_padding_and_means_are_pytorchs(case):
     close(layer.backward(data["mean_gradient"]), data["mean_dinput"])
 
 
+@pytest.mark.parametrize("kernels", [reference, cpu])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("batch", [1, 2, 17])
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 2, 3), (3, 2, 1, 0)])
 @pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 1), (3, 5, 2)])
-def test_global_average_pooling_is_the_loops(shape, order, batch, dtype):
+def test_global_average_pooling_is_the_loops(shape, order, batch, dtype, kernels):
     rng, workspace, tolerance = np.random.default_rng(0), Workspace(), 1e-12 if dtype == np.float64 else 1e-5
     x = rng.standard_normal((*shape, batch)).astype(dtype)
     x = x.transpose(order).copy().transpose(np.argsort(order))  # another order in memory
     g = rng.standard_normal((shape[0], batch)).astype(dtype)
-    found = reference.global_average_pool_forward(x, workspace)
+    found = kernels.global_average_pool_forward(x, workspace)
     assert found.dtype == dtype
     close(found, loops.global_average_pool_forward(x), tolerance, tolerance)
     back = reference.global_average_pool_backward(g, x.shape, workspace)

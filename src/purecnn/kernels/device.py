@@ -19,6 +19,7 @@ from purecnn.kernels.geometry import Pair, Window, along_batch, blank_canvas, cr
 from purecnn.kernels.reference import (
     dense_backward,
     dense_forward,
+    global_average_pool_forward,
     leaky_relu_forward,
     max_pool_backward,
     max_pool_forward,
@@ -31,6 +32,7 @@ __all__ = [
     "conv2d_forward",
     "dense_backward",
     "dense_forward",
+    "global_average_pool_forward",
     "leaky_relu_forward",
     "max_pool_backward",
     "max_pool_forward",

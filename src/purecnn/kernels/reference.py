@@ -287,16 +287,10 @@ def dense_backward(
 
 def global_average_pool_forward(x: Array, workspace: Workspace) -> Array:
     """x (C, H, W, N) -> y (C, N): the mean of each map."""
-    (channels, height, width, batch), rows, xp = x.shape, x.swapaxes(0, 1), module_of(x)
-    y = workspace.array("output", (channels, batch), x.dtype)
-    if xp is np and (x.flags.c_contiguous or rows.flags.c_contiguous):
-        # A product with ones: 14 us in place of 280 for 96 maps of 16 x 16 and 8 samples; row by row 33.
-        lines = x.reshape(channels, -1, batch) if x.flags.c_contiguous else rows.sum(axis=0)
-        ones = workspace.layout("ones", x, lambda: np.ones((1, lines.shape[1]), x.dtype))
-        np.matmul(ones, lines, out=y.reshape(channels, 1, batch))
-    else:
-        xp.sum(x, axis=(1, 2), out=y)
-    y *= 1 / (height * width)
+    xp = module_of(x)
+    y = workspace.array("output", (x.shape[0], x.shape[3]), x.dtype)
+    xp.sum(x, axis=(1, 2), out=y)
+    y *= 1 / (x.shape[1] * x.shape[2])
     return y
 
 

@@ -38,7 +38,7 @@ class GlobalAveragePooling(GlobalPooling):
     def forward(self, input: Array) -> Array:
         """Return the mean of each map, ``(C, N)``."""
         x = self.receive(input)
-        return reference.global_average_pool_forward(x, self.workspace)
+        return self.kernel_set.global_average_pool_forward(x, self.workspace)
 
     def backward(self, output_gradient: Array) -> Array | None:
         """Return the gradient, shared out over each map."""
