@@ -7,6 +7,7 @@ import pytest
 
 from helpers.onnx_models import floats, graph, model, node, value
 from purecnn import ShapeError
+from purecnn.errors import FileFormatError
 from purecnn.onnx.to_network import parts
 from purecnn.onnx.to_network.parts import PartFinder
 
@@ -173,3 +174,18 @@ def test_a_part_begins_where_what_it_is_made_of_is_there_though_its_biases_are_m
     wanted = np.einsum("oc,nchw->nohw", w[:, :, 0, 0], normalized) + 2
     np.testing.assert_allclose(made.predict(X), wanted, rtol=1e-5, atol=1e-5)
     assert found(made) == [("a", "y")]
+
+
+def test_samples_that_are_a_number_each_are_multiplied_behind_the_part_that_makes_them():
+    w = floats(4, 1)
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"]),
+        node("Squeeze", ["a", "one"], ["b"]),
+        node("Mul", ["b", "two"], ["y"]),
+    ]
+    inputs = [value("x", ["N", 4])]
+    made = graph(nodes, {"w": w, "one": np.array([1]), "two": floats(1)}, inputs, [value("y", None)])
+    x = floats(5, 4, seed=1)
+    np.testing.assert_allclose(made.predict(x), (x @ w)[:, 0] * floats(1), rtol=1e-5, atol=1e-6)
+    with pytest.raises(FileFormatError, match=r"node 2, Mul can't become a layer: .* samples of \(\)"):
+        made.network()

@@ -79,11 +79,11 @@ class Layout:
 
     def whole(self) -> tuple[list[Layer], Layout]:
         """Return the layers and the layout behind them, such that the graph's axes are the network's."""
-        if self.is_whole:
+        if self.is_whole or not self.shape:  # of samples that are a number each there are no axes
             return [], self
         if self.is_vector:
             size = math.prod(self.shape)
-            axis = int(np.argmax(self.shape)) if self.shape else 0
+            axis = int(np.argmax(self.shape))
             held = (size, *[1] * (len(self.shape) - 1))
             order = [1 + place - (place > axis) for place in range(len(self.shape))]
             order[axis] = 0
