@@ -477,3 +477,18 @@ def test_inputs_that_no_node_wants_are_none_of_a_networks():
     x = floats(5, 4, seed=1)
     np.testing.assert_allclose(made.network().predict(x), x @ floats(4, 3), rtol=1e-5, atol=1e-6)
     assert [each.name for each in made.inputs] == ["x", "unused"]
+
+
+def test_a_size_beside_the_number_of_samples_is_known_as_pytorch_writes_interpolate():
+    nodes = [
+        node("Shape", ["x"], ["sizes"]),
+        node("Slice", ["sizes", "from", "to"], ["front"]),
+        node("Concat", ["front", "wanted"], ["all"], axis=0),
+        node("Resize", ["x", "", "", "all"], ["y"], mode="nearest", nearest_mode="floor",
+             coordinate_transformation_mode="asymmetric"),
+    ]  # fmt: skip
+    arrays = {"from": np.array([0]), "to": np.array([2]), "wanted": np.array([12, 15])}
+    network = graph(nodes, arrays).network()
+    x = floats(3, 2, 6, 5)
+    wanted = x.repeat(2, 2).repeat(3, 3)
+    np.testing.assert_array_equal(network.predict(x).reshape(wanted.shape), wanted)

@@ -39,7 +39,14 @@ def table_of(length: int, factor: int, interpolation: str, align_corners: bool) 
 @maker("Resize", "Upsample")
 def _upsampling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
-    given = [held.constant(call, place) for place in range(1, len(call.node.inputs))]
+    names = call.node.inputs
+    shapes = [
+        held.finder.sizes.shape(name) if place == 3 and name else None for place, name in enumerate(names)
+    ]
+    given = [
+        held.constant(call, place) if shapes[place] is None else shapes[place]
+        for place in range(1, len(names))
+    ]
     mode, rounding = "asymmetric", "floor"
     if call.node.operator == "Upsample" and call.version < 9:
         given = [None, upsampling_scales(call)]

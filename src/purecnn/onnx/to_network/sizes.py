@@ -55,6 +55,14 @@ class Sizes:
         )
         return one if alike else None
 
+    def shape(self, name: str) -> Array | None:
+        """Return a shape whose first number is that of samples, the others decided by their shapes."""
+        one, other = (self.computed(name, samples) for samples in (self.samples, self.samples + 4))
+        if one is None or other is None or one.shape != other.shape or one.ndim != 1 or not len(one):
+            return None
+        of_samples = (int(one[0]), int(other[0])) == (self.samples, self.samples + 4)
+        return one if of_samples and bool((one[1:] == other[1:]).all()) else None
+
     def computed(self, name: str, samples: int) -> Array | None:
         """Return a value for some number of samples."""
         calls: dict[int, OperatorCall] = {}
