@@ -52,7 +52,7 @@ NETWORKS = {
     "convolution": lambda: [*normalized(convolution()), ReLU(), Flatten(), Dense(3)],
     "not rectified": lambda: [*normalized(convolution()), Tanh(), Flatten(), Dense(3)],
     "pooled": lambda: [*normalized(convolution()), ReLU(), MaxPooling(2), Flatten(), Dense(3)],
-    "pooled, then bent": lambda: [
+    "pooled, then activated": lambda: [
         *normalized(convolution()),
         LeakyReLU(),
         MaxPooling(2),

@@ -12,7 +12,7 @@ from purecnn.backend.types import Array
 #: One call, such as ``partial(np.add, a, b, out=a)``.
 Call = Callable[[], object]
 #: The calls that apply an activation to an array, in its place.
-Curve = Callable[[Array], list[Call]]
+Activation = Callable[[Array], list[Call]]
 
 
 def run(calls: Sequence[Call]) -> None:

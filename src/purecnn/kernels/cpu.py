@@ -11,7 +11,7 @@ import numpy as np
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
 from purecnn.kernels import grouped, im2col, reference, winograd, winograd_square
-from purecnn.kernels.calls import Call, Curve, run
+from purecnn.kernels.calls import Activation, Call, run
 from purecnn.kernels.geometry import Pair, Window, output_size, tap
 from purecnn.kernels.grouped import DepthwiseConvolution, GroupedConvolution
 from purecnn.kernels.im2col import GemmConvolution, Im2colConvolution, PointwiseConvolution
@@ -206,11 +206,12 @@ def conv2d_calls(
     workspace: Workspace,
     pool: Pair | None = None,
     addend: Array | None = None,
-    curve: Curve | None = None,
+    activation: Activation | None = None,
 ) -> tuple[list[Call], Array]:
     """Return the calls that compute a convolution's output for these very arrays, and that output.
 
-    For inference: ``y + addend``, pooled before and bent by `curve` after, nothing kept for a backward pass.
+    For inference: ``y + addend``, pooled before, with `activation` applied after; nothing is kept for a
+    backward pass.
     Arguments are those of `conv2d_forward`, or with `pool` those of `conv2d_max_pool_forward`; `addend` is of
     y's shape.
     """
@@ -229,7 +230,7 @@ def conv2d_calls(
             return DepthwiseConvolution(x, window, workspace)
         return lay_out(x, maps, window, workspace)
 
-    return workspace.layout("convolution", x, build).inference(kernels, biases, addend, curve)
+    return workspace.layout("convolution", x, build).inference(kernels, biases, addend, activation)
 
 
 def conv2d_max_pool_backward(

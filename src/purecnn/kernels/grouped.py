@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.calls import Call, Curve
+from purecnn.kernels.calls import Activation, Call
 from purecnn.kernels.geometry import Pair, Window, along_batch, cropped
 from purecnn.kernels.products import matmul
 from purecnn.kernels.rows import finish
@@ -74,9 +74,9 @@ class DepthwiseConvolution:
         self.images = workspace.array("output", (channels, *positions, batch), x.dtype)
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
+        self, kernels: Array, biases: Array | None, addend: Array | None, activation: Activation | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, bent by `curve`, and y (C, OH, OW, N)."""
+        """Return the calls that compute ``y + addend``, with `activation` applied, and y (C, OH, OW, N)."""
         cells = np.ascontiguousarray(kernels[:, 0].transpose(1, 2, 0))
         last = self.images.transpose(1, 2, 3, 0)
         calls: list[Call] = [
@@ -88,7 +88,7 @@ class DepthwiseConvolution:
             biases = None
         else:
             calls.append(partial(np.copyto, last, self.sums))
-        return [*calls, *finish(self.images, biases, addend, curve)], self.images
+        return [*calls, *finish(self.images, biases, addend, activation)], self.images
 
 
 class GroupedConvolution:
@@ -132,9 +132,9 @@ class GroupedConvolution:
         return y
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
+        self, kernels: Array, biases: Array | None, addend: Array | None, activation: Activation | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, bent by `curve`, and y (M, OH, OW, N).
+        """Return the calls that compute ``y + addend``, with `activation` applied, and y (M, OH, OW, N).
 
         Some groups at a time, so that what was unrolled is still in the cache.
         """
@@ -147,7 +147,7 @@ class GroupedConvolution:
             those, own = slice(first, first + some), slice(first * each, (first + some) * each)
             calls += self.products_of(those, output[:, those]).calls(kernels[own])
             shifts = None if biases is None else biases[own]
-            calls += finish(images[own], shifts, None if addend is None else addend[own], curve)
+            calls += finish(images[own], shifts, None if addend is None else addend[own], activation)
         return calls, images
 
     def backward(

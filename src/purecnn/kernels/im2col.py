@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.calls import Call, Curve, run
+from purecnn.kernels.calls import Activation, Call, run
 from purecnn.kernels.geometry import Window, along_batch, cropped
 from purecnn.kernels.products import cut_maps, matmul, small_kernels
 from purecnn.kernels.rows import finish
@@ -94,10 +94,10 @@ class GemmConvolution(ABC):
         """Return the calls that compute the output, without biases."""
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
+        self, kernels: Array, biases: Array | None, addend: Array | None, activation: Activation | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, bent by `curve`, and y (M, OH, OW, N)."""
-        return [*self.calls(kernels), *finish(self.images, biases, addend, curve)], self.images
+        """Return the calls that compute ``y + addend``, with `activation` applied, and y (M, OH, OW, N)."""
+        return [*self.calls(kernels), *finish(self.images, biases, addend, activation)], self.images
 
 
 class PointwiseConvolution(GemmConvolution):

@@ -18,7 +18,7 @@ import numpy as np
 from purecnn.backend import blas
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.calls import Call, Curve
+from purecnn.kernels.calls import Activation, Call
 from purecnn.kernels.geometry import Pair, Window
 from purecnn.kernels.im2col import Im2colConvolution
 from purecnn.kernels.rows import RowConvolution, finish
@@ -155,14 +155,14 @@ class PooledConvolution:
         return self.pooled
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
+        self, kernels: Array, biases: Array | None, addend: Array | None, activation: Activation | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, bent by `curve`, and y (M, PH, PW, N)."""
+        """Return the calls that compute ``y + addend``, with `activation` applied, and y (M, PH, PW, N)."""
         flat, calls = self.convolution.flat(kernels), list[Call]()
         for number, windows in enumerate(self.tournaments):
             calls += self.convolution.calls(flat, number, None)
             calls += windows.calls()
-            calls += finish(self.pooled, biases, addend, curve, self.places[number])
+            calls += finish(self.pooled, biases, addend, activation, self.places[number])
         return calls, self.pooled
 
     def backward(
@@ -218,15 +218,15 @@ class PooledIm2col:
         self.cells = [self.down[:, :, cell : columns * pool[1] : pool[1]] for cell in range(pool[1])]
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
+        self, kernels: Array, biases: Array | None, addend: Array | None, activation: Activation | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, bent by `curve`, and y (M, PH, PW, N).
+        """Return the calls that compute ``y + addend``, with `activation` applied, and y (M, PH, PW, N).
 
         The largest of a window's sums is the same before and after a bias that all of them share.
         """
         found = self.convolution.calls(kernels)
         found += [*largest(self.lines, self.down), *largest(self.cells, self.pooled)]
-        return [*found, *finish(self.pooled, biases, addend, curve)], self.pooled
+        return [*found, *finish(self.pooled, biases, addend, activation)], self.pooled
 
 
 class PhasedPooling:

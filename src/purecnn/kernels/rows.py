@@ -21,7 +21,7 @@ import numpy as np
 
 from purecnn.backend.memory import Workspace
 from purecnn.backend.types import Array
-from purecnn.kernels.calls import Call, Curve, run
+from purecnn.kernels.calls import Activation, Call, run
 from purecnn.kernels.geometry import Pair, Window, along_batch
 
 #: Values of a line from where on one line's operand serves all maps.
@@ -52,9 +52,13 @@ def in_runs(values: Array, like: Array, lone: bool = True) -> Array:
 
 
 def finish(
-    y: Array, biases: Array | None, addend: Array | None, curve: Curve | None, rows: slice = slice(None)
+    y: Array,
+    biases: Array | None,
+    addend: Array | None,
+    activation: Activation | None,
+    rows: slice = slice(None),
 ) -> list[Call]:
-    """Return the calls that add biases (M,) or (M, OH, OW) and `addend` to rows of y, and bend them.
+    """Return the calls that add biases (M,) or (M, OH, OW) and `addend` to rows of y, then the activation.
 
     They run while the rows are still in the cache.
     """
@@ -72,7 +76,7 @@ def finish(
         calls.append(partial(np.add, out, each, out=out))
     if addend is not None:
         calls.append(partial(np.add, out, addend[:, rows].transpose(1, 0, 2, 3), out=out))
-    return calls if curve is None else [*calls, *curve(lines)]
+    return calls if activation is None else [*calls, *activation(lines)]
 
 
 def rectified(out: Array) -> list[Call]:
@@ -279,15 +283,15 @@ class RowConvolution(ABC):
         return self.images
 
     def inference(
-        self, kernels: Array, biases: Array | None, addend: Array | None, curve: Curve | None
+        self, kernels: Array, biases: Array | None, addend: Array | None, activation: Activation | None
     ) -> tuple[list[Call], Array]:
-        """Return the calls that compute ``y + addend``, bent by `curve`, and y (M, OH, OW, N)."""
+        """Return the calls that compute ``y + addend``, with `activation` applied, and y (M, OH, OW, N)."""
         flat, calls = self.flat(kernels), list[Call]()
         shared = biases is not None and biases.ndim == 1
         for number, (first, last) in enumerate(self.row_blocks):
             calls += self.calls(flat, number, biases if shared else None)
             block = slice(first, last)
-            calls += finish(self.images, None if shared else biases, addend, curve, block)
+            calls += finish(self.images, None if shared else biases, addend, activation, block)
         return calls, self.images
 
     def backward(

@@ -122,7 +122,7 @@ class InferenceStep(Layer):
 
 
 #: The calls of an activation on an array, in its place, with memory of a workspace.
-Curves = Callable[[Workspace, Array], list[Call]]
+ActivationCalls = Callable[[Workspace, Array], list[Call]]
 
 
 def silu_calls(workspace: Workspace, out: Array) -> list[Call]:
@@ -142,7 +142,7 @@ def silu_calls(workspace: Workspace, out: Array) -> list[Call]:
 
 #: Activations that a convolution takes in: a MobileNetV2 answers 16 images in 16.7 ms in
 #: place of 18.0.
-CURVES: dict[type[Layer], Curves] = {
+ACTIVATIONS: dict[type[Layer], ActivationCalls] = {
     ReLU: lambda _, out: rectified(out),
     ReLU6: lambda _, out: [partial(np.clip, out, 0, 6, out=out)],
     SiLU: silu_calls,
@@ -158,15 +158,15 @@ class FusedConvolution(InferenceStep):
         Of the convolution.
     pool : MaxPooling or None
         One that `fusion.fits` lets in.
-    curve : callable or None
-        Of `CURVES`, for the activation that comes last.
+    activation : callable or None
+        Of `ACTIVATIONS`, for the activation that comes last.
     """
 
     output_is_free = True
 
-    def __init__(self, folded: Folded, pool: MaxPooling | None, curve: Curves | None) -> None:
+    def __init__(self, folded: Folded, pool: MaxPooling | None, activation: ActivationCalls | None) -> None:
         super().__init__()
-        self.folded, self.curve = folded, curve
+        self.folded, self.activation = folded, activation
         self.pool_size = None if pool is None else pool.pool_size
         self.window = folded.layer.window  # type: ignore[attr-defined]
         self.seen: tuple[Any, ...] = (None, None, None)
@@ -182,9 +182,9 @@ class FusedConvolution(InferenceStep):
         seen = self.seen
         if input is not seen[0] or arrays is not seen[1] or addend is not seen[2]:
             self.seen = input, arrays, addend
-            curve = None if self.curve is None else partial(self.curve, self.workspace)
+            activation = None if self.activation is None else partial(self.activation, self.workspace)
             self.calls, self.output = cpu.conv2d_calls(
-                input, *arrays, self.window, self.workspace, self.pool_size, addend, curve
+                input, *arrays, self.window, self.workspace, self.pool_size, addend, activation
             )
         run(self.calls)
         return self.output
@@ -195,7 +195,7 @@ class JoiningConvolution(FusedConvolution, Ending):
 
     Parameters
     ----------
-    folded, curve
+    folded, activation
         As `FusedConvolution`'s.
     skips : bool
         Whether the other branch has no layers, and its end is what both were given.
@@ -203,8 +203,8 @@ class JoiningConvolution(FusedConvolution, Ending):
 
     output_is_free = True
 
-    def __init__(self, folded: Folded, curve: Curves | None, skips: bool) -> None:
-        super().__init__(folded, None, curve)
+    def __init__(self, folded: Folded, activation: ActivationCalls | None, skips: bool) -> None:
+        super().__init__(folded, None, activation)
         self.skips = skips
 
     def addend(self) -> Array:
@@ -360,13 +360,13 @@ def inference_steps(layers: Sequence[Layer]) -> list[Layer]:
             continue
         if rest and fits(layer, rest[0]):
             pool: Any = rest.pop(0)
-            steps.append(FusedConvolution(folded, pool, taken_curve(rest)))
+            steps.append(FusedConvolution(folded, pool, taken_activation(rest)))
         elif (rest and adds_two(rest[0])) or (rest[1:] and type(rest[0]) is Cross and adds_two(rest[1])):
             skips = taken(rest, Cross) is not None
             taken(rest, Sum)
-            steps.append(JoiningConvolution(folded, taken_curve(rest), skips))
+            steps.append(JoiningConvolution(folded, taken_activation(rest), skips))
         else:
-            steps.append(FusedConvolution(folded, None, taken_curve(rest)))
+            steps.append(FusedConvolution(folded, None, taken_activation(rest)))
     return steps
 
 
@@ -380,6 +380,6 @@ def taken(rest: list[Layer], kind: type[Any]) -> Any:
     return rest.pop(0) if rest and type(rest[0]) is kind else None
 
 
-def taken_curve(rest: list[Layer]) -> Curves | None:
-    """Return the curve of the first layer of `rest`, taken off, where it has one; else None."""
-    return CURVES[type(rest.pop(0))] if rest and type(rest[0]) in CURVES else None
+def taken_activation(rest: list[Layer]) -> ActivationCalls | None:
+    """Return the activation of the first layer of `rest`, taken off, where it has one; else None."""
+    return ACTIVATIONS[type(rest.pop(0))] if rest and type(rest[0]) in ACTIVATIONS else None
