@@ -47,4 +47,4 @@ def test_the_chapters_that_cards_lead_to_lead_back():
     pages = {address.partition("#")[0] for address in CHAPTERS.values()}
     for page in (page for page in pages if page.startswith("course/")):
         chapter = (DOCS / page).with_suffix(".md").read_text(encoding="utf-8")
-        assert "](../playground.md)" in chapter, page
+        assert "](../playground.md" in chapter, page
