@@ -154,8 +154,9 @@ def measured(
     except PureCNNError as error:
         print(f"{name}: {str(error)[:150]}", file=sys.stderr)
         return None
-    ours = next(iter(first.values())) if isinstance(first, dict) else first
-    wanted = works[1]()[0]
+    outputs = dict(zip((each.name for each in theirs.get_outputs()), works[1](), strict=True))
+    name_of_one, ours = next(iter(first.items())) if isinstance(first, dict) else (next(iter(outputs)), first)
+    wanted = outputs[name_of_one]
     if isinstance(wanted, np.ndarray) and wanted.dtype.kind == "f":
         worst = float(np.abs(ours - wanted).max() / max(np.abs(wanted).max(), 1e-30))
         if worst > 1e-2:  # campaigns.models judges answers; this only sees that the same is timed
@@ -232,12 +233,15 @@ def main() -> int:
 
     found: list[Measured] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name, path, shapes in files(arguments.folder, Path(scratch)):
-            for batch in BARS if arguments.only in name and path.exists() else ():
-                one = measured(name, path, shapes, batch, arguments)
-                if one is not None:
-                    found.append(one)
-                    print("| " + " | ".join(one.cells()) + " |", flush=True)
+        try:
+            for name, path, shapes in files(arguments.folder, Path(scratch)):
+                for batch in BARS if arguments.only in name and path.exists() else ():
+                    one = measured(name, path, shapes, batch, arguments)
+                    if one is not None:
+                        found.append(one)
+                        print("| " + " | ".join(one.cells()) + " |", flush=True)
+        except KeyboardInterrupt:  # what was measured is kept, and the heading says of how many files it is
+            print("ended early", file=sys.stderr)
     about: dict[str, Any] = {**describe(), "command": " ".join(sys.argv[1:])}
     about["versions"]["onnxruntime"] = onnxruntime.__version__
     columns = HEADINGS.split("|")

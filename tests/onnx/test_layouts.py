@@ -471,6 +471,38 @@ def test_of_several_outputs_or_of_all_values_one_is_named():
         made.network(output="b")
 
 
+def test_a_value_whose_output_is_named_needs_no_other_input():
+    """Nor the nodes that others lead to."""
+    weights = floats(4, 3)
+    nodes = [node("MatMul", ["x", "w"], ["y"]), node("Relu", ["u"], ["z"])]
+    given = [value("x", ["N", 4]), value("u", ["N", 4])]
+    made = graph(nodes, {"w": weights}, given, [value("y", None), value("z", None)])
+    x = floats(5, 4, seed=3)
+    np.testing.assert_allclose(made.network(output="y").predict(x), x @ weights, rtol=1e-5)
+    assert made.network(output="z").input_shape == (4,)
+    for wrong in (3, ["y"], b"y", np.array(["y"])):
+        with pytest.raises(TypeError, match="output must be the name of a value, got "):
+            made.network(output=wrong)
+    with pytest.raises(ShapeError, match="the graph has no value ''"):
+        made.network(output="")
+
+
+@pytest.mark.parametrize("merge", ["Sub", "Add"])
+@pytest.mark.parametrize("shape", [(60, 1), (1, 60), (60,), (1, 1, 60)])
+def test_paths_meet_in_samples_with_axes_of_length_one(shape, merge):
+    nodes = [
+        node("Reshape", ["x", "s"], ["a"]),
+        node("Tanh", ["a"], ["b"]),
+        node(merge, ["a", "b"], ["y"]),
+    ]
+    made = graph(nodes, {"s": np.array([0, *shape])})
+    x = floats(3, 2, 6, 5)
+    a = x.reshape(3, *shape)
+    wanted = a + np.tanh(a) * (1 if merge == "Add" else -1)
+    np.testing.assert_allclose(made.predict(x), wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(made.network().predict(x).reshape(wanted.shape), wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_inputs_that_no_node_wants_are_none_of_a_networks():
     inputs = [value("x", ["N", 4]), value("unused", [1, 1])]
     made = graph([node("MatMul", ["x", "w"], ["y"])], {"w": floats(4, 3)}, inputs)

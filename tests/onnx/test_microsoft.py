@@ -72,8 +72,14 @@ def lstm(columns, **attributes):
     return ("DynamicQuantizeLSTM", inputs, {"hidden_size": 5, "direction": "bidirectional", **attributes})
 
 
+def tiny(name, inputs, attributes):
+    """A case whose input's scale is too small for a float32."""
+    return name, [inputs[0] * F(1e-44), *inputs[1:]], attributes
+
+
 CASES = [
     lstm(columns=False),
+    tiny(*lstm(columns=False)),
     lstm(columns=True, clip=2.0),
     ("QLinearAdd", [A, F(0.1), U8(100), B, F(0.2), U8(90), F(0.27), U8(120)], {}),
     ("QLinearAdd", [C, F(0.1), I8(1), D, F(0.2), I8(-9), F(0.23), I8(-20)], {}),

@@ -155,6 +155,15 @@ def test_modules_are_compiled_by_another_python_that_is_installed_beside_this_on
     known["python_stdlib.zip"] = zipped(**{"found.py": b"a = 1", "json/tool.py": b""})
     assert bytecode.compiles()
     assert b"A = 1" in runtime.pruned(known)["python_stdlib.zip"]
+    told = program.read_text()
+    program.write_text(told.replace("sys.stdin.buffer.read().upper()", "b'hi'"))  # no archive
+    assert zipfile.ZipFile(io.BytesIO(runtime.pruned(known)["python_stdlib.zip"])).namelist()[0] == "found.py"
+    program.write_text(told.replace("assert sys", "assert not sys"))
+    assert b"a = 1" in runtime.pruned(known)["python_stdlib.zip"]
+    for broken in ("#!/nonexistent/interpreter\n", "no program"):
+        bytecode.beside.cache_clear()
+        program.write_text(broken)
+        assert not bytecode.compiles()
     bytecode.beside.cache_clear()
     program.unlink()
     assert not bytecode.compiles()

@@ -1,6 +1,7 @@
 """Inference gives the answers that the layers give one by one, whatever is folded and however it is cut."""
 
 import copy
+import math
 import threading
 
 import numpy as np
@@ -382,3 +383,15 @@ def test_pieces_heed_max_bytes():
     network.max_bytes = network._sample_bytes - 1
     with pytest.raises(ShapeError, match="max_bytes allows"):
         network.predict(x)
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(np.float32, 2.0**-23), (np.float64, 2.0**-51)])
+def test_a_silu_is_off_by_a_rounding_of_its_input(dtype, off):
+    """In float64 of its output, which for large negative numbers is far less."""
+    x = np.array([-700.0, -40, -17, -5, -1, -1e-3, 0, 1e-3, 1, 5, 40])
+    network = Network([Convolutional(kernel_size=1, depth=1), SiLU()], input_shape=(1, 1, 11), dtype=dtype)
+    network[0].parameters["kernels"][...], network[0].parameters["biases"][...] = 1, 0
+    found = network.predict(x.astype(dtype).reshape(1, 1, 1, 11)).ravel()
+    exact = np.array([value / (1 + math.exp(-value)) for value in x])
+    bound = off * np.abs(x if dtype == np.float32 else exact)
+    assert (np.abs(found - exact) <= 2 * bound).all()

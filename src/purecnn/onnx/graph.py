@@ -8,6 +8,7 @@ A network that another program made, as ONNX describes it: operators, and values
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from purecnn.messages.signatures import explained
 from purecnn.networks.network import Network
 from purecnn.onnx.batches import Batches
 from purecnn.onnx.model import Model, Value
+from purecnn.onnx.operators.registry import OperatorCall
 from purecnn.onnx.reader import read_model
 from purecnn.onnx.runtime import MAX_BYTES, Part, Runtime, remember
 from purecnn.onnx.shape_inference import specialized
@@ -209,6 +211,8 @@ class Graph(Runtime):
         ShapeError
             If the file leaves the input's shape open and none is given, or it is another. If the graph has no
             value of the name `output`.
+        TypeError
+            If `output` is no text.
 
         Notes
         -----
@@ -223,14 +227,12 @@ class Graph(Runtime):
         """
         with blas.single_threaded(warns=False):  # for shapes the graph is run on zeros
             graph = self.knowing({}, self.budget())  # weights too that are larger than loading computes
+            if output is not None:
+                graph = leading_to(graph, output)
             used = {name for call in graph.calls for name in call.node.inputs}
             graph.inputs = tuple(each for each in self.inputs if each.name in used) or self.inputs
             with suppress(PureCNNError, TypeError, ValueError):  # of the shape, which is refused below
                 graph = specialized(graph, sample_of(graph, input_shape))
-            if output is not None:
-                if not any(output in call.node.outputs for call in graph.calls):
-                    raise ShapeError(f"the graph has no value {output!r} that depends on its input")
-                graph.outputs = (Value(output, None, None),)
             return as_network(graph, input_shape, crossing=True).network
 
     def _parts_for(self, inputs: dict[str, Array]) -> Sequence[Part]:
@@ -254,6 +256,30 @@ class Graph(Runtime):
                 made = None
             remember(self._networks, shape, made, KEPT)
         return self._networks.get(shape)
+
+
+def leading_to(graph: Runtime, name: str) -> Runtime:
+    """Return the graph of those nodes and inputs alone that a value depends on; it is the only output.
+
+    Raises
+    ------
+    TypeError
+        If the name is no text.
+    ShapeError
+        If no node makes such a value.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"output must be the name of a value, got {name!r:.80}")
+    if not name or not any(name in call.node.outputs for call in graph.calls):
+        raise ShapeError(f"the graph has no value {name!r} that depends on its input")
+    made, needed, calls = copy.copy(graph), {name}, list[OperatorCall]()
+    for call in reversed(graph.calls):
+        if needed & {*call.node.outputs} - {""}:
+            calls.append(call)
+            needed |= {*call.node.inputs}
+    made.calls, made.outputs = calls[::-1], (Value(name, None, None),)
+    made.inputs = tuple(each for each in graph.inputs if each.name in needed) or graph.inputs
+    return made.knowing({}, made.folding())
 
 
 def together(parts: list[Any]) -> Any:

@@ -19,6 +19,10 @@ MAGIC = (3531).to_bytes(2, "little") + b"\r\n"
 DOCUMENTED = ("numpy/_core/multiarray.py", "purecnn/layers/")
 #: How Python 3.12 is called where it is installed beside this one.
 OTHERS = (("python3.12",), ("py", "-3.12"))
+#: Seconds that it may take.
+PATIENCE = 60
+#: What begins a zip archive.
+ZIP = b"PK"
 #: Kinds of entries in a table of lines, which say of up to 8 instructions where they come from.
 LINE, NOWHERE = 13, 15
 
@@ -34,11 +38,8 @@ def stored(files: Iterable[tuple[str, bytes]]) -> bytes:
             for name, content in files
         )
     written = zipped(files)
-    if other := beside():
-        written = subprocess.run(
-            [*other, "-I", __file__], input=written, stdout=subprocess.PIPE, check=True
-        ).stdout
-    return written
+    found = asked(beside(), "-I", __file__, given=written)
+    return found if found.startswith(ZIP) else written
 
 
 def compiles() -> bool:
@@ -51,11 +52,21 @@ def beside() -> tuple[str, ...] | None:
     """Return how a Python is called that compiles as Pyodide's does and is installed beside this one."""
     ask = "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"
     for name, *words in OTHERS:
-        if program := shutil.which(name):
-            asked = subprocess.run([program, *words, "-I", "-c", ask], capture_output=True, check=False)
-            if asked.stdout == MAGIC:
-                return (program, *words)
+        program = shutil.which(name)
+        if program and asked((program, *words), "-I", "-c", ask) == MAGIC:
+            return (program, *words)
     return None
+
+
+def asked(program: tuple[str, ...] | None, *words: str, given: bytes = b"") -> bytes:
+    """Return what a program answers; nothing where there is none, or it can't be run, fails or hangs."""
+    try:
+        done = program and subprocess.run(
+            [*program, *words], input=given, capture_output=True, timeout=PATIENCE, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return b""
+    return done.stdout if done else b""
 
 
 def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -250,7 +250,7 @@ class Builder:
                 made, behind = [step], layout
             held = self.bind(made, held, step)
             layers += made
-            layout = Layout.plain(held) if behind is None else replace(behind, held=held)
+            layout = Layout.plain(held) if behind is None else behind.bound(held)
             if isinstance(step, OperatorCall):
                 layout = layout.named(self.shape_behind(step))
                 if np.prod(held) != np.prod(layout.shape):

@@ -50,6 +50,12 @@ class Layout:
         """Return the layout of the same values, the graph's axes named anew."""
         return replace(self, shape=shape)
 
+    def bound(self, held: Shape) -> Self:
+        """Return the layout of the same values in samples of a shape, which may lack axes of length one."""
+        if len(held) == len(self.axes):
+            return replace(self, held=held)
+        return self.plain(held, self.shape)  # a vector, whose values lie in the same order along any axis
+
     @property
     def is_plain(self) -> bool:
         """Whether the axes are in the graph's order."""

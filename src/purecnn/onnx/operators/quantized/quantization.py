@@ -124,10 +124,16 @@ def quantize_dynamically(call: OperatorCall, x: Array) -> tuple[Array, ...]:
     if x.dtype != np.float32:
         raise FileFormatError(f"the input is {x.dtype}, wanted float32")
     call.like(x, copies=0, passes=2)
-    low, high = x.min(initial=0), x.max(initial=0)
-    scale = np.float32(1) if low == high else (high - low) / np.float32(255)
-    zero = np.clip(np.rint(-low / scale), 0, 255).astype(np.uint8)
+    scale, point = scale_of(x)
+    zero = point.astype(np.uint8)
     return written(call, x, np.asarray(scale), zero, np.dtype(np.uint8)), np.asarray(scale), zero
+
+
+def scale_of(x: Array) -> tuple[np.float32, Array]:
+    """Return the scale of 256 numbers from the least to the largest, and which of them 0 is."""
+    low, high = x.min(initial=0), x.max(initial=0)
+    scale = (high - low) / np.float32(255) or np.float32(1)  # of zeros, or of numbers that it underflows for
+    return scale, np.clip(np.rint(-low / scale), 0, 255)
 
 
 # Products -----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from purecnn.backend.types import Array
 from purecnn.errors import FileFormatError, ShapeError
 from purecnn.onnx.operators.quantized.microsoft import DOMAIN, named
+from purecnn.onnx.operators.quantized.quantization import scale_of
 from purecnn.onnx.operators.quantized.whole_numbers import only_bytes
 from purecnn.onnx.operators.recurrent import Arrays, memory
 from purecnn.onnx.operators.registry import OperatorCall, floating, operator
@@ -61,8 +62,6 @@ def weights(call: OperatorCall, name: str, stored: Array, scale: Array, zero: Ar
 
 def through_bytes(x: Array) -> Array:
     """Return numbers rounded to the nearest of 256, which reach from the least to the largest and hold 0."""
-    low, high = x.min(initial=0), x.max(initial=0)
-    scale = np.float32(1) if low == high else (high - low) / np.float32(255)
-    zero = np.clip(np.rint(-low / scale), 0, 255)
+    scale, zero = scale_of(x)
     found: Array = (np.clip(np.rint(x / scale) + zero, 0, 255) - zero) * scale
     return found
