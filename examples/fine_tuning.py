@@ -9,6 +9,7 @@ the name of a data set, "mnist". A new dense layer is trained first, then all, t
 import argparse
 import copy
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -37,6 +38,10 @@ parser.add_argument("--rate", type=float, default=0.001, help="the learning rate
 parser.add_argument("--body", type=float, default=0.1, help="the share of it that the old layers get")
 parser.add_argument("--output", default="fine-tuned", help="the name of the two files to write")
 arguments = parser.parse_args()
+if arguments.images is not None and arguments.images < 1:
+    parser.error(f"--images must be at least 1, got {arguments.images}")
+if not Path(arguments.output).parent.is_dir():  # before hours of training rather than after
+    parser.error(f"--output: there is no folder {Path(arguments.output).parent}")
 
 sets = read_data(arguments.pictures, shape=(arguments.size, arguments.size))
 (x, y), (x_test, y_test) = sets
@@ -47,7 +52,10 @@ classes = sets.classes or tuple(map(str, range(y.max() + 1)))
 # The layers of the file. Most exports are for one size of pictures, 224 x 224; the layers take any other.
 graph = load_onnx(arguments.model)
 fixed = all(isinstance(size, int) for size in graph.inputs[0].shape[1:])
-layers = graph.network(None if fixed else (3, height, width)).layers
+read = graph.network(None if fixed else (3, height, width))
+if (read.preprocessing.scale, read.preprocessing.shift) != (1, 0):
+    sys.exit(f"{arguments.model} scales pictures by itself, wanted an export of torchvision's network alone")
+layers = read.layers
 heads = [place for place, layer in enumerate(layers) if isinstance(layer, Dense)]
 if not heads:
     sys.exit(f"{arguments.model} has no dense layer that could be replaced")
