@@ -245,9 +245,11 @@ def main() -> int:
     about: dict[str, Any] = {**describe(), "command": " ".join(sys.argv[1:])}
     about["versions"]["onnxruntime"] = onnxruntime.__version__
     columns = HEADINGS.split("|")
-    lines = [columns, ["---"] * len(columns), *(one.cells() for one in found)]
+    chosen = [one for one in found if one.name in {*OWN, *NAMED}]
+    lines = [columns, ["---"] * len(columns), *(one.cells() for one in chosen)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    text = f"{heading(about, 'benchmarks.onnx_graph')}: {told(found)}.\n\n{table}"
+    text = f"{heading(about, 'benchmarks.onnx_graph')}: {told(found)}. "
+    text += f"Each file is in `benchmarks/results`; here those that are named and this package's.\n\n{table}"
     print(text)
     if arguments.write:
         put_between("<!-- speed: begin -->", "<!-- speed: end -->", text, PAGE)
