@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.harness.rows import put_between
 from purecnn.backend import environment
 from purecnn.datasets import mnist
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/transfer.md"
-BEGIN, END = "<!-- fine-tuning: begin -->\n", "<!-- fine-tuning: end -->"
 #: How many training pictures of each class.
 NUMBERS = (10, 30)
 #: What the file is, its name, and what the example is told; of random layers all learn at the same rate.
@@ -83,13 +83,11 @@ def main() -> None:
         [
             f"Commit {commit[:7]}; {machine['processor']}, NumPy {machine['numpy']}.\n",
             *(f"| {' | '.join(row)} |" for row in (heading, ["---"] * len(heading), *rows.values())),
-            "",
         ]
     )
     print(text)
     if asked.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}{text}{END}{rest.partition(END)[2]}", encoding="utf-8")
+        put_between("<!-- fine-tuning: begin -->", "<!-- fine-tuning: end -->", text, PAGE)
 
 
 if __name__ == "__main__":

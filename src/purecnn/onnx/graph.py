@@ -259,7 +259,7 @@ class Graph(Runtime):
 
 
 def leading_to(graph: Runtime, name: str) -> Runtime:
-    """Return the graph of those nodes and inputs alone that a value depends on; it is the only output.
+    """Return the graph of those nodes alone that a value depends on; it is the only output.
 
     Raises
     ------
@@ -278,7 +278,6 @@ def leading_to(graph: Runtime, name: str) -> Runtime:
             calls.append(call)
             needed |= {*call.node.inputs}
     made.calls, made.outputs = calls[::-1], (Value(name, None, None),)
-    made.inputs = tuple(each for each in graph.inputs if each.name in needed) or graph.inputs
     return made.knowing({}, made.folding())
 
 

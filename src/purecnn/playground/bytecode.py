@@ -37,8 +37,8 @@ def stored(files: Iterable[tuple[str, bytes]]) -> bytes:
             (f"{name}c", compiled(name, content)) if name.endswith(".py") else (name, content)
             for name, content in files
         )
-    written = zipped(files)
-    found = asked(beside(), "-I", __file__, given=written)
+    written, other = zipped(files), beside()
+    found = asked((*other, "-I", __file__), written) if other else b""
     return found if found.startswith(ZIP) else written
 
 
@@ -53,20 +53,17 @@ def beside() -> tuple[str, ...] | None:
     ask = "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"
     for name, *words in OTHERS:
         program = shutil.which(name)
-        if program and asked((program, *words), "-I", "-c", ask) == MAGIC:
+        if program and asked((program, *words, "-I", "-c", ask)) == MAGIC:
             return (program, *words)
     return None
 
 
-def asked(program: tuple[str, ...] | None, *words: str, given: bytes = b"") -> bytes:
-    """Return what a program answers; nothing where there is none, or it can't be run, fails or hangs."""
+def asked(command: tuple[str, ...], given: bytes = b"") -> bytes:
+    """Return what a program answers; nothing where it can't be run, fails or hangs."""
     try:
-        done = program and subprocess.run(
-            [*program, *words], input=given, capture_output=True, timeout=PATIENCE, check=True
-        )
+        return subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return b""
-    return done.stdout if done else b""
 
 
 def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:

@@ -143,8 +143,7 @@ def silu_calls(workspace: Workspace, out: Array) -> list[Call]:
     ]
 
 
-#: Activations that a convolution takes in: a MobileNetV2 answers 16 images in 16.7 ms in
-#: place of 18.0.
+#: Activations that a convolution takes in: a MobileNetV2 answers 16 images in 16.7 ms in place of 18.0.
 ACTIVATIONS: dict[type[Layer], ActivationCalls] = {
     ReLU: lambda _, out: rectified(out),
     ReLU6: lambda _, out: [partial(np.clip, out, 0, 6, out=out)],

@@ -193,7 +193,7 @@ def affine(held: LayerArrays, layout: Layout, scale: Array, shift: Array, fixed:
     return [*rename(layout.held, image), made, *rename(image, layout.held)]
 
 
-def placed(held: LayerArrays, layout: Layout, sign: float, shift: Array) -> list[Layer]:
+def placed(held: LayerArrays, layout: Layout, factor: float, shift: Array) -> list[Layer]:
     """Return the layers that multiply all by one number and add one for each place, as a grid of anchors.
 
     They are the file's own constants: none is trained.
@@ -205,7 +205,7 @@ def placed(held: LayerArrays, layout: Layout, sign: float, shift: Array) -> list
     layer.trainable = False
     biases = np.broadcast_to(shift, layout.held).reshape(shape).astype(held.finder.dtype)
     made = held.of_file(
-        layer, kernels=np.full((channels, 1, 1, 1), sign, held.finder.dtype), biases=np.array(biases)
+        layer, kernels=np.full((channels, 1, 1, 1), factor, held.finder.dtype), biases=np.array(biases)
     )
     return [*rename(layout.held, image), made, *rename(image, layout.held)]
 

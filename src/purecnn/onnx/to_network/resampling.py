@@ -40,13 +40,12 @@ def table_of(length: int, factor: int, interpolation: str, align_corners: bool) 
 def _upsampling(held: LayerArrays, call: OperatorCall, layers: list[Layer], shape: Shape) -> list[Layer]:
     images(call, shape)
     names = call.node.inputs
-    shapes = [
-        held.finder.sizes.shape(name) if place == 3 and name else None for place, name in enumerate(names)
-    ]
-    given = [
-        held.constant(call, place) if shapes[place] is None else shapes[place]
-        for place in range(1, len(names))
-    ]
+
+    def parameter(place: int) -> Array | None:
+        sizes = held.finder.sizes.shape(names[place]) if place == 3 and names[place] else None
+        return held.constant(call, place) if sizes is None else sizes
+
+    given = [parameter(place) for place in range(1, len(names))]
     mode, rounding = "asymmetric", "floor"
     if call.node.operator == "Upsample" and call.version < 9:
         given = [None, upsampling_scales(call)]

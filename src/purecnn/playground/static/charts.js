@@ -13,7 +13,7 @@ function canvasOf(id, height = null) {
 }
 
 // Where lines lie between two powers of ten: at these, and at multiples of them where they are few.
-function scale(least, most) {
+function ticks(least, most) {
   const powers = Array.from({length: Math.floor(most) - Math.floor(least) + 1}, (_, i) => Math.floor(least) + i);
   const lines = most - least < .8 ? [1, 1.5, 2, 3, 4, 5, 7] : most - least < 1.5 ? [1, 2, 5] : [1];
   return powers.flatMap(power => lines.map(times => times * 10 ** power)).filter(value => value >= 10 ** least && value <= 10 ** most);
@@ -37,7 +37,7 @@ export function curve(losses, tests) {
   paint.strokeStyle = style('--line');
   paint.fillStyle = style('--faint');
   paint.textAlign = 'right';
-  for (const value of scale(least, most)) {
+  for (const value of ticks(least, most)) {
     paint.beginPath();
     paint.moveTo(left, y(value));
     paint.lineTo(width - 8, y(value));

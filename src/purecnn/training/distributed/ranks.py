@@ -46,6 +46,12 @@ SPIN, PAUSE = 1e-3, 1e-4
 STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")
 
 
+def machine_cores(ranks: Ranks) -> tuple[list[list[str]], int, float | None]:
+    """Return each rank's cores on this machine, how many they are together, and the container's quota."""
+    names = ranks.gather(list(cores.cores().names), ranks.node)
+    return names, len(set().union(*names)), cores.quota()
+
+
 @explained_class
 class Ranks:
     """The processes of an MPI job, which train one network together: ``network.fit(x, y, ranks=Ranks())``.
@@ -218,13 +224,11 @@ class Ranks:
         """Return how many threads each rank of this machine may have, so that all find room, and why."""
         if self.node.size == 1:
             return cores.capacity()
-        own, allowed = list(cores.cores().names), cores.quota()
-        names = self.gather(own, self.node)
-        together = len(set().union(*names))
+        names, together, allowed = machine_cores(self)
         bound = together == sum(map(len, names))  # by the launcher, each to cores of its own
         ranks = f"{len(names)} ranks of this machine"
         found = cores.Workers(
-            max(1, len(own) if bound else together // len(names)),
+            max(1, len(cores.cores().names) if bound else together // len(names)),
             f"the share of a rank, {ranks} having {cores.counted(together, 'core')}",
         )
         if allowed is None:
@@ -234,8 +238,7 @@ class Ranks:
 
     def outnumber_cores(self) -> bool:
         """Return whether this machine has more ranks than cores for them."""
-        names, allowed = self.gather(list(cores.cores().names), self.node), cores.quota()
-        together = len(set().union(*names))
+        _, together, allowed = machine_cores(self)
         return bool(self.node.size > (together if allowed is None else min(together, math.ceil(allowed))))
 
     def total_capacity(self) -> int:
