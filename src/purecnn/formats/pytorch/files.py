@@ -65,9 +65,9 @@ def read_torch(path: Path, key: str | None = None) -> OrderedDict[str, Array]:
 
     Examples
     --------
-    >>> read_torch("digits.safetensors")
+    >>> read_torch("no such file.pth")
     Traceback (most recent call last):
-    FileNotFoundError: [Errno 2] No such file or directory: 'digits.safetensors'
+    FileNotFoundError: [Errno 2] No such file or directory: 'no such file.pth'
     """
     with open_regular(path, "a PyTorch file of tensors", "pytorch", "zip", "pickle") as file:
         size = os.fstat(file.fileno()).st_size
